@@ -1,0 +1,87 @@
+//! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores; SQLite
+//! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
+//! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
+//! `denials` bounds the rows of strangers, `sqlite` is the store.
+
+pub mod denials;
+mod project;
+pub mod query;
+pub mod row;
+pub mod sqlite;
+pub mod tail;
+
+use crate::rules::books::Kind;
+use crate::rules::ledger::account::{AccountName, Shape};
+use crate::rules::ledger::entry::Entry;
+use crate::units::ids::{CallId, Seq};
+use crate::units::time::Timestamp;
+
+pub use query::{CallPage, CallQuery, Spend};
+pub use row::CallRow;
+
+/// Why the books did not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The disk or the database; it may heal, and whoever writes tries again.
+    #[error("the books cannot be reached: {0}")]
+    Store(String),
+    /// What stands there cannot be read: a newer version, or a damaged row.
+    #[error("the books cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// One event as it is stored and tailed. `body` is a JSON object: `kind`, `call_id` if it has one, then the journal's entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub seq: Seq,
+    pub at: Timestamp,
+    /// `None` for steps that concern the ledger alone. They are stored, so that the books are whole; a tail skips them.
+    pub kind: Option<Kind>,
+    pub call: Option<CallId>,
+    pub body: String,
+}
+
+/// A stretch of the journal that never reached these books: somebody removed one of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Gap {
+    pub from: Seq,
+    pub to: Seq,
+    pub noticed_at: Timestamp,
+}
+
+/// What the books say was charged, up to one entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sums {
+    /// Later entries are not in it.
+    pub upto: Seq,
+    pub accounts: Vec<(AccountName, u64)>,
+}
+
+/// Where the books are kept. Every method blocks: call them on a thread of their own.
+pub trait AuditStore: Send + Sync + 'static {
+    /// The last entry that is in the books; 0 if none is.
+    fn last_seq(&self) -> Result<Seq, AuditError>;
+
+    /// Writes entries in one transaction: all of them and the new place in the journal, or nothing. Entries that are there
+    /// already are skipped, so a repeat changes nothing. With `durable` it returns only when everything so far survives power
+    /// loss; without, it may be lost with the machine and is then projected again.
+    fn apply(&self, entries: &[Entry], durable: bool) -> Result<Seq, AuditError>;
+
+    /// Events from `from` on, in order, at most `limit`; without those that concern the ledger alone.
+    fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError>;
+
+    /// Entries from `from` on as the journal had them, all of them: to put back what a journal lost.
+    fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError>;
+
+    /// Rows that match, newest first.
+    fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError>;
+
+    /// Sums over the rows that match. `limit` and `before` do not apply.
+    fn spend(&self, query: &CallQuery) -> Result<Spend, AuditError>;
+
+    /// What was charged since `start`, for each account of the shape.
+    fn sums(&self, shape: &Shape, start: Timestamp) -> Result<Sums, AuditError>;
+
+    /// Stretches that are missing. Empty in a healthy house.
+    fn gaps(&self) -> Result<Vec<Gap>, AuditError>;
+}

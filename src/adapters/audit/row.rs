@@ -1,0 +1,150 @@
+//! One row per call, as every command prints it: the field names of the books, amounts as decimal strings in USD, times in
+//! RFC 3339. Made from the call's own events; the charge comes from the store, which follows adjustments.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rules::books::{Closing, CostSource, Opening, Outcome, Tier, Verdict};
+use crate::rules::ledger::entry::{Entry, Op};
+use crate::rules::subject::{Name, Subject};
+use crate::units::ids::{CallId, Digest32, KeyId, Seq};
+use crate::units::money::MicroCents;
+use crate::units::time::Timestamp;
+
+/// One call. Every field is always there; what is not known is null.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRow {
+    pub seq: Seq,
+    pub call_id: CallId,
+    pub run_id: Option<Name>,
+    pub agent_id: Option<Name>,
+    pub subject: Option<Subject>,
+    pub key_id: Option<KeyId>,
+    pub policy_id: Option<Name>,
+    pub policy_hash: Option<Digest32>,
+    pub timestamp_utc: Timestamp,
+    pub vendor: Option<Name>,
+    pub endpoint: Option<Name>,
+    pub method: String,
+    pub path: String,
+    pub action: Option<Name>,
+    pub tier: Option<Tier>,
+    pub verdict: Verdict,
+    pub enforced: bool,
+    pub reason: Option<String>,
+    pub http_status: Option<u16>,
+    pub vendor_request_id: Option<String>,
+    pub estimate_usd: MicroCents,
+    /// Null while the call is open.
+    pub cost_usd: Option<MicroCents>,
+    pub cost_source: Option<CostSource>,
+    pub tokens_in: Option<u64>,
+    pub tokens_out: Option<u64>,
+    pub tokens_cached: Option<u64>,
+    pub tokens_reasoning: Option<u64>,
+    pub outcome: Option<Outcome>,
+    pub approved_by: Option<String>,
+    pub latency_ms: Option<u64>,
+    pub overhead_us: Option<u64>,
+    pub request_hash: Option<Digest32>,
+    pub trace_id: Option<String>,
+    pub error: Option<String>,
+}
+
+impl CallRow {
+    /// The row as its first event opened it; `None` if that event opens none.
+    pub(super) fn opened(entry: Entry) -> Option<Self> {
+        match entry.op {
+            Op::Reserve { row, .. } => Some(Self::from_opening(entry.seq, entry.at, *row)),
+            Op::Deny { row } => {
+                let mut row = Self::from_opening(entry.seq, entry.at, *row);
+                row.outcome = Some(Outcome::Refused);
+                row.cost_usd = Some(MicroCents::ZERO);
+                row.cost_source = Some(CostSource::Zero);
+                Some(row)
+            }
+            _ => None,
+        }
+    }
+
+    fn from_opening(seq: Seq, at: Timestamp, o: Opening) -> Self {
+        let facts = o.facts;
+        let known = facts.as_ref();
+        Self {
+            seq,
+            call_id: o.call,
+            run_id: known.and_then(|f| f.subject.run.clone()),
+            agent_id: known.and_then(|f| f.subject.agent.clone()),
+            key_id: known.and_then(|f| f.keys.first().cloned()),
+            policy_id: known.map(|f| f.policy.clone()),
+            vendor: known.map(|f| f.vendor.clone()),
+            subject: facts.map(|f| f.subject),
+            policy_hash: o.policy_hash,
+            timestamp_utc: at,
+            endpoint: o.endpoint,
+            method: o.method,
+            path: o.path,
+            action: o.action,
+            tier: o.tier,
+            verdict: o.verdict,
+            enforced: o.enforced,
+            reason: o.reason,
+            http_status: o.http_status,
+            vendor_request_id: None,
+            estimate_usd: o.estimate.usd,
+            cost_usd: None,
+            cost_source: None,
+            tokens_in: None,
+            tokens_out: None,
+            tokens_cached: None,
+            tokens_reasoning: None,
+            outcome: None,
+            approved_by: None,
+            latency_ms: None,
+            overhead_us: None,
+            request_hash: o.request_hash,
+            trace_id: o.trace_id,
+            error: None,
+        }
+    }
+
+    /// Adds what a later event of the same call says.
+    pub(super) fn add(&mut self, op: Op) {
+        match op {
+            Op::Commit { charge, row, .. } => self.close(*row, charge.usd),
+            Op::Release { row, .. } => self.close(*row, MicroCents::ZERO),
+            Op::Expire { charge, .. } => self.expire(charge.usd),
+            Op::Adjust { charge, row: Some(row), .. } => self.close(*row, charge.usd),
+            Op::Adjust { charge, act, .. } => {
+                self.cost_usd = Some(charge.usd);
+                self.error = Some(adjusted(&act.actor, act.reason.as_deref()));
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, c: Closing, charged: MicroCents) {
+        self.outcome = Some(c.outcome);
+        self.cost_usd = Some(charged);
+        self.cost_source = Some(c.cost_source);
+        self.tokens_in = c.tokens.map(|t| t.input);
+        self.tokens_out = c.tokens.map(|t| t.output);
+        self.tokens_cached = c.tokens.map(|t| t.cached);
+        self.tokens_reasoning = c.tokens.map(|t| t.reasoning);
+        self.http_status = c.http_status;
+        self.vendor_request_id = c.vendor_request_id;
+        self.latency_ms = Some(c.latency_ms);
+        self.overhead_us = Some(c.overhead_us);
+        self.error = c.error;
+    }
+
+    fn expire(&mut self, charged: MicroCents) {
+        self.outcome = Some(Outcome::Expired);
+        self.cost_usd = Some(charged);
+        self.cost_source = Some(CostSource::Estimated);
+        self.error = Some("nobody ended this call in time; its bound was charged in full".to_owned());
+    }
+}
+
+fn adjusted(actor: &str, reason: Option<&str>) -> String {
+    format!("adjusted by {actor}: {}", reason.unwrap_or("no reason given"))
+}

@@ -1,0 +1,115 @@
+//! The books in one SQLite file (`DIR/books.db`): one connection that writes, a few that read, WAL in between. Owns the
+//! connections; `schema` has the tables, `write` the projection into them, `read` the questions.
+
+mod read;
+mod schema;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::{AuditError, AuditStore, CallPage, CallQuery, Event, Gap, Spend, Sums};
+use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::entry::Entry;
+use crate::units::ids::Seq;
+use crate::units::time::Timestamp;
+
+/// Readers that stay open between questions.
+const IDLE_READERS: usize = 4;
+
+pub struct SqliteBooks {
+    path: PathBuf,
+    writer: Mutex<write::Writer>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl From<rusqlite::Error> for AuditError {
+    fn from(e: rusqlite::Error) -> Self {
+        match e {
+            rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => {
+                Self::Unreadable(e.to_string())
+            }
+            _ => Self::Store(e.to_string()),
+        }
+    }
+}
+
+impl SqliteBooks {
+    /// Opens or makes `dir/books.db`.
+    pub fn open(dir: &Path) -> Result<Self, AuditError> {
+        let path = dir.join("books.db");
+        let mut db = connect(&path)?;
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        schema::migrate(&mut db)?;
+        let writer = Mutex::new(write::Writer::new(db)?);
+        Ok(Self { path, writer, readers: Mutex::default() })
+    }
+
+    /// Runs a question on a connection of its own, at one moment of the books, beside the writer.
+    fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, AuditError>) -> Result<T, AuditError> {
+        let idle = self.readers.lock().pop();
+        let mut db = idle.map_or_else(|| self.reader(), Ok)?;
+        let moment = db.transaction()?;
+        let answer = ask(&moment);
+        moment.finish()?;
+        let mut idle = self.readers.lock();
+        if idle.len() < IDLE_READERS {
+            idle.push(db);
+        }
+        answer
+    }
+
+    fn reader(&self) -> Result<Connection, AuditError> {
+        let db = connect(&self.path)?;
+        db.pragma_update(None, "query_only", true)?;
+        Ok(db)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, AuditError> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.set_prepared_statement_cache_capacity(32);
+    Ok(db)
+}
+
+impl AuditStore for SqliteBooks {
+    fn last_seq(&self) -> Result<Seq, AuditError> {
+        Ok(self.writer.lock().last())
+    }
+
+    fn apply(&self, entries: &[Entry], durable: bool) -> Result<Seq, AuditError> {
+        self.writer.lock().apply(entries, durable)
+    }
+
+    fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
+        self.read(|db| read::events(db, from, limit))
+    }
+
+    fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError> {
+        self.read(|db| read::entries(db, from, limit))
+    }
+
+    fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError> {
+        self.read(|db| read::calls(db, query))
+    }
+
+    fn spend(&self, query: &CallQuery) -> Result<Spend, AuditError> {
+        self.read(|db| read::spend(db, query))
+    }
+
+    fn sums(&self, shape: &Shape, start: Timestamp) -> Result<Sums, AuditError> {
+        self.read(|db| read::sums(db, shape, start))
+    }
+
+    fn gaps(&self) -> Result<Vec<Gap>, AuditError> {
+        self.read(read::gaps)
+    }
+}

@@ -1,0 +1,81 @@
+//! Pages of call rows: which calls match, newest first, and each row put together from its events.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::super::super::row::CallRow;
+use super::super::super::{AuditError, CallPage, CallQuery};
+use super::super::value::Count;
+use super::{conditions, count, entry, name_conditions};
+use crate::units::money::MicroCents;
+
+pub(in super::super) fn calls(db: &Connection, q: &CallQuery) -> Result<CallPage, AuditError> {
+    let (sql, values) = page(db, q)?;
+    let mut query = db.prepare_cached(&sql)?;
+    let stored = query.query_map(params_from_iter(values), Stored::read)?;
+    let calls = stored.map(|row| row?.row()).collect::<Result<Vec<_>, AuditError>>()?;
+    // A full page may be the last one; the next is then empty.
+    let next = calls.last().filter(|_| calls.len() == q.rows()).map(|row| row.seq);
+    Ok(CallPage { calls, next })
+}
+
+/// Without a name the newest rows are walked. With one, each matching group of facts gives its own newest rows from the
+/// index, so that a rare caller among ten million calls costs no more than a busy one.
+fn page(db: &Connection, q: &CallQuery) -> Result<(String, Vec<Value>), AuditError> {
+    let (names, mut values) = name_conditions(q);
+    let (mut rest, mut more) = conditions(db, q)?;
+    if let Some(before) = q.before {
+        rest.push_str(" AND r.seq < ?");
+        more.push(Value::Integer(Count(before).signed()));
+    }
+    let limit = Value::Integer(Count(q.rows() as u64).signed());
+    let chosen = if names.is_empty() {
+        format!("SELECT r.seq FROM call_rows r WHERE 1{rest} ORDER BY r.seq DESC LIMIT ?")
+    } else {
+        more.push(limit.clone());
+        let newest = format!("SELECT r.seq FROM call_rows r WHERE r.facts = f.id{rest} ORDER BY r.seq DESC LIMIT ?");
+        format!("SELECT n.seq FROM facts f CROSS JOIN call_rows n ON n.seq IN ({newest}) WHERE 1{names} ORDER BY n.seq DESC LIMIT ?")
+    };
+    // The names stand last in the text of the second form, and are absent from the first.
+    more.append(&mut values);
+    more.push(limit);
+    let sql = format!(
+        "SELECT o.body, c.body, a.body, r.outcome IS NOT NULL, r.usd FROM ({chosen}) p JOIN call_rows r ON r.seq = p.seq
+            JOIN events o ON o.seq = r.seq LEFT JOIN events c ON c.seq = r.closed LEFT JOIN events a ON a.seq = r.adjusted
+            ORDER BY r.seq DESC"
+    );
+    Ok((sql, more))
+}
+
+/// What the tables hold of one row.
+struct Stored {
+    opened: String,
+    closed: Option<String>,
+    adjusted: Option<String>,
+    ended: bool,
+    usd: u64,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            opened: row.get(0)?,
+            closed: row.get(1)?,
+            adjusted: row.get(2)?,
+            ended: row.get(3)?,
+            usd: count(row, 4)?,
+        })
+    }
+
+    fn row(self) -> Result<CallRow, AuditError> {
+        let opened = entry(&self.opened)?;
+        let seq = opened.seq;
+        let mut row = CallRow::opened(opened).ok_or_else(|| AuditError::Unreadable(format!("event {seq} opens no call")))?;
+        for later in [self.closed, self.adjusted].into_iter().flatten() {
+            row.add(entry(&later)?.op);
+        }
+        // Whichever came last, a late commit or an adjustment, the table has its charge.
+        row.cost_usd = self.ended.then_some(MicroCents(self.usd));
+        Ok(row)
+    }
+}

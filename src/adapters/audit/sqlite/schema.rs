@@ -1,0 +1,77 @@
+//! The tables of `books.db` and how older files become newer ones: forward only, one transaction a step, checked at start.
+//! `events` is the whole truth. `call_rows` and `facts` are its index: narrow, so that a call costs little to write, and the
+//! rest of a row is read from its events. The view `calls` shows whole rows to whoever opens the file with `sqlite3`.
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::super::AuditError;
+use crate::units::time::Timestamp;
+
+/// Each step leads one version further. Never change one that has shipped: add the next.
+const STEPS: &[&str] = &[FIRST];
+
+const FIRST: &str = "
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT, call_id BLOB, body TEXT NOT NULL
+);
+-- Who and where, once for all calls that share it.
+CREATE TABLE facts (
+    id INTEGER PRIMARY KEY, json TEXT NOT NULL UNIQUE, tenant TEXT NOT NULL, agent TEXT, run TEXT, key TEXT,
+    policy TEXT NOT NULL, vendor TEXT NOT NULL, operation TEXT NOT NULL
+);
+CREATE INDEX facts_by_agent ON facts (agent);
+CREATE INDEX facts_by_run ON facts (run);
+CREATE INDEX facts_by_key ON facts (key);
+-- `seq` is the event that opened the call; `closed` and `adjusted` are later ones. Amounts are what was charged.
+CREATE TABLE call_rows (
+    seq INTEGER PRIMARY KEY, call_id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, facts INTEGER REFERENCES facts (id),
+    admitted INTEGER NOT NULL, verdict TEXT NOT NULL, outcome TEXT, closed INTEGER, adjusted INTEGER,
+    flagged INTEGER NOT NULL DEFAULT 0, usd INTEGER NOT NULL DEFAULT 0, tokens INTEGER NOT NULL DEFAULT 0,
+    calls INTEGER NOT NULL DEFAULT 0, risk INTEGER NOT NULL DEFAULT 0
+);
+-- With the row's own `seq` behind it, this finds the newest calls of anybody.
+CREATE INDEX call_rows_by_facts ON call_rows (facts);
+CREATE TABLE place (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL);
+INSERT INTO place VALUES (1, 0);
+CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, noticed_at INTEGER NOT NULL);
+CREATE VIEW calls AS SELECT
+    r.seq, o.body ->> '$.call_id' AS call_id, f.run AS run_id, f.agent AS agent_id, o.body -> '$.row.facts.subject' AS subject,
+    f.key AS key_id, f.policy AS policy_id, o.body ->> '$.row.policy_hash' AS policy_hash, o.body ->> '$.at' AS timestamp_utc,
+    f.vendor, o.body ->> '$.row.endpoint' AS endpoint, o.body ->> '$.row.method' AS method, o.body ->> '$.row.path' AS path,
+    o.body ->> '$.row.action' AS action, o.body ->> '$.row.tier' AS tier, r.verdict, o.body ->> '$.row.enforced' AS enforced,
+    o.body ->> '$.row.reason' AS reason, coalesce(c.body ->> '$.row.http_status', o.body ->> '$.row.http_status') AS http_status,
+    c.body ->> '$.row.vendor_request_id' AS vendor_request_id, o.body ->> '$.row.estimate.usd' AS estimate_usd,
+    CASE WHEN r.outcome IS NOT NULL
+        THEN rtrim(rtrim(printf('%d.%08d', r.usd / 100000000, r.usd % 100000000), '0'), '.') END AS cost_usd,
+    CASE WHEN r.admitted = 0 THEN 'none' WHEN r.outcome = 'expired' THEN 'estimated'
+        ELSE c.body ->> '$.row.cost_source' END AS cost_source,
+    c.body ->> '$.row.tokens.input' AS tokens_in, c.body ->> '$.row.tokens.output' AS tokens_out,
+    c.body ->> '$.row.tokens.cached' AS tokens_cached, c.body ->> '$.row.tokens.reasoning' AS tokens_reasoning,
+    r.outcome, NULL AS approved_by, c.body ->> '$.row.latency_ms' AS latency_ms,
+    c.body ->> '$.row.overhead_us' AS overhead_us, o.body ->> '$.row.request_hash' AS request_hash,
+    o.body ->> '$.row.trace_id' AS trace_id, c.body ->> '$.row.error' AS error
+FROM call_rows r JOIN events o ON o.seq = r.seq LEFT JOIN events c ON c.seq = r.closed LEFT JOIN facts f ON f.id = r.facts;
+";
+
+pub(super) fn migrate(db: &mut Connection) -> Result<(), AuditError> {
+    db.execute_batch("CREATE TABLE IF NOT EXISTS version (number INTEGER PRIMARY KEY, made_at TEXT NOT NULL)")?;
+    let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found: i64 = tx.query_row("SELECT coalesce(max(number), 0) FROM version", [], |row| row.get(0))?;
+    let found = usize::try_from(found).unwrap_or(usize::MAX);
+    if found > STEPS.len() {
+        let known = STEPS.len();
+        return Err(AuditError::Unreadable(format!(
+            "books.db has version {found}, and this bursar knows {known}: use a newer one"
+        )));
+    }
+    for (number, step) in (1_i64..).zip(STEPS).skip(found) {
+        take(&tx, number, step)?;
+    }
+    Ok(tx.commit()?)
+}
+
+fn take(tx: &Transaction<'_>, number: i64, step: &str) -> Result<(), AuditError> {
+    tx.execute_batch(step)?;
+    tx.execute("INSERT INTO version VALUES (?1, ?2)", params![number, Timestamp::now().to_string()])?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What is particular to SQLite: reopening, versions, the view for people, readers beside the writer, speed of look-ups.
+
+use super::*;
+use crate::rules::books::{Opening, Verdict};
+use crate::rules::ledger::entry::Op;
+use crate::units::amount::Amounts;
+use crate::units::ids::CallId;
+
+fn denied(seq: Seq) -> Entry {
+    let row = Opening {
+        call: CallId(uuid::Uuid::from_u128(seq.into())),
+        facts: None,
+        policy_hash: None,
+        method: "GET".into(),
+        path: "/x".into(),
+        endpoint: None,
+        action: None,
+        tier: None,
+        verdict: Verdict::Deny,
+        enforced: true,
+        reason: Some("unknown_key".into()),
+        estimate: Amounts::ZERO,
+        request_hash: None,
+        trace_id: None,
+        claimed: false,
+        repeats: None,
+        http_status: Some(401),
+    };
+    Entry { seq, at: Timestamp(1_790_000_000_000_000 + seq as i64), op: Op::Deny { row: Box::new(row) } }
+}
+
+#[test]
+fn books_are_there_again_after_reopening() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let books = SqliteBooks::open(dir.path()).expect("new books");
+    books.apply(&[denied(1), denied(2)], true).expect("written");
+    drop(books);
+    let books = SqliteBooks::open(dir.path()).expect("the same books");
+    assert_eq!(books.last_seq().expect("a place"), 2);
+    assert_eq!(books.calls(&CallQuery::default()).expect("rows").calls.len(), 2);
+}
+
+#[test]
+fn books_of_a_newer_program_are_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    drop(SqliteBooks::open(dir.path()).expect("new books"));
+    let db = Connection::open(dir.path().join("books.db")).expect("the file");
+    db.execute("INSERT INTO version VALUES (99, 'later')", []).expect("written");
+    assert!(matches!(SqliteBooks::open(dir.path()), Err(AuditError::Unreadable(_))));
+}
+
+#[test]
+fn the_view_shows_the_rows_to_whoever_opens_the_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let books = SqliteBooks::open(dir.path()).expect("new books");
+    books.apply(&[denied(1)], false).expect("written");
+    let db = Connection::open(dir.path().join("books.db")).expect("the file");
+    let mut view = db.prepare("SELECT * FROM calls").expect("the view");
+    let names = view.column_names().collect::<Vec<_>>().join(" ");
+    assert!(names.starts_with("seq call_id run_id agent_id subject key_id") && names.ends_with("trace_id error"), "{names}");
+    let row = view.query_row([], |row| {
+        Ok((row.get::<_, String>("cost_usd")?, row.get::<_, i64>("http_status")?, row.get::<_, String>("call_id")?))
+    });
+    assert_eq!(row.expect("one row"), ("0".to_owned(), 401, CallId(uuid::Uuid::from_u128(1)).to_string()));
+}
+
+#[test]
+fn a_failed_batch_leaves_no_trace() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let books = SqliteBooks::open(dir.path()).expect("new books");
+    books.apply(&[denied(1)], false).expect("written");
+    books.writer.lock().forbid_writes(true);
+    assert!(books.apply(&[denied(2)], false).is_err());
+    books.writer.lock().forbid_writes(false);
+    assert_eq!((books.last_seq().expect("a place"), books.events(0, 9).expect("events").len()), (1, 1));
+    books.apply(&[denied(2)], false).expect("the same batch, later");
+    assert_eq!(books.events(0, 9).expect("events").len(), 2);
+}
+
+/// Run by hand: `cargo test --release -- --ignored --nocapture a_call_costs`.
+#[test]
+#[ignore = "a measurement"]
+fn a_call_costs_little_to_write() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let books = SqliteBooks::open(dir.path()).expect("new books");
+    let began = std::time::Instant::now();
+    let rows = 200_000;
+    for batch in (1..=rows).map(denied).collect::<Vec<_>>().chunks(2048) {
+        books.apply(batch, false).expect("written");
+    }
+    println!("{} entries a second", rows as f64 / began.elapsed().as_secs_f64());
+}

@@ -1,0 +1,43 @@
+//! Values as SQLite keeps them: counts as signed integers, call ids as 16 bytes.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::units::ids::CallId;
+
+/// A count. SQLite's integers end at 2^63 - 1, far beyond any sequence number or amount; more is kept as that.
+#[derive(Clone, Copy)]
+pub(super) struct Count(pub(super) u64);
+
+impl Count {
+    pub(super) fn signed(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+}
+
+impl ToSql for Count {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.signed().into())
+    }
+}
+
+impl FromSql for Count {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let n = value.as_i64()?;
+        u64::try_from(n).map(Self).map_err(|_| FromSqlError::OutOfRange(n))
+    }
+}
+
+pub(super) struct StoredCall(pub(super) CallId);
+
+impl ToSql for StoredCall {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.0.as_bytes().as_slice().into())
+    }
+}
+
+impl FromSql for StoredCall {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let bytes = value.as_blob()?;
+        uuid::Uuid::from_slice(bytes).map(|id| Self(CallId(id))).map_err(|_| FromSqlError::InvalidType)
+    }
+}

@@ -1,0 +1,188 @@
+//! Follows the journal into the books, and wakes whoever follows the books. Keeps its place in the store itself, so that a
+//! crash repeats a batch and never skips one. An error loses nothing: the batch is tried again until it is written, and the
+//! journal keeps its entries meanwhile. Does not know what entries mean: `project` does.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{AuditError, AuditStore};
+use crate::rules::ledger::entry::Entry;
+use crate::units::ids::Seq;
+
+/// The journal, as the books see it. Both methods may block.
+pub trait Feed: Send + Sync + 'static {
+    /// Entries from `seq` on that are durable in the journal, in order, at most `max`.
+    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Entry>, String>;
+    /// The books hold everything up to `seq` and keep it through power loss: the journal may forget it.
+    fn safe_up_to(&self, seq: Seq);
+}
+
+/// Entries of one transaction.
+const BATCH: usize = 2048;
+/// How long a batch may grow before it is written: a tail is late by so much, and a busy hour costs few transactions.
+const LINGER: Duration = Duration::from_millis(5);
+/// How often what was written is forced to the disk, and the journal told.
+const FORCE_EVERY: Duration = Duration::from_secs(1);
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// The books with their follower.
+pub struct Books {
+    store: Arc<dyn AuditStore>,
+    projected: watch::Sender<Seq>,
+    journal: watch::Receiver<Seq>,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Books {
+    /// Starts to follow. `journal` is the last durable entry there. After `stop` the rest is written; then the task ends.
+    pub fn follow(
+        store: Arc<dyn AuditStore>,
+        feed: Arc<dyn Feed>,
+        journal: watch::Receiver<Seq>,
+        stop: CancellationToken,
+    ) -> Result<(Arc<Self>, JoinHandle<()>), AuditError> {
+        let (place, end) = (store.last_seq()?, *journal.borrow());
+        if place > end {
+            // The entries to come would bear numbers that the books know already, and would be passed over.
+            let why = format!("they go up to entry {place}, and the journal ends at {end}");
+            return Err(AuditError::Unreadable(why));
+        }
+        let projected = watch::Sender::new(place);
+        let books = Arc::new(Self { store, projected, journal: journal.clone(), trouble: Mutex::default() });
+        let follower = Follower { books: books.clone(), feed, journal, forced_at: Instant::now(), unforced: true };
+        let task = tokio::spawn(follower.run(stop));
+        Ok((books, task))
+    }
+
+    pub fn store(&self) -> &Arc<dyn AuditStore> {
+        &self.store
+    }
+
+    /// Asks the store, off the async threads.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn AuditStore) -> Result<T, AuditError> + Send + 'static,
+    ) -> Result<T, AuditError> {
+        let store = self.store.clone();
+        let asked = tokio::task::spawn_blocking(move || question(&*store)).await;
+        asked.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))
+    }
+
+    /// The last entry in the books; changes wake whoever tails.
+    pub fn projected(&self) -> watch::Receiver<Seq> {
+        self.projected.subscribe()
+    }
+
+    /// Entries that the journal has and the books do not have yet.
+    pub fn lag(&self) -> u64 {
+        self.journal.borrow().saturating_sub(*self.projected.borrow())
+    }
+
+    /// Why the books do not follow now, if they do not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
+    }
+
+    /// Waits until the books hold `seq`.
+    pub async fn caught_up(&self, seq: Seq) {
+        // An error would mean that the sender is gone, and `self` is the sender.
+        let _ = self.projected.subscribe().wait_for(|at| *at >= seq).await;
+    }
+}
+
+struct Follower {
+    books: Arc<Books>,
+    feed: Arc<dyn Feed>,
+    journal: watch::Receiver<Seq>,
+    forced_at: Instant,
+    /// Something was written that may not survive power loss; true at first, when nobody knows.
+    unforced: bool,
+}
+
+impl Follower {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut retry = FIRST_RETRY;
+        loop {
+            let stopping = stop.is_cancelled();
+            match self.step(stopping).await {
+                Ok(more) => {
+                    retry = FIRST_RETRY;
+                    if !more && stopping {
+                        return;
+                    }
+                    if !more {
+                        self.wait(&stop).await;
+                    }
+                }
+                // Stopping with a store that is down: the journal keeps the rest for the next start.
+                Err(e) if stopping => return tracing::error!("the books end behind the journal: {e}"),
+                Err(e) => {
+                    self.report(e);
+                    tokio::select! { () = tokio::time::sleep(retry) => {}, () = stop.cancelled() => {} }
+                    retry = (retry * 2).min(LAST_RETRY);
+                }
+            }
+        }
+    }
+
+    /// Until there is something to write, something to force, or an end.
+    async fn wait(&mut self, stop: &CancellationToken) {
+        let force_in = FORCE_EVERY.saturating_sub(self.forced_at.elapsed());
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(force_in), if self.unforced => return,
+            gone = self.journal.changed() => if gone.is_err() { tokio::time::sleep(FORCE_EVERY).await },
+        }
+        tokio::time::sleep(LINGER).await;
+    }
+
+    /// Reads and writes one batch. `true` if there may be more.
+    async fn step(&mut self, stopping: bool) -> Result<bool, AuditError> {
+        let force = self.unforced && (stopping || self.forced_at.elapsed() >= FORCE_EVERY);
+        let (store, feed) = (self.books.store.clone(), self.feed.clone());
+        let from = *self.books.projected.borrow() + 1;
+        let step = tokio::task::spawn_blocking(move || batch(&*store, &*feed, from, force)).await;
+        let Batch { seq, read } = step.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))?;
+        self.unforced |= read > 0;
+        if force {
+            (self.unforced, self.forced_at) = (false, Instant::now());
+        }
+        *self.books.trouble.lock() = None;
+        self.books.projected.send_if_modified(|at| std::mem::replace(at, seq) != seq);
+        Ok(read == BATCH || (stopping && (read > 0 || self.unforced)))
+    }
+
+    fn report(&self, e: AuditError) {
+        let mut trouble = self.books.trouble.lock();
+        if trouble.is_none() {
+            tracing::error!("the books do not follow the journal, which keeps what is missing: {e}");
+        }
+        *trouble = Some(e.to_string());
+    }
+}
+
+struct Batch {
+    seq: Seq,
+    read: usize,
+}
+
+fn batch(store: &dyn AuditStore, feed: &dyn Feed, from: Seq, force: bool) -> Result<Batch, AuditError> {
+    let entries = feed.read_from(from, BATCH).map_err(|e| AuditError::Store(format!("journal: {e}")))?;
+    let seq = match (entries.is_empty(), force) {
+        (true, false) => from - 1,
+        _ => store.apply(&entries, force)?,
+    };
+    if force {
+        feed.safe_up_to(seq);
+    }
+    Ok(Batch { seq, read: entries.len() })
+}

@@ -1,0 +1,180 @@
+//! The follower against a journal in memory and books that fail: nothing is skipped, nothing written twice.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::*;
+use crate::adapters::audit::sqlite::SqliteBooks;
+use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Spend, Sums};
+use crate::rules::books::{Act, Control};
+use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::entry::Op;
+use crate::rules::subject::Flag;
+use crate::units::time::Timestamp;
+
+struct Journal {
+    entries: Mutex<Vec<Entry>>,
+    grown: watch::Sender<Seq>,
+    safe: AtomicU64,
+}
+
+impl Journal {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { entries: Mutex::default(), grown: watch::Sender::new(0), safe: AtomicU64::new(0) })
+    }
+
+    fn add(&self, count: usize) {
+        let mut entries = self.entries.lock();
+        for _ in 0..count {
+            let seq = entries.len() as Seq + 1;
+            let act = Act { actor: "socket:ann".into(), reason: None };
+            let op = Op::Control { control: Control::Stopped { flag: Flag::Everyone, act } };
+            entries.push(Entry { seq, at: Timestamp(seq as i64), op });
+        }
+        self.grown.send_replace(entries.len() as Seq);
+    }
+}
+
+impl Feed for Journal {
+    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Entry>, String> {
+        Ok(self.entries.lock().iter().filter(|e| e.seq >= seq).take(max).cloned().collect())
+    }
+
+    fn safe_up_to(&self, seq: Seq) {
+        self.safe.fetch_max(seq, Ordering::AcqRel);
+    }
+}
+
+/// Books whose disk is full when told so.
+struct Fragile {
+    books: SqliteBooks,
+    full: AtomicBool,
+}
+
+impl AuditStore for Fragile {
+    fn last_seq(&self) -> Result<Seq, AuditError> {
+        self.books.last_seq()
+    }
+    fn apply(&self, entries: &[Entry], durable: bool) -> Result<Seq, AuditError> {
+        match self.full.load(Ordering::Acquire) {
+            true => Err(AuditError::Store("the disk is full".to_owned())),
+            false => self.books.apply(entries, durable),
+        }
+    }
+    fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
+        self.books.events(from, limit)
+    }
+    fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError> {
+        self.books.entries(from, limit)
+    }
+    fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError> {
+        self.books.calls(query)
+    }
+    fn spend(&self, query: &CallQuery) -> Result<Spend, AuditError> {
+        self.books.spend(query)
+    }
+    fn sums(&self, shape: &Shape, start: Timestamp) -> Result<Sums, AuditError> {
+        self.books.sums(shape, start)
+    }
+    fn gaps(&self) -> Result<Vec<Gap>, AuditError> {
+        self.books.gaps()
+    }
+}
+
+struct Rig {
+    dir: tempfile::TempDir,
+    journal: Arc<Journal>,
+    stop: CancellationToken,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a folder"), journal: Journal::new(), stop: CancellationToken::new() }
+    }
+
+    fn follow(&self, full: bool) -> (Arc<Fragile>, Arc<Books>, JoinHandle<()>) {
+        let books = SqliteBooks::open(self.dir.path()).expect("books");
+        let store = Arc::new(Fragile { books, full: AtomicBool::new(full) });
+        let (journal, stop) = (self.journal.clone(), self.stop.child_token());
+        let (books, task) = Books::follow(store.clone(), journal, self.journal.grown.subscribe(), stop).expect("a follower");
+        (store, books, task)
+    }
+}
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn reached(books: &Books, seq: Seq) {
+    tokio::time::timeout(SOON, books.caught_up(seq)).await.expect("in time");
+}
+
+#[tokio::test]
+async fn it_catches_up_follows_and_tells_the_journal_what_is_safe() {
+    let rig = Rig::new();
+    rig.journal.add(BATCH * 2 + 5);
+    let (store, books, task) = rig.follow(false);
+    reached(&books, BATCH as u64 * 2 + 5).await;
+    rig.journal.add(3);
+    reached(&books, BATCH as u64 * 2 + 8).await;
+    assert_eq!((books.lag(), books.trouble()), (0, None));
+    let forced = async {
+        while rig.journal.safe.load(Ordering::Acquire) < BATCH as u64 * 2 + 8 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, forced).await.expect("forced within a second or so");
+    assert!(store.gaps().expect("gaps").is_empty());
+    rig.stop.cancel();
+    task.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_holds_the_journal() {
+    let rig = Rig::new();
+    rig.journal.add(10);
+    let (store, books, task) = rig.follow(true);
+    let troubled = async {
+        while books.trouble().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, troubled).await.expect("it says so");
+    rig.journal.add(5);
+    assert_eq!((books.lag(), rig.journal.safe.load(Ordering::Acquire)), (15, 0));
+    store.full.store(false, Ordering::Release);
+    reached(&books, 15).await;
+    assert_eq!(books.trouble(), None);
+    let seqs: Vec<_> = store.events(0, 100).expect("events").iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, (1..=15).collect::<Vec<_>>());
+    rig.stop.cancel();
+    task.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn a_stop_writes_the_rest_and_a_restart_goes_on() {
+    let rig = Rig::new();
+    let (_, _, task) = rig.follow(false);
+    rig.journal.add(7);
+    rig.stop.cancel();
+    task.await.expect("no panic");
+    assert_eq!(rig.journal.safe.load(Ordering::Acquire), 7, "all of it is forced at the end");
+    let rig = Rig { stop: CancellationToken::new(), ..rig };
+    rig.journal.add(2);
+    let (store, books, task) = rig.follow(false);
+    reached(&books, 9).await;
+    assert_eq!(store.entries(0, 100).expect("entries"), *rig.journal.entries.lock());
+    rig.stop.cancel();
+    task.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn books_ahead_of_their_journal_are_refused() {
+    let rig = Rig::new();
+    rig.journal.add(3);
+    let (_, books, task) = rig.follow(false);
+    reached(&books, 3).await;
+    rig.stop.cancel();
+    task.await.expect("no panic");
+    let books = Arc::new(SqliteBooks::open(rig.dir.path()).expect("books"));
+    let shorter = watch::Sender::new(2);
+    let followed = Books::follow(books, Journal::new(), shorter.subscribe(), CancellationToken::new());
+    assert!(matches!(followed.map(|_| ()), Err(AuditError::Unreadable(_))));
+}

@@ -1,0 +1,150 @@
+//! Keys and flags survive reopening; children stay beneath their parents; what fails half-way holds as far as it says.
+
+use super::*;
+use crate::rules::subject::{Name, Subject};
+
+const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
+
+fn new_key(parent: Option<&KeyId>) -> NewKey {
+    NewKey {
+        subject: Subject { agent: Some("a".into()), ..Subject::default() },
+        policy: "p".into(),
+        overlay: None,
+        parent: parent.cloned(),
+        expires_at: None,
+        label: None,
+        note: Some("a test".into()),
+        by: "socket:ann".into(),
+    }
+}
+
+fn act() -> Act {
+    Act { actor: "socket:ann".into(), reason: Some("a test".into()) }
+}
+
+fn on(key: &KeyRecord) -> Flag {
+    Flag::Key { id: key.id.clone() }
+}
+
+fn facts(key: &KeyRecord) -> Facts {
+    let keys = key.chain().cloned().collect();
+    Facts { subject: key.subject.clone(), keys, policy: "p".into(), vendor: "stripe".into(), operation: "GET /x".into() }
+}
+
+#[test]
+fn what_was_written_is_there_after_reopening() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let (secret, key) = ring.mint(new_key(None), NOW).expect("minted");
+    let (_, other) = ring.mint(new_key(None), NOW).expect("minted");
+    ring.stop(&on(&key), &act(), NOW).expect("stopped");
+    ring.stop(&Flag::Everyone, &act(), NOW).expect("stopped");
+    let told = ring.restore(&Flag::Everyone, &act(), NOW).expect("written").expect("it was set");
+    ring.told(&told).expect("written");
+    drop(ring);
+
+    let ring = Keyring::open(dir.path()).expect("the same ring");
+    let found = ring.find(&key.id).expect("the key");
+    let text = secret.reveal();
+    assert!(VaultKey::parse(&text).expect("well-formed").matches(&found.hash));
+    assert!(!std::fs::read(dir.path().join("keys.db")).expect("the file").windows(20).any(|w| w == &text.as_bytes()[20..40]));
+    assert!(matches!(ring.standing(&found, NOW), Standing::Revoked(f) if f.act == act() && f.at == NOW));
+    assert_eq!(ring.standing(&other, NOW), Standing::Good);
+    assert_eq!(ring.flags().iter().map(|f| &f.flag).collect::<Vec<_>>(), [&on(&key)]);
+    assert_eq!(ring.untold().len(), 1, "the ledger has not confirmed the key's flag");
+    assert_eq!(ring.stopped(&facts(&other)), None);
+}
+
+#[test]
+fn a_revoked_key_takes_its_children_along() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let (_, root) = ring.mint(new_key(None), NOW).expect("minted");
+    let mut chain = vec![root.clone()];
+    for _ in 0..MAX_DEPTH {
+        let (_, child) = ring.mint(new_key(chain.last().map(|k| &k.id)), NOW).expect("minted");
+        chain.push(child);
+    }
+    let last = chain.last().expect("the youngest");
+    assert_eq!(last.chain().count(), MAX_DEPTH + 1);
+    assert!(matches!(ring.mint(new_key(Some(&last.id)), NOW), Err(KeyringError::TooDeep(_))));
+    ring.stop(&on(&chain[1]), &act(), NOW).expect("stopped");
+    assert_eq!(ring.standing(&root, NOW), Standing::Good);
+    assert!(matches!(ring.standing(last, NOW), Standing::Revoked(f) if f.flag == on(&chain[1])));
+    assert_eq!(ring.stopped(&facts(last)).map(|f| f.flag), Some(on(&chain[1])));
+    assert!(matches!(ring.mint(new_key(Some(&chain[2].id)), NOW), Err(KeyringError::ParentEnded(_))));
+    ring.restore(&on(&chain[1]), &act(), NOW).expect("written");
+    assert_eq!(ring.standing(last, NOW), Standing::Good);
+    assert!(ring.restore(&on(&chain[1]), &act(), NOW).expect("nothing to do").is_none());
+}
+
+#[test]
+fn a_child_stays_beneath_its_parent() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let end = NOW.plus_secs(60);
+    let (_, parent) = ring.mint(NewKey { expires_at: Some(end), ..new_key(None) }, NOW).expect("minted");
+    let child = || new_key(Some(&parent.id));
+    let (_, heir) = ring.mint(child(), NOW).expect("minted");
+    assert_eq!(heir.expires_at, Some(end), "it ends with its parent");
+    let late = NewKey { expires_at: Some(end.plus_secs(1)), ..child() };
+    assert!(matches!(ring.mint(late, NOW), Err(KeyringError::OutlivesParent(_))));
+    let elsewhere = NewKey { policy: Name::from("q"), ..child() };
+    assert!(matches!(ring.mint(elsewhere, NOW), Err(KeyringError::LeavesParent(_))));
+    assert!(matches!(ring.mint(child(), end), Err(KeyringError::ParentEnded(_))));
+    assert_eq!(ring.standing(&heir, end), Standing::Expired(end));
+    assert!(matches!(ring.mint(new_key(Some(&KeyId("nobody".into()))), NOW), Err(KeyringError::NoSuchKey(_))));
+    assert!(matches!(ring.mint(NewKey { expires_at: Some(NOW), ..new_key(None) }, NOW), Err(KeyringError::Past(_))));
+}
+
+#[test]
+fn a_stop_that_cannot_be_written_holds_in_memory_and_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let (_, key) = ring.mint(new_key(None), NOW).expect("minted");
+    ring.store.lock().forbid_writes(true);
+    let tenant = Flag::Tenant { name: key.subject.tenant.clone() };
+    assert!(matches!(ring.stop(&tenant, &act(), NOW), Err(KeyringError::NotDurable(..))));
+    assert_eq!(ring.stopped(&facts(&key)).map(|f| f.flag), Some(tenant.clone()));
+    assert!(ring.restore(&tenant, &act(), NOW).is_err());
+    assert!(ring.stopped(&facts(&key)).is_some(), "what cannot be written is not undone");
+    assert!(ring.mint(new_key(None), NOW).is_err());
+    assert_eq!(ring.list().len(), 1);
+    ring.store.lock().forbid_writes(false);
+    ring.stop(&tenant, &act(), NOW).expect("the repeat");
+    ring.restore(&tenant, &act(), NOW).expect("written");
+    assert!(ring.stopped(&facts(&key)).is_none());
+}
+
+#[test]
+fn secrets_are_made_once_and_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path().join("data");
+    secrets::data_folder(&dir).expect("made");
+    let (token, made) = secrets::AdminToken::open(&dir, None).expect("a token");
+    let made = made.expect("made now");
+    let (again, shown) = secrets::AdminToken::open(&dir, None).expect("the same token");
+    assert!(shown.is_none() && token.matches(made.as_bytes()) && again.matches(made.as_bytes()));
+    assert!(!token.matches(b"") && !token.matches(&made.as_bytes()[1..]));
+    let first = secrets::BodyHasher::open(&dir).expect("a key").hash(b"body");
+    let mut running = secrets::BodyHasher::open(&dir).expect("the same key").start();
+    running.update(b"bo");
+    running.update(b"dy");
+    assert_eq!(first, running.finish());
+    let mode = |p: &str| std::fs::metadata(dir.join(p)).expect(p).permissions().mode() & 0o777;
+    assert_eq!((mode(""), mode("admin-token"), mode("secrets"), mode("secrets/body-hash.key")), (0o700, 0o600, 0o700, 0o600));
+}
+
+#[test]
+fn weak_admin_tokens_are_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for weak in ["", "admin", "secret", "secretsecretsecretsecret", "short", "aaaaaaaaaaaaaaaaaaaaaaaa", "sk-1234"] {
+        let set = crate::units::secret::Secret::new(weak.to_owned());
+        assert!(secrets::AdminToken::open(dir.path(), Some(&set)).is_err(), "{weak}");
+    }
+    std::fs::write(dir.path().join("admin-token"), "\n").expect("written");
+    assert!(secrets::AdminToken::open(dir.path(), None).is_err(), "an empty file is no token");
+    let good = crate::units::secret::Secret::new("a3f09b8c7d6e5f4a3b2c1d0e".to_owned());
+    assert!(secrets::AdminToken::open(dir.path(), Some(&good)).is_ok());
+}

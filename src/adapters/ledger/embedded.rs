@@ -1,0 +1,392 @@
+//! The default ledger: the book in memory, its entries in a local journal, on one machine and in one process. The book and the
+//! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
+
+mod snapshot;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::journal::{Durability, Journal, JournalError, Record};
+use super::{Answer, Ledger, LedgerError, Wake};
+use crate::adapters::audit::AuditStore;
+use crate::adapters::audit::tail::Feed;
+use crate::rules::books::{Act, Control, Opening};
+use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::ask::{AccountState, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::book::{Book, Fault, Ops, Sums};
+use crate::rules::ledger::entry::{Entry, Op, Posting};
+use crate::units::amount::Amounts;
+use crate::units::ids::{CallId, Seq};
+use crate::units::time::Timestamp;
+
+/// How long a caller waits for the disk before it is told that the ledger is down.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Entries between two snapshots.
+const SNAPSHOT_EVERY: u64 = 50_000;
+
+/// Why the ledger of a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("another bursar serves the data folder `{0}`; stop it, or name another folder with `--data`")]
+    Taken(String),
+    #[error("the data folder `{0}` cannot be used: {1}")]
+    Folder(String, String),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the snapshot of the ledger cannot be read: {0}. Put it back from a copy; nothing was changed")]
+    Snapshot(String),
+    #[error("the books go up to entry {books}, and the journal ends at {journal}: a file of the journal was removed or put back from an older copy")]
+    Behind { books: Seq, journal: Seq },
+}
+
+/// The ledger of one data folder.
+pub struct Embedded {
+    folder: PathBuf,
+    book: Mutex<Book>,
+    journal: Journal,
+    books: Arc<dyn AuditStore>,
+    wake: OnceLock<Wake>,
+    /// The last entry that a snapshot covers, and the last that the books keep.
+    snapshot: AtomicU64,
+    safe: AtomicU64,
+    snapping: Mutex<()>,
+    /// For work that blocks, on a thread of its own.
+    me: Weak<Self>,
+    /// Held while this process lives.
+    _lock: File,
+}
+
+impl Embedded {
+    /// Locks the folder, reads snapshot and journal, and charges what was left open and is over.
+    pub fn open(folder: &Path, durability: Durability, books: Arc<dyn AuditStore>) -> Result<Arc<Self>, OpenError> {
+        let lock = lock(folder)?;
+        let mut book = snapshot::read(folder)?.unwrap_or_default();
+        let covered = book.seq();
+        let journal_folder = folder.join("journal");
+        let journal = Journal::open(&journal_folder, durability, covered, |entry| book.apply(&entry))?;
+        let last = book.seq();
+        let known = books.last_seq().map_err(|e| OpenError::Folder(folder.display().to_string(), e.to_string()))?;
+        if known > last {
+            return Err(OpenError::Behind { books: known, journal: last });
+        }
+        let ledger = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            folder: folder.to_owned(),
+            book: Mutex::new(book),
+            journal,
+            books,
+            wake: OnceLock::new(),
+            snapshot: AtomicU64::new(covered),
+            safe: AtomicU64::new(known),
+            snapping: Mutex::new(()),
+            _lock: lock,
+        });
+        ledger.expire();
+        Ok(ledger)
+    }
+
+    /// The last durable entry, as it grows.
+    pub fn durable(&self) -> watch::Receiver<Seq> {
+        self.journal.watch()
+    }
+
+    /// Charges every hold whose lease is over; says how many.
+    pub fn expire(&self) -> usize {
+        let due = self.book.lock().due(Timestamp::now());
+        let mut freed = Vec::new();
+        for hold in &due {
+            let mut book = self.book.lock();
+            let ops = book.expire(Timestamp::now(), *hold);
+            let written = self.write_all(&mut book, ops, &mut freed);
+            drop(book);
+            if let Err(error) = written {
+                tracing::error!(call = %hold, %error, "a hold could not be expired");
+                continue;
+            }
+            tracing::warn!(call = %hold, "a hold that nobody ended was charged in full");
+        }
+        self.freed(&freed);
+        due.len()
+    }
+
+    /// Writes a snapshot if enough has happened since the last. Blocks on the disk.
+    pub fn snapshot_if_due(&self) {
+        let seq = self.book.lock().seq();
+        if seq.saturating_sub(self.snapshot.load(Ordering::Acquire)) >= SNAPSHOT_EVERY {
+            self.take_snapshot();
+        }
+    }
+
+    fn take_snapshot(&self) {
+        let _one = self.snapping.lock();
+        let book = self.book.lock().clone();
+        // The journal must not be trimmed behind a snapshot that says more than the journal kept.
+        if self.journal.durable() < book.seq() {
+            return;
+        }
+        match snapshot::write(&self.folder, &book) {
+            Ok(()) => {
+                self.snapshot.store(book.seq(), Ordering::Release);
+                self.trim();
+            }
+            Err(e) => tracing::warn!(error = %e, "no snapshot of the ledger could be written; the next start takes longer"),
+        }
+    }
+
+    fn trim(&self) {
+        let upto = self.snapshot.load(Ordering::Acquire).min(self.safe.load(Ordering::Acquire));
+        if let Err(e) = self.journal.trim(upto) {
+            tracing::warn!(error = %e, "old journal files could not be removed");
+        }
+    }
+
+    /// Applies and journals what was decided, in one step under the book's lock. Gives the last entry.
+    ///
+    /// # Errors
+    /// While the journal cannot be written, only what `must` be kept is taken; nothing is changed otherwise.
+    fn write(&self, book: &mut Book, ops: Ops, must: bool) -> Result<Option<Seq>, LedgerError> {
+        let records = book.entries(Timestamp::now(), ops).map(|e| Record::encode(e).map(Arc::new));
+        let records: Vec<_> = records.collect::<Result<_, _>>().map_err(|e| LedgerError::Down(e.to_string()))?;
+        if !records.is_empty() {
+            self.journal.append(&records, must).map_err(LedgerError::Down)?;
+            records.iter().for_each(|record| book.apply(record.entry()));
+        }
+        Ok(records.last().map(|record| record.seq))
+    }
+
+    /// What ends or changes holds must be kept, in whatever state the disk is.
+    fn write_all(&self, book: &mut Book, ops: Ops, freed: &mut Vec<Freed>) -> Result<Option<Seq>, LedgerError> {
+        let calls: Vec<CallId> = ops.iter().flatten().filter_map(Op::call).collect();
+        let last = self.write(book, ops, true)?;
+        freed.extend(calls.into_iter().filter_map(|call| book.postings(call).cloned()));
+        Ok(last)
+    }
+
+    fn freed(&self, holds: &[Freed]) {
+        if let Some(wake) = self.wake.get() {
+            holds.iter().for_each(|postings| wake(postings));
+        }
+    }
+
+    /// Decides under the lock, writes what was decided, and wakes whoever waits for what was freed.
+    fn step<T>(
+        &self,
+        of: CallId,
+        decide: impl FnOnce(&Book) -> Result<(T, Ops), Fault>,
+    ) -> Result<(T, Option<Seq>), LedgerError> {
+        let mut freed = Vec::new();
+        let mut book = self.book.lock();
+        let (answer, ops) = decide(&book).map_err(|e| LedgerError::Hold(of, e))?;
+        let seq = self.write_all(&mut book, ops, &mut freed)?;
+        drop(book);
+        self.freed(&freed);
+        Ok((answer, seq))
+    }
+
+    async fn durably(&self, seq: Option<Seq>) -> Result<(), LedgerError> {
+        let Some(seq) = seq else { return Ok(()) };
+        if self.journal.durable() >= seq {
+            return Ok(());
+        }
+        let mut durable = self.journal.watch();
+        if tokio::time::timeout(PATIENCE, durable.wait_for(|at| *at >= seq)).await.is_ok() {
+            return Ok(());
+        }
+        let why = self.journal.trouble().unwrap_or_else(|| "the disk is too slow".to_owned());
+        Err(LedgerError::Down(why))
+    }
+
+    async fn reserve_durably(&self, ask: Reserve) -> Result<Reservation, LedgerError> {
+        let hold = ask.hold;
+        let (answer, seq) = self.reserve_now(ask)?;
+        if let Err(e) = self.durably(seq).await {
+            // Its row may yet be written, so its end must be too.
+            self.settle_later(super::hold::given_up(hold));
+            return Err(e);
+        }
+        Ok(answer)
+    }
+
+    fn reserve_now(&self, ask: Reserve) -> Result<(Reservation, Option<Seq>), LedgerError> {
+        let (hold, lines) = (ask.hold, ask.lines.clone());
+        let mut book = self.book.lock();
+        let (answer, op) = book.reserve(Timestamp::now(), ask).map_err(|e| LedgerError::Hold(hold, e))?;
+        let seq = self.write(&mut book, [op, None], false)?;
+        if seq.is_none() {
+            return Ok((answer, None));
+        }
+        if let Reservation::Held(held) = &answer {
+            book.remember(hold, lines, held.would_refuse.clone());
+        }
+        Ok((answer, seq))
+    }
+
+    fn settle_now(&self, settle: Settle) -> Result<(Settled, Option<Seq>), LedgerError> {
+        let hold = settle.hold;
+        self.step(hold, |book| book.settle(Timestamp::now(), settle))
+    }
+
+    /// Blocks: asks the books what was spent under each new shape.
+    fn declare_now(&self, shapes: Vec<Shape>) -> Result<Option<Seq>, LedgerError> {
+        let wanted: BTreeSet<Shape> = shapes.into_iter().collect();
+        let (new, gone) = self.book.lock().undeclared(&wanted);
+        let mut last = None;
+        for shape in gone {
+            last = self.entry(|book| book.undeclare(shape))?;
+        }
+        for shape in new {
+            let sums = self.sums(&shape)?;
+            last = self.entry(|book| book.declare(Timestamp::now(), shape, sums))?;
+        }
+        Ok(last)
+    }
+
+    fn sums(&self, shape: &Shape) -> Result<Sums, LedgerError> {
+        let start = shape.window.start(Timestamp::now().max(self.book.lock().now()));
+        let sums = self.books.sums(shape, start).map_err(|e| LedgerError::Down(e.to_string()))?;
+        let spent = sums.accounts.into_iter().map(|(account, sum)| (account, start, sum)).collect();
+        Ok(Sums { upto: sums.upto, spent })
+    }
+}
+
+/// The accounts of a hold that ended or shrank.
+type Freed = Arc<[Posting]>;
+
+fn lock(folder: &Path) -> Result<File, OpenError> {
+    let name = folder.display().to_string();
+    let failed = |e: std::io::Error| OpenError::Folder(name.clone(), e.to_string());
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(failed)?;
+    match fs4::FileExt::try_lock(&file) {
+        Ok(()) => Ok(file),
+        Err(_) => Err(OpenError::Taken(name)),
+    }
+}
+
+impl Ledger for Embedded {
+    fn reserve(&self, ask: Reserve) -> Answer<'_, Reservation> {
+        Box::pin(self.reserve_durably(ask))
+    }
+
+    fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Answer<'_, Reservation> {
+        Box::pin(async move {
+            let (answer, seq) = self.step(hold, |book| {
+                let (answer, op) = book.resize(Timestamp::now(), hold, step, amounts)?;
+                Ok((answer, [op, None]))
+            })?;
+            self.durably(seq).await.map(|()| answer)
+        })
+    }
+
+    fn renew(&self, hold: CallId) -> Answer<'_, ()> {
+        let renewed = self.book.lock().renew(Timestamp::now(), hold).map_err(|e| LedgerError::Hold(hold, e));
+        Box::pin(std::future::ready(renewed))
+    }
+
+    fn settle(&self, settle: Settle) -> Answer<'_, Settled> {
+        Box::pin(async move {
+            let (settled, seq) = self.settle_now(settle)?;
+            self.durably(seq).await.map(|()| settled)
+        })
+    }
+
+    fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let now = Timestamp::now();
+            let ((), seq) = self.step(hold, |book| Ok(((), book.adjust(now, hold, step, charge, exact, act)?)))?;
+            self.durably(seq).await
+        })
+    }
+
+    fn deny(&self, row: Opening) -> Answer<'_, Seq> {
+        self.plain(Op::Deny { row: Box::new(row) })
+    }
+
+    fn control(&self, control: Control) -> Answer<'_, Seq> {
+        self.plain(Op::Control { control })
+    }
+
+    fn declare(&self, shapes: Vec<Shape>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let seq = self.off_thread(|ledger| ledger.declare_now(shapes)).await??;
+            self.durably(seq).await
+        })
+    }
+
+    fn accounts(&self, names: Vec<Line>) -> Answer<'_, Vec<AccountState>> {
+        let states = self.book.lock().accounts(Timestamp::now(), &names);
+        Box::pin(std::future::ready(Ok(states)))
+    }
+
+    fn settle_later(&self, settle: Settle) {
+        let hold = settle.hold;
+        match self.settle_now(settle) {
+            Ok(_) => {}
+            // The hold was never taken, or has ended: nothing is owed.
+            Err(LedgerError::Hold(..)) => tracing::debug!(call = %hold, "there was no hold to end"),
+            Err(error) => tracing::error!(call = %hold, %error, "a hold could not be ended; its lease will charge it in full"),
+        }
+    }
+
+    fn on_freed(&self, wake: Wake) {
+        // One listener; a second one would be a mistake in the wiring, and the first stays.
+        let _ = self.wake.set(wake);
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.journal.trouble()
+    }
+
+    fn flush(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let seq = self.book.lock().seq();
+            self.durably(Some(seq)).await?;
+            self.off_thread(|ledger| ledger.take_snapshot()).await
+        })
+    }
+}
+
+impl Embedded {
+    /// What asks the disk or the books must not hold up the calls of this thread.
+    async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> Result<T, LedgerError> {
+        // Whoever calls a method holds an owner, so this one is alive.
+        let me = self.me.upgrade().ok_or_else(|| LedgerError::Down("it is closed".to_owned()))?;
+        let done = tokio::task::spawn_blocking(move || work(&me)).await;
+        done.map_err(|e| LedgerError::Down(e.to_string()))
+    }
+
+    /// One entry that ends no hold.
+    fn entry(&self, make: impl FnOnce(&Book) -> Op) -> Result<Option<Seq>, LedgerError> {
+        let mut book = self.book.lock();
+        let op = make(&book);
+        self.write(&mut book, [Some(op), None], true)
+    }
+
+    /// An entry that changes no account.
+    fn plain(&self, op: Op) -> Answer<'_, Seq> {
+        Box::pin(async move {
+            let seq = self.entry(|_| op)?;
+            self.durably(seq).await?;
+            Ok(seq.unwrap_or_default())
+        })
+    }
+}
+
+impl Feed for Embedded {
+    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Entry>, String> {
+        let records = self.journal.read_from(seq, max).map_err(|e| e.to_string())?;
+        Ok(records.iter().map(|r| r.entry().clone()).collect())
+    }
+
+    fn safe_up_to(&self, seq: Seq) {
+        self.safe.fetch_max(seq, Ordering::AcqRel);
+        self.snapshot_if_due();
+    }
+}

@@ -1,0 +1,226 @@
+//! Holds as values that carry the proof: `Reserved` is made by a reserve alone, which takes a `Permit`; only a `Reserved` can be
+//! dispatched; what is `InFlight` cannot be released. Dropped without an end, each queues the end that is safe. A shared task
+//! renews the leases of all that live. Decides nothing: the ledger does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+
+use super::{Ledger, LedgerError};
+use crate::rules::books::{Closing, CostSource, Outcome};
+use crate::rules::ledger::ask::{End, Held, Left, RENEW_SECS, Reservation, Reserve, Settle, Settled, Short};
+use crate::rules::policy::Permit;
+use crate::rules::subject::Flag;
+use crate::units::amount::Amounts;
+use crate::units::ids::CallId;
+
+/// The answer to a reserve, as a value to go on with.
+pub enum Answered {
+    Held(Reserved),
+    Short(Box<Short>),
+    Killed(Flag),
+}
+
+/// All holds of this process that have not ended.
+pub struct Holds {
+    ledger: Arc<dyn Ledger>,
+    live: DashMap<CallId, Instant>,
+}
+
+impl Holds {
+    /// Starts to renew, until the value is gone.
+    pub fn new(ledger: Arc<dyn Ledger>) -> Arc<Self> {
+        let holds = Arc::new(Self { ledger, live: DashMap::new() });
+        tokio::spawn(renew(Arc::downgrade(&holds)));
+        holds
+    }
+
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Asks once. The permit is the proof that the rules said yes.
+    pub async fn reserve(self: &Arc<Self>, _proof: &Permit, ask: Reserve) -> Result<Answered, LedgerError> {
+        let mut unanswered = Unanswered { ledger: &*self.ledger, hold: Some(ask.hold) };
+        let hold = ask.hold;
+        let answer = self.ledger.reserve(ask).await;
+        unanswered.hold = None;
+        Ok(match answer? {
+            Reservation::Held(held) => Answered::Held(Reserved(Core::new(self.clone(), hold, held))),
+            Reservation::Short(short) => Answered::Short(Box::new(short)),
+            Reservation::Killed(flag) => Answered::Killed(flag),
+        })
+    }
+}
+
+/// Whoever asked is gone before the answer: a hold that was taken meanwhile is given back.
+struct Unanswered<'a> {
+    ledger: &'a dyn Ledger,
+    hold: Option<CallId>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold {
+            self.ledger.settle_later(given_up(hold));
+        }
+    }
+}
+
+/// What both states know.
+struct Core {
+    holds: Arc<Holds>,
+    hold: CallId,
+    held: Held,
+    /// Its end was given, or is another value's to give.
+    ended: bool,
+    moved: bool,
+}
+
+impl Core {
+    fn new(holds: Arc<Holds>, hold: CallId, held: Held) -> Self {
+        holds.live.insert(hold, Instant::now());
+        Self { holds, hold, held, ended: false, moved: false }
+    }
+
+    async fn settle(mut self, end: End, closing: Closing) -> Result<Settled, LedgerError> {
+        self.ended = true;
+        let settle = Settle { hold: self.hold, end, closing };
+        self.holds.ledger.settle(settle).await
+    }
+
+    fn settle_later(&mut self, end: End, closing: Closing) {
+        self.ended = true;
+        self.holds.ledger.settle_later(Settle { hold: self.hold, end, closing });
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if !self.moved {
+            self.holds.live.remove(&self.hold);
+        }
+    }
+}
+
+/// Held on every account, and nothing sent yet.
+pub struct Reserved(Core);
+
+/// Bytes may have left: nothing is handed back unless the usage is exact.
+pub struct InFlight(Core);
+
+impl Reserved {
+    /// The output limit that was granted, for a fitted call.
+    pub fn fitted(&self) -> Option<u64> {
+        self.0.held.fitted
+    }
+
+    pub fn dispatch(mut self) -> InFlight {
+        InFlight(self.0.split())
+    }
+
+    /// The call never left.
+    pub async fn release(mut self, closing: Closing) -> Result<Settled, LedgerError> {
+        let core = self.0.split();
+        core.settle(End::Release, closing).await
+    }
+}
+
+impl Core {
+    /// The hold in a new value; this one has nothing left to end.
+    fn split(&mut self) -> Self {
+        (self.ended, self.moved) = (true, true);
+        Self { holds: self.holds.clone(), hold: self.hold, held: self.held.clone(), ended: false, moved: false }
+    }
+}
+
+impl InFlight {
+    pub fn amounts(&self) -> &Amounts {
+        &self.0.held.amounts
+    }
+
+    /// The limited USD account with the least left after this hold.
+    pub fn tightest(&self) -> Option<&Left> {
+        self.0.held.tightest.as_ref()
+    }
+
+    /// The call that this one repeats, whose money it shares.
+    pub fn shares(&self) -> Option<CallId> {
+        self.0.held.shares
+    }
+
+    /// Ends the hold with what was spent. Never refused for lack of money.
+    pub async fn commit(mut self, charge: Amounts, exact: bool, closing: Closing) -> Result<Settled, LedgerError> {
+        let core = self.0.split();
+        core.settle(End::Commit { charge, exact }, closing).await
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.0.ended {
+            let closing = unsent(self.0.hold);
+            self.0.settle_later(End::Release, closing);
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.0.ended {
+            let charge = self.0.held.amounts;
+            let closing = Closing {
+                outcome: Outcome::Unknown,
+                charge,
+                cost_source: CostSource::Estimated,
+                error: Some("the call was lost inside bursar".to_owned()),
+                flagged: true,
+                ..unsent(self.0.hold)
+            };
+            self.0.settle_later(End::Commit { charge, exact: false }, closing);
+        }
+    }
+}
+
+/// The end of a hold whose caller never learned of it.
+pub(super) fn given_up(hold: CallId) -> Settle {
+    Settle { hold, end: End::Release, closing: unsent(hold) }
+}
+
+/// The row of a call that never left.
+fn unsent(call: CallId) -> Closing {
+    Closing {
+        call,
+        outcome: Outcome::Refused,
+        charge: Amounts::ZERO,
+        cost_source: CostSource::Zero,
+        tokens: None,
+        http_status: None,
+        vendor_request_id: None,
+        latency_ms: 0,
+        overhead_us: 0,
+        error: Some("it was given up before it left".to_owned()),
+        flagged: false,
+    }
+}
+
+/// One task for all leases.
+async fn renew(holds: std::sync::Weak<Holds>) {
+    let age = Duration::from_secs(RENEW_SECS);
+    loop {
+        tokio::time::sleep(age / 2).await;
+        let Some(holds) = holds.upgrade() else { return };
+        let due: Vec<CallId> = holds.live.iter().filter(|h| h.elapsed() >= age / 2).map(|h| *h.key()).collect();
+        for hold in due {
+            if let Err(error) = holds.ledger.renew(hold).await {
+                tracing::warn!(call = %hold, %error, "a lease could not be renewed");
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Waiting for holds: a call for which only other holds leave no room waits a moment for them to end. Whoever fits goes at
+//! once; the queue orders only those that wait, first come first served for each refusing account. A waiter holds nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use dashmap::DashMap;
+use tokio::sync::{Mutex, Notify};
+
+use super::hold::{Answered, Holds};
+use super::{Ledger, LedgerError};
+use crate::rules::ledger::account::AccountName;
+use crate::rules::ledger::ask::{Cause, Reserve, Short};
+use crate::rules::ledger::entry::Posting;
+use crate::rules::policy::Permit;
+
+/// So many calls may wait at once; more are refused at once.
+pub const MOST_WAITERS: usize = 1000;
+
+type Queues = DashMap<AccountName, Arc<Queue>>;
+
+/// The waiters of one account.
+#[derive(Default)]
+struct Queue {
+    /// Fair: whoever came first has the turn.
+    turn: Mutex<()>,
+    /// A hold on this account ended or shrank.
+    freed: Notify,
+}
+
+/// Reserves, with patience.
+pub struct Waiting {
+    holds: Arc<Holds>,
+    queues: Arc<Queues>,
+    waiters: AtomicUsize,
+}
+
+impl Waiting {
+    pub fn new(ledger: Arc<dyn Ledger>) -> Arc<Self> {
+        let queues: Arc<Queues> = Arc::default();
+        let woken = queues.clone();
+        ledger.on_freed(Box::new(move |freed| wake(&woken, freed)));
+        Arc::new(Self { holds: Holds::new(ledger), queues, waiters: AtomicUsize::new(0) })
+    }
+
+    pub fn holds(&self) -> &Arc<Holds> {
+        &self.holds
+    }
+
+    /// How many wait now.
+    pub fn waiting(&self) -> usize {
+        self.waiters.load(Ordering::Relaxed)
+    }
+
+    /// Reserves at once, or waits until `deadline` if only holds stand in the way. Dropping it gives up the place.
+    pub async fn reserve(&self, permit: &Permit, ask: Reserve, deadline: Instant) -> Result<Answered, LedgerError> {
+        match self.holds.reserve(permit, ask.clone()).await? {
+            Answered::Short(short) if short.cause == Cause::Held && Instant::now() < deadline => {
+                self.wait(permit, ask, short, deadline).await
+            }
+            answered => Ok(answered),
+        }
+    }
+
+    async fn wait(&self, permit: &Permit, ask: Reserve, mut short: Box<Short>, deadline: Instant) -> Result<Answered, LedgerError> {
+        let Some(_place) = Place::take(&self.waiters) else { return Ok(Answered::Short(short)) };
+        let turns = async {
+            loop {
+                let line = Line::join(&self.queues, &short.account);
+                if let Some(answered) = self.in_line(permit, &ask, &line, &mut short).await? {
+                    return Ok(answered);
+                }
+            }
+        };
+        // The borrow of `short` ends with the time-out, so that the last refusal can be told.
+        let ended = tokio::time::timeout_at(deadline.into(), turns).await;
+        ended.unwrap_or_else(|_| Ok(Answered::Short(short)))
+    }
+
+    /// Tries whenever something is freed, once its turn has come. `None`: another account stands in the way now.
+    async fn in_line(
+        &self,
+        permit: &Permit,
+        ask: &Reserve,
+        line: &Line<'_>,
+        short: &mut Box<Short>,
+    ) -> Result<Option<Answered>, LedgerError> {
+        let _turn = line.queue.turn.lock().await;
+        loop {
+            let freed = line.queue.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            match self.holds.reserve(permit, ask.clone()).await? {
+                Answered::Short(again) if again.cause == Cause::Held => {
+                    let moved = again.account != short.account;
+                    *short = again;
+                    if moved {
+                        return Ok(None);
+                    }
+                }
+                answered => return Ok(Some(answered)),
+            }
+            freed.await;
+        }
+    }
+}
+
+fn wake(queues: &Queues, freed: &[Posting]) {
+    if queues.is_empty() {
+        return;
+    }
+    for posting in freed {
+        if let Some(queue) = queues.get(&posting.account) {
+            // Kept if nobody listens at this moment.
+            queue.freed.notify_one();
+        }
+    }
+}
+
+/// One of a bounded number of waiters.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiters: &'a AtomicUsize) -> Option<Self> {
+        let more = |n: usize| (n < MOST_WAITERS).then_some(n + 1);
+        waiters.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok().map(|_| Self(waiters))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A waiter at one account's queue; the last to leave removes the queue.
+struct Line<'a> {
+    queues: &'a Queues,
+    account: AccountName,
+    queue: Arc<Queue>,
+}
+
+impl<'a> Line<'a> {
+    fn join(queues: &'a Queues, account: &AccountName) -> Self {
+        let queue = queues.entry(account.clone()).or_default().clone();
+        Self { queues, account: account.clone(), queue }
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        // Two owners: the map and this waiter. Joining takes the same lock, so nobody comes in between.
+        self.queues.remove_if(&self.account, |_, queue| Arc::strong_count(queue) <= 2);
+    }
+}

@@ -1,0 +1,170 @@
+//! The folder of policies: loaded whole or not at all, watched by looking at it, swapped as one snapshot. A load that fails
+//! keeps the old set and its reasons. Knows TOML only through `config::policy_file`, and decides nothing about calls.
+
+mod folder;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as Turn, watch};
+
+use crate::config::{Mistake, Mistakes};
+use crate::rules::ledger::account::Shape;
+use crate::rules::policy::PolicySet;
+use crate::rules::subject::Name;
+use crate::units::ids::Digest32;
+use folder::Stamps;
+
+/// Tells the ledger which shapes are counted from now on; done before a new set decides anything.
+pub type Declare = Box<dyn Fn(Vec<Shape>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
+/// What to load, and what to check it against.
+pub struct Options {
+    pub folder: PathBuf,
+    /// Vendors that are configured; a policy that names another is a mistake.
+    pub vendors: Vec<Name>,
+    /// Adds the shipped sandbox policy, unless the folder has one of that name.
+    pub sandbox: bool,
+}
+
+/// All policies, as they are now.
+pub struct PolicyStore {
+    options: Options,
+    declare: Declare,
+    current: ArcSwap<PolicySet>,
+    generation: watch::Sender<u64>,
+    /// Why the folder as it is now is not what is loaded; empty if it is.
+    mistakes: Mutex<Vec<Mistake>>,
+    /// One load at a time; holds the folder's state at the last one, sound or not.
+    turn: Turn<Stamps>,
+}
+
+/// What a load changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// New or different, with the hash of each file.
+    pub loaded: Vec<(Name, Digest32)>,
+    /// Keys under these are refused from now on.
+    pub removed: Vec<Name>,
+}
+
+impl Reloaded {
+    pub fn is_empty(&self) -> bool {
+        self.loaded.is_empty() && self.removed.is_empty()
+    }
+
+    fn between(old: &PolicySet, new: &PolicySet) -> Self {
+        let same = |name: &str, hash| old.get(name).is_some_and(|p| p.hash == hash);
+        let loaded = new.policies().filter(|p| !same(&p.name, p.hash)).map(|p| (p.name.clone(), p.hash));
+        let removed = old.policies().filter(|p| new.get(&p.name).is_none()).map(|p| p.name.clone());
+        Self { loaded: loaded.collect(), removed: removed.collect() }
+    }
+}
+
+impl PolicyStore {
+    /// Loads the folder. One that is missing or empty is no mistake, though no key will be allowed anything: see `is_empty`.
+    /// `extra` are the shapes of keys' own budgets.
+    pub async fn open(options: Options, extra: Vec<Shape>, declare: Declare) -> Result<(Self, Reloaded), Mistakes> {
+        let empty = PolicySet::new(Vec::new(), extra).unwrap_or_default();
+        let store = Self {
+            options,
+            declare,
+            current: ArcSwap::from_pointee(empty),
+            generation: watch::Sender::new(0),
+            mistakes: Mutex::default(),
+            turn: Turn::default(),
+        };
+        let reloaded = store.reload().await?;
+        Ok((store, reloaded))
+    }
+
+    /// The snapshot to decide by. A call keeps the one that it began with.
+    pub fn current(&self) -> Arc<PolicySet> {
+        self.current.load_full()
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.options.folder
+    }
+
+    /// Changes whenever another set decides: whoever waits is then decided anew.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.generation.subscribe()
+    }
+
+    /// Why the folder as it stands is not what is loaded.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        self.mistakes.lock().clone()
+    }
+
+    /// Reads the folder now, whole or not at all.
+    pub async fn reload(&self) -> Result<Reloaded, Mistakes> {
+        let mut seen = self.turn.lock().await;
+        let loaded = self.load(&mut seen).await;
+        *self.mistakes.lock() = loaded.as_ref().err().map(|m| m.0.clone()).unwrap_or_default();
+        loaded
+    }
+
+    async fn load(&self, seen: &mut Stamps) -> Result<Reloaded, Mistakes> {
+        let old = self.current();
+        let (stamps, policies) = folder::read(&self.options).await;
+        *seen = stamps;
+        let new = folder::set(policies?, old.extra_shapes().to_vec(), &self.options.folder)?;
+        let reloaded = Reloaded::between(&old, &new);
+        if !reloaded.is_empty() {
+            let swapped = self.swap(&old, new).await;
+            // The files are as sound as before: the watcher tries again.
+            swapped.inspect_err(|_| seen.clear()).map_err(|why| Mistakes(vec![self.of_folder(why)]))?;
+            self.generation.send_modify(|generation| *generation += 1);
+        }
+        Ok(reloaded)
+    }
+
+    /// Until the new set decides, both count; nothing is uncounted in between.
+    async fn swap(&self, old: &PolicySet, new: PolicySet) -> Result<(), String> {
+        let mut both = [old.shapes(), new.shapes()].concat();
+        both.sort();
+        both.dedup();
+        (self.declare)(both).await?;
+        let shapes = new.shapes().to_vec();
+        self.current.store(Arc::new(new));
+        // If this fails, shapes that nobody limits any more are counted until the next load.
+        (self.declare)(shapes).await.or(Ok(()))
+    }
+
+    fn of_folder(&self, why: String) -> Mistake {
+        Mistake::of_file(self.options.folder.display().to_string(), why)
+    }
+
+    /// Other shapes of keys' own budgets: after a key with one was minted, before it is given out.
+    pub async fn count_for_keys(&self, extra: Vec<Shape>) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
+        let old = self.current();
+        let new = old.with_extra(extra);
+        if new.shapes() == old.shapes() {
+            return Ok(());
+        }
+        self.swap(&old, new).await
+    }
+
+    /// Looks at the folder for as long as it is polled. A change is loaded when it has stood still for one look, so that
+    /// a file is not read while it is written. `told` hears of each load once, sound or not.
+    pub async fn watch(&self, every: Duration, told: impl Fn(&Result<Reloaded, Mistakes>)) {
+        let mut before = Stamps::default();
+        loop {
+            tokio::time::sleep(every).await;
+            let now = folder::stamps(&self.options.folder).await;
+            let settled = std::mem::replace(&mut before, now.clone()) == now;
+            if settled && *self.turn.lock().await != now {
+                told(&self.reload().await);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Whole or nothing, seen within a second, declared before it decides.
+
+use super::*;
+use std::fs;
+
+struct Rig {
+    folder: tempfile::TempDir,
+    declared: Arc<Mutex<Vec<usize>>>,
+}
+
+fn rig() -> Rig {
+    Rig { folder: tempfile::tempdir().expect("a folder"), declared: Arc::default() }
+}
+
+impl Rig {
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.folder.path().join(file), text).expect("written");
+    }
+
+    async fn open(&self, sandbox: bool) -> Result<(PolicyStore, Reloaded), Mistakes> {
+        let declared = Arc::clone(&self.declared);
+        let declare: Declare = Box::new(move |shapes| {
+            declared.lock().push(shapes.len());
+            Box::pin(async { Ok(()) })
+        });
+        let vendors = vec!["stripe".into(), "openai".into()];
+        let options =
+            Options { folder: self.folder.path().join("p").parent().expect("a parent").to_owned(), vendors, sandbox };
+        PolicyStore::open(options, Vec::new(), declare).await
+    }
+}
+
+fn policy(name: &str, per: &str) -> String {
+    format!("name = \"{name}\"\nvendors = [\"stripe\"]\n[[budget]]\nper = \"{per}\"\nlimit = \"5 USD\"\n")
+}
+
+#[tokio::test]
+async fn the_folder_loads_whole_or_not_at_all() {
+    let rig = rig();
+    rig.write("a.toml", &policy("a", "agent"));
+    rig.write("b.toml", &policy("b", "tenant"));
+    rig.write("notes.txt", "no policy");
+    rig.write(".hidden.toml", "no policy");
+    let (store, first) = rig.open(false).await.expect("sound");
+    assert_eq!((first.loaded.len(), store.current().len(), store.current().shapes().len()), (2, 2, 2));
+    let (old, changes) = (store.current(), store.changes());
+
+    rig.write("a.toml", &policy("a", "app"));
+    rig.write("b.toml", "name = 5\nvendors = [\"nobody\"]\n");
+    let mistakes = store.reload().await.expect_err("b is broken");
+    assert_eq!(mistakes.0.len(), 2, "{mistakes}");
+    assert!(mistakes.0[0].file.ends_with("b.toml") && mistakes.0[0].line == 1);
+    assert!(Arc::ptr_eq(&old, &store.current()) && !changes.has_changed().expect("open"));
+    assert_eq!(store.mistakes(), mistakes.0);
+
+    rig.write("b.toml", &policy("b", "tenant"));
+    let changed = store.reload().await.expect("sound again");
+    assert_eq!(changed.loaded.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["a"]);
+    assert!(changes.has_changed().expect("open") && store.mistakes().is_empty());
+    // First what both sets count, then what the new one does.
+    assert_eq!(*rig.declared.lock(), [2, 2, 3, 2]);
+
+    fs::remove_file(rig.folder.path().join("b.toml")).expect("removed");
+    let removed = store.reload().await.expect("sound");
+    assert_eq!((removed.loaded.len(), removed.removed), (0, vec!["b".into()]));
+    assert!(store.reload().await.expect("sound").is_empty());
+}
+
+#[tokio::test]
+async fn files_that_do_not_go_together_are_named() {
+    let rig = rig();
+    rig.write("a.toml", &policy("x", "agent"));
+    rig.write("b.toml", &policy("x", "agent"));
+    let mistakes = rig.open(false).await.map(|_| ()).expect_err("twice x").to_string();
+    assert!(mistakes.contains("a.toml") && mistakes.contains("b.toml"), "{mistakes}");
+}
+
+#[tokio::test]
+async fn an_empty_folder_allows_nothing_and_the_sandbox_ships_its_own() {
+    let rig = rig();
+    let (store, _) = rig.open(false).await.expect("empty is sound");
+    assert!(store.current().is_empty());
+    let (store, _) = rig.open(true).await.expect("the sandbox ships");
+    assert!(store.current().get("sandbox").is_some());
+    rig.write("mine.toml", &policy("sandbox", "agent"));
+    let (store, _) = rig.open(true).await.expect("one's own stands first");
+    assert_eq!(store.current().get("sandbox").map(|p| p.vendors.len()), Some(1));
+}
+
+#[tokio::test]
+async fn keys_budgets_are_counted_and_survive_a_reload() {
+    let rig = rig();
+    rig.write("a.toml", &policy("a", "agent"));
+    let (store, _) = rig.open(false).await.expect("sound");
+    let overlay: crate::rules::policy::Overlay =
+        serde_json::from_str(r#"{"budgets": [{"per": "key", "limit": "5 calls"}]}"#).expect("an overlay");
+    store.count_for_keys(overlay.shapes().cloned().collect()).await.expect("declared");
+    rig.write("a.toml", &policy("a", "app"));
+    store.reload().await.expect("sound");
+    assert_eq!(store.current().shapes().len(), 2);
+}
+
+#[tokio::test]
+async fn a_set_that_the_ledger_does_not_take_does_not_decide() {
+    let rig = rig();
+    rig.write("a.toml", &policy("a", "agent"));
+    let options = Options { folder: rig.folder.path().to_owned(), vendors: vec!["stripe".into()], sandbox: false };
+    let declare: Declare = Box::new(|_| Box::pin(async { Err("the disk is full".to_owned()) }));
+    let refused = PolicyStore::open(options, Vec::new(), declare).await.map(|_| ()).expect_err("refused");
+    assert!(refused.to_string().contains("the disk is full"));
+}
+
+#[tokio::test]
+async fn a_change_is_seen_within_a_second_and_a_failure_told_once() {
+    let rig = rig();
+    rig.write("a.toml", &policy("a", "agent"));
+    let (store, _) = rig.open(false).await.expect("sound");
+    let store = Arc::new(store);
+    let told: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let watcher = {
+        let (store, told) = (Arc::clone(&store), Arc::clone(&told));
+        tokio::spawn(async move { store.watch(Duration::from_millis(50), |r| told.lock().push(r.is_ok())).await })
+    };
+    let mut changes = store.changes();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(told.lock().is_empty(), "nothing changed");
+    rig.write("a.toml", "name = 5");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(*told.lock(), [false]);
+    rig.write("b.toml", &policy("b", "agent"));
+    rig.write("a.toml", &policy("a", "tenant"));
+    tokio::time::timeout(Duration::from_secs(1), changes.changed()).await.expect("in time").expect("open");
+    assert_eq!(store.current().len(), 2);
+    watcher.abort();
+}

@@ -1,0 +1,111 @@
+//! Calls in flight, and how they are stopped. A call enters before it reserves; `stop` aborts all that a flag covers.
+//! Keeps no flags (the ledger checks those in the step that reserves) and writes no rows. `gateway::forward` looks here last.
+
+use std::sync::{Arc, OnceLock};
+
+use dashmap::DashMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::rules::subject::{Facts, Flag};
+use crate::units::ids::CallId;
+
+/// All calls between admission and their last byte.
+#[derive(Default)]
+pub struct Switchboard {
+    calls: DashMap<CallId, Arc<Line>>,
+}
+
+struct Line {
+    facts: Arc<Facts>,
+    aborted: CancellationToken,
+    flag: OnceLock<Flag>,
+}
+
+impl Switchboard {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Enters a call. It leaves when its seat is dropped.
+    pub fn enter(self: &Arc<Self>, call: CallId, facts: Arc<Facts>) -> Seat {
+        let line = Arc::new(Line { facts, aborted: CancellationToken::new(), flag: OnceLock::new() });
+        self.calls.insert(call, line.clone());
+        Seat { board: self.clone(), call, line }
+    }
+
+    /// Aborts every call that the flag covers; says how many.
+    pub fn stop(&self, flag: &Flag) -> usize {
+        let covered = self.calls.iter().filter(|c| flag.stops(&c.value().facts));
+        covered.map(|c| c.value().abort(flag)).count()
+    }
+
+    /// Aborts everything still there: the end of a shutdown's patience.
+    pub fn stop_all(&self) -> usize {
+        self.stop(&Flag::Everyone)
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.calls.len()
+    }
+}
+
+impl Line {
+    fn abort(&self, flag: &Flag) {
+        // The first flag names the reason; a second one changes nothing.
+        let _ = self.flag.set(flag.clone());
+        self.aborted.cancel();
+    }
+}
+
+/// A call's place on the switchboard.
+pub struct Seat {
+    board: Arc<Switchboard>,
+    call: CallId,
+    line: Arc<Line>,
+}
+
+impl Seat {
+    /// The flag that stopped this call, if one did.
+    pub fn stopped_by(&self) -> Option<&Flag> {
+        self.line.flag.get()
+    }
+
+    /// Resolves when the call is stopped.
+    pub fn stopped(&self) -> tokio_util::sync::WaitForCancellationFutureOwned {
+        self.line.aborted.clone().cancelled_owned()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.board.calls.remove(&self.call);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::subject::Subject;
+    use crate::units::ids::KeyId;
+
+    fn facts(key: &str) -> Arc<Facts> {
+        Arc::new(Facts {
+            subject: Subject::default(),
+            keys: vec![KeyId(key.into())],
+            policy: "p".into(),
+            vendor: "openai".into(),
+            operation: "POST /v1/x".into(),
+        })
+    }
+
+    #[test]
+    fn a_flag_stops_what_it_covers_and_nothing_else() {
+        let board = Switchboard::new();
+        let call = |n| CallId(uuid::Uuid::from_u128(n));
+        let (a, b) = (board.enter(call(1), facts("a")), board.enter(call(2), facts("b")));
+        assert_eq!(board.stop(&Flag::Key { id: KeyId("a".into()) }), 1);
+        assert!(a.stopped_by().is_some() && b.stopped_by().is_none());
+        drop(a);
+        assert_eq!((board.in_flight(), board.stop_all()), (1, 1));
+    }
+}

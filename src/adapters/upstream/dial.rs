@@ -1,0 +1,104 @@
+//! Dials a vendor: resolves, checks every address, connects to the address that was checked. So a name that changes its
+//! address between check and use gains nothing. TLS is put on top by `upstream`.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::address::{is_metadata, is_public};
+
+/// Which addresses may be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Public,
+    /// Private and loopback too, never a cloud's metadata service.
+    Private,
+}
+
+/// A connector for hyper.
+#[derive(Clone)]
+pub struct Dial {
+    reach: Reach,
+    patience: Duration,
+}
+
+impl Dial {
+    pub fn new(reach: Reach, patience: Duration) -> Self {
+        Self { reach, patience }
+    }
+}
+
+type Dialling = Pin<Box<dyn Future<Output = io::Result<TokioIo<TcpStream>>> + Send>>;
+
+impl tower_service::Service<Uri> for Dial {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = Dialling;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: Uri) -> Dialling {
+        let Self { reach, patience } = *self;
+        Box::pin(async move {
+            let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {patience:?}"));
+            tokio::time::timeout(patience, connect(to, reach)).await.map_err(timed_out)?
+        })
+    }
+}
+
+async fn connect(to: Uri, reach: Reach) -> io::Result<TokioIo<TcpStream>> {
+    let host = to.host().unwrap_or_default().trim_matches(['[', ']']);
+    let port = to.port_u16().unwrap_or(if to.scheme_str() == Some("https") { 443 } else { 80 });
+    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("`{host}` has no address"));
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match checked(address, host, reach) {
+            Ok(address) => match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(TokioIo::new(stream));
+                }
+                Err(e) => last = e,
+            },
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+fn checked(address: SocketAddr, host: &str, reach: Reach) -> io::Result<SocketAddr> {
+    let refused = |what| {
+        let text = format!("`{host}` resolves to {}, {what}", address.ip());
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+    };
+    match reach {
+        _ if is_metadata(address.ip()) => refused("a link-local or metadata address, which is never dialled"),
+        Reach::Public if !is_public(address.ip()) => {
+            refused("which is not a public address; set `private_network = true` for this vendor if that is meant")
+        }
+        _ => Ok(address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_private_address_is_refused_after_dns() {
+        for to in ["http://localhost:1/", "http://127.0.0.1:1/", "http://[::1]:1/", "http://0x7f000001:1/"] {
+            let e = connect(to.parse().expect(to), Reach::Public).await.expect_err(to);
+            assert_ne!(e.kind(), io::ErrorKind::ConnectionRefused, "{to}: {e}");
+        }
+        let e = connect("http://169.254.169.254/".parse().expect("a uri"), Reach::Private).await.expect_err("metadata");
+        assert_eq!(e.kind(), io::ErrorKind::PermissionDenied);
+    }
+}

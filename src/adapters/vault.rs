@@ -1,0 +1,152 @@
+//! The vendors' real credentials: read from the environment or from files, re-read when a file changes, opened only for a
+//! call that holds its worst case (`&Reserved`). Prints none of them; knows no vault key. `gateway::forward` places what it opens.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+
+use super::ledger::hold::Reserved;
+use crate::rules::subject::Name;
+use crate::units::secret::Secret;
+
+/// Where a credential comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Env(String),
+    File(PathBuf),
+    /// The sandbox's own.
+    Given(Secret),
+}
+
+/// The credential of a vendor that names none.
+pub const DEFAULT: &str = "default";
+
+/// Why a source gives no credential. Names the source, never what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    #[error("the environment variable `{0}` is not set")]
+    Env(String),
+    #[error("the file `{0}` cannot be read: {1}")]
+    File(String, String),
+    #[error("the credential from {0} is empty, or has characters that no header can carry")]
+    Unusable(String),
+}
+
+struct Entry {
+    source: Source,
+    current: ArcSwapOption<Secret>,
+    /// Of the file when it was read last.
+    stamp: parking_lot::Mutex<Option<SystemTime>>,
+}
+
+/// All credentials, by vendor and name.
+#[derive(Default)]
+pub struct Vault {
+    entries: BTreeMap<(Name, Name), Entry>,
+}
+
+impl Vault {
+    /// Reads every source once; says which gave nothing. Those are tried again on `refresh`.
+    pub fn new(sources: Vec<(Name, Name, Source)>) -> (Self, Vec<(Name, Name, Missing)>) {
+        let mut vault = Self::default();
+        let mut missing = Vec::new();
+        for (vendor, name, source) in sources {
+            let entry = Entry { source, current: ArcSwapOption::empty(), stamp: parking_lot::Mutex::new(None) };
+            if let Err(e) = entry.read() {
+                missing.push((vendor.clone(), name.clone(), e));
+            }
+            vault.entries.insert((vendor, name), entry);
+        }
+        (vault, missing)
+    }
+
+    /// The credential for a call whose hold is taken. `None` if there is none.
+    pub fn open(&self, _proof: &Reserved, vendor: &Name, name: Option<&Name>) -> Option<Arc<Secret>> {
+        self.entry(vendor, name)?.current.load_full()
+    }
+
+    /// Is there one? Asked before anything is held, so that nothing is held for nothing.
+    pub fn has(&self, vendor: &Name, name: Option<&Name>) -> bool {
+        self.entry(vendor, name).is_some_and(|e| e.current.load().is_some())
+    }
+
+    /// Names of vendor and credential, and whether it is there. For operators.
+    pub fn list(&self) -> Vec<(Name, Name, bool)> {
+        let there = |e: &Entry| e.current.load().is_some();
+        self.entries.iter().map(|((vendor, name), e)| (vendor.clone(), name.clone(), there(e))).collect()
+    }
+
+    /// Reads changed files again. A file that vanished or went bad keeps the last good value, and is reported.
+    pub fn refresh(&self) -> Vec<(Name, Name, Missing)> {
+        let changed = self.entries.iter().filter(|(_, e)| e.changed());
+        changed.filter_map(|((vendor, name), e)| Some((vendor.clone(), name.clone(), e.read().err()?))).collect()
+    }
+
+    fn entry(&self, vendor: &Name, name: Option<&Name>) -> Option<&Entry> {
+        let default: Name = Arc::from(DEFAULT);
+        self.entries.get(&(vendor.clone(), name.cloned().unwrap_or(default)))
+    }
+}
+
+impl Entry {
+    fn changed(&self) -> bool {
+        match &self.source {
+            Source::File(path) => modified(path) != *self.stamp.lock(),
+            Source::Env(_) | Source::Given(_) => false,
+        }
+    }
+
+    fn read(&self) -> Result<(), Missing> {
+        let (secret, from) = match &self.source {
+            Source::Given(secret) => (secret.clone(), "the sandbox".to_owned()),
+            Source::Env(name) => (from_env(name)?, format!("`{name}`")),
+            Source::File(path) => {
+                *self.stamp.lock() = modified(path);
+                (from_file(path)?, format!("`{}`", path.display()))
+            }
+        };
+        if !secret.fits_a_header() {
+            return Err(Missing::Unusable(from));
+        }
+        self.current.store(Some(Arc::new(secret)));
+        Ok(())
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|m| m.modified()).ok()
+}
+
+fn from_env(name: &str) -> Result<Secret, Missing> {
+    std::env::var(name).map(|v| Secret::new(v.trim().to_owned())).map_err(|_| Missing::Env(name.to_owned()))
+}
+
+fn from_file(path: &Path) -> Result<Secret, Missing> {
+    let text = std::fs::read_to_string(path).map(zeroize::Zeroizing::new);
+    let text = text.map_err(|e| Missing::File(path.display().to_string(), e.kind().to_string()))?;
+    Ok(Secret::new(text.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_file_is_read_again_and_a_lost_one_keeps_its_last_value() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("key");
+        std::fs::write(&path, "sk-one\n").expect("written");
+        let name = |s: &str| Name::from(s);
+        let (vault, missing) = Vault::new(vec![(name("openai"), name(DEFAULT), Source::File(path.clone()))]);
+        assert!(missing.is_empty() && vault.has(&name("openai"), None) && !vault.has(&name("stripe"), None));
+        std::fs::write(&path, "bad\nvalue").expect("written");
+        let later = SystemTime::now() + std::time::Duration::from_secs(5);
+        std::fs::File::options().write(true).open(&path).and_then(|f| f.set_modified(later)).expect("stamped");
+        assert_eq!(vault.refresh().len(), 1);
+        assert!(vault.has(&name("openai"), None));
+        assert!(vault.refresh().is_empty(), "reported once");
+    }
+}

@@ -1,0 +1,121 @@
+//! Floor 5: the only wiring. Configuration to stores, stores to gateway and control, and down again in order: stop accepting,
+//! let calls finish, settle every hold, write the books, exit. Decides nothing about calls.
+
+mod page;
+mod parts;
+mod stop;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::serve::Options;
+use crate::config::{self, Config};
+use crate::control::{self, ControlState};
+use crate::gateway;
+use crate::rules::books::Act;
+
+use parts::Parts;
+
+/// Why serving could not begin, or did not end well. Printed whole: it names files and fields, never a secret.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How often credential files and policies are looked at.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(options: Options) -> Result<(), Failure> {
+    start_log();
+    let config = config::load(&options.flags, &|name| std::env::var(name).ok())?;
+    let stop = CancellationToken::new();
+    let parts = Parts::open(config, &options).await?;
+    let listener = listen(&parts.config).await?;
+    let (admin, socket) = control::listen(parts.config.server.admin, &parts.config.server.data).await?;
+    let manners = parts.manners()?;
+    let state = parts.control(listener.local_addr()?, admin.local_addr()?, options.sandbox, &stop);
+    let tasks = background(&parts, &state, &stop);
+    let key = parts.sandbox_key(&state, options.sandbox).await?;
+    page::print(&parts, &state, key.as_ref(), options.json);
+    let control = control_tasks(state.clone(), admin, socket);
+    let accepting = CancellationToken::new();
+    let gateway = tokio::spawn(gateway::run(parts.gateway.clone(), listener, manners, accepting.clone()));
+    stop::asked().await;
+    stop::down(parts, gateway, accepting, stop, tasks.into_iter().chain(control).collect()).await
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BURSAR_LOG").unwrap_or_else(|_| "info".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second one is only possible in a process that set up its own.
+    let _ = log.try_init();
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = config.server.listen;
+    if !address.ip().is_loopback() && config.server.tls.is_none() {
+        tracing::warn!(%address, "plain HTTP beyond loopback: vault keys can be read on the way; set [server] tls");
+    }
+    TcpListener::bind(address).await.map_err(|e| format!("the gateway cannot listen on {address}: {e}").into())
+}
+
+type Task = tokio::task::JoinHandle<()>;
+
+/// What goes on beside the calls.
+fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken) -> Vec<Task> {
+    let ledger = parts.ledger.clone();
+    let expiry = tokio::spawn(crate::adapters::ledger::expiry::run(ledger.clone(), stop.clone()));
+    let telling = tokio::spawn(control::keep_telling(state.clone()));
+    let policies = parts.policies.clone();
+    let watching = tokio::spawn(until(stop.clone(), async move {
+        let told = |reloaded: &Result<_, config::Mistakes>| report(&ledger, reloaded);
+        policies.watch(LOOK, told).await;
+    }));
+    let vault = parts.vault.clone();
+    let credentials = tokio::spawn(until(stop.clone(), async move {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            for (vendor, name, why) in vault.refresh() {
+                tracing::error!(%vendor, %name, "a credential changed and cannot be used, the last one stays: {why}");
+            }
+        }
+    }));
+    vec![expiry, telling, watching, credentials]
+}
+
+async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! { () = stop.cancelled() => {}, () = work => {} }
+}
+
+/// A load that the watcher made: into the log, and the policies into the books.
+fn report(
+    ledger: &Arc<crate::adapters::ledger::embedded::Embedded>,
+    reloaded: &Result<crate::adapters::policy_store::Reloaded, config::Mistakes>,
+) {
+    match reloaded {
+        Ok(reloaded) => {
+            let (ledger, reloaded) = (ledger.clone(), reloaded.clone());
+            tokio::spawn(async move { control::tell_loaded(&*ledger, &reloaded, &watcher()).await });
+        }
+        Err(mistakes) => tracing::error!("the policies changed and were not loaded, the old ones stay:\n{mistakes}"),
+    }
+}
+
+fn watcher() -> Act {
+    Act { actor: "bursar".to_owned(), reason: Some("the policy folder changed".to_owned()) }
+}
+
+fn control_tasks(state: Arc<ControlState>, admin: TcpListener, socket: tokio::net::UnixListener) -> Vec<Task> {
+    let on_tcp = control::serve_tcp(state.clone(), admin);
+    let on_socket = control::serve_socket(state, socket);
+    let said = |what: &'static str, ended: std::io::Result<()>| {
+        if let Err(error) = ended {
+            tracing::error!(%error, "{what} stopped");
+        }
+    };
+    vec![
+        tokio::spawn(async move { said("the admin API", on_tcp.await) }),
+        tokio::spawn(async move { said("the admin socket", on_socket.await) }),
+    ]
+}

@@ -1,0 +1,277 @@
+//! All that serving needs, opened in order: folder, keys, books, ledger, prices, vendors, vault, policies, gateway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::Failure;
+use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::audit::sqlite::SqliteBooks;
+use crate::adapters::audit::tail::Books;
+use crate::adapters::keyring::Keyring;
+use crate::adapters::keyring::secrets::{AdminToken, BodyHasher, data_folder};
+use crate::adapters::ledger::Ledger;
+use crate::adapters::ledger::embedded::Embedded;
+use crate::adapters::ledger::journal::Durability;
+use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded};
+use crate::adapters::sandbox;
+use crate::adapters::switchboard::Switchboard;
+use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
+use crate::adapters::vault::{DEFAULT, Source, Vault};
+use crate::cli::serve::Options;
+use crate::config::{self, Config, CredentialSource, LedgerStore};
+use crate::control::{self, About, ControlState, Minted};
+use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
+use crate::rules::books::Act;
+use crate::rules::policy::Overlay;
+use crate::rules::price::PriceBook;
+use crate::rules::subject::Name;
+use crate::rules::vendors::Vendor;
+use crate::units::secret::Secret;
+use crate::units::time::Timestamp;
+
+/// The vendors that the sandbox stands in for.
+pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
+
+pub struct Parts {
+    pub config: Config,
+    pub keyring: Arc<Keyring>,
+    pub ledger: Arc<Embedded>,
+    pub books: Arc<Books>,
+    pub projection: tokio::task::JoinHandle<()>,
+    /// Ends the projection, after everything else has ended.
+    pub last_stop: CancellationToken,
+    pub policies: Arc<PolicyStore>,
+    pub vault: Arc<Vault>,
+    pub switchboard: Arc<Switchboard>,
+    pub gateway: Arc<Gateway>,
+    token: AdminToken,
+    /// Made at this start, to be shown once.
+    pub new_token: Option<Zeroizing<String>>,
+    pub vendors: Vec<Arc<Vendor>>,
+    pub started_at: Timestamp,
+}
+
+impl Parts {
+    pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
+        let data = config.server.data.clone();
+        if config.ledger.store != LedgerStore::Embedded {
+            return Err(
+                "`[ledger] store`: `serve` runs on the embedded ledger; Redis for a fleet is not served yet".into()
+            );
+        }
+        data_folder(&data)?;
+        let books_store = Arc::new(SqliteBooks::open(&data)?);
+        let ledger = Embedded::open(&data, durability(&config), books_store.clone())?;
+        let keyring = Arc::new(Keyring::open(&data)?);
+        let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
+        let last_stop = CancellationToken::new();
+        let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
+        let (vendors, sources) = vendors(&config, options.sandbox).await?;
+        let (vault, missing) = Vault::new(sources);
+        for (vendor, name, why) in missing {
+            tracing::warn!(%vendor, %name, "a credential is missing: {why}");
+        }
+        let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
+        control::tell_loaded(&*ledger, &loaded, &Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) })
+            .await;
+        let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
+        let gateway = Arc::new(Gateway {
+            ledger: ledger.clone(),
+            waiting: Waiting::new(ledger.clone()),
+            keyring: keyring2,
+            policies: policies.clone(),
+            vendors: Vendors::new(vendors.clone()),
+            prices: Arc::new(prices(&config)?),
+            vault: vault.clone(),
+            upstream: upstream(&config)?,
+            switchboard: switchboard.clone(),
+            hasher: BodyHasher::open(&data)?,
+            strangers: DenialBudget::usual(Timestamp::now()),
+            meters: Arc::new(Meters::default()),
+            limits: Limits { body: config.server.limits.body, drain_answer: config.server.timeouts.drain },
+            tls: config.server.tls.is_some(),
+        });
+        let started_at = Timestamp::now();
+        Ok(Self {
+            config,
+            keyring,
+            ledger,
+            books,
+            projection,
+            last_stop,
+            policies,
+            vault,
+            switchboard,
+            gateway,
+            token,
+            new_token,
+            vendors,
+            started_at,
+        })
+    }
+
+    /// The admin API's state.
+    pub fn control(
+        &self,
+        listen: SocketAddr,
+        admin: SocketAddr,
+        sandbox: bool,
+        stop: &CancellationToken,
+    ) -> Arc<ControlState> {
+        let about = About {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: self.started_at,
+            listen: listen.to_string(),
+            admin: admin.to_string(),
+            data: self.config.server.data.display().to_string(),
+            sandbox,
+        };
+        Arc::new(ControlState {
+            keyring: self.keyring.clone(),
+            ledger: self.ledger.clone(),
+            books: self.books.clone(),
+            policies: self.policies.clone(),
+            switchboard: self.switchboard.clone(),
+            vault: self.vault.clone(),
+            vendors: self.vendors.iter().map(|v| v.name.clone()).collect(),
+            token: self.token,
+            names: control::Names::default(),
+            about,
+            stop: stop.clone(),
+            turns: control::Turns::default(),
+        })
+    }
+
+    pub fn manners(&self) -> Result<Manners, Failure> {
+        let server = &self.config.server;
+        Ok(Manners {
+            tls: server.tls.as_ref().map(tls).transpose()?,
+            header: server.timeouts.caller,
+            drain: server.timeouts.drain,
+            max_header_bytes: server.limits.header_bytes,
+            max_headers: server.limits.headers,
+        })
+    }
+
+    /// A key for the sandbox's first visitor.
+    pub async fn sandbox_key(&self, state: &Arc<ControlState>, sandbox: bool) -> Result<Option<Minted>, Failure> {
+        if !sandbox {
+            return Ok(None);
+        }
+        let asked = control::wire::MintRequest {
+            policy: "sandbox".to_owned(),
+            agent: Some("sandbox".to_owned()),
+            ttl_secs: Some(7 * 24 * 3600),
+            note: Some("made by `serve --sandbox`".to_owned()),
+            ..Default::default()
+        };
+        let act = Act { actor: "bursar".to_owned(), reason: Some("serve --sandbox".to_owned()) };
+        control::mint_key(state, asked, act)
+            .await
+            .map(Some)
+            .map_err(|p| format!("no key for the sandbox could be minted: {p:?}").into())
+    }
+}
+
+fn durability(config: &Config) -> Durability {
+    match config.ledger.durability {
+        config::Durability::Process => Durability::Process,
+        config::Durability::Power => Durability::Power,
+    }
+}
+
+type Sources = Vec<(Name, Name, Source)>;
+
+/// The configured vendors; with the sandbox, those that it stands in for lead there.
+async fn vendors(config: &Config, with_sandbox: bool) -> Result<(Vec<Arc<Vendor>>, Sources), Failure> {
+    let mut vendors = config.vendors.clone();
+    let mut sources: Sources =
+        config.credentials.iter().map(|c| (c.vendor.clone(), c.name.clone(), source(&c.source))).collect();
+    if with_sandbox {
+        let address = sandbox::start().await?;
+        vendors.retain(|v| !SANDBOXED.contains(&&*v.name));
+        sources.retain(|(v, ..)| !SANDBOXED.contains(&&**v));
+        for name in SANDBOXED {
+            vendors.push(Arc::new(config::vendors::moved(name, format!("http://{address}"))?));
+            let secret = Source::Given(Secret::new(sandbox::CREDENTIAL.to_owned()));
+            sources.push((Name::from(name), Name::from(DEFAULT), secret));
+        }
+    }
+    Ok((vendors, sources))
+}
+
+fn source(source: &CredentialSource) -> Source {
+    match source {
+        CredentialSource::Env(name) => Source::Env(name.clone()),
+        CredentialSource::File(path) => Source::File(path.clone()),
+    }
+}
+
+async fn policies(
+    config: &Config,
+    vendors: &[Arc<Vendor>],
+    sandbox: bool,
+    keyring: &Keyring,
+    ledger: &Arc<Embedded>,
+) -> Result<(Arc<PolicyStore>, Reloaded), Failure> {
+    let options = PolicyOptions {
+        folder: config.server.policies.clone(),
+        vendors: vendors.iter().map(|v| v.name.clone()).collect(),
+        sandbox,
+    };
+    let keys = keyring.list();
+    let extra = keys.iter().filter_map(|k| k.overlay.as_ref()).flat_map(Overlay::shapes).cloned().collect();
+    let ledger = ledger.clone();
+    let declare: Declare = Box::new(move |shapes| {
+        let ledger = ledger.clone();
+        Box::pin(async move { ledger.declare(shapes).await.map_err(|e| e.to_string()) })
+    });
+    let (store, loaded) = PolicyStore::open(options, extra, declare).await?;
+    if store.current().is_empty() {
+        tracing::warn!(folder = %store.folder().display(), "no policy is loaded, so no key is allowed anything");
+    }
+    Ok((Arc::new(store), loaded))
+}
+
+fn prices(config: &Config) -> Result<PriceBook, Failure> {
+    let Some(path) = &config.prices.overrides else { return PriceBook::load(None).map_err(|m| listed(&m)) };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
+    PriceBook::load(Some((&name, &text))).map_err(|m| listed(&m))
+}
+
+fn listed<T: std::fmt::Display>(mistakes: &[T]) -> Failure {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
+}
+
+fn upstream(config: &Config) -> Result<Upstream, Failure> {
+    let t = config.server.timeouts;
+    let (roots, unusable) = platform_roots();
+    if roots.is_empty() {
+        tracing::warn!("this machine has no trusted root certificates, so no vendor can be reached by TLS");
+    } else if unusable > 0 {
+        tracing::debug!(unusable, "some of the platform's root certificates could not be read");
+    }
+    Ok(Upstream::new(roots, Timeouts { connect: t.connect, header: t.header, idle: t.idle, pool: t.pool })?)
+}
+
+fn tls(files: &config::Tls) -> Result<tokio_rustls::TlsAcceptor, Failure> {
+    use rustls_pki_types::pem::PemObject;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    let named = |path: &std::path::Path, e: String| -> Failure { format!("{}: {e}", path.display()).into() };
+    let certs = CertificateDer::pem_file_iter(&files.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certs = certs.map_err(|e| named(&files.cert, e.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| named(&files.key, e.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certs, key)
+        .map_err(|e| named(&files.cert, e.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,159 @@
+//! One event as one line for people: time, kind, verdict, agent, operation, status, cost, reason.
+
+use std::collections::{HashMap, VecDeque};
+
+use anstyle::Style;
+
+use super::super::super::output::{BAD, DIM, GOOD, WARN, plain};
+use crate::rules::books::{Closing, Control, Kind, Opening, Outcome, Verdict};
+use crate::rules::ledger::entry::{Entry, Op};
+use crate::units::ids::CallId;
+use crate::units::money::MicroCents;
+
+/// Remembers who opened a call, so that the line of its end can say so.
+#[derive(Default)]
+pub struct Show {
+    opened: HashMap<CallId, Who>,
+    order: VecDeque<CallId>,
+}
+
+#[derive(Clone)]
+struct Who {
+    agent: String,
+    operation: String,
+    verdict: Verdict,
+}
+
+/// Calls that are remembered at once.
+const REMEMBERED: usize = 10_000;
+
+/// The columns of one line.
+#[derive(Default)]
+struct Line {
+    verdict: String,
+    agent: String,
+    operation: String,
+    status: String,
+    cost: String,
+    reason: String,
+}
+
+impl Show {
+    pub fn event(&mut self, json: &[u8]) -> String {
+        // An event of a newer server is shown as it is, not hidden.
+        match serde_json::from_slice::<Entry>(json) {
+            Ok(entry) => self.entry(&entry),
+            Err(_) => plain(&String::from_utf8_lossy(json)),
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry) -> String {
+        let line = self.columns(&entry.op);
+        let kind = entry.op.kind();
+        let style = style(kind, &entry.op);
+        let time = entry.at.to_string();
+        let time = time.get(11..19).unwrap_or_default();
+        let text = format!(
+            "{DIM}{time}{DIM:#} {style}{:<12}{style:#} {:<15} {:<16} {:<34} {:>3} {:>12} {}",
+            kind.map_or("ledger", Kind::as_str),
+            line.verdict,
+            plain(&line.agent),
+            plain(&line.operation),
+            line.status,
+            line.cost,
+            plain(&line.reason)
+        );
+        text.trim_end().to_owned()
+    }
+
+    fn columns(&mut self, op: &Op) -> Line {
+        match op {
+            Op::Reserve { row, amounts, .. } => self.opened(row, Some(amounts.usd)),
+            Op::Deny { row } => self.opened(row, None),
+            Op::Commit { row, charge, .. } => self.closed(row, charge.usd),
+            Op::Release { row, .. } => self.closed(row, MicroCents::ZERO),
+            Op::Expire { hold, charge, .. } => {
+                self.of(*hold, cost(charge.usd), "nobody ended it in time; its bound was charged")
+            }
+            Op::Adjust { hold, charge, act, .. } => {
+                let why = format!("{}: {}", act.actor, act.reason.as_deref().unwrap_or("no reason given"));
+                self.of(*hold, cost(charge.usd), &why)
+            }
+            Op::Control { control } => changed(control),
+            _ => Line::default(),
+        }
+    }
+
+    fn opened(&mut self, row: &Opening, held: Option<MicroCents>) -> Line {
+        let agent = row.facts.as_ref().map(|f| f.subject.agent.as_ref().unwrap_or(&f.subject.tenant).to_string());
+        let operation = row.endpoint.as_ref().map_or_else(|| format!("{} {}", row.method, row.path), ToString::to_string);
+        let vendor = row.facts.as_ref().map_or_else(String::new, |f| format!("{} ", f.vendor));
+        let who = Who { agent: agent.unwrap_or_else(|| "?".to_owned()), operation: format!("{vendor}{operation}"), verdict: row.verdict };
+        if held.is_some() {
+            self.remember(row.call, who.clone());
+        }
+        Line {
+            verdict: if row.enforced { row.verdict.to_string() } else { format!("({})", row.verdict) },
+            agent: who.agent,
+            operation: who.operation,
+            status: row.http_status.map_or_else(String::new, |s| s.to_string()),
+            cost: held.map_or_else(String::new, |h| format!("≤{}", cost(h))),
+            reason: row.reason.clone().unwrap_or_default(),
+        }
+    }
+
+    fn closed(&mut self, row: &Closing, charge: MicroCents) -> Line {
+        let mut line = self.of(row.call, cost(charge), row.error.as_deref().unwrap_or_default());
+        line.status = row.http_status.map_or_else(String::new, |s| s.to_string());
+        if row.outcome != Outcome::Ok {
+            line.reason = format!("{} {}", row.outcome, line.reason);
+        }
+        line
+    }
+
+    /// A later event of a call. One that began before this tail is named by its id.
+    fn of(&mut self, call: CallId, cost: String, reason: &str) -> Line {
+        let who = self.opened.remove(&call);
+        let unknown = || Who { agent: String::new(), operation: format!("call {call}"), verdict: Verdict::Allow };
+        let known = who.is_some();
+        let who = who.unwrap_or_else(unknown);
+        let verdict = if known { who.verdict.to_string() } else { String::new() };
+        Line { verdict, agent: who.agent, operation: who.operation, cost, reason: reason.to_owned(), ..Line::default() }
+    }
+
+    fn remember(&mut self, call: CallId, who: Who) {
+        self.opened.insert(call, who);
+        self.order.push_back(call);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.opened.remove(&oldest);
+        }
+    }
+}
+
+fn cost(usd: MicroCents) -> String {
+    format!("${usd}")
+}
+
+fn changed(control: &Control) -> Line {
+    let (what, act) = match control {
+        Control::KeyMinted { key, policy, act, .. } => (format!("key {key} under {policy}"), act),
+        Control::Stopped { flag, act } | Control::Restored { flag, act } => (flag.to_string(), act),
+        Control::PolicyLoaded { policy, hash, act } => {
+            let hash = hash.to_string();
+            (format!("policy {policy} {}", hash.get(..12).unwrap_or_default()), act)
+        }
+    };
+    Line { agent: act.actor.clone(), operation: what, reason: act.reason.clone().unwrap_or_default(), ..Line::default() }
+}
+
+fn style(kind: Option<Kind>, op: &Op) -> Style {
+    match (kind, op) {
+        (Some(Kind::Settled), Op::Commit { row, .. } | Op::Release { row, .. }) if row.outcome != Outcome::Ok => WARN,
+        (Some(Kind::Settled | Kind::Approved | Kind::Restored), _) => GOOD,
+        (Some(Kind::Denied | Kind::Rejected | Kind::Revoked | Kind::Killed), _) => BAD,
+        (Some(Kind::Expired | Kind::Adjusted | Kind::Escalated), _) => WARN,
+        _ => Style::new(),
+    }
+}

@@ -1,0 +1,170 @@
+//! The way to the admin API: HTTP/1.1 over the socket in the data folder, or to `--server` with a token. Knows no command.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::{Failure, Global};
+use crate::config;
+use crate::control::wire::ErrorBody;
+
+/// One admin API.
+pub struct Client {
+    way: Way,
+}
+
+enum Way {
+    Socket(PathBuf),
+    Url { base: String, token: String },
+}
+
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl Client {
+    pub fn new(global: &Global) -> Result<Self, Failure> {
+        let way = match &global.server {
+            Some(url) => url_way(url, global.token.as_deref())?,
+            None => Way::Socket(data_folder(global)?.join("admin.sock")),
+        };
+        Ok(Self { way })
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Failure> {
+        self.call(Method::GET, &format!("{path}{}", query_string(query)?), Bytes::new()).await
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.call(Method::POST, path, serde_json::to_vec(body)?.into()).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, method: Method, target: &str, body: Bytes) -> Result<T, Failure> {
+        let answer = self.send(method, target, body).await?;
+        let body = answer.into_body().collect().await.map_err(|e| self.lost(&e))?.to_bytes();
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// The answer as it comes, for streams.
+    pub async fn stream(&self, path: &str, query: &impl Serialize) -> Result<Incoming, Failure> {
+        let target = format!("{path}{}", query_string(query)?);
+        Ok(self.send(Method::GET, &target, Bytes::new()).await?.into_body())
+    }
+
+    async fn send(&self, method: Method, target: &str, body: Bytes) -> Result<Response<Incoming>, Failure> {
+        let answer = match &self.way {
+            Way::Socket(path) => self.over_socket(path, request(method, target, body, "localhost", None)?).await?,
+            Way::Url { base, token } => {
+                let target = format!("{base}{target}");
+                let host = host_of(base);
+                self.over_net(request(method, &target, body, host, Some(token))?).await?
+            }
+        };
+        if answer.status().is_success() { Ok(answer) } else { Err(refusal(answer).await) }
+    }
+
+    async fn over_socket(&self, path: &Path, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+        let stream = UnixStream::connect(path).await.map_err(|e| self.lost(&e))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.lost(&e))?;
+        // It ends with the answer, whose errors are seen there.
+        tokio::spawn(connection);
+        sender.send_request(request).await.map_err(|e| self.lost(&e))
+    }
+
+    async fn over_net(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+        let tls = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots().map_err(|e| self.lost(&e))?;
+        let pool = Pool::builder(TokioExecutor::new()).build(tls.https_or_http().enable_http1().build());
+        pool.request(request).await.map_err(|e| self.lost(&e))
+    }
+
+    fn lost(&self, why: &dyn std::fmt::Display) -> Failure {
+        match &self.way {
+            Way::Socket(path) => Failure::unreachable(format!(
+                "cannot reach bursar at {}: {why}\n       Is `bursar serve` running? Name its data folder with --data, or its admin API with --server.",
+                path.display()
+            )),
+            Way::Url { base, .. } => Failure::unreachable(format!("cannot reach bursar at {base}: {why}")),
+        }
+    }
+}
+
+fn url_way(url: &str, token: Option<&str>) -> Result<Way, Failure> {
+    let base = url.trim_end_matches('/').to_owned();
+    if !base.starts_with("http://") && !base.starts_with("https://") {
+        return Err(Failure::usage(format!("`--server {url}`: write a URL, such as `http://127.0.0.1:8788`")));
+    }
+    let token = token.filter(|t| !t.is_empty());
+    let token = token.ok_or_else(|| Failure::usage("`--server` needs `--token` or BURSAR_ADMIN_TOKEN; it stands in `admin-token` in the data folder"))?;
+    Ok(Way::Url { base, token: token.to_owned() })
+}
+
+fn host_of(base: &str) -> &str {
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+/// `--data`, or what the configuration says.
+fn data_folder(global: &Global) -> Result<PathBuf, Failure> {
+    if let Some(data) = &global.data {
+        return Ok(data.clone());
+    }
+    let flags = config::Flags { config: global.config.clone(), ..Default::default() };
+    let loaded = config::load(&flags, &|name| std::env::var(name).ok());
+    loaded.map(|c| c.server.data).map_err(Failure::usage)
+}
+
+fn request(method: Method, target: &str, body: Bytes, host: &str, token: Option<&str>) -> Result<Request<Full<Bytes>>, Failure> {
+    let mut built = Request::builder().method(method).uri(target).header(HOST, host).header(ACCEPT, "application/json");
+    if let Some(token) = token {
+        built = built.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if let Some(name) = whoami() {
+        built = built.header("x-bursar-actor", name);
+    }
+    let built = built.header(CONTENT_TYPE, "application/json").body(Full::new(body));
+    built.map_err(|e| Failure::usage(format!("this cannot be asked over HTTP: {e}")))
+}
+
+/// The name under which the books know who acted.
+fn whoami() -> Option<String> {
+    let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok().filter(|n| !n.is_empty()))?;
+    name.bytes().all(|b| b.is_ascii_graphic()).then_some(name)
+}
+
+/// `?a=1&b=2` of the fields that are set.
+fn query_string(query: &impl Serialize) -> Result<String, Failure> {
+    let serde_json::Value::Object(fields) = serde_json::to_value(query)? else { return Ok(String::new()) };
+    let text = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    let pairs = fields.iter().filter(|(_, v)| !v.is_null());
+    let pairs: Vec<_> = pairs.map(|(k, v)| format!("{k}={}", utf8_percent_encode(&text(v), UNRESERVED))).collect();
+    Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
+}
+
+/// One path segment.
+pub fn segment(text: &str) -> String {
+    utf8_percent_encode(text, UNRESERVED).to_string()
+}
+
+async fn refusal(answer: Response<Incoming>) -> Failure {
+    let status = answer.status();
+    let body = answer.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+    let Ok(said) = serde_json::from_slice::<ErrorBody>(&body) else {
+        return Failure::refused(format!("the server answered {status}; is this the admin API?"));
+    };
+    let mut message = match said.error.mistakes.as_slice() {
+        [] | [_] => said.error.message,
+        several => several.join("\n       "),
+    };
+    if status == StatusCode::UNAUTHORIZED {
+        message.push_str(" (--token, BURSAR_ADMIN_TOKEN)");
+    }
+    Failure::refused(message)
+}

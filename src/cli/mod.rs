@@ -1,0 +1,92 @@
+//! The command line: one file per command. Commands other than `serve` speak the admin API and hold no state. Exit codes: 0
+//! done, 1 refused or not found, 2 wrong usage, 3 cannot reach the server. `client` is the way there, `output` the way out.
+
+mod audit;
+mod client;
+mod config;
+mod credential;
+mod key;
+mod kill;
+mod output;
+mod policy;
+pub mod serve;
+mod spend;
+mod when;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use output::Failure;
+
+/// A reverse proxy in front of vendor APIs for AI agents: vault keys, budgets, and books for every call.
+#[derive(Debug, Parser)]
+#[command(name = "bursar", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where bursar is, and how to print.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// Configuration file (`bursar.toml` if it is there)
+    #[arg(long, global = true, env = "BURSAR_CONFIG", value_name = "FILE", help_heading = "Where")]
+    pub config: Option<PathBuf>,
+    /// Data folder; the admin socket lies in it
+    #[arg(long, global = true, env = "BURSAR_DATA", value_name = "DIR", help_heading = "Where")]
+    pub data: Option<PathBuf>,
+    /// Admin API to speak to, instead of the socket in the data folder
+    #[arg(long, global = true, env = "BURSAR_ADMIN_URL", value_name = "URL", help_heading = "Where")]
+    pub server: Option<String>,
+    /// Admin token for `--server`
+    #[arg(long, global = true, env = "BURSAR_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", help_heading = "Where")]
+    pub token: Option<String>,
+    /// Print JSON: one object, or one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway and the admin API
+    Serve(serve::Serve),
+    /// Mint, list, show, revoke and restore vault keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Stop everything that a key, agent, run, tenant, policy or vendor does, at once
+    Kill(kill::Kill),
+    /// Undo a kill
+    Unkill(kill::Kill),
+    /// Read the books: follow them, or ask for calls
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// What was spent: calls and cost, by operation, agent, run and vendor
+    Spend(spend::Spend),
+    /// Check policies
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Print the default configuration, or check one
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Which vendors have a credential
+    #[command(subcommand)]
+    Credential(credential::Command),
+}
+
+/// Runs every command but `serve`, which `main` hands to `app`.
+pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(_) => Err(Failure::usage("`serve` runs by itself")),
+        Command::Key(command) => key::run(global, command).await,
+        Command::Kill(kill) => kill::run(global, kill, true).await,
+        Command::Unkill(kill) => kill::run(global, kill, false).await,
+        Command::Audit(command) => audit::run(global, command).await,
+        Command::Spend(spend) => spend::run(global, spend).await,
+        Command::Policy(command) => policy::run(global, command).await,
+        Command::Config(command) => config::run(global, command),
+        Command::Credential(command) => credential::run(global, command).await,
+    }
+}

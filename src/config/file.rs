@@ -1,0 +1,174 @@
+//! `bursar.toml`: the tables and keys of the file, read into `Config`. Knows the grammar; `vendors` knows the vendor tables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::checked::{Audit, Config, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl, Server, Timeouts, Tls};
+use super::mistake::Mistakes;
+use super::raw::{self, Node, Table};
+use super::{size, vendors};
+
+/// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
+pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
+    raw::read(file, text, |root| Some(config(&root, env)))
+}
+
+fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
+    let section = |key| root.get(key).and_then(|node| node.table());
+    let server = section("server").map(|t| server(&t)).unwrap_or_default();
+    let ledger = section("ledger").map(|t| ledger(&t)).unwrap_or_default();
+    let audit = section("audit").map(|t| audit(&t)).unwrap_or_default();
+    let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
+    let (vendors, credentials) = vendors::read(section("vendors").as_ref(), root, env);
+    root.done();
+    Config { server, ledger, audit, vendors, credentials, prices, file: None }
+}
+
+fn server(table: &Table<'_>) -> Server {
+    let mut server = Server::default();
+    set(&mut server.listen, table.get("listen").and_then(|n| address(&n)));
+    set(&mut server.admin, table.get("admin").and_then(|n| address(&n)));
+    set(&mut server.data, table.get("data").and_then(|n| path(&n)));
+    set(&mut server.policies, table.get("policies").and_then(|n| path(&n)));
+    server.tls = table.get("tls").and_then(|n| n.table()).and_then(|t| tls(&t));
+    set(&mut server.timeouts, table.get("timeouts").and_then(|n| n.table()).map(|t| timeouts(&t)));
+    set(&mut server.limits, table.get("limits").and_then(|n| n.table()).map(|t| limits(&t)));
+    if server.listen == server.admin && server.listen.port() != 0 {
+        table.wrong("`listen` and `admin` are the same address: agents and operators call at different ones");
+    }
+    table.done();
+    server
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn address(node: &Node<'_>) -> Option<SocketAddr> {
+    node.parsed(parse_address)
+}
+
+/// `127.0.0.1:8787`, `[::1]:8787`, `localhost:8787`, `:8787`.
+pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let local = text.strip_prefix("localhost:").or(text.strip_prefix(':'));
+    let full = local.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    full.parse().map_err(|_| {
+        format!("`{text}` is no address to listen on: write an IP address and a port, such as `127.0.0.1:8787`")
+    })
+}
+
+fn path(node: &Node<'_>) -> Option<PathBuf> {
+    let text = node.text()?;
+    if text.is_empty() {
+        node.wrong("the path is empty");
+    }
+    Some(text.into())
+}
+
+fn tls(table: &Table<'_>) -> Option<Tls> {
+    let need = |key| table.need(key, "a PEM file; `cert` and `key` go together").and_then(|node| path(&node));
+    let (cert, key) = (need("cert"), need("key"));
+    table.done();
+    Some(Tls { cert: cert?, key: key? })
+}
+
+fn timeouts(table: &Table<'_>) -> Timeouts {
+    let or = |key, default| {
+        let node = table.get(key);
+        let value = node.as_ref().and_then(|n| n.duration());
+        if let (Some(node), true) = (&node, value.is_some_and(|d| d.is_zero())) {
+            node.wrong("it must be longer than nothing");
+        }
+        value.unwrap_or(default)
+    };
+    let default = Timeouts::default();
+    let timeouts = Timeouts {
+        connect: or("connect", default.connect),
+        header: or("header", default.header),
+        idle: or("idle", default.idle),
+        pool: or("pool", default.pool),
+        caller: or("caller", default.caller),
+        drain: or("drain", default.drain),
+    };
+    table.done();
+    timeouts
+}
+
+fn limits(table: &Table<'_>) -> Limits {
+    let default = Limits::default();
+    let size = |key, default| table.get(key).and_then(|n| n.parsed(size::parse)).unwrap_or(default);
+    let limits = Limits {
+        body: size("body", default.body),
+        header_bytes: size("header_bytes", default.header_bytes),
+        headers: table.get("headers").and_then(|n| headers(&n)).unwrap_or(default.headers),
+    };
+    if limits.header_bytes < LEAST_HEADER_BYTES {
+        table.wrong("`header_bytes` is below 8KiB, the least that the HTTP library can work with");
+    }
+    table.done();
+    limits
+}
+
+/// hyper's smallest read buffer.
+const LEAST_HEADER_BYTES: usize = 8 << 10;
+
+fn headers(node: &Node<'_>) -> Option<usize> {
+    let count = node.count()?;
+    if !(1..=1000).contains(&count) {
+        node.wrong("it must be 1 to 1000");
+    }
+    usize::try_from(count).ok()
+}
+
+fn ledger(table: &Table<'_>) -> Ledger {
+    let mut ledger = Ledger::default();
+    set(&mut ledger.store, table.get("store").and_then(|n| n.parsed(ledger_store)));
+    let words = [("process", Durability::Process), ("power", Durability::Power)];
+    set(&mut ledger.durability, table.get("durability").and_then(|n| n.word(&words)));
+    if let Some(node) = table.get("name") {
+        let text = node.text().unwrap_or("bursar");
+        // It becomes part of key names in Redis, between braces.
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        {
+            node.wrong("a ledger's name has 1 to 64 letters, digits, `-`, `_` or `.`");
+        }
+        ledger.name = text.into();
+    }
+    table.done();
+    ledger
+}
+
+/// Never repeats the address: it may hold a password.
+fn ledger_store(text: &str) -> Result<LedgerStore, &'static str> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    match (text, scheme) {
+        ("embedded", _) => Ok(LedgerStore::Embedded),
+        (_, Some("redis")) if text.contains(',') => Err("a Redis cluster is not built yet: name one server"),
+        (_, Some("redis")) => Ok(LedgerStore::Redis(RedisUrl::new(text.to_owned()))),
+        (_, Some("rediss")) => Err("Redis over TLS is not built yet: use `redis://` on a private network"),
+        (_, Some(s)) if s.contains("sentinel") || s.contains("cluster") => {
+            Err("Redis Sentinel and Cluster are not built yet: use `redis://host:6379/0`")
+        }
+        _ => Err("it must be `embedded` or `redis://host:6379/0`"),
+    }
+}
+
+fn audit(table: &Table<'_>) -> Audit {
+    if let Some(node) = table.get("store") {
+        match node.text() {
+            Some("sqlite") | None => {}
+            Some(text) if text.starts_with("postgres") => node.wrong("PostgreSQL is not built yet: use `sqlite`"),
+            Some(_) => node.wrong("it must be `sqlite`"),
+        }
+    }
+    table.done();
+    Audit::default()
+}
+
+fn prices(table: &Table<'_>) -> Prices {
+    let overrides = table.get("overrides").and_then(|n| path(&n));
+    table.done();
+    Prices { overrides }
+}

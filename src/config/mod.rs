@@ -1,0 +1,29 @@
+//! Configuration: files to checked values, with all mistakes at once, each with file, line and field. Floor 1, beside `rules`;
+//! the stores and the gateway only ever see what came out of here.
+//!
+//! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `vendors` its vendor tables, `checked` is
+//! what the rest sees. `load` puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
+
+mod checked;
+pub mod duration;
+mod file;
+mod load;
+mod mistake;
+pub mod policy_file;
+mod raw;
+pub mod size;
+pub mod vendors;
+
+pub use checked::{
+    Audit, AuditStore, Config, Credential, CredentialSource, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl,
+    Server, Timeouts, Tls,
+};
+pub use file::read;
+pub use load::{Flags, load};
+pub use mistake::{Mistake, Mistakes};
+
+/// What `bursar config default` prints.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+#[cfg(test)]
+mod tests;

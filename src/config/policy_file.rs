@@ -1,0 +1,192 @@
+//! A policy's TOML file, read into `rules::policy::Policy` with all its mistakes at once. Holds the grammar of `policies/`,
+//! and decides nothing about calls.
+
+mod budgets;
+mod params;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use sha2::{Digest, Sha256};
+
+use super::mistake::Mistakes;
+use super::raw::{self, Node, Table};
+use crate::rules::books::Tier;
+use crate::rules::ledger::need::Share;
+use crate::rules::policy::{DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, parse_limit};
+use crate::rules::subject::Name;
+use crate::rules::vendors::{FitRule, UnknownModel};
+use crate::units::amount::Unit;
+use crate::units::ids::Digest32;
+use crate::units::money::MicroCents;
+
+/// What is planned and not built: naming it is a mistake, so that nobody relies on it.
+const NOT_BUILT: [&str; 9] =
+    ["rate", "approval", "store_down", "schema", "schemas", "kill", "trigger", "extends", "concurrency"];
+
+/// Reads one file. `vendors` are those that are configured; none given, none checked.
+pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
+    let hash = Digest32(Sha256::digest(text).into());
+    raw::read(file, text, |root| policy(&root, hash, vendors))
+}
+
+fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<Policy> {
+    for key in NOT_BUILT {
+        root.refuse(key, "this is not built yet, and a policy must not rely on it: leave it out");
+    }
+    let name = root.need("name", "a name such as `refund-agent`").and_then(|node| name(&node));
+    let mut policy = Policy::new(name.clone().unwrap_or_else(|| "?".into()), hash);
+    policy.global = root.get("global").and_then(|n| n.flag()).unwrap_or(false);
+    policy.vendors = vendor_names(root, policy.global, vendors);
+    if let Some(mode) = root.get("mode") {
+        policy.mode = mode.word(&[("enforce", Mode::Enforce), ("observe", Mode::Observe)]).unwrap_or(policy.mode);
+    }
+    policy.allow = rules::read(root, "allow", &policy);
+    policy.deny = rules::read(root, "deny", &policy);
+    policy.params = root.get("params").map(|n| params::read(&n, params::Side::Policy)).unwrap_or_default();
+    (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
+    settings(root, &mut policy);
+    ends(root, &mut policy);
+    root.done();
+    name.map(|_| policy)
+}
+
+fn name(node: &Node<'_>) -> Option<Name> {
+    let text = node.text()?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    let good = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.len() <= 64 && text.chars().all(plain);
+    if !good {
+        node.wrong(format!(
+            "`{text}` is no name: use at most 64 of `a-z`, `0-9`, `-`, `_`, `.`, beginning with a letter or digit"
+        ));
+    }
+    good.then(|| text.into())
+}
+
+fn vendor_names(root: &Table<'_>, global: bool, known: Option<&[Name]>) -> Vec<Name> {
+    let list = match (root.get("vendors"), global) {
+        (None, true) => return Vec::new(),
+        (None, false) => root.need("vendors", "a list such as `[\"stripe\"]`"),
+        (list, _) => list,
+    };
+    let Some((list, nodes)) = list.and_then(|list| Some((list.clone(), list.list()?))) else { return Vec::new() };
+    if nodes.is_empty() {
+        list.wrong("it names no vendor");
+    }
+    let mut names: Vec<Name> = Vec::new();
+    for (node, text) in nodes.iter().filter_map(|node| Some((node, node.text()?))) {
+        if known.is_some_and(|known| !known.iter().any(|k| **k == *text)) {
+            node.wrong(format!("`{text}` is no vendor that is configured here"));
+        }
+        names.push(text.into());
+    }
+    names
+}
+
+/// The single values.
+fn settings(root: &Table<'_>, policy: &mut Policy) {
+    policy.risk = root.get("risk").and_then(|n| risk(&n)).unwrap_or_default();
+    policy.fit = root.get("fit").and_then(|n| fit(&n)).unwrap_or(DEFAULT_FIT);
+    policy.max_output_tokens = root.get("max_output_tokens").and_then(|n| positive(&n));
+    policy.ceiling = root.get("ceiling").and_then(|n| ceiling(&n));
+    if let Some(wait) = root.get("wait_for_holds").and_then(|n| n.duration()) {
+        policy.wait_for_holds = wait;
+    }
+    policy.trust_headers = root.get("trust_headers").and_then(|n| n.flag()).unwrap_or(false);
+    policy.credential = root.get("credential").and_then(|n| n.text()).map(Into::into);
+    policy.delegate = root.get("delegate").and_then(|n| delegate(&n)).unwrap_or_default();
+    if let Some(node) = root.get("unknown_model") {
+        let words = [("refuse", UnknownModel::Refuse), ("dearest", UnknownModel::Dearest)];
+        policy.unknown_model = node.word(&words).unwrap_or(policy.unknown_model);
+    }
+    if let Some(table) = root.get("accounts").and_then(|n| n.table()) {
+        policy.accounts = table.entries().into_iter().filter_map(|(name, node)| account(name, &node)).collect();
+    }
+}
+
+fn ends(root: &Table<'_>, policy: &mut Policy) {
+    let Some(node) = root.get("expires_at") else { return };
+    policy.expires_at = node.instant();
+    if policy.global {
+        node.wrong("the global policy holds for every key and does not expire: leave it out");
+    }
+}
+
+fn positive(node: &Node<'_>) -> Option<u64> {
+    let count = node.count()?;
+    if count == 0 {
+        node.wrong("it must be at least 1");
+    }
+    Some(count)
+}
+
+fn ceiling(node: &Node<'_>) -> Option<MicroCents> {
+    let (unit, amount) = node.parsed(parse_limit)?;
+    if unit != Unit::Usd || amount == 0 {
+        node.wrong("a ceiling is an amount of money above zero, such as `5 USD`");
+    }
+    Some(MicroCents(amount))
+}
+
+/// `risk = { mutation = 30 }`
+fn risk(node: &Node<'_>) -> Option<RiskPoints> {
+    let mut points = RiskPoints::default();
+    for (name, node) in node.table()?.entries() {
+        match Tier::parse(name) {
+            Some(tier) => points.set(tier, node.count()?),
+            None => {
+                let known: Vec<&str> = Tier::ALL.iter().map(|t| t.as_str()).collect();
+                node.wrong(format!("no such tier; there are {}", known.join(", ")));
+            }
+        }
+    }
+    Some(points)
+}
+
+/// `fit = "always"`, or `fit = { always = true, floor = 256, share = 25 }`
+fn fit(node: &Node<'_>) -> Option<FitRule> {
+    let default = DEFAULT_FIT;
+    if node.value().is_str() {
+        return node.word(&[("always", FitRule { always: true, ..default }), ("unlimited", default)]);
+    }
+    let table = node.table()?;
+    let rule = FitRule {
+        always: table.get("always").and_then(|n| n.flag()).unwrap_or(default.always),
+        floor: table.get("floor").and_then(|n| positive(&n)).unwrap_or(default.floor),
+        share: table.get("share").and_then(|n| share(&n)).unwrap_or(default.share),
+    };
+    table.done();
+    Some(rule)
+}
+
+fn share(node: &Node<'_>) -> Option<Share> {
+    let percent = node.count()?;
+    let share = u8::try_from(percent).ok().filter(|p| (1..=100).contains(p)).map(Share);
+    if share.is_none() {
+        node.wrong("a share is in percent, 1 to 100");
+    }
+    share
+}
+
+/// `delegate = true`, or `delegate = { max_ttl = "1h" }`
+fn delegate(node: &Node<'_>) -> Option<Delegate> {
+    if node.value().is_bool() {
+        return Some(Delegate { allowed: node.flag()?, max_ttl: None });
+    }
+    let table = node.table()?;
+    let allowed = table.get("allowed").and_then(|n| n.flag()).unwrap_or(true);
+    let max_ttl = table.get("max_ttl").and_then(|n| n.duration());
+    table.done();
+    Some(Delegate { allowed, max_ttl })
+}
+
+/// `Stripe-Account = ["acct_1"]`
+fn account(name: &str, node: &Node<'_>) -> Option<(Box<str>, Vec<Box<str>>)> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if name.is_empty() || !name.bytes().all(token) {
+        node.wrong("its key is no header name, such as `Stripe-Account`");
+    }
+    let values = node.one_or_more();
+    let values = values.iter().filter_map(Node::text).map(Into::into).collect();
+    Some((name.to_ascii_lowercase().into(), values))
+}

@@ -1,0 +1,108 @@
+//! `[params]`, and `params` of a rule: which parameter must be there, and what it may be.
+
+use toml::de::DeValue;
+
+use crate::config::raw::{Node, Table};
+use crate::rules::policy::{Bound, Param, Presence, Scalar, Target, Test};
+
+/// Where a predicate stands; that says what a missing parameter means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Tested if it is there, unless `required = true`: a policy has many operations, and most lack most parameters.
+    Policy,
+    /// It must be there, unless `optional = true`.
+    Allow,
+    /// The rule matches only calls that have it.
+    Deny,
+}
+
+/// The keys of a predicate.
+const KEYS: [&str; 8] = ["one_of", "not_one_of", "min", "max", "matches", "required", "optional", "absent"];
+
+pub(super) fn read(node: &Node<'_>, side: Side) -> Vec<Param> {
+    let Some(table) = node.table() else { return Vec::new() };
+    table.entries().into_iter().filter_map(|(name, node)| param(name, &node, side)).collect()
+}
+
+fn param(name: &str, node: &Node<'_>, side: Side) -> Option<Param> {
+    if !node.value().is_table() {
+        node.wrong("a parameter's rule is a table, such as `{ one_of = [\"usd\"] }` or `{ max = 500 }`");
+        return None;
+    }
+    let table = node.table()?;
+    if table.entries().iter().any(|(key, inner)| !KEYS.contains(key) && inner.value().is_table()) {
+        node.wrong(format!("a name with dots stands in quotes: `\"{name}.…\" = {{ … }}`"));
+        return None;
+    }
+    let presence = presence(&table, side);
+    let tests = tests(&table);
+    table.done();
+    if presence == Presence::Absent && !tests.is_empty() {
+        node.wrong("`absent` goes with no other test: what is not there cannot be tested");
+    }
+    if table.entries().iter().all(|(key, _)| *key == "optional") {
+        node.wrong("it tests nothing: name `one_of`, `not_one_of`, `min`, `max`, `matches`, `required` or `absent`");
+    }
+    Some(Param { name: Target::parse(name), presence, tests })
+}
+
+fn presence(table: &Table<'_>, side: Side) -> Presence {
+    let flag = |key| table.get(key).and_then(|node| node.flag()).unwrap_or(false);
+    let (required, optional, absent) = (flag("required"), flag("optional"), flag("absent"));
+    if u8::from(required) + u8::from(optional) + u8::from(absent) > 1 {
+        table.wrong("`required`, `optional` and `absent` exclude each other");
+    }
+    if optional && side == Side::Deny {
+        table.wrong("`optional` says nothing in a deny rule: it matches only calls that have the parameter");
+    }
+    match side {
+        _ if absent => Presence::Absent,
+        Side::Policy if !required => Presence::Optional,
+        Side::Allow if optional => Presence::Optional,
+        _ => Presence::Required,
+    }
+}
+
+fn tests(table: &Table<'_>) -> Vec<Test> {
+    let list = |key| table.get(key).map(|node| scalars(&node));
+    let bound = |key| table.get(key).and_then(|node| bound(&node));
+    let matches = table.get("matches").and_then(|node| node.parsed(Test::matches));
+    let found = [
+        list("one_of").map(Test::OneOf),
+        list("not_one_of").map(Test::NotOneOf),
+        bound("min").map(Test::Min),
+        bound("max").map(Test::Max),
+        matches,
+    ];
+    found.into_iter().flatten().collect()
+}
+
+fn scalars(node: &Node<'_>) -> Vec<Scalar> {
+    let nodes = node.list().unwrap_or_default();
+    if nodes.is_empty() && node.value().is_array() {
+        node.wrong("the list is empty");
+    }
+    nodes.iter().filter_map(scalar).collect()
+}
+
+fn scalar(node: &Node<'_>) -> Option<Scalar> {
+    match node.value() {
+        DeValue::String(text) => Some(Scalar::Text((&**text).into())),
+        DeValue::Boolean(value) => Some(Scalar::Bool(*value)),
+        _ => bound(node).map(Scalar::Number),
+    }
+}
+
+/// An exact number: whole, with a point, or as a text. What TOML reads as a float is taken by its digits, never as one.
+fn bound(node: &Node<'_>) -> Option<Bound> {
+    let bound = match node.value() {
+        DeValue::Integer(digits) if digits.radix() == 10 => Bound::parse(digits.as_str()),
+        DeValue::Float(digits) => Bound::parse(digits.as_str()),
+        DeValue::String(text) => Bound::parse(text),
+        _ => None,
+    };
+    if bound.is_none() {
+        node.wrong("it must be a plain decimal number, such as `500` or `12.50`");
+    }
+    bound
+}

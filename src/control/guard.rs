@@ -1,0 +1,100 @@
+//! Who may come in. On TCP: whoever calls by a name of ours and has the token. On the socket: whoever may open the file.
+//! A page in a browser can be led here under a foreign name (DNS rebinding), so names are checked before the token.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{AUTHORIZATION, HOST};
+
+use super::ControlState;
+use super::problem::Problem;
+use crate::rules::books::Act;
+
+/// How a caller came in; it stands in front of the name that it gives itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Via {
+    Socket,
+    Token,
+}
+
+/// Host names, beside loopback's, under which the admin API is called.
+#[derive(Clone, Debug, Default)]
+pub struct Names(pub Vec<String>);
+
+impl Names {
+    /// An address cannot be rebound, so every address is good; of names only ours.
+    fn know(&self, host: &str) -> bool {
+        let name = without_port(host);
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        bare.parse::<IpAddr>().is_ok()
+            || bare.eq_ignore_ascii_case("localhost")
+            || self.0.iter().any(|own| own.eq_ignore_ascii_case(bare))
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() => name,
+        _ => host,
+    }
+}
+
+pub(super) async fn on_tcp(State(state): State<Arc<ControlState>>, mut request: Request, next: Next) -> Response {
+    match check(&state, &request) {
+        Ok(()) => {
+            request.extensions_mut().insert(Via::Token);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+pub(super) async fn on_socket(mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Via::Socket);
+    next.run(request).await
+}
+
+fn check(state: &ControlState, request: &Request) -> Result<(), Problem> {
+    let header = |name| request.headers().get(name).map(|v: &http::HeaderValue| v.to_str().unwrap_or_default());
+    let host = request.uri().authority().map(|a| a.as_str()).or_else(|| header(HOST)).unwrap_or_default();
+    if !state.names.know(host) {
+        return Err(Problem::WrongHost(host.chars().filter(|c| c.is_ascii_graphic()).take(100).collect()));
+    }
+    let offered = header(AUTHORIZATION).and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match offered {
+        None => Err(Problem::NoToken),
+        Some((_, token)) if state.token.matches(token.trim().as_bytes()) => Ok(()),
+        Some(_) => Err(Problem::WrongToken),
+    }
+}
+
+/// Who acts, as the books say it: `socket:ann`. The name is what the caller calls itself.
+pub(super) fn act(via: Via, headers: &http::HeaderMap, reason: Option<String>) -> Act {
+    let name = headers.get("x-bursar-actor").and_then(|v| v.to_str().ok()).map(str::trim).filter(|n| !n.is_empty());
+    let name: String = name.unwrap_or("operator").chars().take(100).collect();
+    let via = match via {
+        Via::Socket => "socket",
+        Via::Token => "token",
+    };
+    let reason = reason.map(|r| r.chars().take(500).collect());
+    Act { actor: format!("{via}:{name}"), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_names_and_addresses_are_known() {
+        let names = Names(vec!["bursar.internal".to_owned()]);
+        for good in ["127.0.0.1:8788", "localhost", "LOCALHOST:1", "[::1]:8788", "[::1]", "10.0.0.5", "bursar.internal:8788"] {
+            assert!(names.know(good), "{good}");
+        }
+        for bad in ["", "evil.example", "localhost.evil.example:8788", "127.0.0.1.evil.example", "bursar.internal.evil"] {
+            assert!(!names.know(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The operators' side: an admin API on loopback TCP (bearer token) and on a `0600` socket in the data folder (no token).
+//! Knows nothing of the gateway; both meet in `app`, and share the stores.
+//!
+//! `serve` has the listeners, `guard` who may come in, `switch` turns things off and on, `keys`, `books`, `policies` and
+//! `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
+
+mod books;
+mod guard;
+pub mod keys;
+pub mod policies;
+pub mod problem;
+mod serve;
+mod status;
+mod stream;
+pub mod switch;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::audit::tail::Books;
+use crate::adapters::keyring::Keyring;
+use crate::adapters::keyring::secrets::AdminToken;
+use crate::adapters::ledger::Ledger;
+use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::switchboard::Switchboard;
+use crate::adapters::vault::Vault;
+use crate::rules::subject::Name;
+use crate::units::time::Timestamp;
+
+pub use guard::Names;
+pub use keys::mint_key;
+pub use policies::tell_loaded;
+pub use switch::keep_telling;
+pub use wire::Minted;
+pub use serve::{listen, serve_socket, serve_tcp};
+
+/// What the admin API works with. Made once, by `app`.
+pub struct ControlState {
+    pub keyring: Arc<Keyring>,
+    pub ledger: Arc<dyn Ledger>,
+    pub books: Arc<Books>,
+    pub policies: Arc<PolicyStore>,
+    pub switchboard: Arc<Switchboard>,
+    pub vault: Arc<Vault>,
+    /// Names of the vendors that the gateway serves.
+    pub vendors: Vec<Name>,
+    pub token: AdminToken,
+    /// Host names under which the TCP listener may be called, beside loopback.
+    pub names: Names,
+    pub about: About,
+    /// Ends what follows the books for ever.
+    pub stop: CancellationToken,
+    pub turns: Turns,
+}
+
+/// What is done one at a time.
+#[derive(Default)]
+pub struct Turns {
+    /// So that keyring and ledger see the changes of one flag in the same order.
+    switch: tokio::sync::Mutex<()>,
+    /// So that the budgets of all keys are counted, whoever is minted last.
+    mint: tokio::sync::Mutex<()>,
+}
+
+/// What `status` says of this process.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct About {
+    pub version: &'static str,
+    pub started_at: Timestamp,
+    pub listen: String,
+    pub admin: String,
+    pub data: String,
+    pub sandbox: bool,
+}
+
+/// Requests are small: a key's overlay at most.
+const BODY_LIMIT: usize = 64 * 1024;
+
+fn routes() -> Router<Arc<ControlState>> {
+    Router::new()
+        .route("/v1/keys", get(keys::list).post(keys::mint))
+        .route("/v1/keys/{id}", get(keys::show))
+        .route("/v1/keys/{id}/revoke", post(switch::revoke))
+        .route("/v1/keys/{id}/restore", post(switch::restore))
+        .route("/v1/kill", post(switch::kill))
+        .route("/v1/unkill", post(switch::unkill))
+        .route("/v1/flags", get(switch::flags))
+        .route("/v1/audit/events", get(stream::events))
+        .route("/v1/audit/calls", get(books::calls))
+        .route("/v1/spend", get(books::spend))
+        .route("/v1/policies", get(policies::list))
+        .route("/v1/policies/reload", post(policies::reload))
+        .route("/v1/vendors", get(status::vendors))
+        .route("/v1/status", get(status::status))
+        .fallback(problem::no_such_page)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+}

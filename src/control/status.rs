@@ -1,0 +1,68 @@
+//! How this process is doing, and which vendors it has a credential for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::problem::Problem;
+use super::wire::{CredentialView, VendorList, VendorView};
+use super::{About, ControlState};
+use crate::adapters::audit::Gap;
+use crate::rules::subject::Name;
+use crate::units::ids::Seq;
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    #[serde(flatten)]
+    about: About,
+    /// Can calls be admitted now?
+    ready: bool,
+    /// What is wrong, if something is.
+    trouble: Vec<String>,
+    calls_in_flight: usize,
+    keys: usize,
+    /// Flags that are set, and those that the ledger does not know yet.
+    flags: usize,
+    flags_untold: usize,
+    policies: usize,
+    /// The last event in the books, and how many the journal is ahead.
+    books_seq: Seq,
+    books_behind: u64,
+    /// Stretches of the journal that never reached the books.
+    books_gaps: Vec<Gap>,
+}
+
+pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Json<Status>, Problem> {
+    let ledger = state.ledger.trouble();
+    let ready = ledger.is_none();
+    let books = state.books.trouble().map(|why| format!("the books do not follow: {why}"));
+    let (books_gaps, unread) = match state.books.ask(|store| store.gaps()).await {
+        Ok(gaps) => (gaps, None),
+        Err(e) => (Vec::new(), Some(e.to_string())),
+    };
+    Ok(Json(Status {
+        about: state.about.clone(),
+        ready,
+        trouble: [ledger, books, unread].into_iter().flatten().collect(),
+        calls_in_flight: state.switchboard.in_flight(),
+        keys: state.keyring.list().len(),
+        flags: state.keyring.flags().len(),
+        flags_untold: state.keyring.untold().len(),
+        policies: state.policies.current().len(),
+        books_seq: *state.books.projected().borrow(),
+        books_behind: state.books.lag(),
+        books_gaps,
+    }))
+}
+
+pub(super) async fn vendors(State(state): State<Arc<ControlState>>) -> Json<VendorList> {
+    let mut by_vendor: BTreeMap<Name, Vec<CredentialView>> = state.vendors.iter().map(|v| (v.clone(), Vec::new())).collect();
+    for (vendor, name, there) in state.vault.list() {
+        by_vendor.entry(vendor).or_default().push(CredentialView { name, there });
+    }
+    let vendors = by_vendor.into_iter().map(|(vendor, credentials)| VendorView { vendor, credentials }).collect();
+    Json(VendorList { vendors })
+}

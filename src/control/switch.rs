@@ -1,0 +1,188 @@
+//! Turning things off and on: keys, agents, runs, tenants, policies, vendors, everyone. In this order, so that no failure in
+//! between leaves more open than before: the keyring (durable, and asked at the door), the ledger (in the step that
+//! reserves), the switchboard (calls in flight). What failed half-way is said, and the ledger is told again until it knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::ControlState;
+use super::guard::{Via, act};
+use super::problem::{Problem, read};
+use super::wire::{FlagList, ReasonRequest, SwitchRequest, Switched};
+use crate::adapters::keyring::{FlagRecord, KeyringError};
+use crate::rules::books::{Act, Control};
+use crate::rules::subject::Flag;
+use crate::units::ids::{KeyId, Seq};
+use crate::units::time::Timestamp;
+
+type Answer = Result<Json<Switched>, Problem>;
+type Body = Result<Bytes, BytesRejection>;
+
+pub(super) async fn revoke(
+    State(state): State<Arc<ControlState>>,
+    Extension(via): Extension<Via>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let asked: ReasonRequest = read(body)?;
+    let flag = Flag::Key { id: KeyId(id.into()) };
+    turn(state, flag, act(via, &headers, asked.reason), true).await
+}
+
+pub(super) async fn restore(
+    State(state): State<Arc<ControlState>>,
+    Extension(via): Extension<Via>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let asked: ReasonRequest = read(body)?;
+    let flag = Flag::Key { id: KeyId(id.into()) };
+    turn(state, flag, act(via, &headers, asked.reason), false).await
+}
+
+pub(super) async fn kill(
+    State(state): State<Arc<ControlState>>,
+    Extension(via): Extension<Via>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let asked: SwitchRequest = read(body)?;
+    turn(state, asked.flag, act(via, &headers, asked.reason), true).await
+}
+
+pub(super) async fn unkill(
+    State(state): State<Arc<ControlState>>,
+    Extension(via): Extension<Via>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let asked: SwitchRequest = read(body)?;
+    turn(state, asked.flag, act(via, &headers, asked.reason), false).await
+}
+
+pub(super) async fn flags(State(state): State<Arc<ControlState>>) -> Json<FlagList> {
+    Json(FlagList { flags: state.keyring.flags().into_iter().map(Into::into).collect() })
+}
+
+/// In a task of its own: an operator who hangs up does not leave a kill half done.
+async fn turn(state: Arc<ControlState>, flag: Flag, act: Act, off: bool) -> Answer {
+    let done = tokio::spawn(async move {
+        let _one_at_a_time = state.turns.switch.lock().await;
+        if off { stop(&state, flag, act).await } else { start(&state, flag, act).await }
+    });
+    done.await?.map(Json)
+}
+
+/// Nothing that the flag covers is admitted from the moment that this returns, and its calls in flight are ended.
+async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switched, Problem> {
+    exists(state, &flag)?;
+    let at = Timestamp::now();
+    let written = on_disk(state, {
+        let (flag, act) = (flag.clone(), act.clone());
+        move |keyring| keyring.stop(&flag, &act, at)
+    })
+    .await;
+    // Written or not, it holds in memory now; the ledger and the calls in flight follow in any case.
+    let told = tell(state, &Control::Stopped { flag: flag.clone(), act }).await;
+    let calls_ended = state.switchboard.stop(&flag);
+    let record = written.map_err(|e| Problem::Partly(format!("{calls_ended} calls in flight were ended, but {e}")))?;
+    let seq = told.map_err(|e| half_told(&flag, calls_ended, &e))?;
+    confirm(state, record).await;
+    Ok(Switched { flag, stopped: true, calls_ended, seq, at })
+}
+
+async fn start(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switched, Problem> {
+    let at = Timestamp::now();
+    let written = on_disk(state, {
+        let (flag, act) = (flag.clone(), act.clone());
+        move |keyring| keyring.restore(&flag, &act, at)
+    });
+    let record = written.await?.ok_or_else(|| Problem::NotFound(format!("nothing is switched off on {flag}")))?;
+    let told = tell(state, &Control::Restored { flag: flag.clone(), act }).await;
+    let seq = told.map_err(|e| {
+        Problem::Partly(format!("the flag on {flag} is cleared, but the ledger still refuses its calls: {e}. It is told again every few seconds"))
+    })?;
+    confirm(state, record).await;
+    Ok(Switched { flag, stopped: false, calls_ended: 0, seq, at })
+}
+
+fn half_told(flag: &Flag, ended: usize, why: &str) -> Problem {
+    Problem::Partly(format!(
+        "the flag on {flag} is set and durable, {ended} calls in flight were ended, and new calls are refused at the door; \
+         but the ledger does not know of it yet: {why}. It is told again every few seconds"
+    ))
+}
+
+/// A name that nothing bears stops nothing: better said than believed. Agents and runs are known only once they call.
+fn exists(state: &ControlState, flag: &Flag) -> Result<(), Problem> {
+    let known = |found: bool, what: String| if found { Ok(()) } else { Err(Problem::NotFound(what)) };
+    match flag {
+        Flag::Key { id } => known(state.keyring.find(id).is_some(), format!("there is no key `{id}`; `bursar key list` has them all")),
+        Flag::Vendor { name } => {
+            let names = state.vendors.iter().map(|v| &**v).collect::<Vec<_>>().join(", ");
+            known(state.vendors.contains(name), format!("there is no vendor `{name}`; there are {names}"))
+        }
+        Flag::Policy { name } => {
+            let used = state.policies.current().get(name).is_some() || state.keyring.list().iter().any(|k| k.policy == *name);
+            known(used, format!("there is no policy `{name}`, and no key lives under it; `GET /v1/policies` has them all"))
+        }
+        Flag::Agent { .. } | Flag::Run { .. } | Flag::Tenant { .. } | Flag::Everyone => Ok(()),
+    }
+}
+
+async fn tell(state: &ControlState, control: &Control) -> Result<Seq, String> {
+    state.ledger.control(control.clone()).await.map_err(|e| e.to_string())
+}
+
+/// The keyring blocks on the disk.
+pub(super) async fn on_disk<T: Send + 'static>(
+    state: &Arc<ControlState>,
+    change: impl FnOnce(&crate::adapters::keyring::Keyring) -> Result<T, KeyringError> + Send + 'static,
+) -> Result<T, KeyringError> {
+    let keyring = state.keyring.clone();
+    let done = tokio::task::spawn_blocking(move || change(&keyring)).await;
+    done.unwrap_or_else(|e| Err(KeyringError::Store(e.to_string())))
+}
+
+async fn confirm(state: &Arc<ControlState>, record: FlagRecord) {
+    if let Err(e) = on_disk(state, move |keyring| keyring.told(&record)).await {
+        tracing::warn!("the ledger knows a flag, but the keyring could not note that: {e}");
+    }
+}
+
+const TELL_EVERY: Duration = Duration::from_secs(3);
+
+/// Tells the ledger what it has not confirmed: at start, after a crash in between, and while it was down. `app` runs it.
+pub async fn keep_telling(state: Arc<ControlState>) {
+    loop {
+        tell_again(&state).await;
+        tokio::select! { () = tokio::time::sleep(TELL_EVERY) => {}, () = state.stop.cancelled() => return }
+    }
+}
+
+async fn tell_again(state: &Arc<ControlState>) {
+    if state.keyring.untold().is_empty() {
+        return;
+    }
+    let _one_at_a_time = state.turns.switch.lock().await;
+    for record in state.keyring.untold() {
+        let (flag, act) = (record.flag.clone(), record.act.clone());
+        let control = if record.on { Control::Stopped { flag, act } } else { Control::Restored { flag, act } };
+        match tell(state, &control).await {
+            Ok(_) => {
+                // A call may have slipped in between the door and the ledger while only the door knew.
+                let _ = record.on.then(|| state.switchboard.stop(&record.flag));
+                confirm(state, record).await;
+            }
+            Err(e) => return tracing::error!("the ledger cannot be told of the flag on {}: {e}", record.flag),
+        }
+    }
+}

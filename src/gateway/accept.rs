@@ -1,0 +1,136 @@
+//! Connections from agents: HTTP/1.1 and HTTP/2, plain or TLS, until told to stop; then those open finish in their time.
+//! Refuses requests whose framing could be read in two ways. Hands every other one to `serve`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Request, Response, Version, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::body::Reply;
+use super::problem::Problem;
+use super::{Gateway, serve};
+
+/// How a listener treats its connections.
+#[derive(Clone)]
+pub struct Manners {
+    pub tls: Option<TlsAcceptor>,
+    /// For the head of a request, and for a TLS handshake.
+    pub header: Duration,
+    /// For calls in flight once `stop` was given.
+    pub drain: Duration,
+    pub max_header_bytes: usize,
+    pub max_headers: usize,
+}
+
+/// Serves until `stop`, then waits for open calls up to `manners.drain`. Says whether all ended by themselves.
+pub async fn run(gateway: Arc<Gateway>, listener: TcpListener, manners: Manners, stop: CancellationToken) -> bool {
+    let graceful = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => open(&gateway, stream, from, &manners, &graceful),
+                Err(e) => refused(&e).await,
+            }
+        }
+    }
+    drop(listener);
+    tokio::time::timeout(manners.drain, graceful.shutdown()).await.is_ok()
+}
+
+/// Out of file descriptors, or a connection that was gone before it was taken: no reason to stop serving.
+async fn refused(error: &std::io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
+
+fn open(gateway: &Arc<Gateway>, stream: TcpStream, from: SocketAddr, manners: &Manners, graceful: &GracefulShutdown) {
+    let gateway = gateway.clone();
+    // Small answers must not wait for a full packet. Failing to say so costs speed alone.
+    let _ = stream.set_nodelay(true);
+    let watcher = graceful.watcher();
+    let manners = manners.clone();
+    tokio::spawn(async move {
+        let builder = builder(&manners);
+        let service = service_fn(move |request| answer(gateway.clone(), from, request));
+        let ended = match manners.tls.clone() {
+            None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
+            Some(tls) => match tokio::time::timeout(manners.header, tls.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await
+                }
+                Ok(Err(e)) => return tracing::debug!(%from, error = %e, "TLS handshake failed"),
+                Err(_) => return tracing::debug!(%from, "TLS handshake timed out"),
+            },
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%from, %error, "connection ended");
+        }
+    });
+}
+
+fn builder(manners: &Manners) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut http1 = builder.http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(manners.header);
+    http1.max_buf_size(manners.max_header_bytes).max_headers(manners.max_headers);
+    let header_list = u32::try_from(manners.max_header_bytes).unwrap_or(u32::MAX);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(header_list).max_concurrent_streams(1000);
+    builder
+}
+
+async fn answer(
+    gateway: Arc<Gateway>,
+    from: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Infallible> {
+    Ok(match request.uri().path() {
+        "/-/live" => probe(200, "live\n"),
+        "/-/ready" => match gateway.trouble() {
+            None => probe(200, "ready\n"),
+            Some(why) => probe(503, format!("not ready: {why}\n")),
+        },
+        _ => serve(&gateway, from, request).await,
+    })
+}
+
+fn probe(status: u16, text: impl Into<bytes::Bytes>) -> Response<Reply> {
+    let mut response = Response::new(Reply::whole(text));
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+    response
+}
+
+/// Is there one way to read this request's framing and destination? What hyper has refused before never gets here.
+pub fn one_reading(request: &Request<Incoming>) -> Result<(), Problem> {
+    let headers = request.headers();
+    let many = |name: header::HeaderName| headers.get_all(name).iter().count() > 1;
+    if request.method() == Method::CONNECT || headers.contains_key(header::UPGRADE) {
+        return Err(Problem::Upgrade);
+    }
+    if many(header::HOST) || (request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST)) {
+        return Err(Problem::Malformed("exactly one `Host` header is needed".to_owned()));
+    }
+    if many(header::TRANSFER_ENCODING) || many(header::CONTENT_LENGTH) || many(header::CONTENT_TYPE) {
+        return Err(Problem::Malformed("a framing or content header is given twice".to_owned()));
+    }
+    if overrides_method(headers) {
+        return Err(Problem::Malformed(
+            "a header that replaces the method is not accepted; send that method".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn overrides_method(headers: &HeaderMap) -> bool {
+    crate::rules::path::METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
+}

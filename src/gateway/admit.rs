@@ -1,0 +1,308 @@
+//! Step 3: may it, what can it cost, and is that much left? The body is read only if a rule or the estimate needs it. What
+//! comes out holds its worst case on every account, with its row durable. `forward` comes next.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+
+use super::Gateway;
+use super::context::Context;
+use super::forward::Outgoing;
+use super::identify::Caller;
+use super::links::Links;
+use super::problem::Problem;
+use super::refusal::About;
+use super::request::{self, Pieces};
+use super::reserve::{self, Asking, Attempt, HeldCall};
+use super::route::Place;
+use crate::adapters::upstream::{Progress, Upload};
+use crate::adapters::vault::DEFAULT;
+use crate::rules::args::{Args, Body, Sent};
+use crate::rules::books::Tier;
+use crate::rules::json::Document;
+use crate::rules::policy::{Decision, Permit, PolicySet, Question};
+use crate::rules::subject::{Facts, Flag, Name};
+use crate::rules::vendors::{Ask, BodyKind, Estimate, Plan, Price, Routed};
+
+/// An unlisted operation may have any body: a rule that reads it says whether it can.
+const ANY_BODY: [BodyKind; 4] = [BodyKind::Json, BodyKind::Form, BodyKind::Multipart, BodyKind::Opaque];
+
+/// A request under judgement.
+pub struct Judged<'a> {
+    pub gateway: &'a Arc<Gateway>,
+    pub context: &'a Context,
+    pub caller: &'a Caller,
+    /// As they stand now; those of `caller` may be older.
+    pub policies: Arc<PolicySet>,
+    pub place: &'a Place,
+    pub routed: &'a Routed<'a>,
+    pub parts: &'a Parts,
+    pub facts: Arc<Facts>,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "one step of the request: all that the steps before it made")]
+pub async fn admit(
+    gateway: &Arc<Gateway>,
+    context: &Context,
+    caller: &Caller,
+    place: &Place,
+    routed: Routed<'_>,
+    parts: Parts,
+    body: Incoming,
+    about: &mut About,
+) -> Result<Outgoing, Problem> {
+    let facts =
+        Arc::new(super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path));
+    let policies = caller.policies.clone();
+    let content_type = joined(&parts.headers, &header::CONTENT_TYPE);
+    let content_encoding = joined(&parts.headers, &header::CONTENT_ENCODING);
+    let routed = &routed;
+    let parts = &parts;
+    let mut judged =
+        Judged { gateway, context, caller, policies, place, routed, parts, facts, content_type, content_encoding };
+    let body = judged.body(body).await?;
+    about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
+    let mut deadline = None;
+    let (held, credential) = loop {
+        match judged.attempt(&body, about, &mut deadline).await? {
+            Some(held) => break held,
+            None => judged.policies = gateway.policies.current(),
+        }
+    };
+    about.admitted = true;
+    judged.outgoing(body, *held, credential)
+}
+
+/// A request body: read whole, because something looks at it, or left as a stream.
+pub enum Sendable {
+    Whole(Bytes),
+    Stream(Incoming),
+}
+
+impl Sendable {
+    fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+impl Judged<'_> {
+    fn price(&self) -> Option<&Price> {
+        self.place.vendor.price_of(self.routed.operation)
+    }
+
+    fn reads_request(&self) -> bool {
+        let (policy, vendor, method) = (&self.facts.policy, &self.facts.vendor, self.parts.method.as_str());
+        self.price().is_some_and(Price::reads_request)
+            || self.policies.reads_args(policy, vendor, method, &self.routed.path)
+    }
+
+    async fn body(&self, body: Incoming) -> Result<Sendable, Problem> {
+        if body.is_end_stream() {
+            return Ok(Sendable::Whole(Bytes::new()));
+        }
+        if !self.reads_request() {
+            return Ok(Sendable::Stream(body));
+        }
+        let limit = self.gateway.limits.body;
+        if body.size_hint().lower() > limit as u64 {
+            return Err(Problem::TooLarge(limit));
+        }
+        match Limited::new(body, limit).collect().await {
+            Ok(read) => Ok(Sendable::Whole(read.to_bytes())),
+            Err(e) if e.is::<LengthLimitError>() => Err(Problem::TooLarge(limit)),
+            Err(_) => Err(Problem::BrokenBody),
+        }
+    }
+
+    /// Empty if nothing looks at them.
+    fn args<'b>(&'b self, body: &'b Sendable) -> Result<Args<'b>, Problem> {
+        if !self.reads_request() {
+            return Args::read(Sent::default(), &[]).map_err(Problem::Unreadable);
+        }
+        let sent = Sent {
+            query: self.place.query.as_deref(),
+            path: self.routed.params.iter().map(|(n, v)| (*n, Cow::Borrowed(v.as_str()))).collect(),
+            content_type: self.content_type.as_deref(),
+            content_encoding: self.content_encoding.as_deref(),
+            body: match body {
+                Sendable::Whole(bytes) => Body::Whole(bytes),
+                Sendable::Stream(_) => Body::Unread,
+            },
+        };
+        let declared = self.routed.operation.map_or(&ANY_BODY[..], |o| &o.bodies);
+        Args::read(sent, declared).map_err(Problem::Unreadable)
+    }
+
+    pub fn decide(&self, args: &Args<'_>) -> Result<Permit, Problem> {
+        let Self { caller, routed, parts, .. } = self;
+        let account_headers = self.account_headers()?;
+        let overlays = caller.overlays();
+        let question = Question {
+            now: self.context.at,
+            facts: &self.facts,
+            overlays: &overlays,
+            operation: routed.operation,
+            method: parts.method.as_str(),
+            path: &routed.path,
+            args: self.reads_request().then_some(args),
+            account_headers: &account_headers,
+            run_claimed: caller.run_claimed,
+        };
+        match self.policies.decide(&question) {
+            Decision::Permit(permit) => Ok(permit),
+            Decision::Deny(denial) => Err(Problem::Denied(denial)),
+            Decision::Unreadable(why) => Err(Problem::Unreadable(why)),
+        }
+    }
+
+    fn account_headers(&self) -> Result<Vec<(&str, &str)>, Problem> {
+        let mut found = Vec::new();
+        for name in &self.place.vendor.account_headers {
+            for value in self.parts.headers.get_all(&**name) {
+                let text = value.to_str().map_err(|_| Problem::Malformed(format!("`{name}` holds no plain text")))?;
+                found.push((&**name, text));
+            }
+        }
+        Ok(found)
+    }
+
+    fn estimate(
+        &self,
+        permit: &Permit,
+        args: &Args<'_>,
+        body: Option<&Bytes>,
+        about: &mut About,
+    ) -> Result<Estimate, Problem> {
+        let ask = Ask {
+            vendor: &self.place.vendor,
+            operation: self.routed.operation,
+            args,
+            body: body.map_or(&[], |b| b),
+            headers: &self.parts.headers,
+            now: self.context.at,
+            prices: &self.gateway.prices,
+            default_max_output: permit.max_output_tokens(),
+            fit: permit.fit(),
+            ceiling: permit.ceiling(),
+            unknown_model: permit.unknown_model(),
+        };
+        let estimate = ask.estimate().map_err(Problem::Unpriceable)?;
+        about.tier = Some(permit.tier());
+        Ok(estimate)
+    }
+
+    /// The keyring's flags, which hold even while the ledger has not heard of them. The ledger asks again as it reserves.
+    fn door(&self) -> Result<(), Problem> {
+        match self.gateway.keyring.stopped(&self.facts).map(|record| record.flag) {
+            None => Ok(()),
+            Some(Flag::Key { .. }) => Err(Problem::Revoked),
+            Some(wider) => Err(Problem::Stopped(wider)),
+        }
+    }
+
+    /// Nothing is held for a call that could not leave.
+    fn ready(&self, permit: &Permit) -> Result<(), Problem> {
+        match self.gateway.vault.has(&self.place.vendor.name, permit.credential()) {
+            true => Ok(()),
+            false => Err(Problem::NoCredential(self.place.vendor.name.to_string())),
+        }
+    }
+
+    /// Decides once, under the policies as they stand. `None`: they changed while it waited.
+    async fn attempt(
+        &self,
+        body: &Sendable,
+        about: &mut About,
+        deadline: &mut Option<Instant>,
+    ) -> Result<Option<(Box<HeldCall>, Name)>, Problem> {
+        let (permit, estimate) = {
+            let args = self.args(body)?;
+            let permit = self.decide(&args)?;
+            let estimate = self.estimate(&permit, &args, body.bytes(), about)?;
+            (permit, estimate)
+        };
+        self.door()?;
+        self.ready(&permit)?;
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + permit.wait_for_holds());
+        let asking = Asking { permit: &permit, estimate, body: body.bytes(), deadline };
+        Ok(match reserve::reserve(self, asking, about).await? {
+            Attempt::Held(held) => Some((held, permit.credential().cloned().unwrap_or_else(|| Name::from(DEFAULT)))),
+            Attempt::Again => None,
+        })
+    }
+
+    /// From here on nothing may fail without ending the hold: dropped, it is released.
+    fn outgoing(&self, body: Sendable, held: HeldCall, credential: Name) -> Result<Outgoing, Problem> {
+        let vendor = &self.place.vendor;
+        let (upload, progress) = self.upload(body, &held)?;
+        let credential = self.gateway.vault.open(&held.hold, &vendor.name, Some(&credential));
+        let credential = credential.ok_or_else(|| Problem::NoCredential(vendor.name.to_string()))?;
+        let pieces = Pieces {
+            method: self.parts.method.clone(),
+            base: &self.routed.host.base,
+            path: &self.routed.path,
+            query: self.place.query.as_deref(),
+            headers: self.parts.headers.clone(),
+            carried: &self.caller.carried,
+            vendor,
+            credential: &credential,
+            plan: &held.plan,
+        };
+        let request = request::build(pieces, upload)?;
+        Ok(Outgoing {
+            context: self.context.clone(),
+            facts: self.facts.clone(),
+            vendor: vendor.clone(),
+            repeatable: self.repeatable(&held.plan),
+            head: self.parts.method == http::Method::HEAD,
+            plan: held.plan,
+            hold: held.hold,
+            seat: held.seat,
+            request,
+            progress,
+            credential,
+            caps: held.caps,
+            links: Links::new(vendor, self.place.base.clone()),
+        })
+    }
+
+    /// Only the fields that must change are changed; all else goes out byte for byte.
+    fn upload(&self, body: Sendable, held: &HeldCall) -> Result<(Upload, Arc<Progress>), Problem> {
+        let bytes = match body {
+            Sendable::Stream(body) => return Ok(Upload::stream(body)),
+            Sendable::Whole(bytes) => bytes,
+        };
+        if held.plan.edits(held.granted).is_empty() {
+            return Ok(Upload::bytes(bytes));
+        }
+        let unchanged = |_| Problem::Malformed("its JSON body cannot be given an output limit".to_owned());
+        let document = Document::parse(&bytes).map_err(|e| Problem::Malformed(format!("its JSON body: {e}")))?;
+        let edited = held.plan.edited(&document, held.granted).map_err(unchanged)?;
+        Ok(Upload::bytes(edited.map_or_else(|| bytes.clone(), Bytes::from)))
+    }
+
+    /// May the caller's SDK send it again when no answer came?
+    fn repeatable(&self, plan: &Plan) -> bool {
+        let llm = matches!(self.price(), Some(Price::Adapter(adapter)) if adapter.is_llm());
+        let read = self.parts.method.is_safe() || self.routed.operation.is_some_and(|o| o.tier == Tier::ReadOnly);
+        llm || read || plan.idempotency_key().is_some()
+    }
+}
+
+/// Several lines of one header as one, so that what reads it sees that there are two.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut lines = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+    let first = lines.next()?.into_owned();
+    Some(lines.fold(first, |all, line| format!("{all}, {line}")))
+}

@@ -1,0 +1,284 @@
+//! Step 4: the call leaves, once, with the real credential, in a task of its own that the caller cannot cancel. Whatever comes
+//! back or does not, the hold ends here or in `meter`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use hyper::body::{Body, Incoming};
+use tokio::sync::oneshot;
+
+use super::Gateway;
+use super::body::Reply;
+use super::context::{self, Context};
+use super::headers;
+use super::links::Links;
+use super::meter::{Flow, Metered, Stop};
+use super::problem::Problem;
+use super::settle::{Dues, Ending, Settlement};
+use crate::adapters::ledger::hold::Reserved;
+use crate::adapters::switchboard::Seat;
+use crate::adapters::upstream::{Progress, SendError, Upload};
+use crate::rules::books::{Closing, CostSource, Outcome};
+use crate::rules::subject::{Facts, Flag};
+use crate::rules::vendors::credential::Scrub;
+use crate::rules::vendors::{Metered as MeteredUsage, Plan, Usage, Vendor};
+use crate::units::amount::Amounts;
+use crate::units::secret::Secret;
+
+/// An admitted call, ready to leave.
+pub struct Outgoing {
+    pub context: Context,
+    pub facts: Arc<Facts>,
+    pub vendor: Arc<Vendor>,
+    pub plan: Plan,
+    pub hold: Reserved,
+    pub seat: Seat,
+    pub request: Request<Upload>,
+    pub progress: Arc<Progress>,
+    pub credential: Arc<Secret>,
+    /// Read-only, a plain LLM call, or one with an idempotency key.
+    pub repeatable: bool,
+    /// A `HEAD` request: its answer names a length and has no body.
+    pub head: bool,
+    /// The output limit that was written into the request.
+    pub caps: Option<u64>,
+    pub links: Links,
+}
+
+type Answer = Result<Response<Reply>, Problem>;
+
+/// Plain answers up to this size are read whole, so that their cost can stand in a header.
+const WHOLE: usize = 256 * 1024;
+/// How long a write that has left is read on after an abort.
+const AFTER_ABORT: Duration = Duration::from_secs(30);
+
+pub async fn forward(gateway: &Arc<Gateway>, out: Outgoing) -> Answer {
+    let vendor = out.vendor.name.to_string();
+    let (tell, told) = oneshot::channel();
+    tokio::spawn(carry(gateway.clone(), out, tell));
+    // The task always answers; it is gone only if the runtime is.
+    told.await.unwrap_or(Err(Problem::OutcomeUnknown(vendor)))
+}
+
+async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answer>) {
+    if let Some(flag) = out.seat.stopped_by().cloned() {
+        release(out, &flag).await;
+        return answer(tell, Err(stopped(flag)));
+    }
+    let Outgoing {
+        context,
+        facts,
+        vendor,
+        plan,
+        hold,
+        seat,
+        request,
+        progress,
+        credential,
+        repeatable,
+        head,
+        caps,
+        links,
+    } = out;
+    let overhead_us = context.elapsed_us();
+    let stop = seat.stopped();
+    let meters = gateway.meters.clone();
+    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters };
+    let crossing = Crossing { vendor, plan, credential, repeatable, head, caps, links, gateway: gateway.clone() };
+    let sending = gateway.upstream.send(crossing.vendor.private_network, request);
+    tokio::pin!(sending);
+    tokio::select! {
+        biased;
+        () = stop => {
+            let flag = dues.seat.stopped_by().cloned().unwrap_or(Flag::Everyone);
+            answer(tell, Err(Problem::Aborted(flag.clone())));
+            let left_whole = progress.whole() && !crossing.plan.streams();
+            let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
+            crossing.aborted(dues, flag, late.await).await;
+        }
+        sent = &mut sending => answer(tell, crossing.arrived(dues, sent).await),
+    }
+}
+
+/// If the caller is gone, a flowing body drains itself on drop, and a whole one has settled.
+fn answer(tell: oneshot::Sender<Answer>, answer: Answer) {
+    drop(tell.send(answer));
+}
+
+fn stopped(flag: Flag) -> Problem {
+    match flag {
+        Flag::Key { .. } => Problem::Revoked,
+        wider => Problem::Stopped(wider),
+    }
+}
+
+/// Stopped between its hold and its first byte.
+async fn release(out: Outgoing, flag: &Flag) {
+    let closing = Closing {
+        call: out.context.call,
+        outcome: Outcome::Refused,
+        charge: Amounts::ZERO,
+        cost_source: CostSource::Zero,
+        tokens: None,
+        http_status: None,
+        vendor_request_id: None,
+        latency_ms: out.context.latency_ms(),
+        overhead_us: out.context.elapsed_us(),
+        error: Some(format!("{flag} was switched off before the call left")),
+        flagged: false,
+    };
+    if let Err(error) = out.hold.release(closing).await {
+        tracing::error!(call = %out.context.call, %error, "a hold could not be released; its lease will charge it in full");
+    }
+}
+
+/// What is known of a call while it is with the vendor.
+struct Crossing {
+    gateway: Arc<Gateway>,
+    vendor: Arc<Vendor>,
+    plan: Plan,
+    credential: Arc<Secret>,
+    repeatable: bool,
+    head: bool,
+    caps: Option<u64>,
+    links: Links,
+}
+
+type Sent = Result<Response<Incoming>, SendError>;
+
+impl Crossing {
+    async fn arrived(self, dues: Dues, sent: Sent) -> Answer {
+        match sent {
+            Ok(response) => self.answered(dues, response).await,
+            Err(error) => Err(self.failed(dues, error).await),
+        }
+    }
+
+    /// No answer came. Only a connection that was never made is known to have cost nothing.
+    async fn failed(&self, dues: Dues, error: SendError) -> Problem {
+        let vendor = self.vendor.name.to_string();
+        tracing::warn!(call = %dues.context.call, %vendor, %error, "no answer");
+        let (usage, outcome, problem) = match &error {
+            SendError::NeverLeft(_) => (Usage::ZERO, Outcome::Unreachable, Problem::Unreachable(vendor)),
+            SendError::Broken(_) if self.repeatable => (Usage::UNKNOWN, Outcome::Unknown, Problem::Broken(vendor)),
+            SendError::TimedOut(_) if self.repeatable => (Usage::UNKNOWN, Outcome::Unknown, Problem::TimedOut(vendor)),
+            _ => (Usage::UNKNOWN, Outcome::Unknown, Problem::OutcomeUnknown(vendor)),
+        };
+        let usage = unread(usage);
+        dues.finish(Ending { usage, outcome, http_status: None, error: Some(error.to_string()) }).await;
+        problem
+    }
+
+    /// The caller has its answer already; what the vendor did is still worth knowing.
+    async fn aborted(&self, dues: Dues, flag: Flag, late: Option<Sent>) {
+        let error = Some(format!("{flag} was switched off"));
+        let Some(Ok(response)) = late else {
+            let ending = Ending { usage: unread(Usage::UNKNOWN), outcome: Outcome::Aborted, http_status: None, error };
+            dues.finish(ending).await;
+            return;
+        };
+        let status = response.status().as_u16();
+        let (parts, upstream) = response.into_parts();
+        let mut meter = self.plan.meter(status, &parts.headers);
+        let read = http_body_util::BodyExt::collect(http_body_util::Limited::new(upstream, 8 * WHOLE));
+        let end = match tokio::time::timeout(AFTER_ABORT, read).await {
+            Ok(Ok(body)) => {
+                meter.push(body.to_bytes(), &mut |_| {});
+                crate::rules::vendors::End::Complete
+            }
+            _ => crate::rules::vendors::End::Cut,
+        };
+        let usage = meter.finish(end, &mut |_| {});
+        dues.finish(Ending { usage, outcome: Outcome::Aborted, http_status: Some(status), error }).await;
+    }
+
+    async fn answered(self, dues: Dues, response: Response<Incoming>) -> Answer {
+        let (mut parts, upstream) = response.into_parts();
+        let status = parts.status.as_u16();
+        let meter = self.plan.meter(status, &parts.headers);
+        let length = upstream.size_hint().exact();
+        let events = is_event_stream(&parts.headers);
+        let limits = &self.gateway.limits;
+        let mut scrub = Scrub::new(&self.vendor.placement, &self.credential);
+        let (idle, drain) = (self.gateway.upstream.timeouts.idle, limits.drain_answer);
+        let call = dues.context.call;
+        headers::towards_caller(&mut parts.headers, self.head || parts.status == 304);
+        scrub.headers(&mut parts.headers);
+        self.links.rewrite_headers(&mut parts.headers);
+        context::stamp(&mut parts.headers, call);
+        self.stamp_caps(&mut parts.headers);
+        let envelope = self.vendor.envelope;
+        let mut flow = Flow { upstream, meter, scrub, dues, status, events, envelope, idle, drain };
+        if events || length.is_some_and(|n| n > WHOLE as u64) {
+            // An event may be hidden, so that the vendor's length is not the caller's.
+            let length = length.filter(|_| !events);
+            return Ok(flowing(parts, Metered::new(flow, VecDeque::new(), length)));
+        }
+        let mut ready = VecDeque::new();
+        let Some((stop, trailers)) = flow.fill(WHOLE, &mut ready).await else {
+            return Ok(flowing(parts, Metered::new(flow, ready, length)));
+        };
+        let (dues, ending) = flow.end(&stop, &mut ready);
+        let settlement = dues.finish(ending).await;
+        if let Some(problem) = self.instead(&stop, status) {
+            return Err(problem);
+        }
+        drop(trailers);
+        stamp_cost(&mut parts.headers, &settlement);
+        Ok(Response::from_parts(parts, Reply::whole(self.links.rewrite_body(joined(ready)))))
+    }
+
+    /// What the caller reads instead of an answer that is not one.
+    fn instead(&self, stop: &Stop, status: u16) -> Option<Problem> {
+        let vendor = || self.vendor.name.to_string();
+        match stop {
+            Stop::Complete if status == 401 => {
+                tracing::error!(vendor = %self.vendor.name, "the vendor refused bursar's credential; set a new one");
+                Some(Problem::CredentialRejected(vendor()))
+            }
+            Stop::Complete => None,
+            Stop::Aborted(flag) => Some(Problem::Aborted(flag.clone())),
+            Stop::Cut(_) | Stop::Abandoned if self.repeatable => Some(Problem::Broken(vendor())),
+            Stop::Cut(_) | Stop::Abandoned => Some(Problem::OutcomeUnknown(vendor())),
+        }
+    }
+
+    fn stamp_caps(&self, headers: &mut http::HeaderMap) {
+        if let Some(limit) = self.caps {
+            context::set(headers, "x-bursar-caps", &format!("max_output_tokens={limit}"));
+        }
+    }
+}
+
+fn is_event_stream(headers: &http::HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    kind.trim_start().get(..17).is_some_and(|k| k.eq_ignore_ascii_case("text/event-stream"))
+}
+
+fn flowing(parts: http::response::Parts, body: Metered) -> Response<Reply> {
+    Response::from_parts(parts, Reply::Flowing(Box::new(body)))
+}
+
+/// Nothing was read of an answer.
+fn unread(usage: Usage) -> MeteredUsage {
+    MeteredUsage { usage, vendor_request_id: None, replayed: false }
+}
+
+fn stamp_cost(headers: &mut http::HeaderMap, settlement: &Settlement) {
+    context::set(headers, "x-bursar-cost-usd", &settlement.cost.to_string());
+    if let Some(left) = settlement.remaining {
+        context::set(headers, "x-bursar-remaining-usd", &left.to_string());
+    }
+}
+
+/// One piece needs no copy.
+fn joined(mut pieces: VecDeque<Bytes>) -> Bytes {
+    match pieces.len() {
+        0 => Bytes::new(),
+        1 => pieces.pop_front().unwrap_or_default(),
+        _ => pieces.iter().flat_map(|p| p.iter().copied()).collect::<Vec<u8>>().into(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Step 1: from the vault key to the caller: subject, policies as they stand now, narrower rules of the key and its ancestors.
+//! Reads no path and no body. `route` comes next.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::request::Parts;
+use zeroize::Zeroizing;
+
+use super::Gateway;
+use super::context::Context;
+use super::problem::Problem;
+use crate::adapters::keyring::{KeyRecord, Standing};
+use crate::rules::policy::{Overlay, Policy, PolicySet};
+use crate::rules::subject::{Name, Subject};
+use crate::rules::vendors::credential;
+use crate::units::ids::KeyId;
+use crate::units::vault_key::VaultKey;
+
+/// Who calls, and under which rules.
+pub struct Caller {
+    pub key: Arc<KeyRecord>,
+    ancestors: Vec<Arc<KeyRecord>>,
+    pub policies: Arc<PolicySet>,
+    pub policy: Arc<Policy>,
+    /// The key's subject, with what headers add.
+    pub subject: Subject,
+    /// The run stands in a header alone.
+    pub run_claimed: bool,
+    /// The key as it was sent, so that every copy of it can be taken out.
+    pub carried: Zeroizing<String>,
+}
+
+impl Caller {
+    pub fn overlays(&self) -> Vec<(&KeyId, &Overlay)> {
+        let all = std::iter::once(&self.key).chain(&self.ancestors);
+        all.filter_map(|k| Some((&k.id, k.overlay.as_ref()?))).collect()
+    }
+
+    pub fn key_chain(&self) -> Vec<KeyId> {
+        self.key.chain().cloned().collect()
+    }
+
+    /// The vendors that policy, key and ancestors all name.
+    pub fn vendors(&self) -> Vec<Name> {
+        let overlays = self.overlays();
+        let allowed =
+            |v: &&Name| overlays.iter().all(|(_, o)| o.vendors.as_ref().is_none_or(|named| named.contains(v)));
+        self.policy.vendors.iter().filter(allowed).cloned().collect()
+    }
+}
+
+/// 401 before anything else is looked at.
+pub fn identify(gateway: &Gateway, context: &Context, parts: &Parts) -> Result<Caller, Problem> {
+    let carried = credential::find_vault_keys(&parts.headers, parts.uri.query()).map_err(|_| Problem::TwoKeys)?;
+    let carried = Zeroizing::new(carried.ok_or(Problem::NoKey)?);
+    let sent = VaultKey::parse(&carried).ok_or(Problem::UnknownKey)?;
+    let key = gateway.keyring.find(&sent.id).filter(|k| sent.matches(&k.hash)).ok_or(Problem::UnknownKey)?;
+    match gateway.keyring.standing(&key, context.at) {
+        Standing::Good => {}
+        Standing::Expired(at) => return Err(Problem::Expired(at)),
+        Standing::Revoked(_) => return Err(Problem::Revoked),
+    }
+    let policies = gateway.policies.current();
+    let policy = policies.get(&key.policy).cloned().ok_or_else(|| Problem::NoPolicy(key.policy.to_string()))?;
+    // An ancestor that is gone leaves no rules to obey, so its children end with it.
+    let ancestors = key.ancestors.iter().map(|id| gateway.keyring.find(id).ok_or(Problem::Revoked));
+    let ancestors = ancestors.collect::<Result<_, _>>()?;
+    let (subject, run_claimed) = attributed(&key.subject, &parts.headers)?;
+    Ok(Caller { key, ancestors, policies, policy, subject, run_claimed, carried })
+}
+
+/// What a header names is claimed; what the key names is fixed, and a header that differs is refused.
+fn attributed(fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), Problem> {
+    let mut subject = fixed.clone();
+    let mut claimed = false;
+    if let Some(run) = header(headers, "x-bursar-run")? {
+        match &fixed.run {
+            Some(own) if **own != *run => return Err(differs("x-bursar-run")),
+            Some(_) => {}
+            None => (subject.run, claimed) = (Some(Arc::from(run)), true),
+        }
+    }
+    let user = header(headers, "x-bursar-user")?.map(|user| ("user", user));
+    let tags = header(headers, "x-bursar-tags")?.unwrap_or_default();
+    let tags =
+        tags.split(',').map(str::trim).filter(|t| !t.is_empty()).map(|t| t.split_once('=').unwrap_or((t, "true")));
+    for (name, value) in user.into_iter().chain(tags.take(MAX_TAGS)) {
+        match fixed.dimensions.get(name) {
+            Some(own) if **own != *value => return Err(differs(name)),
+            _ => drop(subject.dimensions.insert(Arc::from(name), Arc::from(value))),
+        }
+    }
+    Ok((subject, claimed))
+}
+
+const MAX_TAGS: usize = 16;
+const MAX_VALUE: usize = 256;
+
+fn header<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|t| !t.is_empty() && t.len() <= MAX_VALUE);
+    match (text, values.next()) {
+        (Some(text), None) => Ok(Some(text)),
+        _ => Err(Problem::Malformed(format!("`{name}` must be given once, in at most {MAX_VALUE} plain characters"))),
+    }
+}
+
+fn differs(name: &str) -> Problem {
+    Problem::Malformed(format!("the vault key fixes `{name}`, and a header names another; leave the header out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(k, v)| ((*k).try_into().expect("a name"), (*v).try_into().expect("a value"))).collect()
+    }
+
+    #[test]
+    fn a_header_claims_what_the_key_leaves_open() {
+        let open = Subject::default();
+        let h = headers(&[("x-bursar-run", "r1"), ("x-bursar-user", "ann"), ("x-bursar-tags", "ticket=7, beta")]);
+        let (subject, claimed) = attributed(&open, &h).expect("well-formed");
+        assert!(claimed && subject.run.as_deref() == Some("r1"));
+        assert_eq!(subject.dimensions.len(), 3);
+        let fixed = Subject { run: Some("r0".into()), ..Subject::default() };
+        assert!(attributed(&fixed, &h).is_err());
+        let same = headers(&[("x-bursar-run", "r0")]);
+        assert!(matches!(attributed(&fixed, &same), Ok((_, false))));
+        assert!(attributed(&open, &headers(&[("x-bursar-run", "a"), ("x-bursar-run", "b")])).is_err());
+    }
+}

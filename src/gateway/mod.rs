@@ -1,0 +1,115 @@
+//! Floor 3: one request, one file per step, in order. Knows neither operators nor the command line; `app` wires it.
+
+mod accept;
+mod admit;
+mod body;
+mod context;
+mod envelope;
+mod forward;
+mod headers;
+mod identify;
+mod links;
+mod meter;
+mod own;
+mod problem;
+mod record;
+mod refusal;
+mod request;
+mod reserve;
+mod route;
+mod settle;
+mod vendors;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::keyring::Keyring;
+use crate::adapters::keyring::secrets::BodyHasher;
+use crate::adapters::ledger::Ledger;
+use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::switchboard::Switchboard;
+use crate::adapters::upstream::Upstream;
+use crate::adapters::vault::Vault;
+use crate::rules::price::PriceBook;
+
+pub use accept::{Manners, run};
+pub use record::{Counts, Meters};
+pub use vendors::Vendors;
+
+use body::Reply;
+use context::Context;
+use problem::Problem;
+
+/// What the steps work with. Made once, by `app`.
+pub struct Gateway {
+    pub ledger: Arc<dyn Ledger>,
+    pub waiting: Arc<Waiting>,
+    pub keyring: Arc<Keyring>,
+    pub policies: Arc<PolicyStore>,
+    pub vendors: Vendors,
+    pub prices: Arc<PriceBook>,
+    pub vault: Arc<Vault>,
+    pub upstream: Upstream,
+    pub switchboard: Arc<Switchboard>,
+    pub hasher: BodyHasher,
+    pub strangers: DenialBudget,
+    pub meters: Arc<Meters>,
+    pub limits: Limits,
+    /// Do callers reach this gateway by TLS?
+    pub tls: bool,
+}
+
+/// Bounds on one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of a body that a rule or an estimate must read.
+    pub body: usize,
+    /// For reading on when the caller has left.
+    pub drain_answer: Duration,
+}
+
+impl Gateway {
+    /// Why no call can be admitted now.
+    pub fn trouble(&self) -> Option<String> {
+        self.ledger.trouble()
+    }
+}
+
+/// One request, from its head to the head of its answer. What comes after is in `meter` and `settle`.
+pub async fn serve(gateway: &Arc<Gateway>, from: SocketAddr, request: Request<Incoming>) -> Response<Reply> {
+    let context = Context::new(from, request.headers());
+    let mut about = refusal::About::new(gateway, &request);
+    match steps(gateway, &context, request, &mut about).await {
+        Ok(response) => response,
+        Err(problem) => {
+            refusal::record(gateway, &context, &about, &problem).await;
+            problem.respond(context.call, about.envelope)
+        }
+    }
+}
+
+async fn steps(
+    gateway: &Arc<Gateway>,
+    context: &Context,
+    request: Request<Incoming>,
+    about: &mut refusal::About,
+) -> Result<Response<Reply>, Problem> {
+    accept::one_reading(&request)?;
+    let (parts, body) = request.into_parts();
+    let caller = identify::identify(gateway, context, &parts)?;
+    about.caller(&caller);
+    if let Some(page) = own::page(&parts) {
+        return own::answer(gateway, context, &caller, page).await;
+    }
+    let place = route::place(gateway, &caller, &parts)?;
+    let routed = place.vendor.route(parts.method.as_str(), place.path.clone());
+    about.routed(&caller, &place, &routed, parts.method.as_str());
+    let admitted = admit::admit(gateway, context, &caller, &place, routed, parts, body, about).await?;
+    forward::forward(gateway, admitted).await
+}

@@ -1,0 +1,266 @@
+//! Every way in which a call ends without the vendor's answer: its status, code, sentence, and whether to try again. One
+//! exhaustive match each. Names no key, no credential and no internal error; `envelope` gives the body its shape.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::body::Reply;
+use super::envelope::{self, Told};
+use crate::rules::args::Unreadable;
+use crate::rules::ledger::ask::{Cause, Short};
+use crate::rules::path::PathRefusal;
+use crate::rules::policy::Denial;
+use crate::rules::subject::Flag;
+use crate::rules::vendors::{Envelope, Unpriceable};
+use crate::units::ids::CallId;
+use crate::units::time::Timestamp;
+
+/// Why the caller does not get the vendor's answer.
+#[derive(Clone, Debug)]
+pub enum Problem {
+    /// No vault key where any SDK puts one.
+    NoKey,
+    /// A key that is malformed or nobody's.
+    UnknownKey,
+    TwoKeys,
+    Expired(Timestamp),
+    /// The key, or one that it was minted from.
+    Revoked,
+    /// The key's policy was taken away.
+    NoPolicy(String),
+    Upgrade,
+    Malformed(String),
+    Path(PathRefusal),
+    /// No vendor that this key may use is named.
+    NoVendor(Vec<String>),
+    /// `/bursar/...` that does not exist.
+    NoSuchPage,
+    Unreadable(Unreadable),
+    TooLarge(usize),
+    /// The caller's own body broke off.
+    BrokenBody,
+    Denied(Denial),
+    Unpriceable(Unpriceable),
+    Budget(Box<Short>),
+    /// A flag wider than the key, before anything left.
+    Stopped(Flag),
+    /// A flag that ended this call in flight.
+    Aborted(Flag),
+    NoCredential(String),
+    CredentialRejected(String),
+    StoreDown,
+    Stopping,
+    Unreachable(String),
+    TimedOut(String),
+    /// The answer broke off, and a repeat is safe.
+    Broken(String),
+    /// A write that may have happened.
+    OutcomeUnknown(String),
+}
+
+/// May the caller try the same again?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    Never,
+    /// A short wait cures it.
+    Soon,
+    /// As the SDK sees fit.
+    AsUsual,
+}
+
+impl Problem {
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::NoKey | Self::UnknownKey | Self::TwoKeys | Self::Expired(_) | Self::Revoked => 401,
+            Self::Upgrade | Self::Malformed(_) | Self::Path(_) | Self::BrokenBody => 400,
+            Self::Unreadable(u) => u.status(),
+            Self::TooLarge(_) => 413,
+            Self::NoVendor(_) | Self::NoSuchPage => 404,
+            Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) => 403,
+            Self::Unpriceable(why) => why.status(),
+            Self::NoCredential(_) | Self::CredentialRejected(_) => 403,
+            Self::Budget(short) if short.cause == Cause::Held => 429,
+            Self::Budget(_) => 403,
+            Self::StoreDown | Self::Stopping => 503,
+            Self::Unreachable(_) | Self::Broken(_) => 502,
+            Self::TimedOut(_) => 504,
+            Self::OutcomeUnknown(_) => 422,
+        }
+    }
+
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NoKey => "key_missing",
+            Self::UnknownKey => "key_unknown",
+            Self::TwoKeys => "key_ambiguous",
+            Self::Expired(_) => "key_expired",
+            Self::Revoked => "key_revoked",
+            Self::NoPolicy(_) => "policy_missing",
+            Self::Upgrade => "upgrade_refused",
+            Self::Malformed(_) => "request_malformed",
+            Self::Path(_) => "path_refused",
+            Self::NoVendor(_) => "vendor_unknown",
+            Self::NoSuchPage => "not_found",
+            Self::Unreadable(_) => "request_unreadable",
+            Self::TooLarge(_) => "request_too_large",
+            Self::BrokenBody => "request_broken",
+            Self::Denied(denial) => denial.code.as_str(),
+            Self::Unpriceable(_) => "cost_unknown",
+            Self::Budget(short) if short.cause == Cause::Held => "budget_held",
+            Self::Budget(_) => "budget_spent",
+            Self::Stopped(_) => "killed",
+            Self::Aborted(_) => "revoked",
+            Self::NoCredential(_) => "credential_missing",
+            Self::CredentialRejected(_) => "vendor_credential_rejected",
+            Self::StoreDown => "store_down",
+            Self::Stopping => "shutting_down",
+            Self::Unreachable(_) => "vendor_unreachable",
+            Self::Broken(_) => "vendor_broke_off",
+            Self::TimedOut(_) => "vendor_timed_out",
+            Self::OutcomeUnknown(_) => "outcome_unknown",
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Budget(short) if short.cause == Cause::Held => Retry::Soon,
+            Self::StoreDown | Self::Stopping => Retry::AsUsual,
+            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
+            _ => Retry::Never,
+        }
+    }
+
+    /// What happened, to what, by which rule, and what to do next.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::NoKey => {
+                "bursar found no vault key in this request. Put the key (vk_…) where your SDK puts its API key.".into()
+            }
+            Self::UnknownKey => {
+                "bursar does not know this vault key. Check that it was copied whole, or ask for a new one.".into()
+            }
+            Self::TwoKeys => "bursar found two different vault keys in this request. Send one.".into(),
+            Self::Expired(at) => format!("This vault key expired at {at}. Ask for a new one."),
+            Self::Revoked => {
+                "This vault key was revoked. It admits nothing any more; ask its owner why before using another.".into()
+            }
+            Self::NoPolicy(p) => {
+                format!("The policy `{p}` of this vault key is not loaded, so nothing is allowed. Ask the operator.")
+            }
+            Self::Upgrade => {
+                "bursar does not carry `Upgrade` or `CONNECT` requests. Use plain HTTP requests or event streams."
+                    .into()
+            }
+            Self::Malformed(what) => format!("This request can be read in more than one way: {what}."),
+            Self::Path(refusal) => format!("This path was refused: {refusal}."),
+            Self::NoVendor(known) => format!(
+                "No vendor is named by this address. Put one before the path: {}.",
+                known.iter().map(|v| format!("/{v}/…")).collect::<Vec<_>>().join(", ")
+            ),
+            Self::NoSuchPage => {
+                "bursar has nothing at this address; `/bursar/v1/self` tells what this key may do.".into()
+            }
+            Self::Unreadable(u) => format!("This request cannot be judged: {}.", u.sentence()),
+            Self::TooLarge(limit) => {
+                format!(
+                    "This request's body must be read before it is sent, and is larger than the {limit} bytes that bursar reads."
+                )
+            }
+            Self::BrokenBody => "The body of this request broke off before its end; nothing was sent.".into(),
+            Self::Denied(denial) => denial.sentence.clone(),
+            Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
+            Self::Budget(short) => Denial::short(short).sentence,
+            Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
+            Self::Aborted(flag) => {
+                format!("This call was stopped while it ran: {flag} was switched off. Do not repeat it.")
+            }
+            Self::NoCredential(vendor) => {
+                format!("bursar has no credential for {vendor}. The operator must set one; nothing was sent.")
+            }
+            Self::CredentialRejected(vendor) => {
+                format!(
+                    "{vendor} refused bursar's own credential. The operator has been told; your vault key is in order."
+                )
+            }
+            Self::StoreDown => {
+                "bursar cannot write its books now, so no call is let through. Try again shortly.".into()
+            }
+            Self::Stopping => "bursar is shutting down and takes no new calls. Try again shortly.".into(),
+            Self::Unreachable(vendor) => format!("{vendor} could not be reached; nothing was sent. Try again."),
+            Self::Broken(vendor) => {
+                format!("The connection to {vendor} broke before an answer came. The call is safe to repeat.")
+            }
+            Self::TimedOut(vendor) => format!("{vendor} sent no answer in time. The call is safe to repeat."),
+            Self::OutcomeUnknown(vendor) => format!(
+                "{vendor} may have carried out this call, but no answer came. Look there before you repeat it; with an idempotency key it could have been repeated safely."
+            ),
+        }
+    }
+
+    /// The `bursar` object beside the envelope.
+    fn detail(&self, call: CallId) -> Map<String, Value> {
+        let mut map = Map::new();
+        map.insert("code".into(), json!(self.code()));
+        map.insert("call".into(), json!(call));
+        match self {
+            Self::Denied(denial) => drop(map.insert("rule".into(), json!(denial.rule))),
+            Self::Budget(short) => budget_detail(short, &mut map),
+            Self::Stopped(flag) | Self::Aborted(flag) => drop(map.insert("rule".into(), json!(flag.to_string()))),
+            _ => {}
+        }
+        map.insert("retry".into(), json!(self.retry() != Retry::Never));
+        map
+    }
+
+    pub fn told(&self, call: CallId) -> Told {
+        Told {
+            status: self.status(),
+            code: self.code().to_owned(),
+            message: self.sentence(),
+            bursar: self.detail(call),
+        }
+    }
+
+    /// The whole answer.
+    pub fn respond(&self, call: CallId, envelope: Option<Envelope>) -> Response<Reply> {
+        let body = envelope::body(envelope, &self.told(call)).to_string();
+        let mut response = Response::new(Reply::whole(body));
+        *response.status_mut() = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::FORBIDDEN);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some((name, value)) = envelope::extra_header(envelope) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let word = match self.retry() {
+            Retry::Never => Some("false"),
+            Retry::Soon => Some("true"),
+            Retry::AsUsual => None,
+        };
+        if let Some(word) = word {
+            headers.insert("x-should-retry", HeaderValue::from_static(word));
+            headers.insert("stripe-should-retry", HeaderValue::from_static(word));
+        }
+        if self.retry() == Retry::Soon {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        super::context::stamp(headers, call);
+        response
+    }
+}
+
+fn budget_detail(short: &Short, map: &mut Map<String, Value>) {
+    let Short { unit, limit, spent, held, need, .. } = short;
+    map.insert("rule".into(), json!(limit.rule));
+    map.insert("resets_at".into(), json!(short.resets_at));
+    if limit.hidden {
+        return;
+    }
+    let left = limit.amount.saturating_sub(*spent).saturating_sub(*held);
+    map.insert("account".into(), json!(short.account));
+    map.insert("unit".into(), json!(unit));
+    for (name, amount) in
+        [("limit", limit.amount), ("spent", *spent), ("held", *held), ("remaining", left), ("need", *need)]
+    {
+        map.insert(name.into(), json!(unit.bare(amount)));
+    }
+}

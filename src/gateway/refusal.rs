@@ -1,0 +1,126 @@
+//! The row of a call that was refused: what was known of it when it was. Strangers' refusals are bounded, so that a scanner
+//! cannot fill the disk. Decides nothing; `problem` has the words.
+
+use http::{Request, header};
+use hyper::body::Incoming;
+
+use super::Gateway;
+use super::context::Context;
+use super::identify::Caller;
+use super::problem::Problem;
+use super::route::{self, Place};
+use crate::adapters::audit::denials::{DenialBudget, Row};
+use crate::rules::books::{Opening, Tier, Verdict};
+use crate::rules::subject::{Facts, Name};
+use crate::rules::vendors::{Envelope, Routed};
+use crate::units::amount::Amounts;
+use crate::units::ids::{CallId, Digest32};
+
+/// Longest excerpt of a target that could not be read as a path.
+const EXCERPT: usize = 200;
+
+/// What is known of a call so far.
+pub struct About {
+    pub envelope: Option<Envelope>,
+    pub facts: Option<Facts>,
+    policy_hash: Option<Digest32>,
+    method: String,
+    path: String,
+    endpoint: Option<Name>,
+    action: Option<Name>,
+    pub tier: Option<Tier>,
+    pub estimate: Amounts,
+    pub request_hash: Option<Digest32>,
+    claimed: bool,
+    /// Its `admitted` row is written; `settle` writes the other half.
+    pub admitted: bool,
+}
+
+impl About {
+    pub fn new(gateway: &Gateway, request: &Request<Incoming>) -> Self {
+        let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+        let path = request.uri().path();
+        Self {
+            envelope: gateway.vendors.envelope(host.split(':').next().unwrap_or_default(), path),
+            facts: None,
+            policy_hash: None,
+            method: request.method().as_str().chars().take(20).collect(),
+            path: path.chars().filter(|c| !c.is_control()).take(EXCERPT).collect(),
+            endpoint: None,
+            action: None,
+            tier: None,
+            estimate: Amounts::ZERO,
+            request_hash: None,
+            claimed: false,
+            admitted: false,
+        }
+    }
+
+    pub fn caller(&mut self, caller: &Caller) {
+        self.policy_hash = Some(caller.policy.hash);
+        self.claimed = caller.run_claimed;
+        self.facts = Some(Facts {
+            subject: caller.subject.clone(),
+            keys: caller.key_chain(),
+            policy: caller.policy.name.clone(),
+            vendor: Name::from(""),
+            operation: Name::from(""),
+        });
+    }
+
+    pub fn routed(&mut self, caller: &Caller, place: &Place, routed: &Routed<'_>, method: &str) {
+        self.envelope = Some(place.vendor.envelope);
+        self.path = routed.path.as_str().to_owned();
+        self.endpoint = routed.operation.map(|o| o.name.clone());
+        self.action = routed.operation.map(|o| o.action.clone());
+        self.tier = routed.operation.map(|o| o.tier);
+        self.facts = Some(route::facts(caller, &place.vendor, routed.operation, method, &routed.path));
+    }
+
+    /// The opening half of the row, of an admitted or a refused call.
+    pub fn opening(&self, context: &Context, verdict: Verdict, enforced: bool, reason: Option<String>) -> Opening {
+        Opening {
+            call: context.call,
+            facts: self.facts.clone(),
+            policy_hash: self.policy_hash,
+            method: self.method.clone(),
+            path: self.path.clone(),
+            endpoint: self.endpoint.clone(),
+            action: self.action.clone(),
+            tier: self.tier,
+            verdict,
+            enforced,
+            reason,
+            estimate: self.estimate,
+            request_hash: self.request_hash,
+            trace_id: context.trace_id.clone(),
+            claimed: self.claimed,
+            repeats: None,
+            http_status: None,
+        }
+    }
+}
+
+/// Writes the row of a refusal. That it cannot be written changes nothing for the caller: nothing was sent.
+pub async fn record(gateway: &Gateway, context: &Context, about: &About, problem: &Problem) {
+    gateway.meters.refused();
+    if about.admitted {
+        return;
+    }
+    let mut reason = format!("{}: {}", problem.code(), problem.sentence());
+    if about.facts.is_none() {
+        match gateway.strangers.ask(context.at) {
+            Row::Fold => return,
+            Row::Write { folded } => reason.push_str(&DenialBudget::suffix(folded)),
+        }
+    }
+    let mut row = about.opening(context, Verdict::Deny, true, Some(reason));
+    row.http_status = Some(problem.status());
+    warn_if_lost(context.call, gateway.ledger.deny(row).await);
+}
+
+fn warn_if_lost<T>(call: CallId, written: Result<T, crate::adapters::ledger::LedgerError>) {
+    if let Err(error) = written {
+        tracing::warn!(%call, %error, "a refusal could not be written");
+    }
+}

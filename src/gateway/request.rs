@@ -1,0 +1,74 @@
+//! The request as it leaves: judged path, catalogue's origin, the caller's headers without keys and hops, the real credential.
+//! Nothing of its address comes from the caller but path and query, as they were judged.
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+
+use super::headers;
+use super::problem::Problem;
+use crate::adapters::upstream::Upload;
+use crate::rules::path::CanonicalPath;
+use crate::rules::vendors::credential::{self, Placed};
+use crate::rules::vendors::{Base, Plan, Vendor};
+use crate::units::secret::Secret;
+
+/// What the pieces of a request are.
+pub struct Pieces<'a> {
+    pub method: Method,
+    pub base: &'a Base,
+    pub path: &'a CanonicalPath,
+    pub query: Option<&'a str>,
+    pub headers: HeaderMap,
+    /// The vault key as it was sent.
+    pub carried: &'a str,
+    pub vendor: &'a Vendor,
+    pub credential: &'a Secret,
+    pub plan: &'a Plan,
+}
+
+pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Problem> {
+    let Pieces { method, base, path, query, mut headers, carried, vendor, credential, plan } = pieces;
+    headers::towards_vendor(&mut headers);
+    // The query lost its keys when the vendor was found, before it was judged.
+    credential::strip(&mut headers, None, carried, &vendor.placement);
+    for (name, value) in &vendor.default_headers {
+        set_default(&mut headers, name, value);
+    }
+    if plan.wants_identity() {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    let query = match credential::place(&vendor.placement, credential)
+        .map_err(|_| Problem::NoCredential(vendor.name.to_string()))?
+    {
+        Placed::Header(name, value) => {
+            headers.insert(name, value);
+            query.map(str::to_owned)
+        }
+        Placed::Query(pair) => Some(query.map_or_else(|| pair.clone(), |q| format!("{q}&{pair}"))),
+    };
+    let uri = uri(base, path, query.as_deref())?;
+    let mut request = Request::new(body);
+    (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+    Ok(request)
+}
+
+fn set_default(headers: &mut HeaderMap, name: &str, value: &str) {
+    // The catalogue's names and values are checked when it is loaded; one that is none is left out.
+    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value))
+        && !headers.contains_key(&name)
+    {
+        headers.insert(name, value);
+    }
+}
+
+fn uri(base: &Base, path: &CanonicalPath, query: Option<&str>) -> Result<Uri, Problem> {
+    let target = match query {
+        Some(query) => format!("{}{path}?{query}", base.prefix),
+        None => format!("{}{path}", base.prefix),
+    };
+    let malformed = |_| Problem::Malformed("its query holds bytes that no request line can carry".to_owned());
+    let target = PathAndQuery::try_from(target).map_err(malformed)?;
+    let scheme = if base.tls { "https" } else { "http" };
+    let uri = Uri::builder().scheme(scheme).authority(&*base.authority).path_and_query(target).build();
+    uri.map_err(|_| Problem::Malformed("its address cannot be written".to_owned()))
+}

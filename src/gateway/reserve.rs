@@ -1,0 +1,129 @@
+//! The hold of step 3: enters the switchboard, asks the ledger, waits where only other holds stand in the way. What comes out
+//! is reserved on all accounts, or refused with the account that stood in the way. Sends nothing.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use sha2::{Digest, Sha256};
+
+use super::admit::Judged;
+use super::problem::Problem;
+use super::refusal::About;
+use crate::adapters::ledger::LedgerError;
+use crate::adapters::ledger::hold::{Answered, Reserved};
+use crate::adapters::switchboard::Seat;
+use crate::rules::books::{Opening, Verdict};
+use crate::rules::ledger::ask::{ReplayKey, Reserve};
+use crate::rules::ledger::need::Need;
+use crate::rules::policy::{Denial, PerCall, Permit};
+use crate::rules::subject::Flag;
+use crate::rules::vendors::{Estimate, Plan};
+use crate::units::ids::Digest32;
+
+/// What is asked of the ledger.
+pub struct Asking<'a> {
+    pub permit: &'a Permit,
+    pub estimate: Estimate,
+    pub body: Option<&'a Bytes>,
+    /// The end of all waiting, over all attempts of this call.
+    pub deadline: Instant,
+}
+
+/// A call that holds its worst case.
+pub struct HeldCall {
+    pub plan: Plan,
+    pub hold: Reserved,
+    pub seat: Seat,
+    /// The output limit that was granted, for a fitted call.
+    pub granted: Option<u64>,
+    /// The same, where it is lower than what was wanted.
+    pub caps: Option<u64>,
+}
+
+/// How an attempt ended, if not refused.
+pub enum Attempt {
+    Held(Box<HeldCall>),
+    /// The policies changed while it waited: it is to be decided anew.
+    Again,
+}
+
+pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About) -> Result<Attempt, Problem> {
+    let Asking { permit, estimate, body, deadline } = asking;
+    let PerCall { need, would_deny } = permit.fit_call(&estimate.need).map_err(Problem::Denied)?;
+    let need = Need { risk: permit.risk(), ..need };
+    about.estimate = need.least();
+    let gateway = judged.gateway;
+    let seat = gateway.switchboard.enter(judged.context.call, judged.facts.clone());
+    let ask = Reserve {
+        hold: judged.context.call,
+        lines: permit.lines().clone(),
+        need: need.clone(),
+        flags: Flag::over(&judged.facts),
+        replay: replay_key(judged, permit, &estimate.plan, body),
+        opening: opening(judged, permit, permit.would_deny().or(would_deny.as_ref()), about),
+    };
+    let mut policies = gateway.policies.changes();
+    // What was already there is no change.
+    policies.mark_unchanged();
+    let answered = tokio::select! {
+        biased;
+        _ = policies.changed() => return Ok(Attempt::Again),
+        () = seat.stopped() => Err(Problem::Stopped(seat.stopped_by().cloned().unwrap_or(Flag::Everyone))),
+        answered = gateway.waiting.reserve(permit, ask, deadline) => answered.map_err(down),
+    }?;
+    match answered {
+        Answered::Held(hold) => {
+            let granted = hold.fitted();
+            let want = need.fit.as_ref().map(|f| f.want);
+            let caps = granted.filter(|n| Some(*n) < want);
+            Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps })))
+        }
+        Answered::Short(short) => Err(Problem::Budget(short)),
+        Answered::Killed(Flag::Key { .. }) => Err(Problem::Revoked),
+        Answered::Killed(wider) => Err(Problem::Stopped(wider)),
+    }
+}
+
+fn down(error: LedgerError) -> Problem {
+    tracing::error!(%error, "no call can be admitted");
+    Problem::StoreDown
+}
+
+/// In `observe` mode the verdict is what enforcement would have said.
+fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, about: &About) -> Opening {
+    let (verdict, reason) = match would_deny {
+        Some(denial) => (Verdict::Deny, Some(denial.to_string())),
+        None => (Verdict::Allow, None),
+    };
+    let mut opening = about.opening(judged.context, verdict, permit.enforced(), reason);
+    opening.facts = Some((*judged.facts).clone());
+    opening.policy_hash = Some(permit.policy_hash());
+    opening.tier = Some(permit.tier());
+    opening.action = permit.action().cloned().or(opening.action);
+    opening
+}
+
+/// The same for every repeat of one request under one idempotency key, and for nothing else. Without a body that was read
+/// there is none: two different uploads may bear one key.
+fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&Bytes>) -> Option<ReplayKey> {
+    let (key, body) = (plan.idempotency_key()?, body?);
+    let vendor = &judged.place.vendor;
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    part(vendor.name.as_bytes());
+    part(permit.credential().map_or(&b""[..], |c| c.as_bytes()));
+    account(&judged.parts.headers, &vendor.account_headers).for_each(&mut part);
+    part(judged.parts.method.as_str().as_bytes());
+    part(judged.routed.path.as_str().as_bytes());
+    part(key.as_bytes());
+    part(body);
+    Some(ReplayKey(Digest32(hash.finalize().into())))
+}
+
+fn account<'h>(headers: &'h HeaderMap, names: &'h [Box<str>]) -> impl Iterator<Item = &'h [u8]> {
+    names.iter().flat_map(|n| headers.get_all(&**n)).map(http::HeaderValue::as_bytes)
+}

@@ -1,0 +1,91 @@
+//! Step 6: ends the hold with what the call cost, in one step with its row. Runs where the caller cannot cancel it.
+//! `record` comes next, and last.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::record::Meters;
+use crate::adapters::ledger::hold::InFlight;
+use crate::adapters::switchboard::Seat;
+use crate::rules::books::{Closing, CostSource, Outcome};
+use crate::rules::subject::Facts;
+use crate::rules::vendors::{Charge, Metered, Usage};
+use crate::units::amount::Amounts;
+use crate::units::money::MicroCents;
+
+/// All that a call in flight owes to the books. Dropped before `finish`, it is charged in full and flagged (`InFlight`).
+pub struct Dues {
+    pub context: Context,
+    pub facts: Arc<Facts>,
+    pub hold: InFlight,
+    /// Leaves the switchboard when the call has settled.
+    pub seat: Seat,
+    pub overhead_us: u64,
+    pub meters: Arc<Meters>,
+}
+
+/// How a call ended, as far as forwarding and metering saw it.
+pub struct Ending {
+    pub usage: Metered,
+    pub outcome: Outcome,
+    pub http_status: Option<u16>,
+    pub error: Option<String>,
+}
+
+/// What was written, for the headers of a plain answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Settlement {
+    pub cost: MicroCents,
+    pub exact: bool,
+    /// Left on the tightest limited USD account, unless it stands above the tenant.
+    pub remaining: Option<MicroCents>,
+}
+
+impl Dues {
+    /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full.
+    pub async fn finish(self, ending: Ending) -> Settlement {
+        let held = *self.hold.amounts();
+        let (charge, exact, source) = charge(&ending.usage.usage, &held);
+        let closing = self.closing(&ending, charge, exact, source);
+        let settlement = Settlement { cost: charge.usd, exact, remaining: self.remaining(&held, charge.usd) };
+        self.meters.settled(&self.facts, &closing);
+        let call = self.context.call;
+        if let Err(error) = self.hold.commit(charge, exact, closing).await {
+            tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
+        }
+        drop(self.seat);
+        settlement
+    }
+
+    fn closing(&self, ending: &Ending, charge: Amounts, exact: bool, source: CostSource) -> Closing {
+        Closing {
+            call: self.context.call,
+            outcome: ending.outcome,
+            charge,
+            cost_source: source,
+            tokens: ending.usage.usage.charge().tokens,
+            http_status: ending.http_status,
+            vendor_request_id: ending.usage.vendor_request_id.clone(),
+            latency_ms: self.context.latency_ms(),
+            overhead_us: self.overhead_us,
+            error: ending.error.clone(),
+            flagged: !exact,
+        }
+    }
+
+    fn remaining(&self, held: &Amounts, cost: MicroCents) -> Option<MicroCents> {
+        let left = self.hold.tightest().filter(|l| !l.hidden)?;
+        let others = left.held.saturating_sub(held.usd.0);
+        Some(MicroCents(left.limit.saturating_sub(left.spent).saturating_sub(others).saturating_sub(cost.0)))
+    }
+}
+
+/// Dispatch alone spends `calls` and risk. Money and tokens: what is exact, else the bound, else the larger of both.
+fn charge(usage: &Usage, held: &Amounts) -> (Amounts, bool, CostSource) {
+    let of = |c: &Charge| Amounts { usd: c.usd, tokens: c.tokens.map_or(0, |t| t.total()), ..*held };
+    match usage {
+        Usage::Exact(c) => (of(c), true, c.source),
+        Usage::AtLeast(c) => (of(c).max(held), false, CostSource::Estimated),
+        Usage::Unknown(_) => (*held, false, CostSource::Estimated),
+    }
+}

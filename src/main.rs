@@ -1,0 +1,32 @@
+//! The `bursar` binary: parse arguments, run, exit code. Everything else is the library.
+
+use std::process::ExitCode;
+
+use bursar::cli::{self, Cli, Command, Failure};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Wrong usage ends here, with code 2 and clap's own words.
+    let Cli { global, command } = Cli::parse();
+    let ended = match command {
+        Command::Serve(serve) => serve_until_stopped(cli::serve::Options::new(global, serve)),
+        command => on(&mut tokio::runtime::Builder::new_current_thread(), cli::run(&global, command)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn serve_until_stopped(options: cli::serve::Options) -> Result<(), Failure> {
+    let serve = async { bursar::app::serve(options).await.map_err(Failure::refused) };
+    on(&mut tokio::runtime::Builder::new_multi_thread(), serve)
+}
+
+fn on(runtime: &mut tokio::runtime::Builder, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = runtime.enable_all().build().map_err(Failure::refused)?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,180 @@
+//! Accounts: named by what they count (scope and its value, unit, window, vendor or operations), never by who limits them.
+//! Holds no amounts; `book` does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::rules::pattern::OperationPattern;
+use crate::rules::subject::{Facts, Name, Subject};
+use crate::units::amount::Unit;
+use crate::units::time::Window;
+
+/// Whose calls an account counts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    Key,
+    Run,
+    Toolset,
+    Agent,
+    Workflow,
+    App,
+    Workspace,
+    Tenant,
+    Policy,
+    Vendor,
+    Everyone,
+}
+
+impl Scope {
+    pub const ALL: [Self; 11] = [
+        Self::Key,
+        Self::Run,
+        Self::Toolset,
+        Self::Agent,
+        Self::Workflow,
+        Self::App,
+        Self::Workspace,
+        Self::Tenant,
+        Self::Policy,
+        Self::Vendor,
+        Self::Everyone,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Run => "run",
+            Self::Toolset => "toolset",
+            Self::Agent => "agent",
+            Self::Workflow => "workflow",
+            Self::App => "app",
+            Self::Workspace => "workspace",
+            Self::Tenant => "tenant",
+            Self::Policy => "policy",
+            Self::Vendor => "vendor",
+            Self::Everyone => "everyone",
+        }
+    }
+
+    /// Does it stand above tenants? Then a denial names no amounts.
+    pub fn above_tenants(self) -> bool {
+        matches!(self, Self::Policy | Self::Vendor | Self::Everyone)
+    }
+
+    /// The level of the subject that this scope counts by.
+    fn level(self, subject: &Subject) -> Option<&Name> {
+        match self {
+            Self::Run => subject.run.as_ref(),
+            Self::Toolset => subject.toolset.as_ref(),
+            Self::Agent => subject.agent.as_ref(),
+            Self::Workflow => subject.workflow.as_ref(),
+            Self::App => subject.app.as_ref(),
+            Self::Workspace => subject.workspace.as_ref(),
+            Self::Tenant | Self::Key | Self::Policy | Self::Vendor | Self::Everyone => None,
+        }
+    }
+
+    /// The names that a call has in this scope: several only for `key` (its ancestors), none if the level is unset.
+    pub fn values(self, facts: &Facts) -> Vec<String> {
+        let tenant = &facts.subject.tenant;
+        match self {
+            Self::Key => facts.keys.iter().map(ToString::to_string).collect(),
+            Self::Tenant => vec![tenant.to_string()],
+            Self::Policy => vec![facts.policy.to_string()],
+            Self::Vendor => vec![facts.vendor.to_string()],
+            Self::Everyone => vec![String::new()],
+            _ => self.level(&facts.subject).map(|v| format!("{tenant}/{v}")).into_iter().collect(),
+        }
+    }
+}
+
+/// One account without its window start, as text: `agent:default/refunds usd day vendor=stripe`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountName(pub Arc<str>);
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A family of accounts: one for each value of its scope.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    pub scope: Scope,
+    pub unit: Unit,
+    pub window: Window,
+    /// Counts this vendor's calls alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<Name>,
+    /// Counts these operations alone; all if empty. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<OperationPattern>,
+}
+
+impl Shape {
+    /// The accounts of this shape that a call with these facts counts on.
+    pub fn accounts(&self, facts: &Facts) -> Vec<AccountName> {
+        if !self.covers(facts) {
+            return Vec::new();
+        }
+        self.scope.values(facts).iter().map(|value| self.account(value)).collect()
+    }
+
+    fn covers(&self, facts: &Facts) -> bool {
+        self.vendor.as_ref().is_none_or(|v| *v == facts.vendor)
+            && (self.operations.is_empty() || self.operations.iter().any(|o| o.matches(&facts.operation)))
+    }
+
+    /// Is that account one of this shape?
+    pub fn owns(&self, account: &AccountName) -> bool {
+        let nobody = self.account("");
+        let everyone = self.scope == Scope::Everyone;
+        let (scope, rest) = nobody.0.split_at(self.scope.as_str().len() + usize::from(!everyone));
+        account.0.strip_prefix(scope).is_some_and(|r| r == rest || (!everyone && r.ends_with(rest)))
+    }
+
+    /// The account of one value of the scope.
+    pub fn account(&self, value: &str) -> AccountName {
+        let mut name = match self.scope {
+            Scope::Everyone => format!("everyone {} {}", self.unit, self.window),
+            _ => format!("{}:{value} {} {}", self.scope.as_str(), self.unit, self.window),
+        };
+        if let Some(vendor) = &self.vendor {
+            name.push_str(" vendor=");
+            name.push_str(vendor);
+        }
+        for operation in &self.operations {
+            name.push_str(" op=");
+            name.push_str(operation.as_str());
+        }
+        AccountName(Arc::from(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_knows_its_own_accounts() {
+        let shape = |scope, vendor: Option<&str>| Shape { scope, unit: Unit::Usd, window: Window::Day, vendor: vendor.map(Name::from), operations: vec![] };
+        let all = [shape(Scope::Agent, None), shape(Scope::Agent, Some("stripe")), shape(Scope::Everyone, None), shape(Scope::App, None)];
+        for (i, one) in all.iter().enumerate() {
+            let account = one.account("default/x");
+            for (j, other) in all.iter().enumerate() {
+                assert_eq!(other.owns(&account), i == j, "{account} of {other:?}");
+            }
+        }
+    }
+}

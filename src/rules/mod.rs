@@ -1,0 +1,13 @@
+//! Floor 1: pure decisions. Values in, values out: no IO, no clock, no randomness, no lock. `adapters` come next.
+
+pub mod args;
+pub mod books;
+pub mod form;
+pub mod json;
+pub mod ledger;
+pub mod path;
+pub mod pattern;
+pub mod policy;
+pub mod price;
+pub mod subject;
+pub mod vendors;

@@ -1,0 +1,68 @@
+//! The one question that a call is asked before anything is held for it, and the three answers. The order of evaluation
+//! stands in `judge`; the first reason wins.
+
+use super::denial::Denial;
+use super::judge;
+use super::overlay::Overlay;
+use super::permit::Permit;
+use super::set::PolicySet;
+use crate::rules::args::{Args, Unreadable};
+use crate::rules::ledger::ask::Line;
+use crate::rules::path::CanonicalPath;
+use crate::rules::subject::Facts;
+use crate::rules::vendors::Operation;
+use crate::units::ids::KeyId;
+use crate::units::time::Timestamp;
+
+/// One call, as far as the rules look at it.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub now: Timestamp,
+    /// `facts.policy` names the policy, `facts.vendor` the vendor.
+    pub facts: &'a Facts,
+    /// Of the key and all its ancestors.
+    pub overlays: &'a [(&'a KeyId, &'a Overlay)],
+    /// `None` if the catalogue has no such operation.
+    pub operation: Option<&'a Operation>,
+    pub method: &'a str,
+    /// What is judged is what is sent.
+    pub path: &'a CanonicalPath,
+    /// `None` if `reads_args` said that no rule looks; a rule that does then refuses.
+    pub args: Option<&'a Args<'a>>,
+    /// Account-selecting headers that the caller sent: lower-case name, value.
+    pub account_headers: &'a [(&'a str, &'a str)],
+    /// The run stands in a header alone, not in the key.
+    pub run_claimed: bool,
+}
+
+/// What the rules say of a call.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    Permit(Permit),
+    Deny(Denial),
+    /// A rule reads a parameter that has no single reading: 400 or 415, also in `observe` mode.
+    Unreadable(Unreadable),
+}
+
+impl PolicySet {
+    /// The only maker of a `Permit`.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        judge::decide(self, question)
+    }
+
+    /// Could a rule look at a parameter of such a call? If not, the body may pass unread as far as the policy goes.
+    pub fn reads_args(&self, policy: &str, vendor: &str, method: &str, path: &CanonicalPath) -> bool {
+        let path = path.for_rules();
+        let own = self.get(policy).into_iter();
+        own.chain(self.global()).any(|policy| {
+            let rules = policy.deny.iter().chain(&policy.allow).filter(|rule| !rule.params.is_empty());
+            !policy.params.is_empty() || rules.into_iter().any(|rule| rule.matches(vendor, method, &path))
+        })
+    }
+
+    /// The accounts that a call with these facts would count on, with their limits: what a key may still spend.
+    pub fn lines(&self, facts: &Facts, overlays: &[(&KeyId, &Overlay)], run_claimed: bool) -> Vec<Line> {
+        let Some(plan) = self.plan(&facts.policy) else { return Vec::new() };
+        judge::asked(&plan.policy, facts, overlays, run_claimed).lines(&plan.lines).0
+    }
+}

@@ -1,0 +1,137 @@
+//! The sentences of the judge: what happened, to what, which rule, what to do next.
+
+use super::{Code, Denial, Overlay, Policy, Question, Rule, Scope, Uncountable};
+use crate::rules::policy::param::{Fault, Param};
+use crate::rules::subject::Name;
+use crate::units::ids::KeyId;
+use crate::units::time::Timestamp;
+
+/// The longest path that a sentence repeats.
+const SHOWN: usize = 120;
+
+pub(super) fn no_policy(name: &Name) -> Denial {
+    let sentence = format!(
+        "This key lives under the policy `{name}`, which is not loaded. Ask the operator to restore it or to mint another key."
+    );
+    Denial::new(Code::PolicyMissing, name.clone(), sentence)
+}
+
+pub(super) fn expired(policy: &Policy, end: Timestamp) -> Denial {
+    let name = &policy.name;
+    let sentence = format!("The policy `{name}` expired at {end}. Ask the operator to extend it.");
+    Denial::new(Code::PolicyExpired, format!("{name}: expires_at"), sentence)
+}
+
+pub(super) fn overlay_expired(key: &KeyId, end: Timestamp) -> Denial {
+    let sentence = format!("What the key `{key}` may do expired at {end}. Ask for a new key.");
+    Denial::new(Code::PolicyExpired, format!("key {key}: expires_at"), sentence)
+}
+
+pub(super) fn foreign_vendor(policy: &Policy, vendor: &str) -> Denial {
+    let (name, vendors) = (&policy.name, policy.vendors.join(", "));
+    let sentence = format!(
+        "The policy `{name}` does not name the vendor `{vendor}`; it names {vendors}. Call one of those, or ask the operator to add it."
+    );
+    Denial::new(Code::VendorNotAllowed, format!("{name}: vendors"), sentence)
+}
+
+pub(super) fn overlay_vendor(key: &KeyId, overlay: &Overlay, vendor: &str) -> Denial {
+    let vendors = overlay.vendors.as_deref().unwrap_or_default().join(", ");
+    let sentence = format!("The key `{key}` is kept to {vendors} and may not call `{vendor}`. Use a key that may.");
+    Denial::new(Code::VendorNotAllowed, format!("key {key}: vendors"), sentence)
+}
+
+pub(super) fn denied(policy: &Policy, rule: &Rule, q: &Question<'_>) -> Denial {
+    let (name, label, paths) = (&policy.name, &rule.label, patterns(rule));
+    let when = if rule.params.is_empty() { "" } else { " with these parameters" };
+    let sentence = format!(
+        "{} is denied{when} by {label} ({paths}) of the policy `{name}`. Nothing overrides a deny rule: do not retry; only the \
+         operator can change it.",
+        call(q)
+    );
+    Denial::new(Code::PolicyDenied, format!("{name}: {label}"), sentence)
+}
+
+pub(super) fn not_allowed(policy: &Policy, q: &Question<'_>) -> Denial {
+    let name = &policy.name;
+    let sentence = format!(
+        "{} is not allowed: no allow rule of the policy `{name}` matches it. {}",
+        call(q),
+        instead(policy, &q.facts.vendor)
+    );
+    Denial::new(Code::PolicyDenied, format!("{name}: allow"), sentence)
+}
+
+/// What would be allowed: a few of the rules, as they are written.
+fn instead(policy: &Policy, vendor: &str) -> String {
+    const LISTED: usize = 4;
+    let rule = |rule: &&Rule| match rule.methods.names() {
+        Some(names) => format!("{} {}", names.join("/"), patterns(rule)),
+        None => patterns(rule),
+    };
+    let rules: Vec<&Rule> = policy.allow.iter().filter(|rule| rule.is_for(vendor)).collect();
+    let shown: Vec<String> = rules.iter().take(LISTED).map(rule).collect();
+    let more = rules.len().saturating_sub(LISTED);
+    match (shown.is_empty(), more) {
+        (true, _) => "It allows nothing at this vendor.".to_owned(),
+        (false, 0) => format!("It allows {}.", shown.join("; ")),
+        (false, _) => format!("It allows {}; and {more} more.", shown.join("; ")),
+    }
+}
+
+pub(super) fn overlay_denied(key: &KeyId, overlay: &Overlay, q: &Question<'_>) -> Denial {
+    let paths: Vec<&str> = overlay.allow.iter().flat_map(|r| &r.paths).map(|p| p.as_str()).take(4).collect();
+    let kept = if paths.is_empty() { "other methods".to_owned() } else { paths.join(", ") };
+    let sentence = format!("{} is not allowed: the key `{key}` is kept to {kept}. Use a key that may.", call(q));
+    Denial::new(Code::PolicyDenied, format!("key {key}: allow"), sentence)
+}
+
+pub(super) fn bad_param(policy: &Policy, label: &str, param: &Param, fault: &Fault) -> Denial {
+    let (name, param) = (&policy.name, param.name.as_str());
+    let sentence = format!(
+        "The parameter `{param}` {fault} ({label} of the policy `{name}`). Change it, or ask the operator to change the rule."
+    );
+    Denial::new(Code::ParamDenied, format!("{name}: {label}: {param}"), sentence)
+}
+
+pub(super) fn bad_account(policy: &Policy, header: &str, value: &str) -> Denial {
+    let name = &policy.name;
+    let known = policy.accounts.contains_key(header);
+    let value: String = value.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    let why = if known { format!("with the value `{value}`") } else { "at all".to_owned() };
+    let sentence = format!(
+        "The header `{header}` selects an account of the vendor, and `[accounts]` of the policy `{name}` does not allow it \
+         {why}. Leave it out, or ask the operator to name it."
+    );
+    Denial::new(Code::AccountHeaderDenied, format!("{name}: accounts.{header}"), sentence)
+}
+
+pub(super) fn uncountable(missing: &Uncountable, claimed: bool, trusted: bool) -> Denial {
+    let rule = &missing.rule;
+    let scope = missing.scope.as_str();
+    let (code, next) = match (missing.scope, claimed, trusted) {
+        (Scope::Run, true, _) => (
+            Code::RunRequired,
+            "The run in `x-bursar-run` is only claimed, and the policy does not trust headers: ask for a key that names its run.",
+        ),
+        (Scope::Run, false, true) => {
+            (Code::RunRequired, "Name the run in `x-bursar-run`, or ask for a key that names it.")
+        }
+        (Scope::Run, false, false) => (Code::RunRequired, "Ask for a key that names its run."),
+        _ => (Code::LevelRequired, "Ask for a key that names it."),
+    };
+    let sentence = format!("The budget `{rule}` is counted per {scope}, and this call belongs to no {scope}. {next}");
+    Denial::new(code, rule.clone(), sentence)
+}
+
+fn patterns(rule: &Rule) -> String {
+    rule.paths.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// `POST /v1/payouts at stripe`
+fn call(q: &Question<'_>) -> String {
+    let path = q.path.as_str();
+    // A canonical path is ASCII, so any byte is a boundary.
+    let shown = path.get(..SHOWN).map_or_else(|| path.to_owned(), |start| format!("{start}…"));
+    format!("{} {shown} at {}", q.method, q.facts.vendor)
+}

@@ -1,0 +1,30 @@
+//! Policies: what a vault key may do, decided from values alone. `decide` is the only maker of a `Permit`, and nothing is
+//! held, opened or sent without one.
+//!
+//! `model` is one policy, checked; `config::policy_file` reads it from TOML. `set` is all of them at one moment, and
+//! `decide` asks them. `overlay` is what a key adds for itself, always narrower. `rules::ledger` comes next: the permit's
+//! lines are what it reserves on.
+
+mod decide;
+mod denial;
+mod judge;
+mod limit;
+mod lines;
+mod model;
+mod overlay;
+mod param;
+mod permit;
+mod rule;
+mod set;
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Decision, Question};
+pub use denial::{Code, Denial};
+pub use limit::{BadLimit, Per, parse_budget, parse_limit};
+pub use model::{Budget, CallLimit, DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, rule_text};
+pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
+pub use param::{Bound, Fault, Param, Presence, Scalar, Target, Test};
+pub use permit::{PerCall, Permit};
+pub use rule::{Methods, Rule, RulePath};
+pub use set::{BadSet, PolicySet};

@@ -1,0 +1,176 @@
+//! One policy, checked: every field is already what it says. Reads no file; `config::policy_file` makes it, `decide` asks it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::limit::Per;
+use super::param::Param;
+use super::rule::Rule;
+use crate::rules::books::Tier;
+use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::need::Share;
+use crate::rules::pattern::OperationPattern;
+use crate::rules::subject::Name;
+use crate::rules::vendors::{FitRule, UnknownModel};
+use crate::units::amount::Unit;
+use crate::units::ids::Digest32;
+use crate::units::money::MicroCents;
+use crate::units::time::Timestamp;
+
+/// The rules that a vault key lives under.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub name: Name,
+    /// Of the file's bytes.
+    pub hash: Digest32,
+    /// Empty in the global policy alone, where it means all.
+    pub vendors: Vec<Name>,
+    pub mode: Mode,
+    /// Its denials, parameters and limits hold for every key, under whatever policy.
+    pub global: bool,
+    pub expires_at: Option<Timestamp>,
+    /// In the order of the file. What matches nothing is denied (an empty list in the global policy allows all).
+    pub allow: Vec<Rule>,
+    pub deny: Vec<Rule>,
+    pub params: Vec<Param>,
+    pub budgets: Vec<Budget>,
+    pub call_limits: Vec<CallLimit>,
+    pub risk: RiskPoints,
+    pub fit: FitRule,
+    /// For callers who name no output limit.
+    pub max_output_tokens: Option<u64>,
+    /// What a call is held at whose bound cannot be known. Without one it is refused.
+    pub ceiling: Option<MicroCents>,
+    /// How long a call waits when only holds stand in the way.
+    pub wait_for_holds: Duration,
+    /// Does a run that only a header names count for budgets?
+    pub trust_headers: bool,
+    /// Account-selecting headers (lower case) and the values that they may have.
+    pub accounts: BTreeMap<Box<str>, Vec<Box<str>>>,
+    /// Which of the vendor's credentials; its only or default one if `None`.
+    pub credential: Option<Name>,
+    pub delegate: Delegate,
+    pub unknown_model: UnknownModel,
+}
+
+impl Policy {
+    /// A policy that allows nothing, with every default of the reference.
+    pub fn new(name: impl Into<Name>, hash: Digest32) -> Self {
+        Self {
+            name: name.into(),
+            hash,
+            vendors: Vec::new(),
+            mode: Mode::Enforce,
+            global: false,
+            expires_at: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            params: Vec::new(),
+            budgets: Vec::new(),
+            call_limits: Vec::new(),
+            risk: RiskPoints::default(),
+            fit: DEFAULT_FIT,
+            max_output_tokens: None,
+            ceiling: None,
+            wait_for_holds: DEFAULT_WAIT,
+            trust_headers: false,
+            accounts: BTreeMap::new(),
+            credential: None,
+            delegate: Delegate::default(),
+            unknown_model: UnknownModel::Refuse,
+        }
+    }
+
+    pub fn covers_vendor(&self, vendor: &str) -> bool {
+        (self.global && self.vendors.is_empty()) || self.vendors.iter().any(|v| **v == *vendor)
+    }
+}
+
+/// How long a call waits for holds to settle, unless the policy says otherwise.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(2);
+
+/// `observe` decides and records, and denies nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Enforce,
+    Observe,
+}
+
+impl Mode {
+    pub fn enforces(self) -> bool {
+        self == Self::Enforce
+    }
+}
+
+/// A limit on the accounts of one shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    pub shape: Shape,
+    pub amount: u64,
+    /// As a refusal names it: `refund-agent: 500 USD a day per agent`.
+    pub rule: Name,
+}
+
+/// A limit on every single call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallLimit {
+    pub unit: Unit,
+    pub amount: u64,
+    pub vendor: Option<Name>,
+    pub operations: Vec<OperationPattern>,
+    pub rule: Name,
+}
+
+impl CallLimit {
+    pub fn covers(&self, vendor: &str, operation: &str) -> bool {
+        covers(self.vendor.as_ref(), &self.operations, vendor, operation)
+    }
+}
+
+/// Does a budget on this vendor and these operations concern a call?
+pub(super) fn covers(of: Option<&Name>, operations: &[OperationPattern], vendor: &str, operation: &str) -> bool {
+    of.is_none_or(|v| **v == *vendor) && (operations.is_empty() || operations.iter().any(|o| o.matches(operation)))
+}
+
+/// The words by which a refusal names a budget.
+pub fn rule_text(owner: &str, amount: u64, per: Per, shape: &Shape) -> Name {
+    use crate::units::time::Window;
+    let amount = shape.unit.show(amount);
+    let when = match (per, shape.window) {
+        (Per::Call, _) | (_, Window::Total) => String::new(),
+        (_, window) => format!(" a {window}"),
+    };
+    let mut text = format!("{owner}: {amount}{when} per {}", per.as_str());
+    if let Some(vendor) = &shape.vendor {
+        text.push_str(&format!(" on {vendor}"));
+    }
+    for (at, operation) in shape.operations.iter().enumerate() {
+        text.push_str(if at == 0 { " for " } else { ", " });
+        text.push_str(operation.as_str());
+    }
+    text.into()
+}
+
+/// Points per tier, where the policy says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RiskPoints([Option<u64>; Tier::ALL.len()]);
+
+impl RiskPoints {
+    pub fn set(&mut self, tier: Tier, points: u64) {
+        self.0[tier as usize] = Some(points);
+    }
+
+    pub fn get(&self, tier: Tier) -> Option<u64> {
+        self.0[tier as usize]
+    }
+}
+
+/// Only for callers who name no limit, from a quarter of what is left.
+pub const DEFAULT_FIT: FitRule = FitRule { always: false, floor: 256, share: Share(25) };
+
+/// May keys under this policy mint narrower ones, and for how long?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Delegate {
+    pub allowed: bool,
+    pub max_ttl: Option<Duration>,
+}

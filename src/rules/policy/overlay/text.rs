@@ -1,0 +1,95 @@
+//! The form in which an overlay is stored with its key and sent to the admin API. Checked on the way in, exact on the way out.
+
+use super::{Overlay, OverlayBudget, OverlayRule};
+use crate::rules::policy::limit::{Per, parse_limit};
+use crate::rules::policy::rule::{Methods, RulePath};
+use crate::rules::subject::Name;
+use crate::units::time::{Timestamp, Window};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vendors: Option<Vec<Name>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allow: Vec<RawRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    budgets: Vec<RawBudget>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
+    /// All methods if it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    methods: Option<Vec<Box<str>>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    paths: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBudget {
+    per: String,
+    #[serde(default = "total")]
+    window: Window,
+    limit: String,
+}
+
+fn total() -> Window {
+    Window::Total
+}
+
+impl TryFrom<Raw> for Overlay {
+    type Error = String;
+
+    fn try_from(raw: Raw) -> Result<Self, String> {
+        Ok(Self {
+            vendors: raw.vendors,
+            allow: raw.allow.into_iter().map(rule).collect::<Result<_, _>>()?,
+            budgets: raw.budgets.into_iter().map(budget).collect::<Result<_, _>>()?,
+            expires_at: raw.expires_at,
+        })
+    }
+}
+
+fn rule(raw: RawRule) -> Result<OverlayRule, String> {
+    if let Some(bad) = raw.methods.iter().flatten().find(|m| !Methods::is_name(m)) {
+        return Err(format!("`{bad}` is no method: write capitals, such as `POST`"));
+    }
+    let paths = raw.paths.iter().map(|p| RulePath::parse(p).map_err(|e| e.to_string()));
+    Ok(OverlayRule {
+        methods: raw.methods.map_or_else(Methods::all, Methods::only),
+        paths: paths.collect::<Result<_, _>>()?,
+    })
+}
+
+fn budget(raw: RawBudget) -> Result<OverlayBudget, String> {
+    let scopes = || format!("`{}`: a key's own budget is per `key`, `run` or `call`", raw.per);
+    let per = Per::parse(&raw.per).ok_or_else(scopes)?;
+    let (unit, amount) = parse_limit(&raw.limit).map_err(|e| e.to_string())?;
+    OverlayBudget::new(per, unit, amount, raw.window).ok_or_else(scopes)
+}
+
+impl From<Overlay> for Raw {
+    fn from(overlay: Overlay) -> Self {
+        let rule = |rule: &OverlayRule| RawRule {
+            methods: rule.methods.names().map(<[_]>::to_vec),
+            paths: rule.paths.iter().map(|p| p.as_str().to_owned()).collect(),
+        };
+        let budget = |budget: &OverlayBudget| RawBudget {
+            per: budget.per.as_str().to_owned(),
+            window: budget.shape.window,
+            limit: budget.shape.unit.show(budget.amount),
+        };
+        Self {
+            allow: overlay.allow.iter().map(rule).collect(),
+            budgets: overlay.budgets.iter().map(budget).collect(),
+            vendors: overlay.vendors,
+            expires_at: overlay.expires_at,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! All loaded policies at one moment: by name, with the global one, the union of their account shapes and one hash over
+//! all. Immutable; a reload makes another, and calls in flight keep theirs. `decide` asks it.
+
+use super::lines::LinePlan;
+use super::model::Policy;
+use super::permit::CallBound;
+use crate::rules::ledger::account::Shape;
+use crate::rules::subject::Name;
+use crate::units::ids::Digest32;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// An immutable snapshot, shared behind an `Arc`.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySet {
+    plans: BTreeMap<Name, Arc<Plan>>,
+    global: Option<Arc<Policy>>,
+    /// Sorted: narrow scopes first, which is the order in which a refusal is reported.
+    shapes: Vec<Shape>,
+    /// Of the keys' own budgets.
+    extra: Vec<Shape>,
+    hash: Option<Digest32>,
+}
+
+/// One policy with what can be prepared before any call.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub policy: Arc<Policy>,
+    pub lines: Vec<LinePlan>,
+    pub call_limits: Vec<CallBound>,
+}
+
+/// Why policies that are each sound are no set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSet {
+    #[error("two policies are called `{0}`; a name is given once")]
+    TwoOfAName(Name),
+    #[error("both `{0}` and `{1}` say `global = true`; there is one global policy at most")]
+    TwoGlobals(Name, Name),
+}
+
+impl PolicySet {
+    /// `extra` are the shapes of keys' own budgets, which count beside the policies'.
+    pub fn new(policies: Vec<Policy>, extra: Vec<Shape>) -> Result<Self, Vec<BadSet>> {
+        let policies: Vec<Arc<Policy>> = policies.into_iter().map(Arc::new).collect();
+        let bad = conflicts(&policies);
+        if bad.is_empty() { Ok(Self::build(policies, extra)) } else { Err(bad) }
+    }
+
+    /// The same policies with other shapes of keys' own budgets.
+    pub fn with_extra(&self, extra: Vec<Shape>) -> Self {
+        Self::build(self.policies().cloned().collect(), extra)
+    }
+
+    fn build(policies: Vec<Arc<Policy>>, extra: Vec<Shape>) -> Self {
+        let declared = policies.iter().flat_map(|p| &p.budgets).map(|b| &b.shape);
+        let mut shapes: Vec<Shape> = declared.chain(&extra).cloned().collect();
+        shapes.sort();
+        shapes.dedup();
+        let global = policies.iter().find(|p| p.global).cloned();
+        let hash = Some(hash(&policies));
+        let plan = |policy: Arc<Policy>| (policy.name.clone(), Arc::new(Plan::new(policy, global.as_deref(), &shapes)));
+        let plans = policies.into_iter().map(plan).collect();
+        Self { plans, global, shapes, extra, hash }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Arc<Policy>> {
+        self.plan(name).map(|plan| &plan.policy)
+    }
+
+    /// By name.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.plans.values().map(|plan| &plan.policy)
+    }
+
+    pub fn global(&self) -> Option<&Arc<Policy>> {
+        self.global.as_ref()
+    }
+
+    /// What the ledger is to declare: of all policies, and of the keys' own budgets.
+    pub fn shapes(&self) -> &[Shape] {
+        &self.shapes
+    }
+
+    pub fn extra_shapes(&self) -> &[Shape] {
+        &self.extra
+    }
+
+    /// Over names and hashes of all policies; nodes of a fleet compare it.
+    pub fn hash(&self) -> Digest32 {
+        self.hash.unwrap_or_else(|| hash(&[]))
+    }
+
+    pub fn len(&self) -> usize {
+        self.plans.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.plans.is_empty()
+    }
+
+    pub(super) fn plan(&self, name: &str) -> Option<&Arc<Plan>> {
+        self.plans.get(name)
+    }
+}
+
+impl Plan {
+    fn new(policy: Arc<Policy>, global: Option<&Policy>, shapes: &[Shape]) -> Self {
+        // The global policy's own keys are not counted twice.
+        let owners: Vec<&Policy> = [Some(&*policy), global.filter(|_| !policy.global)].into_iter().flatten().collect();
+        let lines = shapes.iter().map(|shape| LinePlan::new(shape, &owners)).collect();
+        let bound = |owner: &&Policy| {
+            let enforce = owner.mode.enforces();
+            owner.call_limits.iter().map(move |limit| CallBound { limit: limit.clone(), enforce }).collect::<Vec<_>>()
+        };
+        let call_limits = owners.iter().flat_map(bound).collect();
+        Self { lines, call_limits, policy }
+    }
+}
+
+fn conflicts(policies: &[Arc<Policy>]) -> Vec<BadSet> {
+    let mut bad = Vec::new();
+    let mut names = BTreeSet::new();
+    bad.extend(policies.iter().filter(|p| !names.insert(&p.name)).map(|p| BadSet::TwoOfAName(p.name.clone())));
+    let globals: Vec<&Name> = policies.iter().filter(|p| p.global).map(|p| &p.name).collect();
+    bad.extend(globals.windows(2).map(|pair| BadSet::TwoGlobals(pair[0].clone(), pair[1].clone())));
+    bad
+}
+
+fn hash(policies: &[Arc<Policy>]) -> Digest32 {
+    let sorted: BTreeMap<&Name, Digest32> = policies.iter().map(|p| (&p.name, p.hash)).collect();
+    let mut hasher = Sha256::new();
+    for (name, hash) in sorted {
+        hasher.update(name.as_bytes());
+        hasher.update(b"\0");
+        hasher.update(hash.0);
+    }
+    Digest32(hasher.finalize().into())
+}

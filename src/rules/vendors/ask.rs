@@ -1,0 +1,136 @@
+//! The bound before the call: what it can cost at most, as a need of its accounts, and a plan for metering it. Where neither
+//! the request nor the price book bounds it, the policy's ceiling stands in, or the call has no price and is refused.
+//! Dispatches to the families; holds nothing.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::entry::{Adapter, Operation, Price, Vendor};
+use super::plan::{How, Plan};
+use super::{anthropic, openai, stripe};
+use crate::rules::args::{Args, Unreadable};
+use crate::rules::ledger::need::{Need, Share};
+use crate::rules::price::PriceBook;
+use crate::units::money::{MicroCents, PicoUsd};
+use crate::units::time::Timestamp;
+
+/// One call, as far as its cost depends on it.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub vendor: &'a Vendor,
+    pub operation: Option<&'a Operation>,
+    /// Of the whole body whenever `Price::reads_request` says so; else it may be read from nothing.
+    pub args: &'a Args<'a>,
+    pub body: &'a [u8],
+    pub headers: &'a HeaderMap,
+    pub now: Timestamp,
+    pub prices: &'a Arc<PriceBook>,
+    /// The policy's output limit for callers who name none.
+    pub default_max_output: Option<u64>,
+    pub fit: FitRule,
+    /// The policy's ceiling, for a cost that nothing bounds.
+    pub ceiling: Option<MicroCents>,
+    pub unknown_model: UnknownModel,
+}
+
+/// When the output limit of a language model's call may be lowered to what the budget buys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FitRule {
+    /// Also where the caller named a limit.
+    pub always: bool,
+    /// The smallest limit that is worth an answer.
+    pub floor: u64,
+    pub share: Share,
+}
+
+/// What to do about a model that the price book does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum UnknownModel {
+    #[default]
+    Refuse,
+    /// At the dearest rates of the vendor's whole shelf.
+    Dearest,
+}
+
+/// The bound of a call, and how to meter it.
+#[derive(Clone, Debug)]
+pub struct Estimate {
+    pub need: Need,
+    pub plan: Plan,
+}
+
+/// Why a call has no bound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unpriceable {
+    #[error("the model `{0}` is not in the price book; name a model that is, or have the operator add its price")]
+    UnknownModel(String),
+    #[error("nothing bounds what this call can cost (`{field}`: {why}); the policy must name a ceiling for it")]
+    Unbounded { field: String, why: &'static str },
+    #[error("`{field}` cannot be read: {why}")]
+    BadField { field: String, why: &'static str },
+    #[error("{0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("the currency `{0}` is not in the table of exchange rates; the policy must name a ceiling for it")]
+    UnknownCurrency(String),
+    #[error("the price of this operation is not known; the policy must name a ceiling for it")]
+    NoPrice,
+}
+
+impl Unpriceable {
+    /// Would a ceiling in the policy let the call through?
+    pub fn ceiling_helps(&self) -> bool {
+        !matches!(self, Self::BadField { .. } | Self::Unreadable(_))
+    }
+
+    /// The status of the refusal.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::BadField { .. } => 400,
+            Self::Unreadable(unreadable) => unreadable.status(),
+            _ => 403,
+        }
+    }
+
+    pub(super) fn unbounded(field: impl Into<String>, why: &'static str) -> Self {
+        Self::Unbounded { field: field.into(), why }
+    }
+}
+
+/// A bound, and what the answer is to be read for.
+pub(super) struct Bounded {
+    /// Why there is no bound: then the ceiling is the need.
+    pub need: Result<Need, Unpriceable>,
+    pub how: How,
+}
+
+impl Ask<'_> {
+    /// The bound of this call, or why it has none.
+    pub fn estimate(&self) -> Result<Estimate, Unpriceable> {
+        let Bounded { need, how } = self.bounded()?;
+        let need = match (need, self.ceiling) {
+            (Err(why), Some(ceiling)) if why.ceiling_helps() => Need::fixed(PicoUsd::from(ceiling), 0),
+            (need, _) => need?,
+        };
+        Ok(Estimate { need, plan: Plan::new(self, how) })
+    }
+
+    fn bounded(&self) -> Result<Bounded, Unpriceable> {
+        match self.vendor.price_of(self.operation) {
+            None | Some(Price::Ceiling) => Ok(Bounded { need: Err(Unpriceable::NoPrice), how: How::Unknown }),
+            Some(Price::Free) => Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free }),
+            Some(Price::Rule(rule)) => {
+                let bound = rule.bind(self.args)?;
+                let hold = bound.hold(&self.prices.fx).ok_or(Unpriceable::UnknownCurrency("of the rule".to_owned()));
+                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(bound) })
+            }
+            Some(Price::Adapter(adapter)) => match adapter {
+                Adapter::Chat => openai::chat(self),
+                Adapter::Responses => openai::responses(self),
+                Adapter::Embeddings => openai::embeddings(self),
+                Adapter::Messages => anthropic::messages(self),
+                Adapter::Stripe(moves) => stripe::estimate(self, *moves),
+            },
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! One vendor as the rest of bursar sees it: checked, with defaults filled in. `check` makes it from the shipped catalogue
+//! and the operator's file. Does not route or price; `route` and `ask` do.
+
+use std::sync::Arc;
+
+use crate::rules::books::Tier;
+use crate::rules::pattern::OperationPattern;
+use crate::rules::subject::Name;
+
+use super::route::Routes;
+use super::stripe::Move;
+
+/// Which code estimates and meters. Adding one makes the compiler list every place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    OpenAi,
+    Anthropic,
+    Stripe,
+    /// Catalogue rules alone.
+    Declared,
+}
+
+/// The shape of error bodies that this vendor's SDK understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    OpenAi,
+    Anthropic,
+    Stripe,
+    Twilio,
+    Resend,
+    Google,
+    Bedrock,
+    /// `{"message"}`: Cohere, Mistral, and whoever names none.
+    Message,
+    ElevenLabs,
+    SendGrid,
+    Slack,
+    GitHub,
+}
+
+/// Where the real credential goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// `Authorization: Bearer C`
+    Bearer,
+    /// `Authorization: token C`
+    Token,
+    /// `name: C`
+    Header(Box<str>),
+    /// `Authorization: Basic base64(C)`; the credential is `user:password`.
+    Basic,
+    /// `?name=C`
+    Query(Box<str>),
+}
+
+/// One vendor of the catalogue, adjusted by the operator.
+#[derive(Clone, Debug)]
+pub struct Vendor {
+    pub name: Name,
+    pub family: Family,
+    pub envelope: Envelope,
+    /// The first is the default; another is chosen by method and path.
+    pub hosts: Vec<Host>,
+    pub placement: Placement,
+    /// Sent with every call, e.g. `anthropic-version`, unless the caller sends its own.
+    pub default_headers: Vec<(Box<str>, Box<str>)>,
+    /// Headers that select an account (lower case); refused unless the policy names them.
+    pub account_headers: Vec<Box<str>>,
+    /// Usual environment variables of the credential.
+    pub env: Vec<Box<str>>,
+    /// A first path segment that some SDKs leave out: `v1`. It is put back before judging and sending.
+    pub version: Option<Box<str>>,
+    /// A 5xx status costs nothing.
+    pub failures_free: bool,
+    /// Which shelf of the price book its models stand on.
+    pub prices: Name,
+    /// Is a request that names no service tier served in the standard one? Else the account may have set a dearer one.
+    pub auto_tier_is_standard: bool,
+    /// The currency of amounts whose currency the request does not name; `None` if it may be any.
+    pub currency: Option<Box<str>>,
+    /// Header by which the vendor knows a repeat (lower case).
+    pub idempotency_header: Option<Box<str>>,
+    /// Response header with the vendor's own request id (lower case).
+    pub request_id_header: Option<Box<str>>,
+    pub operations: Vec<Operation>,
+    /// Finds an operation by method and path.
+    pub(super) routes: Routes,
+    /// Price of an operation that is not listed; `None` refuses it unless the policy names a ceiling.
+    pub otherwise: Option<Price>,
+    /// May its address be private or loopback?
+    pub private_network: bool,
+    /// Host names that lead to this vendor.
+    pub host_names: Vec<Box<str>>,
+}
+
+/// An upstream origin, and what goes there.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub base: Base,
+    /// Empty for the default host.
+    pub serves: Vec<OperationPattern>,
+}
+
+/// `scheme://authority/prefix`, from the operator or the catalogue alone; nothing that a caller sends is part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    pub tls: bool,
+    /// Host and port as they stand in the `Host` header.
+    pub authority: Box<str>,
+    pub host: Box<str>,
+    pub port: u16,
+    /// `/prefix` without a slash at the end; empty if there is none.
+    pub prefix: Box<str>,
+}
+
+/// How a request body may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    Json,
+    Form,
+    Multipart,
+    /// Never read by a rule.
+    Opaque,
+}
+
+/// A method and path template, with its risk and its price.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// `POST /v1/refunds/{refund}`
+    pub name: Name,
+    pub method: Box<str>,
+    /// Segments; `{x}` matches any one, a last `{x+}` any number.
+    pub template: Vec<Box<str>>,
+    pub action: Name,
+    pub tier: Tier,
+    pub bodies: Vec<BodyKind>,
+    pub price: Price,
+}
+
+/// How an operation is estimated and metered.
+#[derive(Clone, Debug)]
+pub enum Price {
+    /// Costs nothing, whatever comes back.
+    Free,
+    /// Costs what neither the request nor the answer names: refused unless the policy names a ceiling.
+    Ceiling,
+    /// The family's own code.
+    Adapter(Adapter),
+    /// Rules of the catalogue.
+    Rule(Arc<super::declared::Rule>),
+}
+
+/// Operations that need code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// OpenAI chat completions.
+    Chat,
+    /// OpenAI responses.
+    Responses,
+    /// OpenAI embeddings.
+    Embeddings,
+    /// Anthropic messages.
+    Messages,
+    /// Stripe, by what moves.
+    Stripe(Move),
+}
+
+impl Adapter {
+    /// By the name that the catalogue uses.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "chat" => Some(Self::Chat),
+            "responses" => Some(Self::Responses),
+            "embeddings" => Some(Self::Embeddings),
+            "messages" => Some(Self::Messages),
+            _ => Move::parse(name).map(Self::Stripe),
+        }
+    }
+
+    /// Is it a plain call of a language model: one that may be repeated without harm?
+    pub fn is_llm(self) -> bool {
+        !matches!(self, Self::Stripe(_))
+    }
+}
+
+impl Price {
+    /// Does the estimate read query and body, so that they must have one reading?
+    pub fn reads_request(&self) -> bool {
+        matches!(self, Self::Adapter(_) | Self::Rule(_))
+    }
+}
+
+impl Vendor {
+    /// How a call is priced; `None` if the vendor's entry does not know such calls.
+    pub fn price_of<'v>(&'v self, operation: Option<&'v Operation>) -> Option<&'v Price> {
+        operation.map_or(self.otherwise.as_ref(), |operation| Some(&operation.price))
+    }
+
+    /// Multipliers of prices that follow from where its default host stands: `host.eu`.
+    pub fn host_factor(&self) -> Option<&'static str> {
+        let host = &self.hosts.first()?.base.host;
+        [("eu.", "host.eu"), ("us.", "host.us")]
+            .into_iter()
+            .find(|(prefix, _)| host.starts_with(prefix))
+            .map(|(_, factor)| factor)
+    }
+}

@@ -1,0 +1,322 @@
+//! What the language-model families share: the bound of a call from its prompt and its output limit, the fit to a budget, the
+//! change of the limit, and the price of what an answer reports. Knows no vendor's field names; `openai` and `anthropic` do.
+
+pub(super) mod body;
+mod growth;
+
+use std::sync::Arc;
+
+use super::ask::{Ask, Bounded, UnknownModel, Unpriceable};
+use super::plan::{How, Inner, OwnedEdit};
+use super::usage::{Charge, Usage};
+use crate::rules::books::{CostSource, TokenCounts};
+use crate::rules::ledger::need::{Fit, Need};
+use crate::rules::price::{Kind, PriceBook, Row, Served, TierAsked, Tokens};
+use crate::rules::subject::Name;
+use crate::units::money::PicoUsd;
+
+pub(super) use growth::most_tokens;
+
+/// The answers' shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Api {
+    Chat,
+    Responses,
+    Embeddings,
+    Messages,
+}
+
+/// How to change and meter one call of a model.
+#[derive(Debug)]
+pub(super) struct LlmPlan {
+    pub api: Api,
+    pub model: Box<str>,
+    shelf: Name,
+    unknown_model: UnknownModel,
+    pub stream: bool,
+    /// The usage chunk was not the caller's wish: it is dropped on the way back.
+    pub hide_usage: bool,
+    /// The tier that was asked for, if the answer names none.
+    tier: Option<Box<str>>,
+    /// Multipliers that hold whatever the answer says.
+    host_factor: Option<&'static str>,
+    /// Multipliers of the request, if the answer names none.
+    pub geo: Option<Box<str>>,
+    pub speed: Option<Box<str>>,
+    /// Some cache write was asked for the longer time.
+    pub long_cache: bool,
+    /// The answer's usage leaves out something that is charged.
+    pub incomplete: bool,
+    limit: Option<LimitField>,
+    /// Changes that do not depend on what was granted.
+    edits: Vec<OwnedEdit>,
+}
+
+/// Where the output limit stands, and what it was.
+#[derive(Debug)]
+pub(super) struct LimitField {
+    /// Fields that are there, by pointer; the limit is written into each.
+    pub there: Vec<&'static str>,
+    /// The field to add if none is there.
+    pub add: &'static str,
+    /// What the caller asked for; the model's own most if nothing.
+    pub before: u64,
+}
+
+/// A request of a language model, read.
+pub(super) struct Request<'a> {
+    pub api: Api,
+    pub model: &'a str,
+    pub stream: bool,
+    /// The longest prompt by its text, or the field that hides how long it is.
+    pub prompt: Prompt,
+    /// How often the prompt may be read: once, and once more for each use of a tool of the vendor's.
+    pub reads: u64,
+    pub input_kinds: Vec<Kind>,
+    pub output_kinds: Vec<Kind>,
+    /// Tool fees at most.
+    pub fees: Vec<(&'static str, u64)>,
+    /// Output beside the limit: predicted tokens.
+    pub extra_output: u64,
+    pub tier: Option<&'a str>,
+    /// Factors that may apply to the tokens' price.
+    pub factors: Vec<&'static str>,
+    pub output: Output,
+    /// Why nothing bounds this call.
+    pub unbounded: Option<Unpriceable>,
+}
+
+/// How long a prompt can be.
+pub(super) enum Prompt {
+    Tokens(u64),
+    /// Several prompts together, each of which may be as long as the model takes.
+    Several(u64),
+    /// The model's longest, as this field does not say.
+    Most(String),
+}
+
+/// The output limit of a request.
+pub(super) struct Output {
+    /// Named by the caller; the largest, if twice.
+    pub asked: Option<u64>,
+    /// Answers asked for.
+    pub answers: u64,
+    /// No answer is worth less: a thinking budget.
+    pub floor: u64,
+    pub there: Vec<&'static str>,
+    pub add: &'static str,
+    /// The model gives no tokens at all.
+    pub none: bool,
+}
+
+/// Parts of a plan that only the adapter knows.
+#[derive(Default)]
+pub(super) struct Extra {
+    pub hide_usage: bool,
+    pub edits: Vec<OwnedEdit>,
+    pub geo: Option<Box<str>>,
+    pub speed: Option<Box<str>>,
+    pub long_cache: bool,
+    pub incomplete: bool,
+}
+
+/// The row that a model is priced by.
+fn row<'b>(book: &'b PriceBook, shelf: &str, model: &str, unknown: UnknownModel) -> Option<&'b Arc<Row>> {
+    let known = book.find(shelf, model);
+    known.or_else(|| if unknown == UnknownModel::Dearest { book.dearest(shelf) } else { None })
+}
+
+/// Bound and plan of a call.
+pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Bounded {
+    let row = row(ask.prices, &ask.vendor.prices, request.model, ask.unknown_model);
+    let model_most = row.and_then(|row| row.limits.max_output());
+    let before = request.output.asked.or(model_most).unwrap_or(u64::MAX);
+    let limit = LimitField { there: request.output.there.clone(), add: request.output.add, before };
+    let need =
+        row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned())).and_then(|row| need(ask, row, &request));
+    let plan = LlmPlan {
+        api: request.api,
+        model: request.model.into(),
+        shelf: ask.vendor.prices.clone(),
+        unknown_model: ask.unknown_model,
+        stream: request.stream,
+        hide_usage: extra.hide_usage,
+        tier: request.tier.map(Into::into),
+        host_factor: ask.vendor.host_factor(),
+        geo: extra.geo,
+        speed: extra.speed,
+        long_cache: extra.long_cache,
+        incomplete: extra.incomplete,
+        limit: (!request.output.none).then_some(limit),
+        edits: extra.edits,
+    };
+    Bounded { need, how: How::Llm(plan) }
+}
+
+fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unpriceable> {
+    if let Some(why) = &request.unbounded {
+        return Err(why.clone());
+    }
+    let prompt = prompt_tokens(row, &request.prompt)?;
+    let asked = match request.tier {
+        Some(name) if !matches!(name, "" | "auto") => TierAsked::Named(name),
+        _ if ask.vendor.auto_tier_is_standard => TierAsked::Named("standard"),
+        _ => TierAsked::Auto,
+    };
+    let rates = row.dearest(ask.now, asked, prompt).ok_or_else(|| no_rate(request.model))?;
+    let factors = ask.vendor.host_factor().into_iter().chain(request.factors.iter().copied());
+    let factors: Vec<&str> = factors.collect();
+    let with_factors = |rate: PicoUsd| factors.iter().fold(rate, |rate, factor| row.multiplied(rate, factor));
+    let input = rates.dearest(&request.input_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
+    let read = prompt.saturating_mul(request.reads);
+    let fees = fees(row, request)?;
+    let mut need = Need::fixed(input.times(read).plus(fees), read);
+    if !request.output.none {
+        let output = rates.dearest(&request.output_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
+        add_output(ask, row, request, output, &mut need)?;
+    }
+    Ok(need)
+}
+
+fn no_rate(model: &str) -> Unpriceable {
+    Unpriceable::UnknownModel(model.to_owned())
+}
+
+fn prompt_tokens(row: &Row, prompt: &Prompt) -> Result<u64, Unpriceable> {
+    match (prompt, row.limits.max_input()) {
+        // A prompt that is longer than the model takes is refused by the vendor, and free.
+        (Prompt::Tokens(n), most) => Ok(most.map_or(*n, |most| most.min(*n))),
+        (Prompt::Several(n), _) => Ok(*n),
+        (Prompt::Most(_), Some(most)) => Ok(most),
+        (Prompt::Most(field), None) => Err(Unpriceable::unbounded(
+            field.clone(),
+            "the prompt's length is not in the request, and the model's longest is not known",
+        )),
+    }
+}
+
+fn fees(row: &Row, request: &Request<'_>) -> Result<PicoUsd, Unpriceable> {
+    request.fees.iter().filter(|(_, count)| *count > 0).try_fold(PicoUsd(0), |sum, (tool, count)| {
+        let fee = row.fee(tool).ok_or_else(|| Unpriceable::unbounded(*tool, "the price of this tool is not known"))?;
+        Ok(sum.plus(fee.times(*count)))
+    })
+}
+
+/// Adds the answer: fixed where the caller's own limit stands, fitted where it may be lowered.
+fn add_output(
+    ask: &Ask<'_>,
+    row: &Row,
+    request: &Request<'_>,
+    rate: PicoUsd,
+    need: &mut Need,
+) -> Result<(), Unpriceable> {
+    let output = &request.output;
+    let most = row.limits.max_output();
+    let wanted =
+        output.asked.or(ask.default_max_output).map_or(most, |asked| Some(most.map_or(asked, |most| most.min(asked))));
+    let want = wanted.ok_or_else(|| {
+        Unpriceable::unbounded(output.add, "the request names no output limit, and the model's own is not known")
+    })?;
+    let answers = output.answers.max(1);
+    need.usd = need.usd.plus(rate.times(request.extra_output).times(answers));
+    need.tokens = need.tokens.saturating_add(request.extra_output.saturating_mul(answers));
+    if output.asked.is_some() && !ask.fit.always {
+        need.usd = need.usd.plus(rate.times(want).times(answers));
+        need.tokens = need.tokens.saturating_add(want.saturating_mul(answers));
+        return Ok(());
+    }
+    let floor = ask.fit.floor.max(output.floor).max(1).min(want);
+    need.fit =
+        Some(Fit { usd_per_token: rate.times(answers), tokens_per_token: answers, floor, want, share: ask.fit.share });
+    Ok(())
+}
+
+impl LlmPlan {
+    /// The limit is written where it is lower than what stands in the request, or would stand there unsaid.
+    pub fn edits(&self, granted: Option<u64>) -> Vec<OwnedEdit> {
+        let mut edits = self.edits.clone();
+        let lowered = granted.zip(self.limit.as_ref()).filter(|(granted, limit)| *granted < limit.before);
+        if let Some((granted, limit)) = lowered {
+            let value = granted.to_string();
+            edits.extend(limit.there.iter().map(|pointer| OwnedEdit::Replace { pointer, value: value.clone() }));
+            if limit.there.is_empty() {
+                edits.push(OwnedEdit::Insert { object: "", name: limit.add, value });
+            }
+        }
+        edits
+    }
+}
+
+/// What an answer says of its cost, in no vendor's words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reported {
+    pub id: Option<String>,
+    pub model: Option<String>,
+    pub tier: Option<String>,
+    pub geo: Option<String>,
+    pub speed: Option<String>,
+    /// Usually one; each is priced by its own model.
+    pub parts: Vec<Part>,
+    pub fees: Vec<(&'static str, u64)>,
+    pub seen: Seen,
+}
+
+/// Tokens of one run of one model.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    pub model: Option<String>,
+    pub tokens: Tokens,
+    pub reasoning: u64,
+}
+
+/// How far the report goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Seen {
+    #[default]
+    Nothing,
+    /// More may have come after it.
+    SoFar,
+    All,
+}
+
+/// The price of what was reported.
+pub(super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Usage {
+    if reported.seen == Seen::Nothing {
+        return Usage::UNKNOWN;
+    }
+    let tokens = reported.parts.iter().fold(None, |sum: Option<TokenCounts>, part| {
+        let counts = part.tokens.counts(part.reasoning);
+        Some(sum.map_or(counts, |sum| add(sum, counts)))
+    });
+    let Some(usd) = cost(inner, plan, reported) else {
+        return Usage::Unknown(Charge { tokens, ..Charge::UNKNOWN });
+    };
+    let charge = Charge { usd: usd.ceil(), tokens, source: CostSource::Usage };
+    if reported.seen == Seen::All && !plan.incomplete { Usage::Exact(charge) } else { Usage::AtLeast(charge) }
+}
+
+fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<PicoUsd> {
+    let geo = reported.geo.as_deref().or(plan.geo.as_deref());
+    let speed = reported.speed.as_deref().or(plan.speed.as_deref());
+    let mut factors: Vec<&str> = plan.host_factor.into_iter().collect();
+    factors.extend((geo == Some("us")).then_some("geo.us"));
+    factors.extend((speed == Some("fast")).then_some("speed.fast"));
+    let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|t| *t != "flex"));
+    let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
+    let mut fees = reported.fees.as_slice();
+    reported.parts.iter().try_fold(PicoUsd(0), |sum, part| {
+        let model = part.model.as_deref().unwrap_or(answered);
+        let row = row(&inner.prices, &plan.shelf, model, plan.unknown_model)?;
+        let served = Served { tier, factors: &factors, fees: std::mem::take(&mut fees) };
+        Some(sum.plus(row.cost(inner.now, &part.tokens, served)?))
+    })
+}
+
+fn add(a: TokenCounts, b: TokenCounts) -> TokenCounts {
+    TokenCounts {
+        input: a.input.saturating_add(b.input),
+        output: a.output.saturating_add(b.output),
+        cached: a.cached.saturating_add(b.cached),
+        reasoning: a.reasoning.saturating_add(b.reasoning),
+    }
+}

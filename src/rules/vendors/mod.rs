@@ -1,0 +1,36 @@
+//! Vendors: a closed set of families, each entry of the catalogue belonging to one. An entry says where its hosts are, how a
+//! credential is placed, which operations it has and how they are priced. Pure: it estimates and meters values that it is
+//! given. `price` holds the rates; `gateway` moves the bytes.
+//!
+//! In the order of a call: `catalog` and `check` make a `Vendor`; `route` finds the operation; `ask` bounds the cost and
+//! makes a `Plan`; `plan` says what to change in the request; `meter` reads the answer; `credential` swaps the keys.
+
+pub mod ask;
+pub mod catalog;
+pub mod credential;
+pub mod declared;
+pub mod meter;
+pub mod plan;
+pub mod raw;
+pub mod sse;
+pub mod usage;
+
+mod anthropic;
+mod check;
+mod entry;
+mod llm;
+mod openai;
+mod route;
+mod stripe;
+#[cfg(test)]
+mod testkit;
+
+pub use ask::{Ask, Estimate, FitRule, UnknownModel, Unpriceable};
+pub use entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
+pub use meter::{End, Meter};
+pub use plan::{OwnedEdit, Plan};
+pub use check::Mistake;
+pub use raw::RawVendor;
+pub use route::Routed;
+pub use stripe::Move;
+pub use usage::{Charge, Metered, Usage};

@@ -1,0 +1,124 @@
+//! What to do with a call once its bound is held: which fields of its body to change, what to ask the vendor for, and how to
+//! read the answer. Owned data, so that it outlives the request. Sends nothing; `gateway` does.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::ask::Ask;
+use super::declared::Bound;
+use super::llm::LlmPlan;
+use super::meter::Meter;
+use super::stripe::StripePlan;
+use crate::rules::json::{Document, Edit, SpliceError};
+use crate::rules::price::PriceBook;
+use crate::units::time::Timestamp;
+
+/// How to change and meter one call. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What the meter needs as well.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub how: How,
+    pub failures_free: bool,
+    pub request_id_header: Option<Box<str>>,
+    pub idempotency_key: Option<Box<str>>,
+    pub prices: Arc<PriceBook>,
+    pub now: Timestamp,
+}
+
+/// What the answer is read for.
+#[derive(Debug)]
+pub(super) enum How {
+    Free,
+    /// Only a ceiling bounds it, and the answer says nothing.
+    Unknown,
+    Llm(LlmPlan),
+    Stripe(StripePlan),
+    Rule(Bound),
+}
+
+/// A change of a JSON body, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedEdit {
+    Replace { pointer: &'static str, value: String },
+    Insert { object: &'static str, name: &'static str, value: String },
+}
+
+impl OwnedEdit {
+    pub fn as_edit(&self) -> Edit<'_> {
+        match self {
+            Self::Replace { pointer, value } => Edit::Replace { pointer, value },
+            Self::Insert { object, name, value } => Edit::Insert { object, name, value },
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn new(ask: &Ask<'_>, how: How) -> Self {
+        let header = |name: &Option<Box<str>>| {
+            let value = ask.headers.get(name.as_deref()?)?.to_str().ok()?;
+            Some(Box::from(value))
+        };
+        let inner = Inner {
+            how,
+            failures_free: ask.vendor.failures_free,
+            request_id_header: ask.vendor.request_id_header.clone(),
+            idempotency_key: header(&ask.vendor.idempotency_header),
+            prices: ask.prices.clone(),
+            now: ask.now,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The changes of the request's JSON body; `granted` is the output limit that was held for a fitted call.
+    pub fn edits(&self, granted: Option<u64>) -> Vec<OwnedEdit> {
+        match &self.inner.how {
+            How::Llm(llm) => llm.edits(granted),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The body with these changes made; `None` if it goes out as it came.
+    pub fn edited(&self, body: &Document<'_>, granted: Option<u64>) -> Result<Option<Vec<u8>>, SpliceError> {
+        let edits = self.edits(granted);
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let edits: Vec<Edit<'_>> = edits.iter().map(OwnedEdit::as_edit).collect();
+        body.splice(&edits).map(Some)
+    }
+
+    /// Must the answer come uncompressed, because it is read or an event of it may be hidden?
+    pub fn wants_identity(&self) -> bool {
+        match &self.inner.how {
+            How::Free | How::Unknown => false,
+            How::Llm(_) | How::Stripe(_) => true,
+            How::Rule(bound) => bound.reads_answer(),
+        }
+    }
+
+    /// Did the caller ask for a stream of events?
+    pub fn streams(&self) -> bool {
+        matches!(&self.inner.how, How::Llm(llm) if llm.stream)
+    }
+
+    /// The model that was asked for.
+    pub fn model(&self) -> Option<&str> {
+        if let How::Llm(llm) = &self.inner.how { Some(&llm.model) } else { None }
+    }
+
+    /// By which the vendor knows a repeat of this call.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.inner.idempotency_key.as_deref()
+    }
+
+    /// A meter for the answer that begins with this status and these headers.
+    pub fn meter(&self, status: u16, headers: &HeaderMap) -> Meter {
+        Meter::new(self.inner.clone(), status, headers)
+    }
+}

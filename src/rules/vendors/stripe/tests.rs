@@ -1,0 +1,206 @@
+//! Stripe's bounds and costs, by operation, currency and status (results in micro-cents or cents).
+
+use super::super::testkit::{Call, answered, call, exact, headers, json, run};
+use super::super::{End, Unpriceable, Usage};
+use crate::rules::books::CostSource;
+use crate::units::money::MicroCents;
+
+fn stripe(path: &'static str) -> Call {
+    call("stripe", path)
+}
+
+#[test]
+fn a_request_holds_the_amount_that_it_names() {
+    for (path, body, usd) in [
+        ("/v1/charges", "amount=2000&currency=usd&source=tok", 2_000_000_000),
+        ("/v1/refunds", "charge=ch_1&amount=500", 500_000_000),
+        ("/v1/payment_intents", "amount=2000&currency=usd", 0),
+        ("/v1/payment_intents", "amount=2000&currency=usd&confirm=false", 0),
+        ("/v1/payment_intents", "amount=2000&currency=usd&confirm=true", 2_000_000_000),
+        ("/v1/payment_intents", "amount=2000&currency=usd&confirm=1", 2_000_000_000),
+        ("/v1/payment_intents/pi_1/capture", "amount_to_capture=100", 100_000_000),
+        ("/v1/charges/ch_1/capture", "amount=100", 100_000_000),
+        ("/v1/transfers", "amount=700&currency=USD&destination=acct_1", 700_000_000),
+        ("/v1/payouts", "amount=1&currency=usd", 1_000_000),
+        // 500 yen * 0.006359289618 USD, and 5% more: 3.338627049450
+        ("/v1/charges", "amount=500&currency=jpy", 333_862_705),
+        // 1.000 dinar is 1/0.376 USD, and 5% more: 2.792553191491
+        ("/v1/charges", "amount=1000&currency=bhd", 279_255_320),
+        // ISK is written with two decimals: 100 krónur * 0.008214705883 * 1.05 = 0.862544117715
+        ("/v1/charges", "amount=10000&currency=isk", 86_254_412),
+        ("/v1/customers", "name=x", 0),
+    ] {
+        assert_eq!(stripe(path).bound(body), usd, "{path} {body}");
+    }
+}
+
+#[test]
+fn what_the_request_does_not_say_needs_a_ceiling() {
+    for (path, body) in [
+        ("/v1/refunds", "charge=ch_1"),
+        ("/v1/refunds", "charge=ch_1&amount="),
+        ("/v1/payment_intents/pi_1/confirm", "payment_method=pm"),
+        ("/v1/payment_intents/pi_1/capture", "metadata[a]=b"),
+        ("/v1/charges/ch_1/capture", "metadata[a]=b"),
+        ("/v1/transfers", "currency=usd&source_transaction=ch_1"),
+        ("/v1/charges", "amount=100&currency=xyz"),
+        ("/v1/subscriptions", "customer=cus_1"),
+        ("/v1/brand_new", "a=b"),
+    ] {
+        let mut call = stripe(path);
+        let why = call.estimate(body).map(|_| ()).expect_err(path);
+        assert!(why.ceiling_helps() && why.status() == 403, "{why}");
+        call.ceiling = Some(MicroCents(5));
+        assert_eq!(call.bound(body), 5, "{path} {body}");
+    }
+    for body in [
+        "amount=-5",
+        "amount=1e3",
+        "amount=12.50",
+        "amount=%2B5",
+        "amount=9999999999999999",
+        "amount[a]=5",
+        "amount=5&amount=6",
+    ] {
+        let mut call = stripe("/v1/refunds");
+        call.ceiling = Some(MicroCents(5));
+        assert_eq!(call.estimate(body).map(|_| ()).map_err(|why| why.status()), Err(400), "{body}");
+    }
+    let mut any = stripe("/v1/refunds");
+    any.vendor.currency = None;
+    // The dearest minor unit of the table: a Bahraini fils is 0.00266 USD, an Omani baisa 0.0026, a penny 0.0134.
+    assert!(any.bound("amount=100") > stripe("/v1/refunds").bound("amount=100&currency=gbp") - 1);
+    assert!(
+        matches!(stripe("/v1/charges").estimate("amount=1&currency=xyz"), Err(Unpriceable::UnknownCurrency(code)) if code == "xyz")
+    );
+}
+
+#[test]
+fn what_moved_stands_in_the_answer() {
+    let usage = |path, body: &str, answer: &str| {
+        let mut call = stripe(path);
+        call.ceiling = Some(MicroCents(1));
+        answered(&call.plan(body), &json(), answer).1
+    };
+    let cents = |path, body: &str, answer: &str| exact(usage(path, body, answer)) / 1_000_000;
+    let charge = "amount=2000&currency=usd";
+    for (path, body, answer, expected) in [
+        (
+            "/v1/charges",
+            charge,
+            r#"{"id":"ch","object":"charge","amount":2000,"amount_captured":2000,"captured":true,"currency":"usd","paid":true,"status":"succeeded"}"#,
+            2000,
+        ),
+        (
+            "/v1/charges",
+            charge,
+            r#"{"object":"charge","amount":2000,"amount_captured":0,"captured":false,"currency":"usd","paid":true,"status":"succeeded"}"#,
+            0,
+        ),
+        (
+            "/v1/charges",
+            charge,
+            r#"{"object":"charge","amount":2000,"currency":"usd","paid":false,"status":"failed"}"#,
+            0,
+        ),
+        (
+            "/v1/charges/ch_1/capture",
+            "a=b",
+            r#"{"object":"charge","amount":2000,"amount_captured":1500,"captured":true,"currency":"usd","paid":true,"status":"succeeded"}"#,
+            1500,
+        ),
+        (
+            "/v1/payment_intents",
+            charge,
+            r#"{"object":"payment_intent","amount":2000,"amount_received":2000,"currency":"usd","status":"succeeded"}"#,
+            2000,
+        ),
+        (
+            "/v1/payment_intents",
+            charge,
+            r#"{"object":"payment_intent","amount":2000,"amount_received":0,"currency":"usd","status":"processing"}"#,
+            2000,
+        ),
+        (
+            "/v1/payment_intents",
+            charge,
+            r#"{"object":"payment_intent","amount":2000,"amount_received":0,"currency":"usd","status":"requires_action"}"#,
+            0,
+        ),
+        (
+            "/v1/payment_intents/pi/confirm",
+            "a=b",
+            r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#,
+            900,
+        ),
+        (
+            "/v1/payment_intents/pi/capture",
+            "a=b",
+            r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
+            800,
+        ),
+        (
+            "/v1/refunds",
+            "charge=ch",
+            r#"{"id":"re","object":"refund","amount":700,"currency":"usd","status":"pending"}"#,
+            700,
+        ),
+        ("/v1/refunds", "charge=ch", r#"{"object":"refund","amount":700,"currency":"usd","status":"failed"}"#, 0),
+        (
+            "/v1/charges/ch/refund",
+            "amount=300",
+            r#"{"object":"charge","amount":2000,"amount_refunded":900,"currency":"usd","status":"succeeded"}"#,
+            300,
+        ),
+        ("/v1/transfers", charge, r#"{"object":"transfer","amount":2000,"currency":"usd"}"#, 2000),
+        ("/v1/transfers/tr/reversals", "a=b", r#"{"object":"transfer_reversal","amount":50,"currency":"usd"}"#, 50),
+        ("/v1/payouts", charge, r#"{"object":"payout","amount":2000,"currency":"usd","status":"pending"}"#, 2000),
+        ("/v1/payouts", charge, r#"{"object":"payout","amount":2000,"currency":"usd","status":"canceled"}"#, 0),
+        ("/v1/topups", charge, r#"{"object":"topup","amount":2000,"currency":"usd","status":"pending"}"#, 2000),
+    ] {
+        assert_eq!(cents(path, body, answer), expected, "{path} {answer}");
+    }
+    // In yen, without the margin: 500 * 0.006359289618 = 3.179644809
+    let yen = usage(
+        "/v1/charges",
+        charge,
+        r#"{"object":"charge","amount":500,"amount_captured":500,"captured":true,"currency":"jpy","paid":true,"status":"succeeded"}"#,
+    );
+    assert_eq!((exact(yen), yen.charge().source), (317_964_481, CostSource::Vendor));
+    for answer in [
+        "{}",
+        "",
+        "[]",
+        r#"{"object":"refund","currency":"usd"}"#,
+        r#"{"object":"refund","amount":-5,"currency":"usd"}"#,
+        r#"{"object":"list","data":[]}"#,
+        r#"{"object":"refund","amount":5,"currency":"xyz"}"#,
+    ] {
+        assert_eq!(usage("/v1/refunds", "charge=ch", answer), Usage::UNKNOWN, "{answer}");
+    }
+    assert_eq!(
+        usage("/v1/charges/ch/refund", "a=b", r#"{"object":"charge","amount":2000,"amount_refunded":900}"#),
+        Usage::UNKNOWN
+    );
+}
+
+#[test]
+fn statuses_replays_and_ids_are_told() {
+    let mut call = stripe("/v1/refunds");
+    call.headers = headers(&[("idempotency-key", "key-1")]);
+    let plan = call.plan("charge=ch_1&amount=500");
+    assert_eq!(plan.idempotency_key(), Some("key-1"));
+    let answer = br#"{"id":"re_1","object":"refund","amount":500,"currency":"usd","status":"succeeded"}"#;
+    let metered = |status, list: &[(&str, &str)], end| run(&plan, status, &headers(list), [&answer[..]], end).1;
+    assert_eq!(metered(402, &[], End::Complete).usage, Usage::ZERO);
+    assert_eq!(metered(409, &[], End::Cut).usage, Usage::ZERO);
+    assert_eq!(metered(500, &[], End::Complete).usage, Usage::UNKNOWN);
+    assert_eq!(metered(200, &[], End::Cut).usage, Usage::UNKNOWN);
+    let replay = metered(200, &[("idempotent-replayed", "true"), ("request-id", "req_9")], End::Complete);
+    assert_eq!(
+        (exact(replay.usage), replay.replayed, replay.vendor_request_id.as_deref()),
+        (500_000_000, true, Some("req_9"))
+    );
+    let plain = metered(200, &[], End::Complete);
+    assert_eq!((plain.replayed, plain.vendor_request_id.as_deref()), (false, Some("re_1")));
+}

@@ -1,0 +1,134 @@
+//! Money as integers: `MicroCents` (1 USD = 100,000,000) in accounts and books, `PicoUsd` inside price arithmetic.
+//! Does not know prices. The one place where a price is rounded, upward, is `PicoUsd::ceil`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Micro-cents in one US dollar.
+pub const PER_USD: u64 = 100_000_000;
+/// Pico-dollars in one micro-cent.
+pub const PICO_PER_MICRO_CENT: u128 = 10_000;
+/// The largest amount that every ledger can count exactly (2^53 - 1, the limit of Redis scripts).
+pub const MAX_AMOUNT: u64 = (1 << 53) - 1;
+
+/// An exact amount of money: 1 USD = 100,000,000.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MicroCents(pub u64);
+
+impl MicroCents {
+    pub const ZERO: Self = Self(0);
+
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+/// Decimal USD without trailing zeros: `0.0003132`, `50`.
+impl fmt::Display for MicroCents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0 / PER_USD, self.0 % PER_USD);
+        if part == 0 {
+            return write!(f, "{whole}");
+        }
+        let digits = format!("{part:08}");
+        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+impl fmt::Debug for MicroCents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${self}")
+    }
+}
+
+/// Why a text is no amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no amount in USD: write a decimal with at most eight places, such as `12.50`")]
+pub struct BadMoney(String);
+
+impl FromStr for MicroCents {
+    type Err = BadMoney;
+
+    fn from_str(text: &str) -> Result<Self, BadMoney> {
+        scaled_decimal(text, 8).map(Self).ok_or_else(|| BadMoney(text.to_owned()))
+    }
+}
+
+/// Reads an unsigned decimal as an integer of `10^-places`; `None` if it is none, too fine or too large.
+pub fn scaled_decimal(text: &str, places: usize) -> Option<u64> {
+    let text = text.replace('_', "");
+    let (whole, part) = text.split_once('.').unwrap_or((&text, "0"));
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > places {
+        return None;
+    }
+    format!("{whole}{part:0<places$}").parse().ok().filter(|n| *n <= MAX_AMOUNT)
+}
+
+impl Serialize for MicroCents {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MicroCents {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Money inside a price computation: 1 USD = 10^12. Every list price per token is an integer here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PicoUsd(pub u128);
+
+impl PicoUsd {
+    /// Rounded up to the micro-cent, once per call. Saturates at the largest countable amount.
+    pub fn ceil(self) -> MicroCents {
+        let n = self.0.div_ceil(PICO_PER_MICRO_CENT);
+        MicroCents(u64::try_from(n).unwrap_or(MAX_AMOUNT).min(MAX_AMOUNT))
+    }
+
+    pub fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(u128::from(n)))
+    }
+
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl From<MicroCents> for PicoUsd {
+    fn from(m: MicroCents) -> Self {
+        Self(u128::from(m.0) * PICO_PER_MICRO_CENT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_prints_and_reads_exact_decimals() {
+        for (n, text) in
+            [(0, "0"), (1, "0.00000001"), (31_320, "0.0003132"), (PER_USD * 50, "50"), (123_456_789, "1.23456789")]
+        {
+            assert_eq!(MicroCents(n).to_string(), text);
+            assert_eq!(text.parse(), Ok(MicroCents(n)));
+        }
+        for bad in ["", "-1", "1.", ".5", "1e3", "0.000000001", "99999999999999", "1,5"] {
+            assert!(bad.parse::<MicroCents>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_rounded_up_once() {
+        assert_eq!(PicoUsd(0).ceil(), MicroCents(0));
+        assert_eq!(PicoUsd(1).ceil(), MicroCents(1));
+        assert_eq!(PicoUsd(10_000).ceil(), MicroCents(1));
+        assert_eq!(PicoUsd(10_001).ceil(), MicroCents(2));
+        assert_eq!(PicoUsd(u128::MAX).ceil(), MicroCents(MAX_AMOUNT));
+    }
+}

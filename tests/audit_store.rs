@@ -1,0 +1,310 @@
+//! The contract of `AuditStore`: what every store of the books must do. SQLite passes it now; the next store is one line in
+//! `stores!`. What is particular to one store is tested beside it.
+
+use std::sync::Arc;
+
+use bursar::adapters::audit::sqlite::SqliteBooks;
+use bursar::adapters::audit::{AuditStore, CallQuery};
+use bursar::rules::books::{Act, Closing, Control, CostSource, Kind, Opening, Outcome, TokenCounts, Verdict};
+use bursar::rules::ledger::account::{Scope, Shape};
+use bursar::rules::ledger::entry::{Entry, Op};
+use bursar::rules::subject::{Facts, Flag, Subject};
+use bursar::units::amount::{Amounts, Unit};
+use bursar::units::ids::{CallId, KeyId, Seq};
+use bursar::units::money::MicroCents;
+use bursar::units::time::{Timestamp, Window};
+use uuid::Uuid;
+
+/// A store, and what keeps its place alive.
+type Opened = (Box<dyn AuditStore>, tempfile::TempDir);
+
+fn sqlite() -> Opened {
+    let dir = tempfile::tempdir().expect("a folder");
+    (Box::new(SqliteBooks::open(dir.path()).expect("new books")), dir)
+}
+
+macro_rules! stores {
+    ($($store:ident),+) => { $(mod $store {
+        #[test] fn rows_follow_their_events() { super::rows_follow_their_events(&*super::$store().0); }
+        #[test] fn a_replay_changes_nothing() { super::a_replay_changes_nothing(&*super::$store().0); }
+        #[test] fn a_tail_sees_every_event_once_and_in_order() { super::a_tail_sees_every_event(&*super::$store().0); }
+        #[test] fn filters_and_pages_find_the_same_rows() { super::filters_and_pages(&*super::$store().0); }
+        #[test] fn sums_are_what_the_rules_say() { super::sums_are_what_the_rules_say(&*super::$store().0); }
+        #[test] fn spend_adds_up() { super::spend_adds_up(&*super::$store().0); }
+        #[test] fn late_changes_reach_the_row() { super::late_changes_reach_the_row(&*super::$store().0); }
+        #[test] fn a_hole_is_said() { super::a_hole_is_said(&*super::$store().0); }
+    })+ };
+}
+stores!(sqlite);
+
+const START: i64 = 1_790_000_000_000_000;
+
+fn call(n: u128) -> CallId {
+    CallId(Uuid::from_u128(n))
+}
+
+fn at(seq: Seq) -> Timestamp {
+    Timestamp(START + seq as i64 * 1_000_000)
+}
+
+fn entry(seq: Seq, op: Op) -> Entry {
+    Entry { seq, at: at(seq), op }
+}
+
+fn facts(agent: &str, run: &str, vendor: &str) -> Facts {
+    let mut subject = Subject { agent: Some(agent.into()), run: Some(run.into()), ..Subject::default() };
+    subject.dimensions.insert("ticket".into(), run.into());
+    Facts {
+        subject,
+        keys: vec![KeyId(format!("key-{agent}").into()), KeyId("parent".into())],
+        policy: "refunds".into(),
+        vendor: vendor.into(),
+        operation: "POST /v1/refunds".into(),
+    }
+}
+
+fn opening(n: u128, facts: Option<Facts>, verdict: Verdict) -> Box<Opening> {
+    Box::new(Opening {
+        call: call(n),
+        facts,
+        policy_hash: None,
+        method: "POST".into(),
+        path: "/v1/refunds".into(),
+        endpoint: Some("/v1/refunds".into()),
+        action: Some("refund".into()),
+        tier: None,
+        verdict,
+        enforced: true,
+        reason: (verdict == Verdict::Deny).then(|| "budget_spent: 5 USD a day".into()),
+        estimate: usd(900),
+        request_hash: None,
+        trace_id: None,
+        claimed: false,
+        repeats: None,
+        http_status: (verdict == Verdict::Deny).then_some(403),
+    })
+}
+
+fn usd(n: u64) -> Amounts {
+    Amounts { usd: MicroCents(n), tokens: n / 10, calls: 1, risk: 20 }
+}
+
+fn closing(n: u128, charge: Amounts, outcome: Outcome) -> Box<Closing> {
+    Box::new(Closing {
+        call: call(n),
+        outcome,
+        charge,
+        cost_source: CostSource::Usage,
+        tokens: Some(TokenCounts { input: 7, output: 3, cached: 2, reasoning: 1 }),
+        http_status: Some(200),
+        vendor_request_id: Some("req_1".into()),
+        latency_ms: 12,
+        overhead_us: 340,
+        error: None,
+        flagged: false,
+    })
+}
+
+fn reserve(n: u128, facts: Facts) -> Op {
+    Op::Reserve {
+        amounts: usd(900),
+        postings: Arc::new([]),
+        lease_until: at(0),
+        fitted: None,
+        replay: None,
+        row: opening(n, Some(facts), Verdict::Allow),
+    }
+}
+
+fn commit(n: u128, charge: u64) -> Op {
+    let charge = usd(charge);
+    Op::Commit { hold: call(n), charge, exact: true, passed: None, row: closing(n, charge, Outcome::Ok) }
+}
+
+fn act() -> Act {
+    Act { actor: "socket:ann".into(), reason: Some("a test".into()) }
+}
+
+/// Two settled calls of two agents, one open, one refused, one stranger, and what is no call.
+fn story() -> Vec<Entry> {
+    let ops = vec![
+        reserve(1, facts("a", "r1", "stripe")),
+        Op::Control { control: Control::Stopped { flag: Flag::Everyone, act: act() } },
+        reserve(2, facts("b", "r2", "openai")),
+        commit(1, 500),
+        Op::Resize { hold: call(2), step: 1, amounts: usd(100) },
+        commit(2, 70),
+        reserve(3, facts("a", "r3", "stripe")),
+        Op::Deny { row: opening(4, Some(facts("a", "r1", "stripe")), Verdict::Deny) },
+        Op::Deny { row: opening(5, None, Verdict::Deny) },
+    ];
+    (1..).zip(ops).map(|(seq, op)| entry(seq, op)).collect()
+}
+
+fn query() -> CallQuery {
+    CallQuery::default()
+}
+
+fn rows_follow_their_events(store: &dyn AuditStore) {
+    assert_eq!(store.last_seq().expect("a place"), 0);
+    assert_eq!(store.apply(&story(), false).expect("written"), 9);
+    let rows = store.calls(&query()).expect("rows").calls;
+    assert_eq!(rows.iter().map(|r| r.seq).collect::<Vec<_>>(), [9, 8, 7, 3, 1]);
+    let settled = serde_json::to_value(&rows[4]).expect("json");
+    for (field, value) in [
+        ("cost_usd", "0.000005"),
+        ("estimate_usd", "0.000009"),
+        ("outcome", "ok"),
+        ("verdict", "allow"),
+        ("agent_id", "a"),
+        ("run_id", "r1"),
+        ("key_id", "key-a"),
+        ("policy_id", "refunds"),
+        ("vendor_request_id", "req_1"),
+        ("timestamp_utc", "2026-09-21T14:13:21Z"),
+    ] {
+        assert_eq!(settled[field], value, "{field}");
+    }
+    assert_eq!((settled["tokens_in"].as_u64(), settled["tokens_cached"].as_u64()), (Some(7), Some(2)));
+    let names = "seq call_id run_id agent_id subject key_id policy_id policy_hash timestamp_utc vendor endpoint method path \
+        action tier verdict enforced reason http_status vendor_request_id estimate_usd cost_usd cost_source tokens_in \
+        tokens_out tokens_cached tokens_reasoning outcome approved_by latency_ms overhead_us request_hash trace_id error";
+    let object = settled.as_object().expect("an object");
+    assert!(names.split_whitespace().all(|n| object.contains_key(n)) && object.len() == names.split_whitespace().count());
+    let open = &rows[2];
+    assert_eq!((open.cost_usd, open.outcome), (None, None));
+    let refused = &rows[1];
+    assert_eq!((refused.outcome, refused.http_status), (Some(Outcome::Refused), Some(403)));
+    assert!(rows[0].agent_id.is_none() && rows[0].subject.is_none());
+}
+
+fn a_replay_changes_nothing(store: &dyn AuditStore) {
+    let story = story();
+    store.apply(&story[..4], false).expect("written");
+    store.apply(&story[2..], true).expect("written again, and on");
+    let once = (store.calls(&query()).expect("rows"), store.events(0, 100).expect("events"));
+    store.apply(&story, false).expect("all again");
+    store.apply(&[], true).expect("nothing, but durable");
+    assert_eq!(once, (store.calls(&query()).expect("rows"), store.events(0, 100).expect("events")));
+    assert_eq!(store.last_seq().expect("a place"), 9);
+    assert!(store.gaps().expect("gaps").is_empty());
+}
+
+fn a_tail_sees_every_event(store: &dyn AuditStore) {
+    store.apply(&story(), false).expect("written");
+    let (mut seen, mut from) = (Vec::new(), 1);
+    loop {
+        let page = store.events(from, 2).expect("events");
+        let Some(last) = page.last() else { break };
+        from = last.seq + 1;
+        seen.extend(page);
+    }
+    assert_eq!(seen.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 6, 7, 8, 9], "5 concerns the ledger alone");
+    assert_eq!((seen[1].kind, seen[1].call), (Some(Kind::Killed), None));
+    assert_eq!(store.entries(1, 100).expect("entries"), story(), "the ledger's own steps are kept too");
+    assert_eq!(store.entries(4, 2).expect("entries"), story()[3..5]);
+    for (event, entry) in seen.iter().zip(story().into_iter().filter(|e| e.seq != 5)) {
+        let body: serde_json::Value = serde_json::from_str(&event.body).expect("json");
+        assert_eq!(body["kind"].as_str(), event.kind.map(Kind::as_str));
+        assert_eq!(body["call_id"].as_str().map(str::to_owned), event.call.map(|c| c.to_string()));
+        assert_eq!(serde_json::from_str::<Entry>(&event.body).expect("an entry"), entry, "nothing is lost");
+    }
+}
+
+fn filters_and_pages(store: &dyn AuditStore) {
+    store.apply(&story(), false).expect("written");
+    let seqs = |q: CallQuery| store.calls(&q).expect("rows").calls.iter().map(|r| r.seq).collect::<Vec<_>>();
+    let named = |s: &str| Some(s.to_owned());
+    assert_eq!(seqs(CallQuery { agent: named("a"), ..query() }), [8, 7, 1]);
+    assert_eq!(seqs(CallQuery { run: named("r1"), vendor: named("stripe"), ..query() }), [8, 1]);
+    assert_eq!(seqs(CallQuery { key: named("key-b"), ..query() }), [3]);
+    assert_eq!(seqs(CallQuery { key: named("parent"), ..query() }), [0; 0]);
+    assert_eq!(seqs(CallQuery { tenant: named("default"), policy: named("refunds"), ..query() }), [8, 7, 3, 1]);
+    assert_eq!(seqs(CallQuery { verdict: Some(Verdict::Deny), ..query() }), [9, 8]);
+    assert_eq!(seqs(CallQuery { outcome: Some(Outcome::Ok), agent: named("a"), ..query() }), [1]);
+    assert_eq!(seqs(CallQuery { since: Some(at(3)), until: Some(at(8)), ..query() }), [7, 3]);
+    assert_eq!(seqs(CallQuery { since: Some(Timestamp(at(3).0 + 1)), agent: named("a"), ..query() }), [8, 7]);
+    assert_eq!(seqs(CallQuery { since: Some(at(99)), ..query() }), [0; 0]);
+    assert_eq!(seqs(CallQuery { agent: named("' OR 1=1"), ..query() }), [0; 0]);
+    for agent in [None, named("a")] {
+        let whole = seqs(CallQuery { agent: agent.clone(), ..query() });
+        let (mut paged, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.calls(&CallQuery { agent: agent.clone(), limit: Some(2), before, ..query() }).expect("a page");
+            paged.extend(page.calls.iter().map(|r| r.seq));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged, whole);
+    }
+}
+
+fn sums_are_what_the_rules_say(store: &dyn AuditStore) {
+    store.apply(&story(), false).expect("written");
+    let shape = |scope, unit| Shape { scope, unit, window: Window::Day, vendor: None, operations: Vec::new() };
+    let sums = |shape: &Shape, start| {
+        let sums = store.sums(shape, start).expect("sums");
+        assert_eq!(sums.upto, 9);
+        sums.accounts.into_iter().map(|(name, n)| (name.to_string(), n)).collect::<Vec<_>>()
+    };
+    let day = Window::Day.start(at(1));
+    let agents = sums(&shape(Scope::Agent, Unit::Usd), day);
+    assert_eq!(agents, [("agent:default/a usd day".to_owned(), 500), ("agent:default/b usd day".to_owned(), 70)]);
+    assert_eq!(sums(&shape(Scope::Everyone, Unit::Calls), day), [("everyone calls day".to_owned(), 2)]);
+    assert_eq!(sums(&shape(Scope::Key, Unit::Risk), day).len(), 3, "each key and their common parent");
+    assert_eq!(sums(&shape(Scope::Agent, Unit::Usd), at(2)).len(), 1, "the first call lies before");
+    let stripe = Shape { vendor: Some("stripe".into()), ..shape(Scope::Tenant, Unit::Tokens) };
+    assert_eq!(sums(&stripe, day), [("tenant:default tokens day vendor=stripe".to_owned(), 50)]);
+}
+
+fn spend_adds_up(store: &dyn AuditStore) {
+    store.apply(&story(), false).expect("written");
+    let all = store.spend(&query()).expect("sums");
+    let t = all.total;
+    assert_eq!((t.calls, t.refused, t.open, t.cost_usd, t.tokens), (3, 2, 1, MicroCents(570), 57));
+    assert_eq!(all.by_vendor.iter().map(|l| (&*l.name, l.sum.calls)).collect::<Vec<_>>(), [("stripe", 2), ("openai", 1)]);
+    assert_eq!(all.by_operation[0].name, "stripe POST /v1/refunds");
+    let run = store.spend(&CallQuery { run: Some("r2".into()), ..query() }).expect("sums");
+    assert_eq!((run.total.calls, run.total.cost_usd, run.by_agent.len()), (1, MicroCents(70), 1));
+    assert_eq!(store.spend(&CallQuery { since: Some(at(4)), ..query() }).expect("sums").total.cost_usd, MicroCents(0));
+}
+
+fn late_changes_reach_the_row(store: &dyn AuditStore) {
+    store.apply(&story(), false).expect("written");
+    let adjust = |step, charge, row| Op::Adjust {
+        hold: call(3),
+        step,
+        charge: usd(charge),
+        exact: true,
+        heard: None,
+        passed: None,
+        row,
+        act: act(),
+    };
+    let row = |store: &dyn AuditStore| store.calls(&CallQuery { run: Some("r3".into()), ..query() }).expect("rows").calls.remove(0);
+    store.apply(&[entry(10, Op::Expire { hold: call(3), charge: usd(900), exact: false })], false).expect("written");
+    let expired = row(store);
+    assert_eq!((expired.outcome, expired.cost_usd), (Some(Outcome::Expired), Some(MicroCents(900))));
+    assert_eq!(expired.cost_source, Some(CostSource::Estimated));
+    assert_eq!(store.spend(&query()).expect("sums").total.flagged, 1);
+    store.apply(&[entry(11, adjust(0, 300, Some(closing(3, usd(300), Outcome::Ok))))], false).expect("written");
+    let late = row(store);
+    assert_eq!((late.outcome, late.cost_usd, late.http_status), (Some(Outcome::Ok), Some(MicroCents(300)), Some(200)));
+    store.apply(&[entry(12, adjust(1, 310, None))], false).expect("written");
+    let adjusted = row(store);
+    assert_eq!((adjusted.outcome, adjusted.cost_usd), (Some(Outcome::Ok), Some(MicroCents(310))));
+    assert!(adjusted.error.expect("a word").contains("a test"));
+    let total = store.spend(&query()).expect("sums").total;
+    assert_eq!((total.flagged, total.cost_usd, total.open), (0, MicroCents(880), 0));
+}
+
+fn a_hole_is_said(store: &dyn AuditStore) {
+    let story = story();
+    store.apply(&story[..2], false).expect("written");
+    store.apply(&story[5..], false).expect("written");
+    let gaps = store.gaps().expect("gaps");
+    assert_eq!(gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(3, 5)]);
+    assert_eq!(store.last_seq().expect("a place"), 9);
+}

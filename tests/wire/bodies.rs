@@ -1,0 +1,154 @@
+//! Large bodies both ways: they stream through, and bursar's memory does not grow with them.
+
+use std::fs;
+use std::io::Read;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::bursar::Key;
+use crate::common::client::Ask;
+use crate::common::house::House;
+use crate::common::raw::Raw;
+use crate::common::{SOON, wait_for};
+use crate::{FREE, house};
+
+const MIB: u64 = 1 << 20;
+const LARGE: u64 = 50 * MIB;
+const ROOM: u64 = 15 * MIB;
+
+/// Bytes of memory that a process has now (`VmRSS`), or had at most since it was last asked (`VmHWM`).
+fn memory(house: &House, line: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", house.bursar.server.id())).expect("bursar runs");
+    let found = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':')).expect("a line of memory");
+    found.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+}
+
+/// What `work` adds to bursar's memory at most.
+fn growth(house: &House, key: &Key, work: impl FnOnce()) -> u64 {
+    for n in 0..20 {
+        house.call(&Ask::get(format!("/github/warm/{n}")).key(key));
+    }
+    let before = memory(house, "VmRSS");
+    fs::write(format!("/proc/{}/clear_refs", house.bursar.server.id()), "5").expect("the peak can be set back");
+    work();
+    memory(house, "VmHWM").saturating_sub(before)
+}
+
+fn upload(house: &House, key: &Key, script: &str) -> Vec<u8> {
+    let port = house.port();
+    let head = format!(
+        "POST /github/repos/a/b/releases/1/assets HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/octet-stream\r\nX-Mock: {script}\r\nContent-Length: {LARGE}\r\n\r\n",
+        key.key
+    );
+    head.into_bytes()
+}
+
+/// Writes a large request piece by piece, and reads the status.
+fn write_large(port: u16, head: &[u8]) -> Option<u16> {
+    let mut raw = Raw::connect(port);
+    raw.send(head);
+    let piece: Vec<u8> = (0..MIB).map(|n| (n % 251) as u8).collect();
+    for _ in 0..LARGE / MIB {
+        if !raw.send(&piece) {
+            break;
+        }
+    }
+    raw.answer().map(|answer| answer.status)
+}
+
+fn expected_crc() -> u32 {
+    let piece: Vec<u8> = (0..MIB).map(|n| (n % 251) as u8).collect();
+    let mut sum = crc32fast::Hasher::new();
+    (0..LARGE / MIB).for_each(|_| sum.update(&piece));
+    sum.finalize()
+}
+
+#[test]
+fn a_large_upload_streams_through() {
+    let (house, key) = house();
+    let grown = growth(&house, &key, || {
+        let (port, head) = (house.port(), upload(&house, &key, "x"));
+        assert_eq!(write_large(port, &head), Some(200));
+    });
+    let seen = house.vendor.last();
+    assert_eq!((seen.length, seen.crc, seen.whole), (LARGE, expected_crc(), true));
+    assert!(grown < ROOM, "bursar grew by {} KiB", grown / 1024);
+}
+
+#[test]
+fn an_upload_waits_for_a_slow_vendor() {
+    let (house, key) = house();
+    let grown = growth(&house, &key, || {
+        let (port, head) = (house.port(), upload(&house, &key, "gate-first"));
+        let before = house.vendor.count();
+        let writing = thread::spawn(move || write_large(port, &head));
+        house.vendor.wait_for_count(before + 1, SOON);
+        stands_still("the writing to stop", || memory(&house, "VmRSS"));
+        house.vendor.open_gate();
+        assert_eq!(writing.join().expect("the writer"), Some(200));
+    });
+    assert_eq!(house.vendor.last().crc, expected_crc());
+    assert!(grown < ROOM, "bursar grew by {} KiB", grown / 1024);
+}
+
+#[test]
+fn a_caller_who_does_not_read_stops_the_vendor() {
+    let (house, key) = house();
+    let mut raw = Raw::connect(house.port());
+    let grown = growth(&house, &key, || {
+        let port = house.port();
+        raw.send(format!(
+            "GET /github/a HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {}\r\nX-Mock: bytes={LARGE}\r\n\r\n",
+            key.key
+        ));
+        assert!(raw.head().is_some_and(|head| head.starts_with("HTTP/1.1 200")));
+        stands_still("the vendor to be stopped", || house.vendor.written());
+    });
+    assert!(house.vendor.written() < LARGE, "the vendor was read to its end, and nobody read on this side");
+    assert!(grown < ROOM, "bursar grew by {} KiB", grown / 1024);
+    let mut rest = 0;
+    let mut piece = vec![0; 1 << 20];
+    rest += raw.already_read() as u64;
+    while rest < LARGE {
+        let n = raw.socket().read(&mut piece).expect("the rest of the answer");
+        assert!(n > 0, "the answer broke off after {rest} bytes");
+        rest += n as u64;
+    }
+}
+
+/// Waits until a number has not changed for a while.
+fn stands_still(what: &str, number: impl Fn() -> u64) {
+    let mut last = (number(), Instant::now());
+    wait_for(what, SOON, || {
+        let now = number();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+        (last.1.elapsed() > Duration::from_millis(300)).then_some(())
+    });
+}
+
+#[test]
+fn a_body_that_must_be_read_is_bounded() {
+    let house = House::with(&[FREE], |_| "[server.limits]\nbody = \"64KiB\"\n".to_owned());
+    let key = house.mint("free", "agent");
+    let long = |n: usize| {
+        format!(r#"{{"model":"penny-1","max_tokens":9,"messages":[{{"role":"user","content":"{}"}}]}}"#, "x".repeat(n))
+    };
+    let chat = |body: String| Ask::new("POST", "/openai/v1/chat/completions").key(&key).body("application/json", body);
+    assert_eq!(house.call(&chat(long(60_000))).status, 200);
+    assert_eq!(house.call(&chat(long(70_000))).said(), (413, "request_too_large".to_owned()));
+    let mut raw = Raw::connect(house.port());
+    raw.send(format!(
+        "POST /openai/v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n",
+        key.key
+    ));
+    for _ in 0..5 {
+        raw.send(format!("4000\r\n{}\r\n", " ".repeat(0x4000)));
+    }
+    let got = raw.answer().expect("an answer before the body has ended");
+    assert_eq!((got.status, got.code()), (413, "request_too_large".to_owned()));
+    assert_eq!(house.vendor.count(), 1);
+}
