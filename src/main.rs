@@ -23,7 +23,15 @@ fn main() -> ExitCode {
 
 fn serve_until_stopped(options: cli::serve::Options) -> Result<(), Failure> {
     let serve = async { bursar::app::serve(options).await.map_err(Failure::refused) };
-    on(&mut tokio::runtime::Builder::new_multi_thread(), serve)
+    on(&mut runtime(), serve)
+}
+
+/// One core is served best by one thread: nothing is handed from thread to thread.
+fn runtime() -> tokio::runtime::Builder {
+    match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() > 1 => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    }
 }
 
 fn on(runtime: &mut tokio::runtime::Builder, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

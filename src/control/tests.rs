@@ -1,0 +1,178 @@
+//! The admin API over its real listeners, with a ledger that can be switched off: what is answered, what holds when
+//! something fails half-way, who is let in.
+
+mod rig;
+
+use serde_json::{Value, json};
+
+use rig::Rig;
+
+async fn mint(rig: &Rig) -> Value {
+    let (status, minted) = rig.post("/v1/keys", json!({ "policy": "refunds", "agent": "a", "note": "a test" })).await;
+    assert_eq!(status, 200, "{minted}");
+    minted
+}
+
+#[tokio::test]
+async fn a_key_is_minted_listed_revoked_and_restored() {
+    let rig = Rig::new().await;
+    let minted = mint(&rig).await;
+    let (id, key) = (minted["id"].as_str().expect("an id"), minted["key"].as_str().expect("a key"));
+    assert!(key.starts_with(&format!("vk_{id}_")));
+    let (_, list) = rig.get("/v1/keys?agent=a").await;
+    assert_eq!((list["keys"][0]["id"].as_str(), list["keys"][0]["status"].as_str()), (Some(id), Some("good")));
+    assert!(!list.to_string().contains("hash") && !list.to_string().contains(&key[16..40]), "{list}");
+
+    let call = rig.enter(id);
+    let (status, off) = rig.post(&format!("/v1/keys/{id}/revoke"), json!({ "reason": "leaked" })).await;
+    assert_eq!((status, off["calls_ended"].as_u64(), off["stopped"].as_bool()), (200, Some(1), Some(true)), "{off}");
+    assert!(call.stopped_by().is_some());
+    let (_, shown) = rig.get(&format!("/v1/keys/{id}")).await;
+    assert_eq!((shown["status"].as_str(), shown["revoked"]["reason"].as_str()), (Some("revoked"), Some("leaked")));
+    assert_eq!(shown["revoked"]["actor"], "socket:ann");
+    assert!(rig.state.keyring.untold().is_empty());
+
+    let (status, _) = rig.post(&format!("/v1/keys/{id}/restore"), json!({})).await;
+    assert_eq!(status, 200);
+    let (status, again) = rig.post(&format!("/v1/keys/{id}/restore"), json!({})).await;
+    assert_eq!((status, again["error"]["code"].as_str()), (404, Some("not_found")));
+    assert_eq!(rig.kinds().await, ["key_minted", "revoked", "restored"]);
+}
+
+#[tokio::test]
+async fn a_kill_reaches_what_it_names_and_nothing_that_is_not_there() {
+    let rig = Rig::new().await;
+    let kill = |flag: Value| json!({ "flag": flag, "reason": "stop" });
+    let (status, done) = rig.post("/v1/kill", kill(json!({ "kind": "agent", "tenant": "default", "name": "a" }))).await;
+    assert_eq!((status, done["stopped"].as_bool()), (200, Some(true)), "{done}");
+    let (_, flags) = rig.get("/v1/flags").await;
+    assert_eq!(flags["flags"][0]["flag"]["name"], "a");
+    for nobody in [
+        json!({ "kind": "key", "id": "nobody" }),
+        json!({ "kind": "vendor", "name": "strype" }),
+        json!({ "kind": "policy", "name": "refnds" }),
+    ] {
+        assert_eq!(rig.post("/v1/kill", kill(nobody)).await.0, 404);
+    }
+    assert_eq!(rig.post("/v1/kill", kill(json!({ "kind": "everyone" }))).await.0, 200);
+    assert_eq!(rig.post("/v1/unkill", kill(json!({ "kind": "everyone" }))).await.0, 200);
+    assert_eq!(rig.kinds().await, ["killed", "killed", "restored"]);
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_down_leaves_a_stop_in_force_and_is_told_later() {
+    let rig = Rig::new().await;
+    let minted = mint(&rig).await;
+    let id = minted["id"].as_str().expect("an id");
+    let call = rig.enter(id);
+    rig.ledger.set_down(true);
+    let (status, said) = rig.post(&format!("/v1/keys/{id}/revoke"), json!({})).await;
+    assert_eq!((status, said["error"]["code"].as_str()), (503, Some("partly_done")), "{said}");
+    assert!(call.stopped_by().is_some(), "the call in flight was ended");
+    let (_, shown) = rig.get(&format!("/v1/keys/{id}")).await;
+    assert_eq!(shown["status"], "revoked", "the door refuses it");
+    assert_eq!(rig.state.keyring.untold().len(), 1);
+
+    let (status, refused) = rig.post("/v1/keys", json!({ "policy": "refunds" })).await;
+    assert_eq!(status, 503, "{refused}");
+    assert_eq!(rig.state.keyring.list().len(), 1, "a key without its event is no key");
+
+    rig.ledger.set_down(false);
+    let telling = tokio::spawn(super::switch::keep_telling(rig.state.clone()));
+    rig.wait_for(|| rig.state.keyring.untold().is_empty()).await;
+    assert_eq!(rig.kinds().await, ["key_minted", "revoked"]);
+    telling.abort();
+}
+
+#[tokio::test]
+async fn a_mint_says_all_that_is_wrong_with_it() {
+    let rig = Rig::new().await;
+    let asked = json!({
+        "policy": "refnds", "agent": "a/b", "tenant": "", "ttl_secs": 5, "expires_at": "2030-01-01T00:00:00Z",
+    });
+    let (status, said) = rig.post("/v1/keys", asked).await;
+    assert_eq!((status, said["error"]["mistakes"].as_array().map(Vec::len)), (422, Some(4)), "{said}");
+    let wide = json!({ "policy": "refunds", "overlay": { "vendors": ["openai"] } });
+    let (status, said) = rig.post("/v1/keys", wide).await;
+    assert!(status == 422 && said["error"]["message"].as_str().is_some_and(|m| m.contains("vendors")), "{said}");
+    let (status, said) = rig.post("/v1/keys", json!({ "polcy": "refunds" })).await;
+    assert!(status == 400 && said["error"]["message"].as_str().is_some_and(|m| m.contains("polcy")), "{said}");
+    let (status, said) = rig.get("/v1/audit/calls?agnet=a").await;
+    assert!(status == 400 && said["error"]["message"].as_str().is_some_and(|m| m.contains("agnet")), "{said}");
+    assert_eq!(rig.get("/v1/nothing").await.0, 404);
+    assert_eq!(rig.get("/v1/kill").await.0, 405);
+    let (status, _) = rig.post("/v1/keys", json!({ "policy": "x".repeat(70_000) })).await;
+    assert_eq!(status, 413);
+}
+
+#[tokio::test]
+async fn a_key_budget_is_counted_before_the_key_is_shown() {
+    let rig = Rig::new().await;
+    let budget = |limit: &str| json!({ "budgets": [{ "per": "key", "window": "day", "limit": limit }] });
+    for limit in ["5 USD", "9 calls"] {
+        let (status, said) = rig.post("/v1/keys", json!({ "policy": "refunds", "overlay": budget(limit) })).await;
+        assert_eq!(status, 200, "{said}");
+    }
+    assert_eq!(rig.state.policies.current().extra_shapes().len(), 2);
+}
+
+#[tokio::test]
+async fn on_tcp_only_the_token_and_our_names_are_let_in() {
+    let rig = Rig::new().await;
+    let token = rig.token.clone();
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    assert_eq!(rig.tcp("GET", "/v1/status", &bearer, "127.0.0.1").await.0, 200);
+    assert_eq!(rig.tcp("GET", "/v1/status", "", "127.0.0.1").await.0, 401);
+    assert_eq!(rig.tcp("GET", "/v1/status", "Authorization: Bearer wrong\r\n", "localhost").await.0, 401);
+    assert_eq!(rig.tcp("GET", "/v1/status", &bearer, "evil.example").await.0, 421);
+    assert_eq!(rig.tcp("POST", "/v1/nothing", "", "localhost").await.0, 401, "nobody learns what is there");
+    let (status, vendors) = rig.tcp("GET", "/v1/vendors", &bearer, "localhost:8788").await;
+    assert_eq!((status, vendors["vendors"][0]["vendor"].as_str()), (200, Some("stripe")));
+}
+
+#[tokio::test]
+async fn the_stream_resumes_where_it_was_left() {
+    let rig = Rig::new().await;
+    for _ in 0..4 {
+        mint(&rig).await;
+    }
+    rig.caught_up().await;
+    let seqs = |text: &str| {
+        let events = text.lines().filter(|l| !l.is_empty()).map(|l| serde_json::from_str::<Value>(l).expect("a line"));
+        events.map(|e| e["seq"].as_u64().expect("a number")).collect::<Vec<_>>()
+    };
+    assert_eq!(seqs(&rig.text("/v1/audit/events", "").await), [1, 2, 3, 4]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?from=3", "").await), [3, 4]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?last=1", "").await), [4]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?from=2&limit=2", "").await), [2, 3]);
+    let sse = rig.text("/v1/audit/events", "Accept: text/event-stream\r\nLast-Event-ID: 3\r\n").await;
+    assert!(sse.starts_with("id: 4\nevent: key_minted\ndata: {") && sse.ends_with("}\n\n"), "{sse}");
+}
+
+#[tokio::test]
+async fn a_follower_sees_what_happens_next_and_ends_with_the_server() {
+    let rig = Rig::new().await;
+    mint(&rig).await;
+    let followed = { rig.open("/v1/audit/events?follow", "").await };
+    mint(&rig).await;
+    rig.caught_up().await;
+    rig.state.stop.cancel();
+    let text = rig::read_all(followed).await;
+    assert!(text.contains("\"seq\":1") && text.contains("\"seq\":2"), "{text}");
+}
+
+#[tokio::test]
+async fn status_says_how_it_is() {
+    let rig = Rig::new().await;
+    mint(&rig).await;
+    rig.caught_up().await;
+    let (_, status) = rig.get("/v1/status").await;
+    assert_eq!((status["ready"].as_bool(), status["keys"].as_u64(), status["books_seq"].as_u64()), (Some(true), Some(1), Some(1)));
+    rig.ledger.set_down(true);
+    let (_, status) = rig.get("/v1/status").await;
+    assert!(status["ready"] == false && status["trouble"].as_array().is_some_and(|t| t.len() == 1), "{status}");
+    let (_, policies) = rig.get("/v1/policies").await;
+    assert_eq!(policies["policies"][0]["policy"], "refunds");
+    let (status, said) = rig.post("/v1/policies/reload", json!({})).await;
+    assert_eq!((status, said["policies"].as_u64()), (200, Some(1)), "{said}");
+}

@@ -49,7 +49,6 @@ pub enum Problem {
     NoCredential(String),
     CredentialRejected(String),
     StoreDown,
-    Stopping,
     Unreachable(String),
     TimedOut(String),
     /// The answer broke off, and a repeat is safe.
@@ -81,7 +80,7 @@ impl Problem {
             Self::NoCredential(_) | Self::CredentialRejected(_) => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
-            Self::StoreDown | Self::Stopping => 503,
+            Self::StoreDown => 503,
             Self::Unreachable(_) | Self::Broken(_) => 502,
             Self::TimedOut(_) => 504,
             Self::OutcomeUnknown(_) => 422,
@@ -113,7 +112,6 @@ impl Problem {
             Self::NoCredential(_) => "credential_missing",
             Self::CredentialRejected(_) => "vendor_credential_rejected",
             Self::StoreDown => "store_down",
-            Self::Stopping => "shutting_down",
             Self::Unreachable(_) => "vendor_unreachable",
             Self::Broken(_) => "vendor_broke_off",
             Self::TimedOut(_) => "vendor_timed_out",
@@ -124,8 +122,7 @@ impl Problem {
     fn retry(&self) -> Retry {
         match self {
             Self::Budget(short) if short.cause == Cause::Held => Retry::Soon,
-            Self::StoreDown | Self::Stopping => Retry::AsUsual,
-            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
+            Self::StoreDown | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
             _ => Retry::Never,
         }
     }
@@ -172,7 +169,7 @@ impl Problem {
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
             Self::Aborted(flag) => {
-                format!("This call was stopped while it ran: {flag} was switched off. Do not repeat it.")
+                format!("This call was revoked while it ran: {flag} was switched off. Do not repeat it.")
             }
             Self::NoCredential(vendor) => {
                 format!("bursar has no credential for {vendor}. The operator must set one; nothing was sent.")
@@ -185,7 +182,6 @@ impl Problem {
             Self::StoreDown => {
                 "bursar cannot write its books now, so no call is let through. Try again shortly.".into()
             }
-            Self::Stopping => "bursar is shutting down and takes no new calls. Try again shortly.".into(),
             Self::Unreachable(vendor) => format!("{vendor} could not be reached; nothing was sent. Try again."),
             Self::Broken(vendor) => {
                 format!("The connection to {vendor} broke before an answer came. The call is safe to repeat.")

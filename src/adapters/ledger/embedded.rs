@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -28,6 +28,8 @@ use crate::units::time::Timestamp;
 
 /// How long a caller waits for the disk before it is told that the ledger is down.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two questions, where the disk or the books are behind.
+const RETRY: Duration = Duration::from_millis(20);
 /// Entries between two snapshots.
 const SNAPSHOT_EVERY: u64 = 50_000;
 
@@ -57,6 +59,7 @@ pub struct Embedded {
     snapshot: AtomicU64,
     safe: AtomicU64,
     snapping: Mutex<()>,
+    declaring: Mutex<()>,
     /// For work that blocks, on a thread of its own.
     me: Weak<Self>,
     /// Held while this process lives.
@@ -86,6 +89,7 @@ impl Embedded {
             snapshot: AtomicU64::new(covered),
             safe: AtomicU64::new(known),
             snapping: Mutex::new(()),
+            declaring: Mutex::new(()),
             _lock: lock,
         });
         ledger.expire();
@@ -127,17 +131,26 @@ impl Embedded {
     fn take_snapshot(&self) {
         let _one = self.snapping.lock();
         let book = self.book.lock().clone();
-        // The journal must not be trimmed behind a snapshot that says more than the journal kept.
-        if self.journal.durable() < book.seq() {
-            return;
-        }
-        match snapshot::write(&self.folder, &book) {
+        // A snapshot must never say more than the journal keeps, also after a loss of power.
+        let written = self.journal_keeps(book.seq()).and_then(|()| snapshot::write(&self.folder, &book));
+        match written {
             Ok(()) => {
                 self.snapshot.store(book.seq(), Ordering::Release);
                 self.trim();
             }
             Err(e) => tracing::warn!(error = %e, "no snapshot of the ledger could be written; the next start takes longer"),
         }
+    }
+
+    fn journal_keeps(&self, seq: Seq) -> std::io::Result<()> {
+        let give_up = Instant::now() + PATIENCE;
+        while self.journal.durable() < seq {
+            if Instant::now() > give_up {
+                return Err(std::io::Error::other("the journal is behind"));
+            }
+            std::thread::sleep(RETRY);
+        }
+        self.journal.sync().map_err(std::io::Error::other)
     }
 
     fn trim(&self) {
@@ -235,6 +248,7 @@ impl Embedded {
 
     /// Blocks: asks the books what was spent under each new shape.
     fn declare_now(&self, shapes: Vec<Shape>) -> Result<Option<Seq>, LedgerError> {
+        let _one = self.declaring.lock();
         let wanted: BTreeSet<Shape> = shapes.into_iter().collect();
         let (new, gone) = self.book.lock().undeclared(&wanted);
         let mut last = None;
@@ -242,10 +256,27 @@ impl Embedded {
             last = self.entry(|book| book.undeclare(shape))?;
         }
         for shape in new {
-            let sums = self.sums(&shape)?;
-            last = self.entry(|book| book.declare(Timestamp::now(), shape, sums))?;
+            last = Some(self.declare_one(&shape)?);
         }
         Ok(last)
+    }
+
+    /// The books may lag behind what the book remembers; then they are asked again, a little later.
+    fn declare_one(&self, shape: &Shape) -> Result<Seq, LedgerError> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let sums = self.sums(shape)?;
+            let mut book = self.book.lock();
+            if let Some(op) = book.declare(Timestamp::now(), shape.clone(), sums) {
+                let seq = self.write(&mut book, [Some(op), None], false)?;
+                return Ok(seq.unwrap_or_default());
+            }
+            drop(book);
+            if Instant::now() > give_up {
+                return Err(LedgerError::Down("the books lag too far behind to open a new budget".to_owned()));
+            }
+            std::thread::sleep(RETRY);
+        }
     }
 
     fn sums(&self, shape: &Shape) -> Result<Sums, LedgerError> {
@@ -306,11 +337,11 @@ impl Ledger for Embedded {
     }
 
     fn deny(&self, row: Opening) -> Answer<'_, Seq> {
-        self.plain(Op::Deny { row: Box::new(row) })
+        self.plain(Op::Deny { row: Box::new(row) }, false)
     }
 
     fn control(&self, control: Control) -> Answer<'_, Seq> {
-        self.plain(Op::Control { control })
+        self.plain(Op::Control { control }, true)
     }
 
     fn declare(&self, shapes: Vec<Shape>) -> Answer<'_, ()> {
@@ -370,9 +401,12 @@ impl Embedded {
     }
 
     /// An entry that changes no account.
-    fn plain(&self, op: Op) -> Answer<'_, Seq> {
+    ///
+    /// # Errors
+    /// While the disk refuses writes, refused calls are not queued: there is no bound to how many there are.
+    fn plain(&self, op: Op, must: bool) -> Answer<'_, Seq> {
         Box::pin(async move {
-            let seq = self.entry(|_| op)?;
+            let seq = self.write(&mut self.book.lock(), [Some(op), None], must)?;
             self.durably(seq).await?;
             Ok(seq.unwrap_or_default())
         })

@@ -50,7 +50,10 @@ impl Holds {
         let mut unanswered = Unanswered { ledger: &*self.ledger, hold: Some(ask.hold) };
         let hold = ask.hold;
         let answer = self.ledger.reserve(ask).await;
-        unanswered.hold = None;
+        // A store that is down may have taken the hold all the same.
+        if !matches!(answer, Err(LedgerError::Down(_))) {
+            unanswered.hold = None;
+        }
         Ok(match answer? {
             Reservation::Held(held) => Answered::Held(Reserved(Core::new(self.clone(), hold, held))),
             Reservation::Short(short) => Answered::Short(Box::new(short)),
@@ -78,6 +81,8 @@ struct Core {
     holds: Arc<Holds>,
     hold: CallId,
     held: Held,
+    /// The last resize.
+    step: u32,
     /// Its end was given, or is another value's to give.
     ended: bool,
     moved: bool,
@@ -86,7 +91,7 @@ struct Core {
 impl Core {
     fn new(holds: Arc<Holds>, hold: CallId, held: Held) -> Self {
         holds.live.insert(hold, Instant::now());
-        Self { holds, hold, held, ended: false, moved: false }
+        Self { holds, hold, held, step: 0, ended: false, moved: false }
     }
 
     async fn settle(mut self, end: End, closing: Closing) -> Result<Settled, LedgerError> {
@@ -136,7 +141,7 @@ impl Core {
     /// The hold in a new value; this one has nothing left to end.
     fn split(&mut self) -> Self {
         (self.ended, self.moved) = (true, true);
-        Self { holds: self.holds.clone(), hold: self.hold, held: self.held.clone(), ended: false, moved: false }
+        Self { holds: self.holds.clone(), hold: self.hold, held: self.held.clone(), step: self.step, ended: false, moved: false }
     }
 }
 
@@ -153,6 +158,19 @@ impl InFlight {
     /// The call that this one repeats, whose money it shares.
     pub fn shares(&self) -> Option<CallId> {
         self.0.held.shares
+    }
+
+    /// The bound is known to be smaller now. What is larger than what is held changes nothing.
+    pub async fn shrink(&mut self, to: Amounts) -> Result<(), LedgerError> {
+        let core = &mut self.0;
+        if to == core.held.amounts || !to.within(&core.held.amounts) {
+            return Ok(());
+        }
+        core.step += 1;
+        if let Reservation::Held(held) = core.holds.ledger.resize(core.hold, core.step, to).await? {
+            core.held.amounts = held.amounts;
+        }
+        Ok(())
     }
 
     /// Ends the hold with what was spent. Never refused for lack of money.

@@ -59,6 +59,8 @@ pub struct Book {
     later: VecDeque<(Timestamp, CallId)>,
     /// The call that a repeat shares its money with.
     replays: HashMap<ReplayKey, CallId>,
+    /// The last entry about a hold that is forgotten: nothing after it is.
+    forgotten: Seq,
     flags: HashSet<Flag>,
     shapes: BTreeSet<Shape>,
 }

@@ -56,6 +56,7 @@ suite.bursarCase("a limit above what is allowed", (style) =>
   suite.refused(
     () => ask(client(style, "", style.front), "plain hello", { max_tokens: 5000 }),
     Anthropic.PermissionDeniedError,
+    { code: "param_denied" },
   ),
 );
 

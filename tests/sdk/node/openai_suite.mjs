@@ -99,6 +99,7 @@ suite.bursarCase("a model that is not allowed", (style) =>
   suite.refused(
     () => ask(client(style, "", style.front), "plain hello", { model: "gpt-4o" }),
     OpenAI.PermissionDeniedError,
+    { code: "param_denied" },
   ),
 );
 

@@ -71,17 +71,20 @@ suite.bursarCase("an operation that is not allowed", async (style) => {
 });
 
 suite.bursarCase("an amount above what is allowed", (style) =>
-  suite.refused(() => charge(client(style, "", style.front), { amount: 50_001 }), StripePermissionError),
+  suite.refused(() => charge(client(style, "", style.front), { amount: 50_001 }), StripePermissionError, { code: "param_denied" }),
 );
 
 suite.bursarCase("a refund without an amount", (style) =>
-  suite.refused(() => client(style, "", style.front).refunds.create({ charge: "ch_1" }), StripePermissionError),
+  suite.refused(() => client(style, "", style.front).refunds.create({ charge: "ch_1" }), StripePermissionError, {
+    code: "param_denied",
+  }),
 );
 
 suite.bursarCase("another account", (style) =>
   suite.refused(
     () => charge(client(style, "", style.front), {}, { stripeAccount: "acct_other" }),
     StripePermissionError,
+    { code: "account_header_denied" },
   ),
 );
 

@@ -68,7 +68,7 @@ def an_operation_that_is_not_allowed(style):
 @suite.bursar_case
 def a_limit_above_what_is_allowed(style):
     api = client(style, url=style.front)
-    suite.refused(lambda: api.messages.create(**question("plain hello", 5000)), anthropic.PermissionDeniedError)
+    suite.refused(lambda: api.messages.create(**question("plain hello", 5000)), anthropic.PermissionDeniedError, code="param_denied")
 
 
 @suite.bursar_case

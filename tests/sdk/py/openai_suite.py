@@ -121,7 +121,7 @@ def an_operation_that_is_not_allowed(style):
 
 @suite.bursar_case
 def a_model_that_is_not_allowed(style):
-    suite.refused(lambda: ask(client(style, url=style.front), model="gpt-4o"), openai.PermissionDeniedError)
+    suite.refused(lambda: ask(client(style, url=style.front), model="gpt-4o"), openai.PermissionDeniedError, code="param_denied")
 
 
 @suite.bursar_case

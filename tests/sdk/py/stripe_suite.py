@@ -88,19 +88,19 @@ def an_operation_that_is_not_allowed(style):
 
 @suite.bursar_case
 def an_amount_above_what_is_allowed(style):
-    suite.refused(lambda: charge(client(style, url=style.front), 50_001), stripe.PermissionError)
+    suite.refused(lambda: charge(client(style, url=style.front), 50_001), stripe.PermissionError, code="param_denied")
 
 
 @suite.bursar_case
 def a_refund_without_an_amount(style):
     api = client(style, url=style.front)
-    suite.refused(lambda: api.v1.refunds.create({"charge": "ch_1"}), stripe.PermissionError)
+    suite.refused(lambda: api.v1.refunds.create({"charge": "ch_1"}), stripe.PermissionError, code="param_denied")
 
 
 @suite.bursar_case
 def another_account(style):
     api = client(style, url=style.front)
-    suite.refused(lambda: charge(api, options={"stripe_account": "acct_other"}), stripe.PermissionError)
+    suite.refused(lambda: charge(api, options={"stripe_account": "acct_other"}), stripe.PermissionError, code="account_header_denied")
 
 
 @suite.bursar_case

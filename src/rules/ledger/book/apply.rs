@@ -205,6 +205,7 @@ impl Book {
             return;
         }
         if let Some(ended) = self.ended.remove(&hold) {
+            self.forgotten = self.forgotten.max(ended.last_seq());
             let key = ended.sharing.as_ref().map(|s| s.key);
             if let Some(key) = key.filter(|k| self.replays.get(k) == Some(&hold)) {
                 self.replays.remove(&key);

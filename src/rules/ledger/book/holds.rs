@@ -145,6 +145,11 @@ impl Ended {
         self.forget_at() <= at && self.sharing.as_ref().is_none_or(|s| s.repeats.is_empty())
     }
 
+    /// The last entry that set the charge.
+    pub(super) fn last_seq(&self) -> Seq {
+        self.changes.last().map_or(self.seq, |(seq, _)| *seq)
+    }
+
     /// What was charged after the entry `seq`.
     pub(super) fn charge_at(&self, seq: Seq) -> Amounts {
         if self.seq > seq {

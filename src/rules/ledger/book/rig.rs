@@ -119,7 +119,8 @@ impl Rig {
 
     pub fn declare(&mut self, shape: Shape, sums: Sums) {
         let op = self.book.declare(self.now, shape, sums);
-        self.write([Some(op)]);
+        assert!(op.is_some(), "the books are recent");
+        self.write([op]);
     }
 
     pub fn pass_secs(&mut self, secs: i64) {

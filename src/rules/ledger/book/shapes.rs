@@ -27,8 +27,12 @@ impl Book {
         (new, self.shapes.difference(wanted).cloned().collect())
     }
 
-    /// A new shape. What ended after `sums.upto` is added from memory, so `upto` must be recent.
-    pub fn declare(&self, at: Timestamp, shape: Shape, sums: Sums) -> Op {
+    /// A new shape. What ended after `sums.upto` is added from memory; `None` if some of that is forgotten already, so
+    /// that the books must be asked anew.
+    pub fn declare(&self, at: Timestamp, shape: Shape, sums: Sums) -> Option<Op> {
+        if sums.upto < self.forgotten {
+            return None;
+        }
         let start = self.starts(at).of(shape.window);
         let running = sums.spent.into_iter().filter(|(_, s, _)| *s == start);
         let mut spent: BTreeMap<AccountName, u64> = BTreeMap::new();
@@ -37,7 +41,7 @@ impl Book {
         }
         self.add_unseen(&shape, start, sums.upto, &mut spent);
         let opening = spent.into_iter().map(|(account, sum)| (account, start, sum)).collect();
-        Op::Declare { shape, opening }
+        Some(Op::Declare { shape, opening })
     }
 
     /// No policy declares it any more. Its accounts stay, as keys with budgets of their own may count on them; should it

@@ -82,6 +82,18 @@ fn a_repeat_holds_no_money_on_a_new_shape() {
 }
 
 #[test]
+fn books_that_lag_too_far_cannot_open_a_shape() {
+    let mut rig = Rig::new();
+    rig.held(ask(1, &[usd("a", 100)], 10));
+    rig.commit(1, 10);
+    rig.pass_secs(60);
+    rig.held(ask(2, &[usd("a", 100)], 10));
+    let declare = |upto| rig.book.declare(rig.now, shape(Scope::Agent, Unit::Usd, Window::Hour), Sums { upto, spent: vec![] });
+    assert!(declare(1).is_none(), "the commit is forgotten, and these books do not have it");
+    assert!(declare(2).is_some() && declare(3).is_some());
+}
+
+#[test]
 fn what_is_wanted_is_compared_with_what_is_declared() {
     let mut rig = Rig::new();
     let [a, b, c] = [Unit::Usd, Unit::Tokens, Unit::Calls].map(|u| shape(Scope::Tenant, u, Window::Month));
