@@ -170,7 +170,9 @@ fn rows_follow_their_events(store: &dyn AuditStore) {
         action tier verdict enforced reason http_status vendor_request_id estimate_usd cost_usd cost_source tokens_in \
         tokens_out tokens_cached tokens_reasoning outcome approved_by latency_ms overhead_us request_hash trace_id error";
     let object = settled.as_object().expect("an object");
-    assert!(names.split_whitespace().all(|n| object.contains_key(n)) && object.len() == names.split_whitespace().count());
+    assert!(
+        names.split_whitespace().all(|n| object.contains_key(n)) && object.len() == names.split_whitespace().count()
+    );
     let open = &rows[2];
     assert_eq!((open.cost_usd, open.outcome), (None, None));
     let refused = &rows[1];
@@ -230,7 +232,8 @@ fn filters_and_pages(store: &dyn AuditStore) {
         let whole = seqs(CallQuery { agent: agent.clone(), ..query() });
         let (mut paged, mut before) = (Vec::new(), None);
         loop {
-            let page = store.calls(&CallQuery { agent: agent.clone(), limit: Some(2), before, ..query() }).expect("a page");
+            let page =
+                store.calls(&CallQuery { agent: agent.clone(), limit: Some(2), before, ..query() }).expect("a page");
             paged.extend(page.calls.iter().map(|r| r.seq));
             before = page.next;
             if before.is_none() {
@@ -264,7 +267,10 @@ fn spend_adds_up(store: &dyn AuditStore) {
     let all = store.spend(&query()).expect("sums");
     let t = all.total;
     assert_eq!((t.calls, t.refused, t.open, t.cost_usd, t.tokens), (3, 2, 1, MicroCents(570), 57));
-    assert_eq!(all.by_vendor.iter().map(|l| (&*l.name, l.sum.calls)).collect::<Vec<_>>(), [("stripe", 2), ("openai", 1)]);
+    assert_eq!(
+        all.by_vendor.iter().map(|l| (&*l.name, l.sum.calls)).collect::<Vec<_>>(),
+        [("stripe", 2), ("openai", 1)]
+    );
     assert_eq!(all.by_operation[0].name, "stripe POST /v1/refunds");
     let run = store.spend(&CallQuery { run: Some("r2".into()), ..query() }).expect("sums");
     assert_eq!((run.total.calls, run.total.cost_usd, run.by_agent.len()), (1, MicroCents(70), 1));
@@ -283,7 +289,9 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
         row,
         act: act(),
     };
-    let row = |store: &dyn AuditStore| store.calls(&CallQuery { run: Some("r3".into()), ..query() }).expect("rows").calls.remove(0);
+    let row = |store: &dyn AuditStore| {
+        store.calls(&CallQuery { run: Some("r3".into()), ..query() }).expect("rows").calls.remove(0)
+    };
     store.apply(&[entry(10, Op::Expire { hold: call(3), charge: usd(900), exact: false })], false).expect("written");
     let expired = row(store);
     assert_eq!((expired.outcome, expired.cost_usd), (Some(Outcome::Expired), Some(MicroCents(900))));
@@ -307,4 +315,40 @@ fn a_hole_is_said(store: &dyn AuditStore) {
     let gaps = store.gaps().expect("gaps");
     assert_eq!(gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(3, 5)]);
     assert_eq!(store.last_seq().expect("a place"), 9);
+}
+
+/// Run by hand: `cargo test --release --test audit_store -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_call_costs_the_books() {
+    let (store, _dir) = sqlite();
+    let calls = 200_000;
+    let agents: Vec<String> = (0..50).map(|n| format!("agent-{n}")).collect();
+    let both = |n: u64| {
+        let facts = facts(&agents[n as usize % 50], &format!("run-{}", n / 200), "stripe");
+        [entry(2 * n + 1, reserve(n.into(), facts)), entry(2 * n + 2, commit(n.into(), 500))]
+    };
+    let mut writing = std::time::Duration::ZERO;
+    for first in (0..calls).step_by(1000) {
+        let batch: Vec<Entry> = (first..first + 1000).flat_map(both).collect();
+        let began = std::time::Instant::now();
+        store.apply(&batch, false).expect("written");
+        writing += began.elapsed();
+    }
+    println!("{:.1} us a call", writing.as_micros() as f64 / calls as f64);
+    let asked = |what: &str, q: &CallQuery| {
+        let began = std::time::Instant::now();
+        let rows = store.calls(q).expect("rows").calls.len();
+        println!("{what}: {rows} rows in {:?}", began.elapsed());
+    };
+    asked("newest", &query());
+    asked("one agent", &CallQuery { agent: Some("agent-7".into()), ..query() });
+    asked("one run", &CallQuery { run: Some("run-3".into()), ..query() });
+    asked("one agent since", &CallQuery { agent: Some("agent-7".into()), since: Some(at(300_000)), ..query() });
+    let began = std::time::Instant::now();
+    store.spend(&query()).expect("sums");
+    println!("spend over all: {:?}", began.elapsed());
+    let began = std::time::Instant::now();
+    store.spend(&CallQuery { run: Some("run-3".into()), ..query() }).expect("sums");
+    println!("spend of a run: {:?}", began.elapsed());
 }

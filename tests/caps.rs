@@ -105,6 +105,21 @@ fn a_repeat_under_an_idempotency_key_moves_money_once() {
     assert_eq!(micro(&sums["cost_usd"]), 5 * USD, "{sums}");
 }
 
+#[test]
+fn a_repeat_of_a_charge_whose_answer_was_lost_is_charged_once() {
+    let mut house = House::new(&[MIXED]);
+    let key = house.mint("mixed", "teller");
+    let ask = Ask::charge(500).header("idempotency-key", "order-2").key(&key);
+    let lost = house.call(&ask.clone().mock("cut"));
+    assert_eq!(lost.said(), (502, "vendor_broke_off".to_owned()), "with a key of its own it is safe to repeat");
+    house.crash();
+    assert_eq!(house.call(&ask.again()).status, 200);
+    assert_eq!((house.vendor.count(), house.vendor.billed()), (2, 5 * USD));
+    let sums = all_closed(&house.bursar, &["--agent", "teller"], SOON);
+    assert_eq!(micro(&sums["cost_usd"]), 5 * USD, "{sums}");
+    assert_eq!(left(&house, &key), (5 * USD, 0));
+}
+
 fn crowd(key: &Key, max_tokens: Option<u64>) -> Vec<Ask> {
     (0..CALLS).map(|n| Ask::chat(max_tokens).key(key).mock(&format!("delay={}", 5 + n % 40))).collect()
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::books::{admitted, micro, row_of, rows, settled, text};
+use common::books::{admitted, all_closed, micro, row_of, rows, text};
 use common::bursar::Key;
 use common::client::{Ask, join_all, runtime, spawn_all};
 use common::house::House;
@@ -216,7 +216,8 @@ fn ends_with_the_streams_own_error(text: &str) {
 }
 
 fn every_stream_is_in_the_books(house: &House) {
-    let rows = settled(&house.bursar, &["--agent", "runaway"], STREAMS + 1, SOON);
+    all_closed(&house.bursar, &["--agent", "runaway"], SOON);
+    let rows = rows(&house.bursar, &["--agent", "runaway"]);
     let streams: Vec<&Value> = rows.iter().filter(|row| admitted(row)).collect();
     assert_eq!(streams.len(), STREAMS);
     for row in streams {
@@ -240,6 +241,18 @@ fn kill_and_unkill(house: &House, target: &[&str], near: &Key, far: &Key, far_to
     assert_eq!(other_vendor == 200, target != ["--everyone"], "while {target:?} is killed");
     house.bursar.ok(&[&["unkill"], target].concat());
     assert_eq!((said(near), said(far)), (fine.clone(), fine), "after {target:?}");
+}
+
+#[test]
+fn whoever_goes_on_with_a_revoked_key_is_named_in_the_books() {
+    let house = House::new(&[OPEN]);
+    let key = house.mint("open", "agent");
+    house.bursar.ok(&["key", "revoke", &key.id]);
+    let asks: Vec<Ask> = (0..100).map(|_| chat(&key)).collect();
+    let last = asks.last().expect("some").trace.clone();
+    asks.iter().for_each(|ask| assert_eq!(house.call(ask).said(), (401, "key_revoked".to_owned())));
+    let row = row_of(&house.bursar, &last, SOON);
+    assert_eq!((text(&row, "key_id"), text(&row, "agent_id")), (&*key.id, "agent"), "{row:#}");
 }
 
 /// Control events stand in the books too, with who and why.

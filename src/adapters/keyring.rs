@@ -135,7 +135,11 @@ impl Keyring {
 
     /// A new key. The `VaultKey` is the only copy of its secret: show it once.
     pub fn mint(&self, new: NewKey, now: Timestamp) -> Result<(VaultKey, Arc<KeyRecord>), KeyringError> {
-        let parent = new.parent.as_ref().map(|id| self.find(id).ok_or_else(|| KeyringError::NoSuchKey(id.clone()))).transpose()?;
+        let parent = new
+            .parent
+            .as_ref()
+            .map(|id| self.find(id).ok_or_else(|| KeyringError::NoSuchKey(id.clone())))
+            .transpose()?;
         if let Some(parent) = &parent
             && !matches!(self.standing(parent, now), Standing::Good)
         {

@@ -129,7 +129,8 @@ fn table(rows: &[CallRow]) -> Result<(), Failure> {
         note("No calls match.");
         return Ok(());
     }
-    let names = ["seq", "time", "verdict", "outcome", "agent", "run", "vendor", "operation", "status", "cost", "reason"];
+    let names =
+        ["seq", "time", "verdict", "outcome", "agent", "run", "vendor", "operation", "status", "cost", "reason"];
     let mut columns = Columns::new(&names);
     columns.right(&[0, 8, 9]);
     for row in rows {

@@ -73,7 +73,8 @@ impl Client {
 
     async fn over_socket(&self, path: &Path, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
         let stream = UnixStream::connect(path).await.map_err(|e| self.lost(&e))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.lost(&e))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.lost(&e))?;
         // It ends with the answer, whose errors are seen there.
         tokio::spawn(connection);
         sender.send_request(request).await.map_err(|e| self.lost(&e))
@@ -85,7 +86,8 @@ impl Client {
         pool.request(request).await.map_err(|e| self.lost(&e))
     }
 
-    fn lost(&self, why: &dyn std::fmt::Display) -> Failure {
+    fn lost(&self, why: &dyn std::error::Error) -> Failure {
+        let why = deepest(why);
         match &self.way {
             Way::Socket(path) => Failure::unreachable(format!(
                 "cannot reach bursar at {}: {why}\n       Is `bursar serve` running? Name its data folder with --data, or its admin API with --server.",
@@ -96,13 +98,23 @@ impl Client {
     }
 }
 
+/// The outer words of an HTTP client say only that it failed.
+fn deepest(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |e| e.source());
+    chain.last().map_or_else(String::new, ToString::to_string)
+}
+
 fn url_way(url: &str, token: Option<&str>) -> Result<Way, Failure> {
     let base = url.trim_end_matches('/').to_owned();
     if !base.starts_with("http://") && !base.starts_with("https://") {
         return Err(Failure::usage(format!("`--server {url}`: write a URL, such as `http://127.0.0.1:8788`")));
     }
     let token = token.filter(|t| !t.is_empty());
-    let token = token.ok_or_else(|| Failure::usage("`--server` needs `--token` or BURSAR_ADMIN_TOKEN; it stands in `admin-token` in the data folder"))?;
+    let token = token.ok_or_else(|| {
+        Failure::usage(
+            "`--server` needs `--token` or BURSAR_ADMIN_TOKEN; it stands in `admin-token` in the data folder",
+        )
+    })?;
     Ok(Way::Url { base, token: token.to_owned() })
 }
 
@@ -121,7 +133,13 @@ fn data_folder(global: &Global) -> Result<PathBuf, Failure> {
     loaded.map(|c| c.server.data).map_err(Failure::usage)
 }
 
-fn request(method: Method, target: &str, body: Bytes, host: &str, token: Option<&str>) -> Result<Request<Full<Bytes>>, Failure> {
+fn request(
+    method: Method,
+    target: &str,
+    body: Bytes,
+    host: &str,
+    token: Option<&str>,
+) -> Result<Request<Full<Bytes>>, Failure> {
     let mut built = Request::builder().method(method).uri(target).header(HOST, host).header(ACCEPT, "application/json");
     if let Some(token) = token {
         built = built.header(AUTHORIZATION, format!("Bearer {token}"));

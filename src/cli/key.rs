@@ -59,7 +59,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
 }
 
 /// People paste whole keys. Only the id leaves this process then.
-fn id_of(text: &str) -> &str {
+pub(super) fn id_of(text: &str) -> &str {
     let rest = text.strip_prefix("vk_").unwrap_or(text);
     rest.split('_').next().unwrap_or(rest)
 }
@@ -110,7 +110,12 @@ async fn show(global: &Global, client: &Client, id: &str) -> Result<(), Failure>
 fn facts(key: &KeyView) -> Result<Vec<(&'static str, String)>, Failure> {
     let s = &key.subject;
     let levels = [("tenant", Some(&s.tenant)), ("workspace", s.workspace.as_ref()), ("app", s.app.as_ref())];
-    let more = [("workflow", s.workflow.as_ref()), ("agent", s.agent.as_ref()), ("toolset", s.toolset.as_ref()), ("run", s.run.as_ref())];
+    let more = [
+        ("workflow", s.workflow.as_ref()),
+        ("agent", s.agent.as_ref()),
+        ("toolset", s.toolset.as_ref()),
+        ("run", s.run.as_ref()),
+    ];
     let mut facts = vec![("policy", key.policy.to_string())];
     facts.extend(levels.into_iter().chain(more).filter_map(|(name, value)| Some((name, value?.to_string()))));
     facts.extend(s.dimensions.iter().map(|(k, v)| ("dimension", format!("{k}={v}"))));

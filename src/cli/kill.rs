@@ -46,14 +46,18 @@ impl Kill {
         let tenant = name(self.tenant.as_deref().unwrap_or(DEFAULT_TENANT));
         let t = &self.target;
         let flag = match (&t.key, &t.agent, &t.run, &t.policy, &t.vendor, t.everyone) {
-            (Some(id), ..) => Flag::Key { id: KeyId(id.as_str().into()) },
+            (Some(id), ..) => Flag::Key { id: KeyId(super::key::id_of(id).into()) },
             (_, Some(agent), ..) => return Ok(Flag::Agent { tenant, name: name(agent) }),
             (_, _, Some(run), ..) => return Ok(Flag::Run { tenant, name: name(run) }),
             (_, _, _, Some(policy), ..) => Flag::Policy { name: name(policy) },
             (_, _, _, _, Some(vendor), _) => Flag::Vendor { name: name(vendor) },
             (.., true) => Flag::Everyone,
             _ if self.tenant.is_some() => return Ok(Flag::Tenant { name: tenant }),
-            _ => return Err(Failure::usage("name one of --key, --agent, --run, --tenant, --policy, --vendor, --everyone")),
+            _ => {
+                return Err(Failure::usage(
+                    "name one of --key, --agent, --run, --tenant, --policy, --vendor, --everyone",
+                ));
+            }
         };
         match &self.tenant {
             Some(_) => Err(Failure::usage(format!("{flag} belongs to no tenant: leave --tenant out"))),

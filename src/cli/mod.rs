@@ -42,7 +42,14 @@ pub struct Global {
     #[arg(long, global = true, env = "BURSAR_ADMIN_URL", value_name = "URL", help_heading = "Where")]
     pub server: Option<String>,
     /// Admin token for `--server`
-    #[arg(long, global = true, env = "BURSAR_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "BURSAR_ADMIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = "Where"
+    )]
     pub token: Option<String>,
     /// Print JSON: one object, or one object a line
     #[arg(long, global = true)]

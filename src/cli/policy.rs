@@ -35,7 +35,13 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     }
     let mut columns = Columns::new(&["policy", "mode", "vendors", "budgets", "hash"]);
     for p in set.policies() {
-        columns.row([p.name.to_string(), mode(p).to_owned(), vendors_of(p), p.budgets.len().to_string(), short_hash(p)]);
+        columns.row([
+            p.name.to_string(),
+            mode(p).to_owned(),
+            vendors_of(p),
+            p.budgets.len().to_string(),
+            short_hash(p),
+        ]);
     }
     columns.print()?;
     line(format!("{GOOD}good{GOOD:#}  {}: {} policies", store.folder().display(), set.len()))

@@ -26,7 +26,12 @@ pub async fn run(global: &Global, asked: Spend) -> Result<(), Failure> {
     if !asides.is_empty() {
         line(format!("{DIM}{}{DIM:#}", asides.join(", ")))?;
     }
-    for (what, lines) in [("operation", &sums.by_operation), ("agent", &sums.by_agent), ("run", &sums.by_run), ("vendor", &sums.by_vendor)] {
+    for (what, lines) in [
+        ("operation", &sums.by_operation),
+        ("agent", &sums.by_agent),
+        ("run", &sums.by_run),
+        ("vendor", &sums.by_vendor),
+    ] {
         table(what, lines)?;
     }
     Ok(())
@@ -41,7 +46,13 @@ fn table(what: &str, lines: &[SpendLine]) -> Result<(), Failure> {
     columns.right(&[1, 2, 3, 4]);
     for l in lines {
         let s = &l.sum;
-        columns.row([l.name.clone(), s.calls.to_string(), s.refused.to_string(), s.tokens.to_string(), format!("${}", s.cost_usd)]);
+        columns.row([
+            l.name.clone(),
+            s.calls.to_string(),
+            s.refused.to_string(),
+            s.tokens.to_string(),
+            format!("${}", s.cost_usd),
+        ]);
     }
     columns.print()
 }

@@ -43,7 +43,10 @@ mod tests {
     #[test]
     fn times_are_read_in_three_forms() {
         assert_eq!("2026-10-01".parse::<When>().expect("a day").0.to_string(), "2026-10-01T00:00:00Z");
-        assert_eq!("2026-10-01T12:00:00+02:00".parse::<When>().expect("an instant").0.to_string(), "2026-10-01T10:00:00Z");
+        assert_eq!(
+            "2026-10-01T12:00:00+02:00".parse::<When>().expect("an instant").0.to_string(),
+            "2026-10-01T10:00:00Z"
+        );
         let hour = Timestamp::now().millis_since("1h".parse::<When>().expect("an hour ago").0);
         assert!((3_599_000..3_660_000).contains(&hour));
         assert!("yesterday".parse::<When>().is_err());

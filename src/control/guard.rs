@@ -63,7 +63,9 @@ fn check(state: &ControlState, request: &Request) -> Result<(), Problem> {
     if !state.names.know(host) {
         return Err(Problem::WrongHost(host.chars().filter(|c| c.is_ascii_graphic()).take(100).collect()));
     }
-    let offered = header(AUTHORIZATION).and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let offered = header(AUTHORIZATION)
+        .and_then(|v| v.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match offered {
         None => Err(Problem::NoToken),
         Some((_, token)) if state.token.matches(token.trim().as_bytes()) => Ok(()),
@@ -90,10 +92,13 @@ mod tests {
     #[test]
     fn only_our_names_and_addresses_are_known() {
         let names = Names(vec!["bursar.internal".to_owned()]);
-        for good in ["127.0.0.1:8788", "localhost", "LOCALHOST:1", "[::1]:8788", "[::1]", "10.0.0.5", "bursar.internal:8788"] {
+        for good in
+            ["127.0.0.1:8788", "localhost", "LOCALHOST:1", "[::1]:8788", "[::1]", "10.0.0.5", "bursar.internal:8788"]
+        {
             assert!(names.know(good), "{good}");
         }
-        for bad in ["", "evil.example", "localhost.evil.example:8788", "127.0.0.1.evil.example", "bursar.internal.evil"] {
+        for bad in ["", "evil.example", "localhost.evil.example:8788", "127.0.0.1.evil.example", "bursar.internal.evil"]
+        {
             assert!(!names.know(bad), "{bad}");
         }
     }

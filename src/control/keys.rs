@@ -53,9 +53,13 @@ pub(super) async fn list(
     Ok(Json(KeyList { keys }))
 }
 
-pub(super) async fn show(State(state): State<Arc<ControlState>>, Path(id): Path<String>) -> Result<Json<KeyView>, Problem> {
+pub(super) async fn show(
+    State(state): State<Arc<ControlState>>,
+    Path(id): Path<String>,
+) -> Result<Json<KeyView>, Problem> {
     let key = state.keyring.find(&KeyId(id.as_str().into()));
-    let key = key.ok_or_else(|| Problem::NotFound(format!("there is no key `{id}`; `bursar key list` has them all")))?;
+    let key =
+        key.ok_or_else(|| Problem::NotFound(format!("there is no key `{id}`; `bursar key list` has them all")))?;
     Ok(Json(view(&state, &key, Timestamp::now())))
 }
 

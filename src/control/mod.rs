@@ -38,9 +38,9 @@ use crate::units::time::Timestamp;
 pub use guard::Names;
 pub use keys::mint_key;
 pub use policies::tell_loaded;
+pub use serve::{listen, serve_socket, serve_tcp};
 pub use switch::keep_telling;
 pub use wire::Minted;
-pub use serve::{listen, serve_socket, serve_tcp};
 
 /// What the admin API works with. Made once, by `app`.
 pub struct ControlState {

@@ -18,7 +18,10 @@ pub enum Problem {
     /// The request does not say what it should.
     Malformed(String),
     /// More than one thing is wrong with it.
-    Refused { code: &'static str, mistakes: Vec<String> },
+    Refused {
+        code: &'static str,
+        mistakes: Vec<String>,
+    },
     TooLarge,
     NoToken,
     WrongToken,

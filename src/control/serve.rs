@@ -38,14 +38,20 @@ pub async fn serve_socket(state: Arc<ControlState>, listener: UnixListener) -> R
 
 /// Opens both listeners. The caller holds the lock on the data folder, so a socket file that is there is a dead one.
 pub async fn listen(admin: SocketAddr, data: &Path) -> Result<(TcpListener, UnixListener)> {
-    let tcp = TcpListener::bind(admin).await.map_err(|e| said(&e, format!("the admin API cannot listen on {admin}")))?;
+    let tcp =
+        TcpListener::bind(admin).await.map_err(|e| said(&e, format!("the admin API cannot listen on {admin}")))?;
     let path = data.join(SOCKET);
     if path.as_os_str().len() > LONGEST_PATH {
-        let why = format!("{} is too long for a socket ({LONGEST_PATH} bytes at most): choose a shorter data folder", path.display());
+        let why = format!(
+            "{} is too long for a socket ({LONGEST_PATH} bytes at most): choose a shorter data folder",
+            path.display()
+        );
         return Err(Error::new(ErrorKind::InvalidInput, why));
     }
     match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(said(&e, format!("{} cannot be removed", path.display()))),
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            return Err(said(&e, format!("{} cannot be removed", path.display())));
+        }
         _ => {}
     }
     let socket = UnixListener::bind(&path).map_err(|e| said(&e, format!("{} cannot be made", path.display())))?;

@@ -59,7 +59,8 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
 }
 
 pub(super) async fn vendors(State(state): State<Arc<ControlState>>) -> Json<VendorList> {
-    let mut by_vendor: BTreeMap<Name, Vec<CredentialView>> = state.vendors.iter().map(|v| (v.clone(), Vec::new())).collect();
+    let mut by_vendor: BTreeMap<Name, Vec<CredentialView>> =
+        state.vendors.iter().map(|v| (v.clone(), Vec::new())).collect();
     for (vendor, name, there) in state.vault.list() {
         by_vendor.entry(vendor).or_default().push(CredentialView { name, there });
     }

@@ -60,7 +60,8 @@ pub(super) async fn events(
         Form::Lines => "application/x-ndjson",
         Form::ServerSent => "text/event-stream",
     };
-    let fixed = [(CONTENT_TYPE, HeaderValue::from_static(content)), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let fixed =
+        [(CONTENT_TYPE, HeaderValue::from_static(content)), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((fixed, body).into_response())
 }
 
@@ -135,7 +136,8 @@ impl Follower {
 /// Where to begin. A browser that reconnects says so in `Last-Event-ID`, which is newer than its address.
 fn first(headers: &HeaderMap, asked: &Asked, projected: Seq) -> Result<Seq, Problem> {
     if let Some(id) = header(headers, "last-event-id").filter(|id| !id.is_empty()) {
-        let last: Seq = id.parse().map_err(|_| Problem::Malformed(format!("`Last-Event-ID: {id}` is no sequence number")))?;
+        let last: Seq =
+            id.parse().map_err(|_| Problem::Malformed(format!("`Last-Event-ID: {id}` is no sequence number")))?;
         return Ok(last.saturating_add(1));
     }
     match (asked.from, asked.last) {

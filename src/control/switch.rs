@@ -125,14 +125,20 @@ fn half_told(flag: &Flag, ended: usize, why: &str) -> Problem {
 fn exists(state: &ControlState, flag: &Flag) -> Result<(), Problem> {
     let known = |found: bool, what: String| if found { Ok(()) } else { Err(Problem::NotFound(what)) };
     match flag {
-        Flag::Key { id } => known(state.keyring.find(id).is_some(), format!("there is no key `{id}`; `bursar key list` has them all")),
+        Flag::Key { id } => {
+            known(state.keyring.find(id).is_some(), format!("there is no key `{id}`; `bursar key list` has them all"))
+        }
         Flag::Vendor { name } => {
             let names = state.vendors.iter().map(|v| &**v).collect::<Vec<_>>().join(", ");
             known(state.vendors.contains(name), format!("there is no vendor `{name}`; there are {names}"))
         }
         Flag::Policy { name } => {
-            let used = state.policies.current().get(name).is_some() || state.keyring.list().iter().any(|k| k.policy == *name);
-            known(used, format!("there is no policy `{name}`, and no key lives under it; `GET /v1/policies` has them all"))
+            let used =
+                state.policies.current().get(name).is_some() || state.keyring.list().iter().any(|k| k.policy == *name);
+            known(
+                used,
+                format!("there is no policy `{name}`, and no key lives under it; `GET /v1/policies` has them all"),
+            )
         }
         Flag::Agent { .. } | Flag::Run { .. } | Flag::Tenant { .. } | Flag::Everyone => Ok(()),
     }

@@ -167,7 +167,10 @@ async fn status_says_how_it_is() {
     mint(&rig).await;
     rig.caught_up().await;
     let (_, status) = rig.get("/v1/status").await;
-    assert_eq!((status["ready"].as_bool(), status["keys"].as_u64(), status["books_seq"].as_u64()), (Some(true), Some(1), Some(1)));
+    assert_eq!(
+        (status["ready"].as_bool(), status["keys"].as_u64(), status["books_seq"].as_u64()),
+        (Some(true), Some(1), Some(1))
+    );
     rig.ledger.set_down(true);
     let (_, status) = rig.get("/v1/status").await;
     assert!(status["ready"] == false && status["trouble"].as_array().is_some_and(|t| t.len() == 1), "{status}");

@@ -90,7 +90,9 @@ fn bad_dimension(key: &str, value: &str) -> Option<String> {
     let odd = value.is_empty() || value.chars().count() > 256 || value.chars().any(char::is_control);
     match bad_name(key) {
         Some(why) => Some(format!("dimension `{key}` {why}")),
-        None => odd.then(|| format!("dimension `{key}` needs a value of 1 to 256 characters without control characters")),
+        None => {
+            odd.then(|| format!("dimension `{key}` needs a value of 1 to 256 characters without control characters"))
+        }
     }
 }
 

@@ -19,7 +19,6 @@ fn request(house: &House, key: &Key, line: &str, headers: &str, body: &str) -> S
 fn answer(house: &House, bytes: impl AsRef<[u8]>) -> Option<RawAnswer> {
     let mut raw = Raw::connect(house.port());
     raw.send(bytes);
-    raw.end();
     raw.answer()
 }
 
@@ -89,7 +88,7 @@ fn leaves_as_one(house: &House, key: &Key, what: &str, bytes: impl AsRef<[u8]>, 
     let seen = house.vendor.since(before);
     assert!(seen.iter().all(|r| !r.target.contains("smuggled")), "{what}: smuggled: {seen:#?}");
     match seen.as_slice() {
-        [_] => assert!(got.as_ref().is_none_or(|a| a.status == 400), "{what}: {got:?}"),
+        [_] => assert!(got.as_ref().is_none_or(|a| a.status >= 400), "{what}: {got:?}"),
         [one, _] => {
             let lengths = one.headers.get_all("content-length").iter().count();
             let codings = one.headers.get_all("transfer-encoding").iter().count();
@@ -117,7 +116,7 @@ fn odd_framing_leaves_as_one_request_or_not_at_all() {
     leaves_as_one(&house, &key, "one length twice in a line", listed, "hello");
     let bare = request(&house, &key, line, "Content-Length: 5\r\n", "").replace("\r\n", "\n") + "hello";
     leaves_as_one(&house, &key, "bare line feeds", bare, "hello");
-    let sized = "5;x=\"\r\n0\r\n\"\r\nhello\r\n0\r\n\r\n";
+    let sized = "5;x=\"a;b\"\r\nhello\r\n0\r\n\r\n";
     leaves_as_one(
         &house,
         &key,
@@ -140,12 +139,22 @@ fn odd_framing_leaves_as_one_request_or_not_at_all() {
 #[test]
 fn a_body_that_breaks_off_never_looks_complete() {
     let (house, key) = house();
-    let broken = [("Content-Length: 50\r\n", "only this"), ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n")];
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let broken = [
+        ("Content-Length: 50\r\n", "only this"),
+        (chunked, "5\r\nhello\r\n"),
+        (chunked, "5\r\nhello\r\nzz\r\n"),
+        (chunked, "5\r\nhello\r\n0\r\n"),
+        (chunked, "5;x=\"\r\n0\r\n\"\r\nhello\r\n0\r\n\r\n"),
+        (chunked, "ffffffffffffffff5\r\nhello\r\n0\r\n\r\n"),
+    ];
     for (headers, body) in broken {
-        answer(&house, request(&house, &key, "POST /github/repos/a/b/issues", headers, body));
+        let mut raw = Raw::connect(house.port());
+        raw.send(request(&house, &key, "POST /github/repos/a/b/issues", headers, body));
+        raw.end();
+        let got = raw.answer();
+        assert!(got.as_ref().is_none_or(|a| a.status >= 400), "{body:?}: {got:?}");
     }
-    let bad = "5\r\nhello\r\nzz\r\n";
-    answer(&house, request(&house, &key, "POST /github/repos/a/b/issues", "Transfer-Encoding: chunked\r\n", bad));
     sentinel(&house, &key);
     let seen = house.vendor.received();
     assert!(seen.iter().filter(|r| r.method == "POST").all(|r| !r.whole), "{seen:#?}");

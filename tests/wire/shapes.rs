@@ -37,7 +37,7 @@ fn answers_without_a_body_have_none() {
 }
 
 #[test]
-fn trailers_pass_both_ways() {
+fn trailers_of_an_answer_reach_the_caller() {
     let (house, key) = house();
     let mut raw = Raw::connect(house.port());
     raw.send(head(&house, &key, "GET /github/a", "TE: trailers\r\nX-Mock: trailers\r\n"));

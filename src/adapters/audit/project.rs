@@ -13,11 +13,26 @@ use crate::units::ids::CallId;
 /// What an entry does to the row of its call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change<'a> {
-    Open { call: CallId, facts: Option<&'a Facts>, verdict: Verdict, outcome: Option<Outcome> },
+    Open {
+        call: CallId,
+        facts: Option<&'a Facts>,
+        verdict: Verdict,
+        outcome: Option<Outcome>,
+    },
     /// Committed, released, or expired.
-    Close { call: CallId, outcome: Outcome, charge: Amounts, flagged: bool },
+    Close {
+        call: CallId,
+        outcome: Outcome,
+        charge: Amounts,
+        flagged: bool,
+    },
     /// The charge from now on; the outcome too, if a late commit brought its row.
-    Adjust { call: CallId, outcome: Option<Outcome>, charge: Amounts, flagged: bool },
+    Adjust {
+        call: CallId,
+        outcome: Option<Outcome>,
+        charge: Amounts,
+        flagged: bool,
+    },
 }
 
 pub(super) fn change(op: &Op) -> Option<Change<'_>> {

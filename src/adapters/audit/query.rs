@@ -154,7 +154,7 @@ fn lines(groups: &[(Option<Facts>, Sum)], name: fn(&Facts) -> Option<String>) ->
         }
     }
     let mut lines: Vec<_> = sums.into_iter().map(|(name, sum)| SpendLine { name, sum }).collect();
-    lines.sort_by(|a, b| (b.sum.cost_usd, b.sum.calls).cmp(&(a.sum.cost_usd, a.sum.calls)));
+    lines.sort_by_key(|l| std::cmp::Reverse((l.sum.cost_usd, l.sum.calls)));
     if lines.len() > LINES {
         let rest = lines.split_off(LINES - 1);
         let mut others = Sum::default();

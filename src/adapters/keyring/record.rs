@@ -61,7 +61,12 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    pub(super) fn record(self, key: &VaultKey, parent: Option<&KeyRecord>, now: Timestamp) -> Result<KeyRecord, KeyringError> {
+    pub(super) fn record(
+        self,
+        key: &VaultKey,
+        parent: Option<&KeyRecord>,
+        now: Timestamp,
+    ) -> Result<KeyRecord, KeyringError> {
         self.check_texts()?;
         if let Some(end) = self.expires_at.filter(|end| *end <= now) {
             return Err(KeyringError::Past(end));

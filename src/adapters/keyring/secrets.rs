@@ -19,7 +19,9 @@ use crate::units::secret::Secret;
 pub enum SecretError {
     #[error("{path}: {why}")]
     File { path: String, why: String },
-    #[error("the admin token is {0}: set a random one of at least {MIN_TOKEN} characters, or none and bursar makes one")]
+    #[error(
+        "the admin token is {0}: set a random one of at least {MIN_TOKEN} characters, or none and bursar makes one"
+    )]
     WeakToken(&'static str),
 }
 
@@ -34,7 +36,10 @@ pub fn data_folder(dir: &Path) -> Result<(), SecretError> {
 }
 
 /// Reads a secret file, or makes it with `make`. `true` if it was made now.
-fn read_or_make(path: &Path, make: impl FnOnce() -> Zeroizing<String>) -> Result<(Zeroizing<String>, bool), SecretError> {
+fn read_or_make(
+    path: &Path,
+    make: impl FnOnce() -> Zeroizing<String>,
+) -> Result<(Zeroizing<String>, bool), SecretError> {
     match File::open(path) {
         Ok(mut file) => {
             let mut text = Zeroizing::new(String::new());
@@ -131,7 +136,8 @@ impl AdminToken {
             return Ok((Self::checked(set.expose())?, None));
         }
         let fresh = random_hex()?;
-        let (text, made) = read_or_make(&dir.join("admin-token"), || Zeroizing::new(format!("bat_{}", fresh.as_str())))?;
+        let (text, made) =
+            read_or_make(&dir.join("admin-token"), || Zeroizing::new(format!("bat_{}", fresh.as_str())))?;
         Ok((Self::checked(text.as_bytes())?, made.then_some(text)))
     }
 

@@ -85,7 +85,8 @@ impl Store {
 
     pub(super) fn put_flag(&self, f: &FlagRecord) -> Result<(), KeyringError> {
         let json = serde_json::to_string(&f.flag).map_err(|e| KeyringError::Store(e.to_string()))?;
-        let sql = "INSERT OR REPLACE INTO flags (flag, is_set, actor, reason, at, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql =
+            "INSERT OR REPLACE INTO flags (flag, is_set, actor, reason, at, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.0.prepare_cached(sql)?.execute(params![json, f.on, f.act.actor, f.act.reason, f.at.0, f.told])?;
         Ok(())
     }
@@ -100,7 +101,9 @@ fn migrate(db: &mut Connection, path: &Path) -> Result<(), KeyringError> {
             Ok(tx.commit()?)
         }
         VERSION => Ok(()),
-        newer => Err(KeyringError::Store(format!("{} has version {newer}; this bursar knows {VERSION}", path.display()))),
+        newer => {
+            Err(KeyringError::Store(format!("{} has version {newer}; this bursar knows {VERSION}", path.display())))
+        }
     }
 }
 

@@ -28,7 +28,13 @@ fn on(key: &KeyRecord) -> Flag {
 
 fn facts(key: &KeyRecord) -> Facts {
     let keys = key.chain().cloned().collect();
-    Facts { subject: key.subject.clone(), keys, policy: "p".into(), vendor: "stripe".into(), operation: "GET /x".into() }
+    Facts {
+        subject: key.subject.clone(),
+        keys,
+        policy: "p".into(),
+        vendor: "stripe".into(),
+        operation: "GET /x".into(),
+    }
 }
 
 #[test]
@@ -47,7 +53,12 @@ fn what_was_written_is_there_after_reopening() {
     let found = ring.find(&key.id).expect("the key");
     let text = secret.reveal();
     assert!(VaultKey::parse(&text).expect("well-formed").matches(&found.hash));
-    assert!(!std::fs::read(dir.path().join("keys.db")).expect("the file").windows(20).any(|w| w == &text.as_bytes()[20..40]));
+    assert!(
+        !std::fs::read(dir.path().join("keys.db"))
+            .expect("the file")
+            .windows(20)
+            .any(|w| w == &text.as_bytes()[20..40])
+    );
     assert!(matches!(ring.standing(&found, NOW), Standing::Revoked(f) if f.act == act() && f.at == NOW));
     assert_eq!(ring.standing(&other, NOW), Standing::Good);
     assert_eq!(ring.flags().iter().map(|f| &f.flag).collect::<Vec<_>>(), [&on(&key)]);
@@ -133,7 +144,10 @@ fn secrets_are_made_once_and_are_private() {
     running.update(b"dy");
     assert_eq!(first, running.finish());
     let mode = |p: &str| std::fs::metadata(dir.join(p)).expect(p).permissions().mode() & 0o777;
-    assert_eq!((mode(""), mode("admin-token"), mode("secrets"), mode("secrets/body-hash.key")), (0o700, 0o600, 0o700, 0o600));
+    assert_eq!(
+        (mode(""), mode("admin-token"), mode("secrets"), mode("secrets/body-hash.key")),
+        (0o700, 0o600, 0o700, 0o600)
+    );
 }
 
 #[test]

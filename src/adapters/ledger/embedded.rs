@@ -2,6 +2,8 @@
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -381,6 +383,13 @@ impl Ledger for Embedded {
             self.durably(Some(seq)).await?;
             self.off_thread(|ledger| ledger.take_snapshot()).await
         })
+    }
+}
+
+#[cfg(test)]
+impl Embedded {
+    pub fn fill_disk(&self, full: bool) {
+        self.journal.fill_disk(full);
     }
 }
 

@@ -2,6 +2,9 @@
 //! dispatched; what is `InFlight` cannot be released. Dropped without an end, each queues the end that is safe. A shared task
 //! renews the leases of all that live. Decides nothing: the ledger does.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

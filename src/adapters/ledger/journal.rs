@@ -153,6 +153,14 @@ impl Journal {
     }
 }
 
+#[cfg(test)]
+impl Journal {
+    /// From now on the disk is full, or has room again.
+    pub fn fill_disk(&self, full: bool) {
+        self.core.active.lock().full = full;
+    }
+}
+
 impl Core {
     fn append(&self, records: &[Arc<Record>], must: bool) -> Result<(), String> {
         let mut inner = self.inner.lock();

@@ -5,6 +5,8 @@ pub mod embedded;
 pub mod expiry;
 pub mod hold;
 pub mod journal;
+#[cfg(test)]
+mod testing;
 pub mod waiting;
 
 use std::future::Future;

@@ -1,6 +1,9 @@
 //! Waiting for holds: a call for which only other holds leave no room waits a moment for them to end. Whoever fits goes at
 //! once; the queue orders only those that wait, first come first served for each refusing account. A waiter holds nothing.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

@@ -122,7 +122,12 @@ pub async fn run(global: &Global, client: &Client, mint: Mint) -> Result<(), Fai
         return json(&minted);
     }
     let until = minted.expires_at.map_or_else(|| "until it is revoked".to_owned(), |t| format!("until {t}"));
-    note(format!("Vault key {BOLD}{}{BOLD:#}{} under policy {BOLD}{}{BOLD:#}, good {until}", minted.id, for_whom(&minted), minted.policy));
+    note(format!(
+        "Vault key {BOLD}{}{BOLD:#}{} under policy {BOLD}{}{BOLD:#}, good {until}",
+        minted.id,
+        for_whom(&minted),
+        minted.policy
+    ));
     line(&minted.key)?;
     note(format!("{DIM}It is shown this once. Turn it off: bursar key revoke {}{DIM:#}", minted.id));
     Ok(())

@@ -107,12 +107,14 @@ pub struct Rig {
     dir: tempfile::TempDir,
 }
 
-const POLICY: &str = "name = \"refunds\"\nvendors = [\"stripe\"]\n[[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/refunds\"]\n";
+const POLICY: &str =
+    "name = \"refunds\"\nvendors = [\"stripe\"]\n[[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/refunds\"]\n";
 
 impl Rig {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let ledger = Arc::new(Paper { entries: Mutex::default(), grown: watch::Sender::new(0), down: AtomicBool::new(false) });
+        let ledger =
+            Arc::new(Paper { entries: Mutex::default(), grown: watch::Sender::new(0), down: AtomicBool::new(false) });
         let stop = CancellationToken::new();
         let store = Arc::new(SqliteBooks::open(dir.path()).expect("books"));
         let followed = Books::follow(store, ledger.clone(), ledger.grown.subscribe(), CancellationToken::new());
@@ -218,7 +220,13 @@ fn about() -> About {
     }
 }
 
-async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, method: &str, target: &str, headers: &str, body: &str) -> String {
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> String {
     let length = body.len();
     let head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
     stream.write_all(head.as_bytes()).await.expect("written");

@@ -15,7 +15,7 @@ mod shapes;
 mod sharing;
 
 #[cfg(test)]
-mod rig;
+pub(crate) mod rig;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

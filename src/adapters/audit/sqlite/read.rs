@@ -19,7 +19,8 @@ use crate::units::time::Timestamp;
 pub(super) use rows::calls;
 
 pub(super) fn events(db: &Connection, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
-    let sql = "SELECT seq, at, kind, call_id, body FROM events WHERE seq >= ?1 AND kind IS NOT NULL ORDER BY seq LIMIT ?2";
+    let sql =
+        "SELECT seq, at, kind, call_id, body FROM events WHERE seq >= ?1 AND kind IS NOT NULL ORDER BY seq LIMIT ?2";
     let mut query = db.prepare_cached(sql)?;
     let rows = query.query_map(params![Count(from), Count(limit as u64)], event)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -59,7 +60,8 @@ pub(super) fn gaps(db: &Connection) -> Result<Vec<Gap>, AuditError> {
 
 /// The first entry at or after `at`. The ledger's time never goes backward, so halving finds it without an index.
 fn first_since(db: &Connection, at: Timestamp) -> Result<Seq, AuditError> {
-    let ends = |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?.unwrap_or(0), row.get::<_, Option<i64>>(1)?.unwrap_or(0)));
+    let ends =
+        |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?.unwrap_or(0), row.get::<_, Option<i64>>(1)?.unwrap_or(0)));
     let (mut low, high) = db.query_row("SELECT min(seq), max(seq) FROM events", [], ends)?;
     let mut high = high.saturating_add(1);
     let mut probe = db.prepare_cached("SELECT seq, at FROM events WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
@@ -108,7 +110,11 @@ pub(super) fn spend(db: &Connection, q: &CallQuery) -> Result<Spend, AuditError>
     let (names, mut values) = name_conditions(q);
     let (rest, more) = conditions(db, q)?;
     values.extend(more);
-    let only = if names.is_empty() { String::new() } else { format!("AND r.facts IN (SELECT id FROM facts f WHERE 1{names})") };
+    let only = if names.is_empty() {
+        String::new()
+    } else {
+        format!("AND r.facts IN (SELECT id FROM facts f WHERE 1{names})")
+    };
     let sql = format!(
         "SELECT (SELECT json FROM facts WHERE id = g.facts), g.* FROM (
             SELECT r.facts, sum(r.admitted), sum(1 - r.admitted), sum(r.admitted AND r.outcome IS NULL), sum(r.flagged),
@@ -117,7 +123,8 @@ pub(super) fn spend(db: &Connection, q: &CallQuery) -> Result<Spend, AuditError>
     );
     let mut query = db.prepare_cached(&sql)?;
     let rows = query.query_map(params_from_iter(values), |row| Ok((row.get::<_, Option<String>>(0)?, sum(row)?)))?;
-    let groups = rows.map(|row| row.map_err(AuditError::from).and_then(|(f, s)| Ok((f.map(|f| facts(&f)).transpose()?, s))));
+    let groups =
+        rows.map(|row| row.map_err(AuditError::from).and_then(|(f, s)| Ok((f.map(|f| facts(&f)).transpose()?, s))));
     Ok(Spend::fold(&groups.collect::<Result<Vec<_>, AuditError>>()?))
 }
 

@@ -57,7 +57,10 @@ fn the_view_shows_the_rows_to_whoever_opens_the_file() {
     let db = Connection::open(dir.path().join("books.db")).expect("the file");
     let mut view = db.prepare("SELECT * FROM calls").expect("the view");
     let names = view.column_names().collect::<Vec<_>>().join(" ");
-    assert!(names.starts_with("seq call_id run_id agent_id subject key_id") && names.ends_with("trace_id error"), "{names}");
+    assert!(
+        names.starts_with("seq call_id run_id agent_id subject key_id") && names.ends_with("trace_id error"),
+        "{names}"
+    );
     let row = view.query_row([], |row| {
         Ok((row.get::<_, String>("cost_usd")?, row.get::<_, i64>("http_status")?, row.get::<_, String>("call_id")?))
     });
@@ -75,18 +78,4 @@ fn a_failed_batch_leaves_no_trace() {
     assert_eq!((books.last_seq().expect("a place"), books.events(0, 9).expect("events").len()), (1, 1));
     books.apply(&[denied(2)], false).expect("the same batch, later");
     assert_eq!(books.events(0, 9).expect("events").len(), 2);
-}
-
-/// Run by hand: `cargo test --release -- --ignored --nocapture a_call_costs`.
-#[test]
-#[ignore = "a measurement"]
-fn a_call_costs_little_to_write() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let books = SqliteBooks::open(dir.path()).expect("new books");
-    let began = std::time::Instant::now();
-    let rows = 200_000;
-    for batch in (1..=rows).map(denied).collect::<Vec<_>>().chunks(2048) {
-        books.apply(batch, false).expect("written");
-    }
-    println!("{} entries a second", rows as f64 / began.elapsed().as_secs_f64());
 }

@@ -92,9 +92,7 @@ fn put_entry(tx: &Transaction<'_>, known: &mut HashMap<String, i64>, entry: &Ent
             let facts = facts.map(|f| facts_row(tx, known, f)).transpose()?;
             open(tx, entry, call, facts, verdict, outcome)
         }
-        Some(Change::Close { call, outcome, charge, flagged }) => {
-            close(tx, entry.seq, call, outcome, &charge, flagged)
-        }
+        Some(Change::Close { call, outcome, charge, flagged }) => close(tx, entry.seq, call, outcome, &charge, flagged),
         Some(Change::Adjust { call, outcome: Some(outcome), charge, flagged }) => {
             close(tx, entry.seq, call, outcome, &charge, flagged)
         }
@@ -134,7 +132,8 @@ fn close(
     charge: &Amounts,
     flagged: bool,
 ) -> Result<(), AuditError> {
-    let sql = "UPDATE call_rows SET closed = ?2, outcome = ?3, flagged = ?4, usd = ?5, tokens = ?6, calls = ?7, risk = ?8
+    let sql =
+        "UPDATE call_rows SET closed = ?2, outcome = ?3, flagged = ?4, usd = ?5, tokens = ?6, calls = ?7, risk = ?8
         WHERE call_id = ?1";
     let [usd, tokens, calls, risk] = Unit::ALL.map(|u| Count(charge.of(u)));
     let (id, seq) = (StoredCall(call), Count(seq));
@@ -171,6 +170,7 @@ fn find_or_insert(tx: &Transaction<'_>, f: &Facts, json: &str) -> Result<i64, Au
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (json) DO UPDATE SET tenant = tenant RETURNING id";
     let s = &f.subject;
     let key = f.keys.first().map(|k| k.as_str());
-    let row = params![json, &*s.tenant, s.agent.as_deref(), s.run.as_deref(), key, &*f.policy, &*f.vendor, &*f.operation];
+    let row =
+        params![json, &*s.tenant, s.agent.as_deref(), s.run.as_deref(), key, &*f.policy, &*f.vendor, &*f.operation];
     Ok(tx.prepare_cached(sql)?.query_row(row, |row| row.get(0))?)
 }

@@ -95,7 +95,8 @@ impl Rig {
         let books = SqliteBooks::open(self.dir.path()).expect("books");
         let store = Arc::new(Fragile { books, full: AtomicBool::new(full) });
         let (journal, stop) = (self.journal.clone(), self.stop.child_token());
-        let (books, task) = Books::follow(store.clone(), journal, self.journal.grown.subscribe(), stop).expect("a follower");
+        let (books, task) =
+            Books::follow(store.clone(), journal, self.journal.grown.subscribe(), stop).expect("a follower");
         (store, books, task)
     }
 }

@@ -54,7 +54,7 @@ impl Show {
         let time = entry.at.to_string();
         let time = time.get(11..19).unwrap_or_default();
         let text = format!(
-            "{DIM}{time}{DIM:#} {style}{:<12}{style:#} {:<15} {:<16} {:<34} {:>3} {:>12} {}",
+            "{DIM}{time}{DIM:#} {style}{:<13}{style:#} {:<15} {:<16} {:<34} {:>3} {:>12} {}",
             kind.map_or("ledger", Kind::as_str),
             line.verdict,
             plain(&line.agent),
@@ -86,9 +86,14 @@ impl Show {
 
     fn opened(&mut self, row: &Opening, held: Option<MicroCents>) -> Line {
         let agent = row.facts.as_ref().map(|f| f.subject.agent.as_ref().unwrap_or(&f.subject.tenant).to_string());
-        let operation = row.endpoint.as_ref().map_or_else(|| format!("{} {}", row.method, row.path), ToString::to_string);
+        let operation =
+            row.endpoint.as_ref().map_or_else(|| format!("{} {}", row.method, row.path), ToString::to_string);
         let vendor = row.facts.as_ref().map_or_else(String::new, |f| format!("{} ", f.vendor));
-        let who = Who { agent: agent.unwrap_or_else(|| "?".to_owned()), operation: format!("{vendor}{operation}"), verdict: row.verdict };
+        let who = Who {
+            agent: agent.unwrap_or_else(|| "?".to_owned()),
+            operation: format!("{vendor}{operation}"),
+            verdict: row.verdict,
+        };
         if held.is_some() {
             self.remember(row.call, who.clone());
         }
@@ -145,7 +150,12 @@ fn changed(control: &Control) -> Line {
             (format!("policy {policy} {}", hash.get(..12).unwrap_or_default()), act)
         }
     };
-    Line { agent: act.actor.clone(), operation: what, reason: act.reason.clone().unwrap_or_default(), ..Line::default() }
+    Line {
+        agent: act.actor.clone(),
+        operation: what,
+        reason: act.reason.clone().unwrap_or_default(),
+        ..Line::default()
+    }
 }
 
 fn style(kind: Option<Kind>, op: &Op) -> Style {
@@ -155,5 +165,46 @@ fn style(kind: Option<Kind>, op: &Op) -> Style {
         (Some(Kind::Denied | Kind::Rejected | Kind::Revoked | Kind::Killed), _) => BAD,
         (Some(Kind::Expired | Kind::Adjusted | Kind::Escalated), _) => WARN,
         _ => Style::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(show: &mut Show, json: &str) -> String {
+        let line = show.event(json.as_bytes());
+        anstream::adapter::strip_str(&line).to_string()
+    }
+
+    const CALL: &str = "01920000-0000-7000-8000-000000000001";
+
+    #[test]
+    fn a_call_is_two_lines_and_the_end_remembers_the_beginning() {
+        let mut show = Show::default();
+        let admitted = format!(
+            r#"{{"kind":"admitted","call_id":"{CALL}","seq":1,"at":"2026-10-01T12:00:00Z","op":"reserve",
+            "amounts":{{"usd":"0.5","tokens":0,"calls":1,"risk":20}},"postings":[],"lease_until":"2026-10-01T12:00:30Z",
+            "row":{{"call":"{CALL}","facts":{{"subject":{{"tenant":"default","agent":"refunds"}},"keys":["k"],"policy":"p",
+            "vendor":"stripe","operation":"POST /v1/refunds"}},"method":"POST","path":"/v1/refunds","endpoint":"POST /v1/refunds",
+            "verdict":"allow","enforced":true,"estimate":{{"usd":"0.5","tokens":0,"calls":1,"risk":20}}}}}}"#
+        );
+        let settled = format!(
+            r#"{{"kind":"settled","seq":2,"at":"2026-10-01T12:00:01Z","op":"commit","hold":"{CALL}","exact":true,
+            "charge":{{"usd":"0.25","tokens":0,"calls":1,"risk":20}},"row":{{"call":"{CALL}","outcome":"vendor_error",
+            "charge":{{"usd":"0.25","tokens":0,"calls":1,"risk":20}},"cost_source":"request","http_status":402,
+            "latency_ms":12,"overhead_us":300,"error":"card\u001b[2Jdeclined"}}}}"#
+        );
+        let squeeze = |line: String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let first = squeeze(shown(&mut show, &admitted));
+        assert_eq!(first, "12:00:00 admitted allow refunds stripe POST /v1/refunds ≤$0.5");
+        let second = squeeze(shown(&mut show, &settled));
+        assert!(
+            second.starts_with("12:00:01 settled allow refunds stripe POST /v1/refunds 402 $0.25 vendor_error"),
+            "{second}"
+        );
+        assert!(!show.event(settled.as_bytes()).contains("\u{1b}[2J"), "a vendor's words do not steer the terminal");
+        assert!(show.opened.is_empty());
+        assert_eq!(shown(&mut show, "{\"seq\":3,\"kind\":\"novel\"}"), "{\"seq\":3,\"kind\":\"novel\"}");
     }
 }

@@ -17,9 +17,9 @@ use crate::units::money::{MicroCents, PicoUsd};
 use crate::units::time::{Timestamp, Window};
 
 /// 2026-03-10T12:00:00Z
-pub(super) const NOON: Timestamp = Timestamp(1_773_144_000_000_000);
+pub const NOON: Timestamp = Timestamp(1_773_144_000_000_000);
 
-pub(super) struct Rig {
+pub struct Rig {
     pub book: Book,
     pub journal: Vec<Entry>,
     pub now: Timestamp,
@@ -141,19 +141,19 @@ impl Rig {
     }
 }
 
-pub(super) fn id(n: u32) -> CallId {
+pub fn id(n: u32) -> CallId {
     CallId(Uuid::from_u128(u128::from(n)))
 }
 
-pub(super) fn amounts(usd: u64, tokens: u64, calls: u64, risk: u64) -> Amounts {
+pub fn amounts(usd: u64, tokens: u64, calls: u64, risk: u64) -> Amounts {
     Amounts { usd: MicroCents(usd), tokens, calls, risk }
 }
 
-pub(super) fn act() -> Act {
+pub fn act() -> Act {
     Act { actor: "test".to_owned(), reason: None }
 }
 
-pub(super) fn facts(agent: &str) -> Facts {
+pub fn facts(agent: &str) -> Facts {
     Facts {
         subject: Subject { agent: Some(agent.into()), ..Subject::default() },
         keys: vec![],
@@ -163,7 +163,7 @@ pub(super) fn facts(agent: &str) -> Facts {
     }
 }
 
-pub(super) fn opening(n: u32) -> Opening {
+pub fn opening(n: u32) -> Opening {
     Opening {
         call: id(n),
         facts: Some(facts("a")),
@@ -185,7 +185,7 @@ pub(super) fn opening(n: u32) -> Opening {
     }
 }
 
-pub(super) fn closing(n: u32) -> Closing {
+pub fn closing(n: u32) -> Closing {
     Closing {
         call: id(n),
         outcome: Outcome::Ok,
@@ -201,48 +201,48 @@ pub(super) fn closing(n: u32) -> Closing {
     }
 }
 
-pub(super) fn shape(scope: Scope, unit: Unit, window: Window) -> Shape {
+pub fn shape(scope: Scope, unit: Unit, window: Window) -> Shape {
     Shape { scope, unit, window, vendor: None, operations: vec![] }
 }
 
 /// An account of an agent, as a shape names it.
-pub(super) fn line(agent: &str, unit: Unit, window: Window) -> Line {
+pub fn line(agent: &str, unit: Unit, window: Window) -> Line {
     let account = shape(Scope::Agent, unit, window).account(&format!("default/{agent}"));
     Line { account, unit, window, limit: None }
 }
 
-pub(super) fn usd(agent: &str, limit: u64) -> Line {
+pub fn usd(agent: &str, limit: u64) -> Line {
     limited(line(agent, Unit::Usd, Window::Day), limit)
 }
 
-pub(super) fn limited(line: Line, amount: u64) -> Line {
+pub fn limited(line: Line, amount: u64) -> Line {
     let rule = format!("{} {amount}", line.account).into();
     Line { limit: Some(Limit { amount, rule, enforce: true, hidden: false }), ..line }
 }
 
-pub(super) fn observed(mut line: Line) -> Line {
+pub fn observed(mut line: Line) -> Line {
     line.limit.as_mut().expect("a limit to observe").enforce = false;
     line
 }
 
 /// One call that needs so much money on these accounts.
-pub(super) fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
+pub fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
     let need = Need::fixed(PicoUsd::from(MicroCents(usd)), 0);
     Reserve { hold: id(n), lines: Arc::from(lines), need, flags: vec![], replay: None, opening: opening(n) }
 }
 
 /// One micro-cent a token: `fixed + n`.
-pub(super) fn fitted(n: u32, lines: &[Line], fixed: u64, floor: u64, want: u64) -> Reserve {
+pub fn fitted(n: u32, lines: &[Line], fixed: u64, floor: u64, want: u64) -> Reserve {
     let mut ask = ask(n, lines, fixed);
     ask.need.fit = Some(Fit { usd_per_token: MicroCents(1).into(), tokens_per_token: 1, floor, want, share: Share::default() });
     ask
 }
 
-pub(super) fn keyed(mut ask: Reserve, key: u8) -> Reserve {
+pub fn keyed(mut ask: Reserve, key: u8) -> Reserve {
     ask.replay = Some(ReplayKey(Digest32([key; 32])));
     ask
 }
 
-pub(super) fn name(line: &Line) -> AccountName {
+pub fn name(line: &Line) -> AccountName {
     line.account.clone()
 }

@@ -7,7 +7,7 @@ mod world;
 use self::world::World;
 
 /// Seeds of a normal test run, and steps of each.
-const SEEDS: u64 = 3000;
+const SEEDS: u64 = 2000;
 const STEPS: u32 = 40;
 
 #[test]

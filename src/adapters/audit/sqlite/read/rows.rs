@@ -34,7 +34,9 @@ fn page(db: &Connection, q: &CallQuery) -> Result<(String, Vec<Value>), AuditErr
     } else {
         more.push(limit.clone());
         let newest = format!("SELECT r.seq FROM call_rows r WHERE r.facts = f.id{rest} ORDER BY r.seq DESC LIMIT ?");
-        format!("SELECT n.seq FROM facts f CROSS JOIN call_rows n ON n.seq IN ({newest}) WHERE 1{names} ORDER BY n.seq DESC LIMIT ?")
+        format!(
+            "SELECT n.seq FROM facts f CROSS JOIN call_rows n ON n.seq IN ({newest}) WHERE 1{names} ORDER BY n.seq DESC LIMIT ?"
+        )
     };
     // The names stand last in the text of the second form, and are absent from the first.
     more.append(&mut values);
@@ -70,7 +72,8 @@ impl Stored {
     fn row(self) -> Result<CallRow, AuditError> {
         let opened = entry(&self.opened)?;
         let seq = opened.seq;
-        let mut row = CallRow::opened(opened).ok_or_else(|| AuditError::Unreadable(format!("event {seq} opens no call")))?;
+        let mut row =
+            CallRow::opened(opened).ok_or_else(|| AuditError::Unreadable(format!("event {seq} opens no call")))?;
         for later in [self.closed, self.adjusted].into_iter().flatten() {
             row.add(entry(&later)?.op);
         }
