@@ -15,7 +15,7 @@ use bursar::rules::ledger::need::{Fit, Need, Share};
 use bursar::rules::subject::{Facts, Flag, Subject};
 use bursar::units::amount::{Amounts, Unit};
 use bursar::units::ids::{CallId, Digest32, KeyId};
-use bursar::units::money::{MicroCents, PicoUsd};
+use bursar::units::money::{MAX_AMOUNT, MicroCents, PicoUsd};
 use bursar::units::time::{Timestamp, Window};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
@@ -32,17 +32,17 @@ fn facts() -> Facts {
 /// Two accounts without a limit, four with one.
 fn lines(facts: &Facts) -> Arc<[Line]> {
     let shapes = [
-        (Scope::Key, Unit::Usd, Window::Day, Some(50)),
-        (Scope::Agent, Unit::Usd, Window::Day, Some(500)),
-        (Scope::Agent, Unit::Tokens, Window::Minute, Some(1 << 40)),
-        (Scope::Run, Unit::Calls, Window::Total, None),
-        (Scope::Tenant, Unit::Usd, Window::Month, Some(5000)),
-        (Scope::Everyone, Unit::Usd, Window::Day, None),
+        (Scope::Key, Unit::Usd, Window::Day, true),
+        (Scope::Agent, Unit::Usd, Window::Day, true),
+        (Scope::Agent, Unit::Tokens, Window::Minute, true),
+        (Scope::Run, Unit::Calls, Window::Total, false),
+        (Scope::Tenant, Unit::Usd, Window::Month, true),
+        (Scope::Everyone, Unit::Usd, Window::Day, false),
     ];
-    let line = |(scope, unit, window, limit): (_, _, _, Option<u64>)| {
+    let line = |(scope, unit, window, limited)| {
         let account = Shape { scope, unit, window, vendor: None, operations: vec![] }.accounts(facts).remove(0);
         let rule = "refund-agent: a limit".into();
-        let limit = limit.map(|n| Limit { amount: n * 100_000_000, rule, enforce: true, hidden: false });
+        let limit = limited.then_some(Limit { amount: MAX_AMOUNT, rule, enforce: true, hidden: false });
         Line { account, unit, window, limit }
     };
     shapes.map(line).into()
@@ -114,16 +114,17 @@ impl Calls {
 
 fn book(c: &mut Criterion) {
     let (mut book, mut calls) = (Book::default(), Calls::new());
-    let now = Timestamp::now();
-    let mut write = |book: &mut Book, ops| book.entries(now, ops).collect::<Vec<_>>().iter().for_each(|e| book.apply(e));
+    let mut now = Timestamp::now();
+    let write = |book: &mut Book, now, ops| book.entries(now, ops).collect::<Vec<_>>().iter().for_each(|e| book.apply(e));
     c.bench_function("ledger/book: reserve and commit", |b| {
         b.iter_batched(
             || calls.next(),
             |(ask, settle)| {
+                now = now.plus_millis(1);
                 let (answer, op) = book.reserve(now, ask).expect("a new hold");
-                write(&mut book, [op, None]);
+                write(&mut book, now, [op, None]);
                 let (settled, ops) = book.settle(now, settle).expect("an open hold");
-                write(&mut book, ops);
+                write(&mut book, now, ops);
                 (answer, settled)
             },
             BatchSize::SmallInput,

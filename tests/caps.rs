@@ -69,6 +69,29 @@ fn calls_without_a_limit_share_what_is_left() {
     assert_eq!(agree(&house.vendor.received(), &admitted_rows(&house.bursar, &["--agent", "eager"])), 0);
 }
 
+/// Half of what is held for the first call comes back; the second needs it, and the third cannot wait so long.
+#[test]
+fn a_call_waits_when_only_holds_stand_in_its_way() {
+    let patient = CAPPED.replace("1 USD", "0.02 USD").replace("fit =", "wait_for_holds = \"30s\"\nfit =");
+    let hasty = patient.replace("\"capped\"", "\"hasty\"").replace("30s", "50ms");
+    let house = House::new(&[&patient, &hasty]);
+    let (key, other) = (house.mint("capped", "eager"), house.mint("hasty", "eager"));
+    let holder = spawn_all([Ask::chat(Some(200)).key(&key).mock("gate").send(house.port())]);
+    house.vendor.wait_for_count(1, SOON);
+    let waiter = spawn_all([Ask::chat(Some(100)).key(&key).send(house.port())]);
+    wait_for("the second call to wait", SOON, || {
+        (house.bursar.admin("/v1/status")["calls_in_flight"] == 2).then_some(())
+    });
+    let refused = house.call(&Ask::chat(Some(100)).key(&other));
+    assert_eq!(refused.said(), (429, "budget_held".to_owned()));
+    is_a_budget_refusal(&refused);
+    assert_eq!(house.vendor.count(), 1, "a waiter is not sent");
+    house.vendor.open_gate();
+    let answers = join_all([holder, waiter].into_iter().flatten().collect());
+    assert!(answers.iter().all(|a| a.as_ref().is_ok_and(|a| a.status == 200)), "{answers:?}");
+    assert_eq!(house.call(&Ask::chat(Some(100)).key(&key)).said(), (403, "budget_spent".to_owned()));
+}
+
 #[test]
 fn exact_calls_are_at_most_a_hundred_across_kills() {
     killed_in_the_middle(Some(100));

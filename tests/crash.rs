@@ -1,9 +1,11 @@
 //! Thirty times `kill -9` under mixed load, on one data folder: whatever the vendor received has exactly one call in the books,
-//! no refusal that a caller was told is missing, and nothing was charged below its true cost.
+//! no refusal that a caller was told is missing, and nothing was charged below its true cost. And a disk that is full.
 
 mod common;
 
 use std::collections::HashSet;
+use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use common::bursar::Key;
 use common::client::{Ask, Failed, join_all, spawn_all};
 use common::dice::Dice;
 use common::house::House;
-use common::{SOON, wait_for};
+use common::{SOON, http_get, wait_for};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -60,6 +62,45 @@ fn the_books_survive_thirty_kills() {
     every_request_is_one_call(&house, &books);
     every_answer_is_in_the_books(&told, &books);
     the_accounts_are_whole(&house, &key, &books, &sums);
+}
+
+#[test]
+fn nothing_leaves_when_the_books_cannot_be_written() {
+    let mut house = House::new(&[BUSY]);
+    let key = house.mint("busy", "worker");
+    fill_the_disk(&house, &key);
+    files_may_grow_to(&house, "unlimited");
+    wait_for("calls to be let through again", SOON, || {
+        (house.call(&Ask::chat(Some(200)).key(&key)).status == 200).then_some(())
+    });
+    assert_eq!(http_get(house.port(), "/-/ready").map(|(status, _)| status), Some(200));
+    fill_the_disk(&house, &key);
+    house.crash();
+    all_closed(&house.bursar, &["--agent", "worker"], LEASES);
+    agree(&house.vendor.received(), &rows(&house.bursar, &["--agent", "worker"]));
+}
+
+/// Calls until one is refused because its row cannot be written. None of those that are refused reaches the vendor.
+fn fill_the_disk(house: &House, key: &Key) {
+    let journal = fs::read_dir(house.bursar.data.join("journal")).expect("a journal").flatten();
+    let size = journal.filter_map(|file| file.metadata().ok()).map(|m| m.len()).max().expect("a file");
+    files_may_grow_to(house, &(size + 4000).to_string());
+    let (before, mut served) = (house.vendor.count(), 0);
+    let refused = (0..100).find_map(|_| {
+        let answer = house.call(&Ask::chat(Some(200)).key(key));
+        served += usize::from(answer.status == 200);
+        (answer.status != 200).then_some(answer)
+    });
+    let refused = refused.expect("a full disk refuses calls");
+    assert_eq!(refused.said(), (503, "store_down".to_owned()));
+    assert_eq!(house.vendor.count() - before, served);
+    assert_eq!(http_get(house.port(), "/-/ready").map(|(status, _)| status), Some(503));
+}
+
+fn files_may_grow_to(house: &House, bytes: &str) {
+    let pid = house.bursar.server.id().to_string();
+    let done = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status();
+    assert!(done.is_ok_and(|status| status.success()), "the limit cannot be set");
 }
 
 /// Load on a bursar that starts, and is killed once the vendor has received so many requests more.

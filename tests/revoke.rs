@@ -198,12 +198,16 @@ async fn follow(ask: Ask, port: u16, begun: mpsc::UnboundedSender<()>) -> Ended 
     let mut open = ask.open(port).await.expect("an answer");
     assert_eq!(open.status, 200);
     let mut text = String::new();
-    while let Some(Ok(piece)) = open.next().await {
-        if text.is_empty() {
-            begun.send(()).expect("the test listens");
+    let reading = async {
+        while let Some(Ok(piece)) = open.next().await {
+            if text.is_empty() {
+                begun.send(()).expect("the test listens");
+            }
+            text.push_str(&String::from_utf8_lossy(&piece));
         }
-        text.push_str(&String::from_utf8_lossy(&piece));
-    }
+    };
+    // One that never ends is as good as one that ends too late.
+    let _ = tokio::time::timeout(SOON, reading).await;
     Ended { at: Instant::now(), text }
 }
 

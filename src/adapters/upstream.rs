@@ -3,6 +3,7 @@
 
 mod address;
 mod dial;
+mod timely;
 mod upload;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 pub use address::is_public;
 pub use dial::{Dial, Reach};
+use timely::Timely;
 pub use upload::{Progress, Upload};
 
 /// How long each step may take.
@@ -43,7 +45,7 @@ pub enum SendError {
     TimedOut(Duration),
 }
 
-type Pool = Client<HttpsConnector<Dial>, Upload>;
+type Pool = Client<Timely<HttpsConnector<Dial>>, Upload>;
 
 /// Connection pools: one that dials public addresses alone, one for vendors whose address the operator allowed to be private.
 pub struct Upstream {
@@ -81,13 +83,13 @@ fn pool(reach: Reach, roots: rustls::RootCertStore, timeouts: Timeouts) -> Resul
         .with_tls_config(tls)
         .https_or_http()
         .enable_all_versions()
-        .wrap_connector(Dial::new(reach, timeouts.connect));
+        .wrap_connector(Dial::new(reach));
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(timeouts.pool)
         .timer(TokioTimer::new())
         .http1_max_buf_size(64 * 1024)
-        .build(https))
+        .build(Timely::new(https, timeouts.connect)))
 }
 
 /// An error with its causes in one line; hyper says the useful part last.

@@ -31,7 +31,11 @@ pub async fn down(
     tasks: Vec<JoinHandle<()>>,
 ) -> Result<(), Failure> {
     accepting.cancel();
-    let all_ended = gateway.await.unwrap_or(false);
+    let all_ended = tokio::select! {
+        ended = gateway => ended.unwrap_or(false),
+        // Asked twice: no more patience.
+        () = asked() => false,
+    };
     if !all_ended {
         let ended = parts.switchboard.stop_all();
         tracing::warn!(ended, "calls in flight were ended: their time was up");

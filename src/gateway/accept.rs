@@ -64,6 +64,7 @@ fn open(gateway: &Arc<Gateway>, stream: TcpStream, from: SocketAddr, manners: &M
         let builder = builder(&manners);
         let service = service_fn(move |request| answer(gateway.clone(), from, request));
         let ended = match manners.tls.clone() {
+            None if !speaks(&stream, manners.header).await => return,
             None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
             Some(tls) => match tokio::time::timeout(manners.header, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
@@ -79,12 +80,21 @@ fn open(gateway: &Arc<Gateway>, stream: TcpStream, from: SocketAddr, manners: &M
     });
 }
 
+/// A connection that never says anything is not kept.
+async fn speaks(stream: &TcpStream, patience: Duration) -> bool {
+    matches!(tokio::time::timeout(patience, stream.peek(&mut [0])).await, Ok(Ok(n)) if n > 0)
+}
+
+/// Whoever does not answer to this is gone.
+const PING: Duration = Duration::from_secs(30);
+
 fn builder(manners: &Manners) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     let mut http1 = builder.http1();
     http1.timer(TokioTimer::new()).header_read_timeout(manners.header);
     http1.max_buf_size(manners.max_header_bytes).max_headers(manners.max_headers);
     let header_list = u32::try_from(manners.max_header_bytes).unwrap_or(u32::MAX);
+    builder.http2().keep_alive_interval(PING).keep_alive_timeout(PING);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(header_list).max_concurrent_streams(1000);
     builder
 }

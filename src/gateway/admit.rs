@@ -21,6 +21,7 @@ use super::refusal::About;
 use super::request::{self, Pieces};
 use super::reserve::{self, Asking, Attempt, HeldCall};
 use super::route::Place;
+use crate::adapters::keyring::Standing;
 use crate::adapters::upstream::{Progress, Upload};
 use crate::adapters::vault::DEFAULT;
 use crate::rules::args::{Args, Body, Sent};
@@ -28,6 +29,7 @@ use crate::rules::books::Tier;
 use crate::rules::json::Document;
 use crate::rules::policy::{Decision, Permit, PolicySet, Question};
 use crate::rules::subject::{Facts, Flag, Name};
+use crate::units::time::Timestamp;
 use crate::rules::vendors::{Ask, BodyKind, Estimate, Plan, Price, Routed};
 
 /// An unlisted operation may have any body: a rule that reads it says whether it can.
@@ -44,7 +46,9 @@ pub struct Judged<'a> {
     pub routed: &'a Routed<'a>,
     pub parts: &'a Parts,
     pub facts: Arc<Facts>,
-    content_type: Option<String>,
+    /// When the whole request was there.
+    now: Timestamp,
+    pub content_type: Option<String>,
     content_encoding: Option<String>,
 }
 
@@ -67,8 +71,10 @@ pub async fn admit(
     let routed = &routed;
     let parts = &parts;
     let mut judged =
-        Judged { gateway, context, caller, policies, place, routed, parts, facts, content_type, content_encoding };
+        Judged { gateway, context, caller, policies, place, routed, parts, facts, now: context.at, content_type, content_encoding };
     let body = judged.body(body).await?;
+    judged.refresh()?;
+    judged.given_once()?;
     about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
     let mut deadline = None;
     let (held, credential) = loop {
@@ -118,10 +124,41 @@ impl Judged<'_> {
         if body.size_hint().lower() > limit as u64 {
             return Err(Problem::TooLarge(limit));
         }
-        match Limited::new(body, limit).collect().await {
-            Ok(read) => Ok(Sendable::Whole(read.to_bytes())),
-            Err(e) if e.is::<LengthLimitError>() => Err(Problem::TooLarge(limit)),
-            Err(_) => Err(Problem::BrokenBody),
+        let read = Limited::new(body, limit).collect();
+        match tokio::time::timeout(self.gateway.limits.body_time, read).await {
+            Err(_) => Err(Problem::SlowBody),
+            Ok(Ok(read)) => self.keyless(read.to_bytes()),
+            Ok(Err(e)) if e.is::<LengthLimitError>() => Err(Problem::TooLarge(limit)),
+            Ok(Err(_)) => Err(Problem::BrokenBody),
+        }
+    }
+
+    /// A vault key in a body would reach the vendor.
+    fn keyless(&self, body: Bytes) -> Result<Sendable, Problem> {
+        match memchr::memmem::find(&body, self.caller.carried.as_bytes()) {
+            None => Ok(Sendable::Whole(body)),
+            Some(_) => Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned())),
+        }
+    }
+
+    /// Headers that the vendor decides by: of two lines it might read another than the one that was judged.
+    fn given_once(&self) -> Result<(), Problem> {
+        let vendor = &self.place.vendor;
+        let deciding = vendor.account_headers.iter().chain(&vendor.idempotency_header);
+        match deciding.into_iter().find(|name| self.parts.headers.get_all(&***name).iter().count() > 1) {
+            None => Ok(()),
+            Some(name) => Err(Problem::Malformed(format!("the header `{name}` is given twice; send it once"))),
+        }
+    }
+
+    /// A body may have taken its time: the call is decided by what holds now, not by what held when it began.
+    fn refresh(&mut self) -> Result<(), Problem> {
+        self.policies = self.gateway.policies.current();
+        self.now = Timestamp::now();
+        match self.gateway.keyring.standing(&self.caller.key, self.now) {
+            Standing::Good => Ok(()),
+            Standing::Expired(at) => Err(Problem::Expired(at)),
+            Standing::Revoked(_) => Err(Problem::Revoked),
         }
     }
 
@@ -149,7 +186,7 @@ impl Judged<'_> {
         let account_headers = self.account_headers()?;
         let overlays = caller.overlays();
         let question = Question {
-            now: self.context.at,
+            now: self.now,
             facts: &self.facts,
             overlays: &overlays,
             operation: routed.operation,
@@ -190,7 +227,7 @@ impl Judged<'_> {
             args,
             body: body.map_or(&[], |b| b),
             headers: &self.parts.headers,
-            now: self.context.at,
+            now: self.now,
             prices: &self.gateway.prices,
             default_max_output: permit.max_output_tokens(),
             fit: permit.fit(),
@@ -257,7 +294,6 @@ impl Judged<'_> {
             carried: &self.caller.carried,
             vendor,
             credential: &credential,
-            plan: &held.plan,
         };
         let request = request::build(pieces, upload)?;
         Ok(Outgoing {
@@ -284,12 +320,12 @@ impl Judged<'_> {
             Sendable::Whole(bytes) => bytes,
         };
         if held.plan.edits(held.granted).is_empty() {
-            return Ok(Upload::bytes(bytes));
+            return Ok(Upload::bytes(bytes, !self.parts.method.is_safe()));
         }
         let unchanged = |_| Problem::Malformed("its JSON body cannot be given an output limit".to_owned());
         let document = Document::parse(&bytes).map_err(|e| Problem::Malformed(format!("its JSON body: {e}")))?;
         let edited = held.plan.edited(&document, held.granted).map_err(unchanged)?;
-        Ok(Upload::bytes(edited.map_or_else(|| bytes.clone(), Bytes::from)))
+        Ok(Upload::bytes(edited.map_or_else(|| bytes.clone(), Bytes::from), true))
     }
 
     /// May the caller's SDK send it again when no answer came?

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, header};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use tokio::sync::oneshot;
 
@@ -15,7 +16,8 @@ use super::body::Reply;
 use super::context::{self, Context};
 use super::headers;
 use super::links::Links;
-use super::meter::{Flow, Metered, Stop};
+use super::flowing::{Flowing, passable};
+use super::meter::{Flow, Stop};
 use super::problem::Problem;
 use super::settle::{Dues, Ending, Settlement};
 use crate::adapters::ledger::hold::Reserved;
@@ -88,6 +90,7 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
     let meters = gateway.meters.clone();
     let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters };
     let crossing = Crossing { vendor, plan, credential, repeatable, head, caps, links, gateway: gateway.clone() };
+    let writes = !request.method().is_safe();
     let sending = gateway.upstream.send(crossing.vendor.private_network, request);
     tokio::pin!(sending);
     tokio::select! {
@@ -95,7 +98,7 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
         () = stop => {
             let flag = dues.seat.stopped_by().cloned().unwrap_or(Flag::Everyone);
             answer(tell, Err(Problem::Aborted(flag.clone())));
-            let left_whole = progress.whole() && !crossing.plan.streams();
+            let left_whole = progress.whole() && writes && !crossing.plan.streams();
             let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
             crossing.aborted(dues, flag, late.await).await;
         }
@@ -212,23 +215,25 @@ impl Crossing {
         self.stamp_caps(&mut parts.headers);
         let envelope = self.vendor.envelope;
         let mut flow = Flow { upstream, meter, scrub, dues, status, events, envelope, idle, drain };
-        if events || length.is_some_and(|n| n > WHOLE as u64) {
+        let rejected = status == 401;
+        if !rejected && (events || streams(&parts.headers, length)) {
             // An event may be hidden, so that the vendor's length is not the caller's.
             let length = length.filter(|_| !events);
-            return Ok(flowing(parts, Metered::new(flow, VecDeque::new(), length)));
+            return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), length)));
         }
         let mut ready = VecDeque::new();
         let Some((stop, trailers)) = flow.fill(WHOLE, &mut ready).await else {
-            return Ok(flowing(parts, Metered::new(flow, ready, length)));
+            return Ok(flowing(parts, Flowing::new(flow, ready, length)));
         };
+        let trailers = trailers.map(|t| Box::new(passable(t, &mut flow)));
         let (dues, ending) = flow.end(&stop, &mut ready);
         let settlement = dues.finish(ending).await;
         if let Some(problem) = self.instead(&stop, status) {
             return Err(problem);
         }
-        drop(trailers);
         stamp_cost(&mut parts.headers, &settlement);
-        Ok(Response::from_parts(parts, Reply::whole(self.links.rewrite_body(joined(ready)))))
+        let body = Full::new(self.links.rewrite_body(joined(ready)));
+        Ok(Response::from_parts(parts, Reply::Whole(body, trailers)))
     }
 
     /// What the caller reads instead of an answer that is not one.
@@ -258,8 +263,15 @@ fn is_event_stream(headers: &http::HeaderMap) -> bool {
     kind.trim_start().get(..17).is_some_and(|k| k.eq_ignore_ascii_case("text/event-stream"))
 }
 
-fn flowing(parts: http::response::Parts, body: Metered) -> Response<Reply> {
+fn flowing(parts: http::response::Parts, body: Flowing) -> Response<Reply> {
     Response::from_parts(parts, Reply::Flowing(Box::new(body)))
+}
+
+/// Is it too long to be read whole, or of no known length and no kind that an SDK reads whole?
+fn streams(headers: &http::HeaderMap, length: Option<u64>) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let json = kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/json"));
+    length.map_or(!json, |n| n > WHOLE as u64)
 }
 
 /// Nothing was read of an answer.

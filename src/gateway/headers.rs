@@ -32,19 +32,16 @@ pub const PREFIX: &str = "x-bursar-";
 
 /// Drops what must not reach the vendor.
 pub fn towards_vendor(headers: &mut HeaderMap) {
-    let trailers = headers.get(header::TE).is_some_and(|te| te == "trailers");
     drop_hops(headers);
     OURS.iter().for_each(|name| drop_all(headers, name));
     let ours: Vec<HeaderName> = headers.keys().filter(|n| n.as_str().starts_with(PREFIX)).cloned().collect();
     ours.into_iter().for_each(|name| drop_all(headers, name.as_str()));
-    if trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
 }
 
 /// Drops what must not reach the caller. The body's length is set anew from the body itself, except for `HEAD`.
 pub fn towards_caller(headers: &mut HeaderMap, keep_length: bool) {
     drop_hops(headers);
+    headers.remove(header::TE);
     if !keep_length {
         headers.remove(header::CONTENT_LENGTH);
     }
@@ -54,7 +51,9 @@ pub fn towards_caller(headers: &mut HeaderMap, keep_length: bool) {
     ours.into_iter().for_each(|name| drop_all(headers, name.as_str()));
 }
 
-fn drop_hops(headers: &mut HeaderMap) {
+/// What is meant for one connection alone, by name or because `Connection` says so. `TE: trailers` is made anew.
+pub fn drop_hops(headers: &mut HeaderMap) {
+    let trailers = headers.get(header::TE).is_some_and(|te| te == "trailers");
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -64,6 +63,9 @@ fn drop_hops(headers: &mut HeaderMap) {
         .collect();
     named.iter().for_each(|name| drop_all(headers, name));
     HOP.iter().for_each(|name| drop_all(headers, name.as_str()));
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
 }
 
 fn drop_all(headers: &mut HeaderMap, name: &str) {

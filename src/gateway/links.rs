@@ -25,12 +25,29 @@ impl Links {
     }
 
     pub fn rewrite_headers(&self, headers: &mut HeaderMap) {
-        let Some(link) = headers.get(header::LINK).and_then(|l| l.to_str().ok()) else { return };
-        let rewritten =
-            self.origins.iter().fold(link.to_owned(), |l, o| l.replace(&format!("<{o}/"), &format!("<{}/", self.base)));
-        if let Ok(value) = HeaderValue::from_str(&rewritten) {
-            headers.insert(header::LINK, value);
+        let links: Vec<HeaderValue> = headers.get_all(header::LINK).iter().map(|l| self.link(l)).collect();
+        headers.remove(header::LINK);
+        for link in links {
+            headers.append(header::LINK, link);
         }
+        for name in [header::LOCATION, header::CONTENT_LOCATION] {
+            let moved = headers.get(&name).and_then(|v| v.to_str().ok()).and_then(|url| self.location(url));
+            if let Some(moved) = moved.and_then(|m| HeaderValue::from_str(&m).ok()) {
+                headers.insert(name, moved);
+            }
+        }
+    }
+
+    fn link(&self, line: &HeaderValue) -> HeaderValue {
+        let Ok(text) = line.to_str() else { return line.clone() };
+        let moved = self.origins.iter().fold(text.to_owned(), |l, o| l.replace(&format!("<{o}/"), &format!("<{}/", self.base)));
+        HeaderValue::from_str(&moved).unwrap_or_else(|_| line.clone())
+    }
+
+    /// A redirect within the vendor stays behind bursar; one to a foreign host passes as it is.
+    fn location(&self, url: &str) -> Option<String> {
+        let relative = url.starts_with('/') && !url.starts_with("//");
+        if relative { Some(format!("{}{url}", self.base)) } else { self.moved(url) }
     }
 
     /// Bodies without such a field pass untouched, and uncopied.

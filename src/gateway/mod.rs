@@ -5,6 +5,7 @@ mod admit;
 mod body;
 mod context;
 mod envelope;
+mod flowing;
 mod forward;
 mod headers;
 mod identify;
@@ -70,6 +71,8 @@ pub struct Gateway {
 pub struct Limits {
     /// Of a body that a rule or an estimate must read.
     pub body: usize,
+    /// For such a body to arrive.
+    pub body_time: Duration,
     /// For reading on when the caller has left.
     pub drain_answer: Duration,
 }
@@ -101,7 +104,9 @@ async fn steps(
     about: &mut refusal::About,
 ) -> Result<Response<Reply>, Problem> {
     accept::one_reading(&request)?;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
+    headers::drop_hops(&mut parts.headers);
     let caller = identify::identify(gateway, context, &parts)?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {

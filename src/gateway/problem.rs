@@ -39,6 +39,8 @@ pub enum Problem {
     TooLarge(usize),
     /// The caller's own body broke off.
     BrokenBody,
+    /// It did not arrive in time.
+    SlowBody,
     Denied(Denial),
     Unpriceable(Unpriceable),
     Budget(Box<Short>),
@@ -74,6 +76,7 @@ impl Problem {
             Self::Upgrade | Self::Malformed(_) | Self::Path(_) | Self::BrokenBody => 400,
             Self::Unreadable(u) => u.status(),
             Self::TooLarge(_) => 413,
+            Self::SlowBody => 408,
             Self::NoVendor(_) | Self::NoSuchPage => 404,
             Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) => 403,
             Self::Unpriceable(why) => why.status(),
@@ -103,6 +106,7 @@ impl Problem {
             Self::Unreadable(_) => "request_unreadable",
             Self::TooLarge(_) => "request_too_large",
             Self::BrokenBody => "request_broken",
+            Self::SlowBody => "request_too_slow",
             Self::Denied(denial) => denial.code.as_str(),
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
@@ -164,6 +168,7 @@ impl Problem {
                 )
             }
             Self::BrokenBody => "The body of this request broke off before its end; nothing was sent.".into(),
+            Self::SlowBody => "The body of this request did not arrive in time; nothing was sent.".into(),
             Self::Denied(denial) => denial.sentence.clone(),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,

@@ -15,6 +15,7 @@ use crate::rules::subject::{Facts, Name};
 use crate::rules::vendors::{Envelope, Routed};
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Digest32};
+use crate::units::vault_key::PREFIX;
 
 /// Longest excerpt of a target that could not be read as a path.
 const EXCERPT: usize = 200;
@@ -36,6 +37,15 @@ pub struct About {
     pub admitted: bool,
 }
 
+/// Printable, bounded, and without anything that looks like a vault key.
+fn excerpt(path: &str) -> String {
+    let plain: String = path.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
+    match plain.split_once(PREFIX) {
+        Some((before, _)) => format!("{before}{PREFIX}…"),
+        None => plain,
+    }
+}
+
 impl About {
     pub fn new(gateway: &Gateway, request: &Request<Incoming>) -> Self {
         let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
@@ -45,7 +55,7 @@ impl About {
             facts: None,
             policy_hash: None,
             method: request.method().as_str().chars().take(20).collect(),
-            path: path.chars().filter(|c| !c.is_control()).take(EXCERPT).collect(),
+            path: excerpt(path),
             endpoint: None,
             action: None,
             tier: None,

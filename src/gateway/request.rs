@@ -9,7 +9,7 @@ use super::problem::Problem;
 use crate::adapters::upstream::Upload;
 use crate::rules::path::CanonicalPath;
 use crate::rules::vendors::credential::{self, Placed};
-use crate::rules::vendors::{Base, Plan, Vendor};
+use crate::rules::vendors::{Base, Vendor};
 use crate::units::secret::Secret;
 
 /// What the pieces of a request are.
@@ -23,20 +23,18 @@ pub struct Pieces<'a> {
     pub carried: &'a str,
     pub vendor: &'a Vendor,
     pub credential: &'a Secret,
-    pub plan: &'a Plan,
 }
 
 pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Problem> {
-    let Pieces { method, base, path, query, mut headers, carried, vendor, credential, plan } = pieces;
+    let Pieces { method, base, path, query, mut headers, carried, vendor, credential } = pieces;
     headers::towards_vendor(&mut headers);
     // The query lost its keys when the vendor was found, before it was judged.
     credential::strip(&mut headers, None, carried, &vendor.placement);
     for (name, value) in &vendor.default_headers {
         set_default(&mut headers, name, value);
     }
-    if plan.wants_identity() {
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
+    // A compressed answer can neither be metered nor searched for the credential.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let query = match credential::place(&vendor.placement, credential)
         .map_err(|_| Problem::NoCredential(vendor.name.to_string()))?
     {

@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::refusal::About;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::{Answered, Reserved};
+use crate::adapters::ledger::waiting::Waited;
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::ask::{ReplayKey, Reserve};
@@ -66,12 +67,15 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
     let mut policies = gateway.policies.changes();
     // What was already there is no change.
     policies.mark_unchanged();
-    let answered = tokio::select! {
-        biased;
-        _ = policies.changed() => return Ok(Attempt::Again),
-        () = seat.stopped() => Err(Problem::Stopped(seat.stopped_by().cloned().unwrap_or(Flag::Everyone))),
-        answered = gateway.waiting.reserve(permit, ask, deadline) => answered.map_err(down),
-    }?;
+    let interrupted = async {
+        tokio::select! { _ = policies.changed() => None, () = seat.stopped() => seat.stopped_by().cloned() }
+    };
+    let answered = match gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)? {
+        Waited::Answered(answered) => answered,
+        Waited::Interrupted(None) => return Ok(Attempt::Again),
+        Waited::Interrupted(Some(Flag::Key { .. })) => return Err(Problem::Revoked),
+        Waited::Interrupted(Some(wider)) => return Err(Problem::Stopped(wider)),
+    };
     match answered {
         Answered::Held(hold) => {
             let granted = hold.fitted();
@@ -108,6 +112,9 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, ab
 /// there is none: two different uploads may bear one key.
 fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&Bytes>) -> Option<ReplayKey> {
     let (key, body) = (plan.idempotency_key()?, body?);
+    if judged.parts.method != http::Method::POST {
+        return None;
+    }
     let vendor = &judged.place.vendor;
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -119,6 +126,8 @@ fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&B
     account(&judged.parts.headers, &vendor.account_headers).for_each(&mut part);
     part(judged.parts.method.as_str().as_bytes());
     part(judged.routed.path.as_str().as_bytes());
+    part(judged.place.query.as_deref().unwrap_or_default().as_bytes());
+    part(judged.content_type.as_deref().unwrap_or_default().as_bytes());
     part(key.as_bytes());
     part(body);
     Some(ReplayKey(Digest32(hash.finalize().into())))

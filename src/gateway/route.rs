@@ -13,6 +13,7 @@ use crate::rules::args::Unreadable;
 use crate::rules::path::{CanonicalPath, Target, query_or_form_overrides_method};
 use crate::rules::subject::{Facts, Name};
 use crate::rules::vendors::{Operation, Vendor, credential};
+use crate::units::vault_key::{LEN, PREFIX};
 
 /// Which vendor, and what of the address is its own.
 pub struct Place {
@@ -32,6 +33,9 @@ pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place,
     }
     let host = authority(parts);
     let origin = format!("{}://{host}", if gateway.tls { "https" } else { "http" });
+    if memchr::memmem::find(target(parts).as_bytes(), PREFIX.as_bytes()).is_some() && holds_a_key(&path) {
+        return Err(Problem::Malformed("its path holds a vault key, which must not reach a vendor".to_owned()));
+    }
     let place = |vendor: Arc<Vendor>, path, base| {
         let query = credential::strip(&mut HeaderMap::new(), query.as_deref(), &caller.carried, &vendor.placement);
         Place { vendor, path, query, base }
@@ -50,6 +54,10 @@ pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place,
         Some(vendor) => Ok(place(vendor, path, origin)),
         None => Err(Problem::NoVendor(vendors.iter().map(ToString::to_string).collect())),
     }
+}
+
+fn holds_a_key(path: &CanonicalPath) -> bool {
+    path.decoded_segments().any(|segment| segment.contains(PREFIX) && segment.len() >= LEN)
 }
 
 fn only(gateway: &Gateway, vendors: &[Name]) -> Option<Arc<Vendor>> {

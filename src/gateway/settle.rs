@@ -36,7 +36,6 @@ pub struct Ending {
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement {
     pub cost: MicroCents,
-    pub exact: bool,
     /// Left on the tightest limited USD account, unless it stands above the tenant.
     pub remaining: Option<MicroCents>,
 }
@@ -45,9 +44,14 @@ impl Dues {
     /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full.
     pub async fn finish(self, ending: Ending) -> Settlement {
         let held = *self.hold.amounts();
-        let (charge, exact, source) = charge(&ending.usage.usage, &held);
+        // The vendor repeated an answer whose money is in the books already.
+        let paid = ending.usage.replayed && self.hold.paid();
+        let usage = if paid { Usage::ZERO } else { ending.usage.usage };
+        let (charge, exact, source) = charge(&usage, &held);
         let closing = self.closing(&ending, charge, exact, source);
-        let settlement = Settlement { cost: charge.usd, exact, remaining: self.remaining(&held, charge.usd) };
+        // The money of a repeat stands with the call that it repeats.
+        let cost = if self.hold.shares().is_some() { MicroCents::ZERO } else { charge.usd };
+        let settlement = Settlement { cost, remaining: self.remaining(&held, cost) };
         self.meters.settled(&self.facts, &closing);
         let call = self.context.call;
         if let Err(error) = self.hold.commit(charge, exact, closing).await {

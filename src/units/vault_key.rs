@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_key_reads_back_and_a_changed_one_does_not() {
-        let bytes = std::array::from_fn(|i| i as u8 * 7);
+        let bytes = std::array::from_fn(|i| (i as u8).wrapping_mul(7));
         let key = VaultKey::from_random(&bytes);
         let text = key.reveal();
         let read = VaultKey::parse(&text).expect("it was just printed");

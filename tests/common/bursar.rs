@@ -115,8 +115,16 @@ impl Bursar {
 }
 
 fn serve(dir: &Path, data: &Path, gateway: u16, admin: u16, setup: &Setup) -> Proc {
-    let mut command = leashed(binary());
-    command.arg("serve").arg("--data").arg(data).arg("--policies").arg(&setup.policies);
+    // A file that may not grow then is an error to it, not its end.
+    let mut command = leashed("env");
+    command
+        .arg("--ignore-signal=XFSZ")
+        .arg(binary())
+        .arg("serve")
+        .arg("--data")
+        .arg(data)
+        .arg("--policies")
+        .arg(&setup.policies);
     command.args(["--listen", &format!("127.0.0.1:{gateway}"), "--admin", &format!("127.0.0.1:{admin}")]);
     if let Some(config) = &setup.config {
         command.arg("--config").arg(config);

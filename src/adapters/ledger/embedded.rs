@@ -247,46 +247,6 @@ impl Embedded {
         let hold = settle.hold;
         self.step(hold, |book| book.settle(Timestamp::now(), settle))
     }
-
-    /// Blocks: asks the books what was spent under each new shape.
-    fn declare_now(&self, shapes: Vec<Shape>) -> Result<Option<Seq>, LedgerError> {
-        let _one = self.declaring.lock();
-        let wanted: BTreeSet<Shape> = shapes.into_iter().collect();
-        let (new, gone) = self.book.lock().undeclared(&wanted);
-        let mut last = None;
-        for shape in gone {
-            last = self.entry(|book| book.undeclare(shape))?;
-        }
-        for shape in new {
-            last = Some(self.declare_one(&shape)?);
-        }
-        Ok(last)
-    }
-
-    /// The books may lag behind what the book remembers; then they are asked again, a little later.
-    fn declare_one(&self, shape: &Shape) -> Result<Seq, LedgerError> {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            let sums = self.sums(shape)?;
-            let mut book = self.book.lock();
-            if let Some(op) = book.declare(Timestamp::now(), shape.clone(), sums) {
-                let seq = self.write(&mut book, [Some(op), None], false)?;
-                return Ok(seq.unwrap_or_default());
-            }
-            drop(book);
-            if Instant::now() > give_up {
-                return Err(LedgerError::Down("the books lag too far behind to open a new budget".to_owned()));
-            }
-            std::thread::sleep(RETRY);
-        }
-    }
-
-    fn sums(&self, shape: &Shape) -> Result<Sums, LedgerError> {
-        let start = shape.window.start(Timestamp::now().max(self.book.lock().now()));
-        let sums = self.books.sums(shape, start).map_err(|e| LedgerError::Down(e.to_string()))?;
-        let spent = sums.accounts.into_iter().map(|(account, sum)| (account, start, sum)).collect();
-        Ok(Sums { upto: sums.upto, spent })
-    }
 }
 
 /// The accounts of a hold that ended or shrank.
@@ -300,89 +260,6 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
     match fs4::FileExt::try_lock(&file) {
         Ok(()) => Ok(file),
         Err(_) => Err(OpenError::Taken(name)),
-    }
-}
-
-impl Ledger for Embedded {
-    fn reserve(&self, ask: Reserve) -> Answer<'_, Reservation> {
-        Box::pin(self.reserve_durably(ask))
-    }
-
-    fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Answer<'_, Reservation> {
-        Box::pin(async move {
-            let (answer, seq) = self.step(hold, |book| {
-                let (answer, op) = book.resize(Timestamp::now(), hold, step, amounts)?;
-                Ok((answer, [op, None]))
-            })?;
-            self.durably(seq).await.map(|()| answer)
-        })
-    }
-
-    fn renew(&self, hold: CallId) -> Answer<'_, ()> {
-        let renewed = self.book.lock().renew(Timestamp::now(), hold).map_err(|e| LedgerError::Hold(hold, e));
-        Box::pin(std::future::ready(renewed))
-    }
-
-    fn settle(&self, settle: Settle) -> Answer<'_, Settled> {
-        Box::pin(async move {
-            let (settled, seq) = self.settle_now(settle)?;
-            self.durably(seq).await.map(|()| settled)
-        })
-    }
-
-    fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let now = Timestamp::now();
-            let ((), seq) = self.step(hold, |book| Ok(((), book.adjust(now, hold, step, charge, exact, act)?)))?;
-            self.durably(seq).await
-        })
-    }
-
-    fn deny(&self, row: Opening) -> Answer<'_, Seq> {
-        self.plain(Op::Deny { row: Box::new(row) }, false)
-    }
-
-    fn control(&self, control: Control) -> Answer<'_, Seq> {
-        self.plain(Op::Control { control }, true)
-    }
-
-    fn declare(&self, shapes: Vec<Shape>) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let seq = self.off_thread(|ledger| ledger.declare_now(shapes)).await??;
-            self.durably(seq).await
-        })
-    }
-
-    fn accounts(&self, names: Vec<Line>) -> Answer<'_, Vec<AccountState>> {
-        let states = self.book.lock().accounts(Timestamp::now(), &names);
-        Box::pin(std::future::ready(Ok(states)))
-    }
-
-    fn settle_later(&self, settle: Settle) {
-        let hold = settle.hold;
-        match self.settle_now(settle) {
-            Ok(_) => {}
-            // The hold was never taken, or has ended: nothing is owed.
-            Err(LedgerError::Hold(..)) => tracing::debug!(call = %hold, "there was no hold to end"),
-            Err(error) => tracing::error!(call = %hold, %error, "a hold could not be ended; its lease will charge it in full"),
-        }
-    }
-
-    fn on_freed(&self, wake: Wake) {
-        // One listener; a second one would be a mistake in the wiring, and the first stays.
-        let _ = self.wake.set(wake);
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.journal.trouble()
-    }
-
-    fn flush(&self) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let seq = self.book.lock().seq();
-            self.durably(Some(seq)).await?;
-            self.off_thread(|ledger| ledger.take_snapshot()).await
-        })
     }
 }
 

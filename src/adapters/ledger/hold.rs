@@ -163,6 +163,11 @@ impl InFlight {
         self.0.held.shares
     }
 
+    /// The money of an earlier call under the same replay key is in the books already.
+    pub fn paid(&self) -> bool {
+        self.0.held.paid
+    }
+
     /// The bound is known to be smaller now. What is larger than what is held changes nothing.
     pub async fn shrink(&mut self, to: Amounts) -> Result<(), LedgerError> {
         let core = &mut self.0;

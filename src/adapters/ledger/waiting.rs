@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -32,6 +33,12 @@ struct Queue {
     freed: Notify,
 }
 
+/// How a wait ended.
+pub enum Waited<T> {
+    Answered(Answered),
+    Interrupted(T),
+}
+
 /// Reserves, with patience.
 pub struct Waiting {
     holds: Arc<Holds>,
@@ -57,12 +64,23 @@ impl Waiting {
     }
 
     /// Reserves at once, or waits until `deadline` if only holds stand in the way. Dropping it gives up the place.
-    pub async fn reserve(&self, permit: &Permit, ask: Reserve, deadline: Instant) -> Result<Answered, LedgerError> {
+    /// `interrupt` ends the waiting alone: what was asked of the ledger before is always heard to its end.
+    pub async fn reserve<T>(
+        &self,
+        permit: &Permit,
+        ask: Reserve,
+        deadline: Instant,
+        interrupt: impl Future<Output = T>,
+    ) -> Result<Waited<T>, LedgerError> {
         match self.holds.reserve(permit, ask.clone()).await? {
             Answered::Short(short) if short.cause == Cause::Held && Instant::now() < deadline => {
-                self.wait(permit, ask, short, deadline).await
+                tokio::select! {
+                    biased;
+                    why = interrupt => Ok(Waited::Interrupted(why)),
+                    answered = self.wait(permit, ask, short, deadline) => answered.map(Waited::Answered),
+                }
             }
-            answered => Ok(answered),
+            answered => Ok(Waited::Answered(answered)),
         }
     }
 

@@ -6,7 +6,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
@@ -26,12 +25,11 @@ pub enum Reach {
 #[derive(Clone)]
 pub struct Dial {
     reach: Reach,
-    patience: Duration,
 }
 
 impl Dial {
-    pub fn new(reach: Reach, patience: Duration) -> Self {
-        Self { reach, patience }
+    pub fn new(reach: Reach) -> Self {
+        Self { reach }
     }
 }
 
@@ -47,11 +45,7 @@ impl tower_service::Service<Uri> for Dial {
     }
 
     fn call(&mut self, to: Uri) -> Dialling {
-        let Self { reach, patience } = *self;
-        Box::pin(async move {
-            let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {patience:?}"));
-            tokio::time::timeout(patience, connect(to, reach)).await.map_err(timed_out)?
-        })
+        Box::pin(connect(to, self.reach))
     }
 }
 

@@ -26,13 +26,14 @@ pub enum Upload {
 }
 
 impl Upload {
-    pub fn bytes(bytes: Bytes) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress(AtomicBool::new(bytes.is_empty())));
+    /// `write`: a request whose method has a body, if only an empty one.
+    pub fn bytes(bytes: Bytes, write: bool) -> (Self, Arc<Progress>) {
+        let progress = Arc::new(Progress(AtomicBool::new(bytes.is_empty() && !write)));
         (Self::Whole(Some(bytes).filter(|b| !b.is_empty()), progress.clone()), progress)
     }
 
     pub fn stream(body: Incoming) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress(AtomicBool::new(body.is_end_stream())));
+        let progress = Arc::new(Progress::default());
         (Self::Stream(body, progress.clone()), progress)
     }
 }
@@ -48,7 +49,11 @@ impl Body for Upload {
                 Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b))))
             }
             Self::Stream(body, progress) => {
-                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                let mut frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                // Trailers were never judged, and might hold what a header may not: the upload ends without them.
+                if matches!(&frame, Some(Ok(f)) if f.is_trailers()) {
+                    frame = None;
+                }
                 if frame.is_none() || body.is_end_stream() {
                     progress.0.store(true, Ordering::Release);
                 }
@@ -59,8 +64,9 @@ impl Body for Upload {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(bytes, _) => bytes.is_none(),
-            Self::Stream(body, _) => body.is_end_stream(),
+            // Even an empty body is asked for once: that is when it is known to leave, and its length of nothing is said.
+            Self::Whole(bytes, progress) => bytes.is_none() && progress.whole(),
+            Self::Stream(body, progress) => body.is_end_stream() && progress.whole(),
         }
     }
 

@@ -77,6 +77,9 @@ pub struct Held {
     pub would_refuse: Option<Short>,
     /// This call repeats that one and shares its money; its own hold is `calls` and risk alone.
     pub shares: Option<CallId>,
+    /// An earlier call under the same replay key was charged exactly: if the vendor says that it repeated its answer, no
+    /// money moved now.
+    pub paid: bool,
     /// The limited USD account with the least left after this hold.
     pub tightest: Option<Left>,
 }

@@ -59,6 +59,11 @@ pub struct Book {
     later: VecDeque<(Timestamp, CallId)>,
     /// The call that a repeat shares its money with.
     replays: HashMap<ReplayKey, CallId>,
+    /// Replay keys whose money is in the books exactly, until they are forgotten.
+    #[serde(default)]
+    paid: HashMap<ReplayKey, Timestamp>,
+    #[serde(default)]
+    paid_order: VecDeque<(Timestamp, ReplayKey)>,
     /// The last entry about a hold that is forgotten: nothing after it is.
     forgotten: Seq,
     flags: HashSet<Flag>,

@@ -62,7 +62,8 @@ impl Plan {
     pub(super) fn new(ask: &Ask<'_>, how: How) -> Self {
         let header = |name: &Option<Box<str>>| {
             let value = ask.headers.get(name.as_deref()?)?.to_str().ok()?;
-            Some(Box::from(value))
+            // No vendor takes an empty one for a key.
+            (!value.trim().is_empty()).then(|| Box::from(value))
         };
         let inner = Inner {
             how,

@@ -62,7 +62,8 @@ pub(super) fn gaps(db: &Connection) -> Result<Vec<Gap>, AuditError> {
 fn first_since(db: &Connection, at: Timestamp) -> Result<Seq, AuditError> {
     let ends =
         |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?.unwrap_or(0), row.get::<_, Option<i64>>(1)?.unwrap_or(0)));
-    let (mut low, high) = db.query_row("SELECT min(seq), max(seq) FROM events", [], ends)?;
+    let (mut low, high) =
+        db.query_row("SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)", [], ends)?;
     let mut high = high.saturating_add(1);
     let mut probe = db.prepare_cached("SELECT seq, at FROM events WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
     while low < high {

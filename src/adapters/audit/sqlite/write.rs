@@ -29,6 +29,8 @@ impl Writer {
     pub(super) fn new(db: Connection) -> Result<Self, AuditError> {
         // 16 MiB of log between check points: fewer syncs under load, and still little to read back.
         db.pragma_update(None, "wal_autocheckpoint", 4096)?;
+        // A batch and the upper pages of the indexes fit: a page is written once a batch.
+        db.pragma_update(None, "cache_size", -32_768)?;
         let last = db.query_row("SELECT seq FROM place", [], |row| row.get(0)).map(|Count(seq)| seq)?;
         Ok(Self { db, last, known: HashMap::new() })
     }

@@ -1,9 +1,9 @@
 //! What the scripts answer, as the ledger's values. An answer that cannot be read is an error, never a guess.
 
 use crate::adapters::ledger::LedgerError;
-use crate::rules::ledger::ask::{Cause, Held, Left, Limit, Line, Reservation, Short};
+use crate::rules::ledger::ask::{Cause, Held, Limit, Line, Reservation, Short};
 use crate::rules::subject::Flag;
-use crate::units::amount::{Amounts, Unit};
+use crate::units::amount::Amounts;
 use crate::units::ids::CallId;
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
@@ -74,7 +74,7 @@ fn held(parts: &mut Parts<'_>, lines: &[Line]) -> Result<(Reservation, Timestamp
             Some(short(line, seen, cause, at))
         }
     };
-    Ok((Reservation::Held(Held { amounts, fitted, would_refuse, shares: None, tightest: None }), at))
+    Ok((Reservation::Held(Held { amounts, fitted, would_refuse, shares: None, paid: false, tightest: None }), at))
 }
 
 fn line(lines: &[Line], index: usize) -> Result<(&Line, &Limit), LedgerError> {
@@ -93,14 +93,4 @@ fn short((line, limit): (&Line, &Limit), [spent, held, need]: [u64; 3], cause: C
         resets_at: line.window.end(at),
         cause,
     }
-}
-
-/// The limited USD account with the least left, of what the accounts say after the hold.
-pub fn tightest(lines: &[Line], after: &[(u64, u64)]) -> Option<Left> {
-    let limited = lines.iter().zip(after).filter_map(|(line, (spent, held))| {
-        let limit = line.limit.as_ref().filter(|_| line.unit == Unit::Usd)?;
-        let (account, hidden) = (line.account.clone(), limit.hidden);
-        Some(Left { account, limit: limit.amount, spent: *spent, held: *held, hidden })
-    });
-    limited.min_by_key(|l| l.limit.saturating_sub(l.spent).saturating_sub(l.held))
 }

@@ -61,7 +61,7 @@ pub fn reserve<'s>(script: &'s Script, keys: &Keys, ask: &Reserve, row: &str) ->
     for account in &accounts {
         call.key(keys.account(account));
     }
-    call.arg(ask.hold.to_string()).arg(row).arg(LEASE_SECS * 1_000_000);
+    call.arg(ask.hold.to_string()).arg(row).arg(LEASE_SECS * 1_000_000).arg(super::json(&accounts));
     call.arg(ask.flags.len());
     for flag in &ask.flags {
         call.arg(super::flag_text(flag));

@@ -12,7 +12,7 @@ local function number()
   return tonumber(arg())
 end
 
-local id, row, lease = arg(), arg(), number()
+local id, row, lease, names = arg(), arg(), number(), arg()
 
 local known = redis.call('HMGET', hold, 'state', 'usd', 'tokens', 'calls', 'risk', 'fitted')
 if known[1] == 'open' then
@@ -112,7 +112,7 @@ for _, line in ipairs(lines) do
 end
 local fitted = fits and text(granted) or ''
 redis.call('HSET', hold, 'state', 'open', 'usd', text(amounts.usd), 'tokens', text(amounts.tokens), 'calls', text(calls),
-  'risk', text(risk), 'fitted', fitted, 'taken', text(at), 'postings', cjson.encode(postings))
+  'risk', text(risk), 'fitted', fitted, 'taken', text(at), 'accounts', names, 'postings', cjson.encode(postings))
 redis.call('ZADD', leases, text(at + lease), id)
 event(meta, events, at, 'op', 'reserve', 'hold', id, 'usd', text(amounts.usd), 'tokens', text(amounts.tokens), 'calls',
   text(calls), 'risk', text(risk), 'fitted', fitted, 'row', row)

@@ -27,7 +27,7 @@ end
 
 for i, posting in ipairs(postings) do
   local account, unit, from = KEYS[FIRST_ACCOUNT + i], posting[1], posting[2]
-  redis.call('HINCRBY', account, from .. ':h', text(-held[unit]))
+  redis.call('HINCRBY', account, from .. ':h', text(0 - held[unit]))
   redis.call('HINCRBY', account, from .. ':s', text(charge[unit]))
 end
 local at = now(meta)

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{MOST_WAITERS, Waiting};
 use crate::adapters::ledger::hold::{Answered, Reserved};
+use super::Waited;
 use crate::adapters::ledger::testing::{House, house, permit};
 use crate::rules::ledger::ask::{Cause, Line};
 use crate::rules::ledger::book::rig::{amounts, ask, closing, usd};
@@ -19,10 +20,12 @@ fn waiting() -> (House, Arc<Waiting>) {
 }
 
 async fn reserve(waiting: &Waiting, n: u32, lines: &[Line], usd: u64, patience: Duration) -> Result<Reserved, Cause> {
-    match waiting.reserve(&permit(), ask(n, lines, usd), Instant::now() + patience).await.expect("it answers") {
-        Answered::Held(held) => Ok(held),
-        Answered::Short(short) => Err(short.cause),
-        Answered::Killed(flag) => panic!("{flag}"),
+    let never = std::future::pending::<()>();
+    match waiting.reserve(&permit(), ask(n, lines, usd), Instant::now() + patience, never).await.expect("it answers") {
+        Waited::Answered(Answered::Held(held)) => Ok(held),
+        Waited::Answered(Answered::Short(short)) => Err(short.cause),
+        Waited::Answered(Answered::Killed(flag)) => panic!("{flag}"),
+        Waited::Interrupted(()) => panic!("nobody interrupts"),
     }
 }
 

@@ -8,7 +8,7 @@ use super::holds::{Ended, How, Memo, Open, Sharing, lease};
 use super::reserve::part;
 use super::sharing::{merge, money};
 use crate::rules::books::Opening;
-use crate::rules::ledger::ask::ReplayKey;
+use crate::rules::ledger::ask::{REPLAY_SECS, ReplayKey};
 use crate::rules::ledger::entry::{Entry, Evidence, Op, Posting};
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::CallId;
@@ -137,7 +137,14 @@ impl Book {
     /// An exact charge is nobody's to share: the next call under the key reserves anew.
     fn unkey(&mut self, hold: CallId, ended: &Ended) {
         let key = ended.sharing.as_ref().map(|s| s.key).filter(|_| ended.exact);
-        if let Some(key) = key.filter(|k| self.replays.get(k) == Some(&hold)) {
+        let Some(key) = key else { return };
+        // A charge of nothing, such as a conflict, says nothing of what another call under the key may do.
+        if money(&ended.charge) != Amounts::ZERO {
+            let until = ended.taken.plus_secs(REPLAY_SECS);
+            self.paid.insert(key, until);
+            self.paid_order.push_back((until, key));
+        }
+        if self.replays.get(&key) == Some(&hold) {
             self.replays.remove(&key);
         }
     }
@@ -189,6 +196,12 @@ impl Book {
     fn forget(&mut self, hour: Timestamp) {
         while let Some(hold) = next_before(&mut self.soon, self.clock.now()).or_else(|| next_before(&mut self.later, self.clock.now())) {
             self.forget_hold(hold);
+        }
+        while let Some((until, key)) = self.paid_order.front().copied().filter(|(until, _)| *until <= self.clock.now()) {
+            self.paid_order.pop_front();
+            if self.paid.get(&key) == Some(&until) {
+                self.paid.remove(&key);
+            }
         }
         let running = self.starts(self.now());
         if running.of(Window::Hour) > hour {

@@ -49,7 +49,8 @@ impl Book {
         if let Some(short) = judged.short {
             return (Reservation::Short(short), None);
         }
-        let held = hold(&views, &wanted, judged, &mut opening);
+        let paid = replay.is_some_and(|key| self.paid.get(&key).is_some_and(|until| at < *until));
+        let held = Held { paid, ..hold(&views, &wanted, judged, &mut opening) };
         let op = Op::Reserve {
             amounts: held.amounts,
             postings: postings(&views, wanted.shares.is_some()),
@@ -81,7 +82,7 @@ impl Book {
         let views = self.views(lines, &self.starts(at));
         let would_refuse = open.asked.0.as_ref().and_then(|a| a.would_refuse.as_deref().cloned());
         let tightest = fit::tightest(&views, 0);
-        Held { amounts: open.amounts, fitted: open.fitted, would_refuse, shares: open.first(), tightest }
+        Held { amounts: open.amounts, fitted: open.fitted, would_refuse, shares: open.first(), paid: false, tightest }
     }
 }
 
@@ -93,7 +94,7 @@ fn hold(views: &[View<'_>], wanted: &Wanted, judged: Judgement, opening: &mut Op
     opening.repeats = wanted.shares;
     note_verdict(opening, wanted, &judged);
     let tightest = fit::tightest(views, amounts.of(Unit::Usd));
-    Held { amounts, fitted, would_refuse: judged.would_refuse, shares: wanted.shares, tightest }
+    Held { amounts, fitted, would_refuse: judged.would_refuse, shares: wanted.shares, paid: false, tightest }
 }
 
 /// In `observe` mode the verdict is what enforcement would have said.

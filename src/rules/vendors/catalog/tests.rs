@@ -121,7 +121,7 @@ fn the_operators_table_goes_on_top() {
         (false, "127.0.0.1:9000", "127.0.0.1", 9000, "/mock")
     );
     assert_eq!(vendor.hosts.len(), 1);
-    assert_eq!(vendor.host_names, ["stripe.proxy.internal".into()]);
+    assert_eq!(vendor.host_names, [Box::<str>::from("stripe.proxy.internal")]);
     let refund = vendor.route("POST", path("/v1/refunds")).operation.expect("listed");
     assert_eq!((&*refund.action, matches!(refund.price, Price::Ceiling)), ("house.refund", true));
     let charge = vendor.route("POST", path("/v1/charges")).operation.expect("listed");

@@ -1,6 +1,7 @@
 //! Watches an answer for the credential that was sent, and puts stars in its place, byte for byte, so that no length changes.
 //! Finds the exact bytes only, across chunk borders too. A chunk without a trace of it passes as it is.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -37,6 +38,11 @@ impl Scrub {
             let password = memchr::memchr(b':', bytes).map(|at| &bytes[at + 1..]);
             texts.extend(password.map(<[u8]>::to_vec));
             texts.push(STANDARD.encode(bytes).into_bytes());
+        }
+        if matches!(placement, Placement::Query(_)) {
+            // As it stands in the address, and in an answer that repeats the address.
+            let text = String::from_utf8_lossy(bytes);
+            texts.push(utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string().into_bytes());
         }
         texts.retain(|text| text.len() >= SHORTEST);
         let longest = texts.iter().map(Vec::len).max().unwrap_or(0);

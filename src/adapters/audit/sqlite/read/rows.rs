@@ -33,7 +33,9 @@ fn page(db: &Connection, q: &CallQuery) -> Result<(String, Vec<Value>), AuditErr
         format!("SELECT r.seq FROM call_rows r WHERE 1{rest} ORDER BY r.seq DESC LIMIT ?")
     } else {
         more.push(limit.clone());
-        let newest = format!("SELECT r.seq FROM call_rows r WHERE r.facts = f.id{rest} ORDER BY r.seq DESC LIMIT ?");
+        let newest = format!(
+            "SELECT r.seq FROM call_rows r INDEXED BY call_rows_by_facts WHERE r.facts = f.id{rest} ORDER BY r.seq DESC LIMIT ?"
+        );
         format!(
             "SELECT n.seq FROM facts f CROSS JOIN call_rows n ON n.seq IN ({newest}) WHERE 1{names} ORDER BY n.seq DESC LIMIT ?"
         )
