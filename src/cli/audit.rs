@@ -145,11 +145,20 @@ fn table(rows: &[CallRow]) -> Result<(), Failure> {
             row.endpoint.as_ref().map_or_else(|| format!("{} {}", row.method, row.path), ToString::to_string),
             or_dash(row.http_status),
             row.cost_usd.map_or_else(|| "-".to_owned(), |c| format!("${c}")),
-            row.reason.as_ref().or(row.error.as_ref()).cloned().unwrap_or_default(),
+            short(row.reason.as_ref().or(row.error.as_ref()).map_or("", |r| r)),
         ]);
     }
     columns.print()
 }
+
+/// A table keeps its shape; `--json` has the whole sentence.
+fn short(reason: &str) -> String {
+    let mut chars = reason.chars();
+    let kept: String = chars.by_ref().take(REASON).collect();
+    if chars.next().is_some() { format!("{kept}…") } else { kept }
+}
+
+const REASON: usize = 60;
 
 /// `2026-10-01 12:00:00`, in UTC.
 pub(super) fn to_the_second(at: Timestamp) -> String {

@@ -1,11 +1,12 @@
 //! The default ledger: the book in memory, its entries in a local journal, on one machine and in one process. The book and the
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
+mod operations;
+mod shapes;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,12 +20,9 @@ use super::journal::{Durability, Journal, JournalError, Record};
 use super::{Answer, Ledger, LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
-use crate::rules::books::{Act, Control, Opening};
-use crate::rules::ledger::account::Shape;
-use crate::rules::ledger::ask::{AccountState, Line, Reservation, Reserve, Settle, Settled};
-use crate::rules::ledger::book::{Book, Fault, Ops, Sums};
+use crate::rules::ledger::ask::{Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::book::{Book, Fault, Ops};
 use crate::rules::ledger::entry::{Entry, Op, Posting};
-use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 

@@ -1,5 +1,15 @@
 //! The operations of the trait on the embedded ledger: each decides under the lock, and answers once its entry is written.
 
+use super::Embedded;
+use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
+use crate::rules::books::{Act, Control, Opening};
+use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::ask::{AccountState, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::entry::Op;
+use crate::units::amount::Amounts;
+use crate::units::ids::{CallId, Seq};
+use crate::units::time::Timestamp;
+
 impl Ledger for Embedded {
     fn reserve(&self, ask: Reserve) -> Answer<'_, Reservation> {
         Box::pin(self.reserve_durably(ask))

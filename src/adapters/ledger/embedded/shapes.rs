@@ -12,7 +12,7 @@ use crate::units::time::Timestamp;
 
 impl Embedded {
     /// Blocks: asks the books what was spent under each new shape.
-    fn declare_now(&self, shapes: Vec<Shape>) -> Result<Option<Seq>, LedgerError> {
+    pub(super) fn declare_now(&self, shapes: Vec<Shape>) -> Result<Option<Seq>, LedgerError> {
         let _one = self.declaring.lock();
         let wanted: BTreeSet<Shape> = shapes.into_iter().collect();
         let (new, gone) = self.book.lock().undeclared(&wanted);
