@@ -39,7 +39,7 @@ fn lines(facts: &Facts) -> Arc<[Line]> {
         (Scope::Tenant, Unit::Usd, Window::Month, true),
         (Scope::Everyone, Unit::Usd, Window::Day, false),
     ];
-    let line = |(scope, unit, window, limited)| {
+    let line = |(scope, unit, window, limited): (_, _, _, bool)| {
         let account = Shape { scope, unit, window, vendor: None, operations: vec![] }.accounts(facts).remove(0);
         let rule = "refund-agent: a limit".into();
         let limit = limited.then_some(Limit { amount: MAX_AMOUNT, rule, enforce: true, hidden: false });
@@ -115,7 +115,8 @@ impl Calls {
 fn book(c: &mut Criterion) {
     let (mut book, mut calls) = (Book::default(), Calls::new());
     let mut now = Timestamp::now();
-    let write = |book: &mut Book, now, ops| book.entries(now, ops).collect::<Vec<_>>().iter().for_each(|e| book.apply(e));
+    let write =
+        |book: &mut Book, now, ops| book.entries(now, ops).collect::<Vec<_>>().iter().for_each(|e| book.apply(e));
     c.bench_function("ledger/book: reserve and commit", |b| {
         b.iter_batched(
             || calls.next(),

@@ -68,6 +68,7 @@ fn the_books_survive_thirty_kills() {
 fn nothing_leaves_when_the_books_cannot_be_written() {
     let mut house = House::new(&[BUSY]);
     let key = house.mint("busy", "worker");
+    house.bursar.restart_with_log("/dev/null");
     fill_the_disk(&house, &key);
     files_may_grow_to(&house, "unlimited");
     wait_for("calls to be let through again", SOON, || {

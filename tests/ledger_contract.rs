@@ -38,7 +38,9 @@ impl Drop for Server {
 fn start_redis(dir: &TempDir) -> (Server, String) {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
     let mut command = Command::new("redis-server");
-    command.args(["--port", &free.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(dir.path());
+    command
+        .args(["--port", &free.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+        .arg(dir.path());
     let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed (tests/run does it)");
     (Server(child), format!("redis://127.0.0.1:{free}/0"))
 }
@@ -158,7 +160,10 @@ async fn short(store: &Store, ask: Reserve) -> Short {
 /// Spent and held.
 async fn at(store: &Store, line: &Line) -> (u64, u64) {
     let states = store.accounts(vec![line.clone()]).await.expect("readable");
-    assert_eq!((states[0].account.clone(), states[0].window_start), (line.account.clone(), line.window.start(bursar::units::time::Timestamp::now())));
+    assert_eq!(
+        (states[0].account.clone(), states[0].window_start),
+        (line.account.clone(), line.window.start(bursar::units::time::Timestamp::now()))
+    );
     (states[0].spent, states[0].held)
 }
 
@@ -206,7 +211,12 @@ async fn a_refusal_says_whether_waiting_helps() {
         held(&store, ask(1, &free, 50)).await;
         store.settle(commit(1, 50, true)).await.expect("committed");
         held(&store, ask(2, &free, 20)).await;
-        let table = [([100, 100], 30, None), ([100, 100], 31, Some((0, Cause::Held))), ([100, 80], 31, Some((1, Cause::Spent))), ([60, 80], 11, Some((0, Cause::Spent)))];
+        let table = [
+            ([100, 100], 30, None),
+            ([100, 100], 31, Some((0, Cause::Held))),
+            ([100, 80], 31, Some((1, Cause::Spent))),
+            ([60, 80], 11, Some((0, Cause::Spent))),
+        ];
         for (i, (limits, need, expected)) in table.into_iter().enumerate() {
             let n = 10 + i as u32;
             let lines = [usd("a", limits[0]), usd("b", limits[1])];
@@ -234,8 +244,8 @@ fn fitted(n: u32, lines: &[Line], fixed: u128, rate: u128, (floor, want): (u64, 
 #[tokio::test]
 async fn a_fitted_call_gets_what_fits_and_no_more() {
     on_each(|store, name| async move {
-        let table: [(u64, u128, u128, (u64, u64), u8); 9] = [
-            (1_000, 0, 10_000, (1, 2_000), 25),
+        let table = [
+            (1_000, 0_u128, 10_000_u128, (1, 2_000), 25_u8),
             (1_000, 0, 10_000, (400, 2_000), 25),
             (1_000, 500_001, 10_000, (1, 2_000), 25),
             (1_000, 123_456, 3_751, (1, 5_000), 50),
@@ -330,7 +340,11 @@ async fn a_flag_stops_from_the_moment_that_it_is_set() {
         held(&store, flagged(1)).await;
         for flag in [agent.clone(), Flag::Everyone] {
             let set = store.control(Control::Stopped { flag: flag.clone(), act: act.clone() }).await.expect("set");
-            assert_eq!(store.reserve(flagged(2)).await.expect("it answers"), Reservation::Killed(flag.clone()), "{name}");
+            assert_eq!(
+                store.reserve(flagged(2)).await.expect("it answers"),
+                Reservation::Killed(flag.clone()),
+                "{name}"
+            );
             let cleared = store.control(Control::Restored { flag, act: act.clone() }).await.expect("cleared");
             assert!(cleared > set, "{name}");
         }
@@ -370,7 +384,11 @@ async fn a_race_holds_exactly_what_the_limit_admits() {
         for worker in workers {
             won += worker.await.expect("no panic");
         }
-        assert_eq!((won, at(&store, &lines[0]).await, at(&store, &lines[1]).await), (100, (0, 100), (0, 300)), "{name}");
+        assert_eq!(
+            (won, at(&store, &lines[0]).await, at(&store, &lines[1]).await),
+            (100, (0, 100), (0, 300)),
+            "{name}"
+        );
     })
     .await;
 }
@@ -396,7 +414,10 @@ async fn a_server_that_drops_keys_is_refused() {
     let dir = TempDir::new().expect("a folder");
     let (_server, url) = start_redis(&dir);
     drop(connect(&url, "bursar").await);
-    let set = Command::new("redis-cli").args(["-u", &url, "config", "set", "maxmemory-policy", "allkeys-lru"]).output().expect("redis-cli");
+    let set = Command::new("redis-cli")
+        .args(["-u", &url, "config", "set", "maxmemory-policy", "allkeys-lru"])
+        .output()
+        .expect("redis-cli");
     assert!(set.status.success());
     let refused = Redis::open(&url, "bursar").await.err().expect("refused").to_string();
     assert!(refused.contains("noeviction"), "{refused}");

@@ -1,10 +1,11 @@
 //! Vault keys and kill flags: written to disk first (`DIR/keys.db`), then held in memory for look-up. Does not decide calls:
 //! the ledger checks the same flags in its own atomic step, and whoever changes a flag here tells the ledger next.
-//! `record` has the values, `store` the disk, `secrets` the files that hold one secret each.
+//! `record` has the values, `wire` their public form, `store` the disk, `secrets` the files that hold one secret each.
 
 pub mod record;
 pub mod secrets;
 mod store;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;

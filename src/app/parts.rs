@@ -92,7 +92,9 @@ impl Parts {
             hasher: BodyHasher::open(&data)?,
             strangers: DenialBudget::usual(Timestamp::now()),
             meters: Arc::new(Meters::default()),
-            limits: Limits { body: config.server.limits.body, body_time: config.server.timeouts.idle,
+            limits: Limits {
+                body: config.server.limits.body,
+                body_time: config.server.timeouts.idle,
                 drain_answer: config.server.timeouts.drain,
             },
             tls: config.server.tls.is_some(),

@@ -10,13 +10,12 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use super::{Failure, Global};
 use crate::config;
-use crate::control::wire::ErrorBody;
 
 /// One admin API.
 pub struct Client {
@@ -171,10 +170,23 @@ pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
+/// An error as the admin API words it.
+#[derive(Deserialize)]
+struct Said {
+    error: Detail,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    message: String,
+    #[serde(default)]
+    mistakes: Vec<String>,
+}
+
 async fn refusal(answer: Response<Incoming>) -> Failure {
     let status = answer.status();
     let body = answer.into_body().collect().await.map(|b| b.to_bytes()).unwrap_or_default();
-    let Ok(said) = serde_json::from_slice::<ErrorBody>(&body) else {
+    let Ok(said) = serde_json::from_slice::<Said>(&body) else {
         return Failure::refused(format!("the server answered {status}; is this the admin API?"));
     };
     let mut message = match said.error.mistakes.as_slice() {

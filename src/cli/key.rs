@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::client::{Client, segment};
 use super::output::{BAD, BOLD, Columns, DIM, GOOD, json, line, note, or_dash};
 use super::{Failure, Global};
-use crate::control::wire::{KeyList, KeyStatus, KeyView, ReasonRequest, Switched};
+use crate::adapters::keyring::wire::{KeyList, KeyStatus, KeyView, ReasonRequest, Switched};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::client::Client;
 use super::output::{BAD, BOLD, GOOD, json, line};
 use super::{Failure, Global};
-use crate::control::wire::{SwitchRequest, Switched};
+use crate::adapters::keyring::wire::{SwitchRequest, Switched};
 use crate::rules::subject::{DEFAULT_TENANT, Flag, Name};
 use crate::units::ids::KeyId;
 

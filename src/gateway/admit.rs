@@ -29,8 +29,8 @@ use crate::rules::books::Tier;
 use crate::rules::json::Document;
 use crate::rules::policy::{Decision, Permit, PolicySet, Question};
 use crate::rules::subject::{Facts, Flag, Name};
-use crate::units::time::Timestamp;
 use crate::rules::vendors::{Ask, BodyKind, Estimate, Plan, Price, Routed};
+use crate::units::time::Timestamp;
 
 /// An unlisted operation may have any body: a rule that reads it says whether it can.
 const ANY_BODY: [BodyKind; 4] = [BodyKind::Json, BodyKind::Form, BodyKind::Multipart, BodyKind::Opaque];
@@ -70,8 +70,19 @@ pub async fn admit(
     let content_encoding = joined(&parts.headers, &header::CONTENT_ENCODING);
     let routed = &routed;
     let parts = &parts;
-    let mut judged =
-        Judged { gateway, context, caller, policies, place, routed, parts, facts, now: context.at, content_type, content_encoding };
+    let mut judged = Judged {
+        gateway,
+        context,
+        caller,
+        policies,
+        place,
+        routed,
+        parts,
+        facts,
+        now: context.at,
+        content_type,
+        content_encoding,
+    };
     let body = judged.body(body).await?;
     judged.refresh()?;
     judged.given_once()?;
@@ -137,7 +148,9 @@ impl Judged<'_> {
     fn keyless(&self, body: Bytes) -> Result<Sendable, Problem> {
         match memchr::memmem::find(&body, self.caller.carried.as_bytes()) {
             None => Ok(Sendable::Whole(body)),
-            Some(_) => Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned())),
+            Some(_) => {
+                Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned()))
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::Gateway;
 use super::context::Context;
 use super::problem::Problem;
+use super::refusal::About;
 use crate::adapters::keyring::{KeyRecord, Standing};
 use crate::rules::policy::{Overlay, Policy, PolicySet};
 use crate::rules::subject::{Name, Subject};
@@ -51,11 +52,13 @@ impl Caller {
 }
 
 /// 401 before anything else is looked at.
-pub fn identify(gateway: &Gateway, context: &Context, parts: &Parts) -> Result<Caller, Problem> {
+pub fn identify(gateway: &Gateway, context: &Context, parts: &Parts, about: &mut About) -> Result<Caller, Problem> {
     let carried = credential::find_vault_keys(&parts.headers, parts.uri.query()).map_err(|_| Problem::TwoKeys)?;
     let carried = Zeroizing::new(carried.ok_or(Problem::NoKey)?);
     let sent = VaultKey::parse(&carried).ok_or(Problem::UnknownKey)?;
     let key = gateway.keyring.find(&sent.id).filter(|k| sent.matches(&k.hash)).ok_or(Problem::UnknownKey)?;
+    // From here on it is no stranger, whatever becomes of the call.
+    about.key(&key);
     match gateway.keyring.standing(&key, context.at) {
         Standing::Good => {}
         Standing::Expired(at) => return Err(Problem::Expired(at)),

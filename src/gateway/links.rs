@@ -40,7 +40,8 @@ impl Links {
 
     fn link(&self, line: &HeaderValue) -> HeaderValue {
         let Ok(text) = line.to_str() else { return line.clone() };
-        let moved = self.origins.iter().fold(text.to_owned(), |l, o| l.replace(&format!("<{o}/"), &format!("<{}/", self.base)));
+        let moved =
+            self.origins.iter().fold(text.to_owned(), |l, o| l.replace(&format!("<{o}/"), &format!("<{}/", self.base)));
         HeaderValue::from_str(&moved).unwrap_or_else(|_| line.clone())
     }
 

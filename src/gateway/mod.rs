@@ -107,7 +107,7 @@ async fn steps(
     let (mut parts, body) = request.into_parts();
     // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
     headers::drop_hops(&mut parts.headers);
-    let caller = identify::identify(gateway, context, &parts)?;
+    let caller = identify::identify(gateway, context, &parts, about)?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {
         return own::answer(gateway, context, &caller, page).await;

@@ -30,7 +30,7 @@ pub fn page(parts: &Parts) -> Option<Page> {
     let target = route::target(parts);
     let path = target.split('?').next().unwrap_or_default();
     let own = path.starts_with("/bursar/") || path.starts_with("/-/") || path == "/bursar" || path == "/-";
-    own.then(|| match (&parts.method, path) {
+    own.then_some(match (&parts.method, path) {
         (&Method::GET, "/bursar/v1/self") => Page::Myself,
         _ => Page::Missing,
     })

@@ -10,6 +10,7 @@ use super::identify::Caller;
 use super::problem::Problem;
 use super::route::{self, Place};
 use crate::adapters::audit::denials::{DenialBudget, Row};
+use crate::adapters::keyring::KeyRecord;
 use crate::rules::books::{Opening, Tier, Verdict};
 use crate::rules::subject::{Facts, Name};
 use crate::rules::vendors::{Envelope, Routed};
@@ -66,16 +67,23 @@ impl About {
         }
     }
 
-    pub fn caller(&mut self, caller: &Caller) {
-        self.policy_hash = Some(caller.policy.hash);
-        self.claimed = caller.run_claimed;
+    /// The key is somebody's.
+    pub fn key(&mut self, key: &KeyRecord) {
         self.facts = Some(Facts {
-            subject: caller.subject.clone(),
-            keys: caller.key_chain(),
-            policy: caller.policy.name.clone(),
+            subject: key.subject.clone(),
+            keys: key.chain().cloned().collect(),
+            policy: key.policy.clone(),
             vendor: Name::from(""),
             operation: Name::from(""),
         });
+    }
+
+    pub fn caller(&mut self, caller: &Caller) {
+        self.policy_hash = Some(caller.policy.hash);
+        self.claimed = caller.run_claimed;
+        if let Some(facts) = &mut self.facts {
+            facts.subject = caller.subject.clone();
+        }
     }
 
     pub fn routed(&mut self, caller: &Caller, place: &Place, routed: &Routed<'_>, method: &str) {

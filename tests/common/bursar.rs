@@ -42,14 +42,16 @@ pub struct Bursar {
     pub data: PathBuf,
     pub server: Proc,
     setup: Setup,
+    /// Where its log goes, if not to a file of the test's.
+    log: Option<&'static str>,
 }
 
 impl Bursar {
     /// Starts it with its data in `DIR/data`, and waits until it is ready.
     pub fn start(dir: &Path, setup: Setup) -> Self {
         let (gateway, admin, data) = (free_port(), free_port(), dir.join("data"));
-        let server = serve(dir, &data, gateway, admin, &setup);
-        let mut this = Self { gateway, admin, data, server, setup };
+        let server = serve(dir, &data, gateway, admin, &setup, None);
+        let mut this = Self { gateway, admin, data, server, setup, log: None };
         this.wait_until_ready();
         this
     }
@@ -57,8 +59,15 @@ impl Bursar {
     /// Starts it again on the same folder and ports, after it ended or was killed.
     pub fn restart(&mut self) {
         let dir = self.data.parent().expect("the folder of the test").to_path_buf();
-        self.server = serve(&dir, &self.data, self.gateway, self.admin, &self.setup);
+        self.server = serve(&dir, &self.data, self.gateway, self.admin, &self.setup, self.log);
         self.wait_until_ready();
+    }
+
+    /// Ends it at once, and starts it again with its log elsewhere.
+    pub fn restart_with_log(&mut self, log: &'static str) {
+        self.log = Some(log);
+        self.server.kill();
+        self.restart();
     }
 
     fn wait_until_ready(&mut self) {
@@ -114,17 +123,12 @@ impl Bursar {
     }
 }
 
-fn serve(dir: &Path, data: &Path, gateway: u16, admin: u16, setup: &Setup) -> Proc {
-    // A file that may not grow then is an error to it, not its end.
-    let mut command = leashed("env");
-    command
-        .arg("--ignore-signal=XFSZ")
-        .arg(binary())
-        .arg("serve")
-        .arg("--data")
-        .arg(data)
-        .arg("--policies")
-        .arg(&setup.policies);
+fn serve(dir: &Path, data: &Path, gateway: u16, admin: u16, setup: &Setup, log: Option<&str>) -> Proc {
+    // A file that may not grow is an error to it then, not its end.
+    let to = log.map_or(String::new(), |log| format!(" 2>{log}"));
+    let mut command = leashed("sh");
+    command.args(["-c", &format!("trap '' XFSZ; exec \"$@\"{to}"), "sh"]).arg(binary()).arg("serve");
+    command.arg("--data").arg(data).arg("--policies").arg(&setup.policies);
     command.args(["--listen", &format!("127.0.0.1:{gateway}"), "--admin", &format!("127.0.0.1:{admin}")]);
     if let Some(config) = &setup.config {
         command.arg("--config").arg(config);

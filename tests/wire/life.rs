@@ -37,6 +37,18 @@ fn an_orderly_end_lets_calls_finish() {
     }
 }
 
+/// A full disk often holds the log too.
+#[test]
+fn a_log_that_cannot_be_written_harms_no_call() {
+    let (mut house, key) = house();
+    house.bursar.restart_with_log("/dev/full");
+    let rejected = house.call(&Ask::chat(Some(100)).key(&key).mock("status=401"));
+    assert_eq!(rejected.said(), (403, "vendor_credential_rejected".to_owned()));
+    assert_eq!(house.call(&Ask::chat(Some(100)).key(&key)).status, 200);
+    house.bursar.ok(&["key", "revoke", &key.id]);
+    assert_eq!(house.call(&Ask::chat(Some(100)).key(&key)).said(), (401, "key_revoked".to_owned()));
+}
+
 fn second(house: &House) -> Proc {
     let (gateway, admin) = (free_port(), free_port());
     let mut command = leashed(binary());

@@ -42,28 +42,36 @@ fn trailers_of_an_answer_reach_the_caller() {
     let mut raw = Raw::connect(house.port());
     raw.send(head(&house, &key, "GET /github/a", "TE: trailers\r\nX-Mock: trailers\r\n"));
     let got = raw.answer().expect("an answer");
-    assert_eq!(
-        (got.text().as_str(), got.trailers.to_ascii_lowercase().trim()),
-        ("before the trailers", "x-checksum: c0ffee")
-    );
+    let trailers = got.trailers.to_ascii_lowercase();
+    assert_eq!((got.text().as_str(), trailers.trim()), ("before the trailers", "x-checksum: c0ffee"));
+}
+
+/// Nobody has judged them, and they could hold what a header may not.
+#[test]
+fn trailers_of_a_request_end_here() {
+    let (house, key) = house();
+    let mut raw = Raw::connect(house.port());
     raw.send(head(&house, &key, "POST /github/a", "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n"));
-    raw.send("5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n");
+    raw.send(format!("5\r\nhello\r\n0\r\nX-Sum: 7\r\nX-Api-Key: {}\r\n\r\n", key.key));
     assert_eq!(raw.answer().expect("an answer").status, 200);
     let seen = house.vendor.last();
-    let sum = seen.trailers.as_ref().and_then(|t| t.get("x-sum")).map(|v| v.as_bytes().to_vec());
-    assert_eq!((seen.body.as_slice(), sum.as_deref()), (&b"hello"[..], Some(&b"7"[..])));
+    assert_eq!((seen.body.as_slice(), seen.whole, seen.trailers), (&b"hello"[..], true, None));
 }
 
 #[test]
 fn a_redirect_goes_to_the_caller() {
     let (house, key) = house();
-    let to = format!("http://127.0.0.1:{}/elsewhere", house.vendor.port);
+    let own = format!("http://127.0.0.1:{}/elsewhere?a=1", house.vendor.port);
+    let told = format!("{}/github/elsewhere?a=1", house.bursar.url());
+    let places = [(&*own, &*told), ("/elsewhere?a=1", &*told), ("https://x.example/", "https://x.example/")];
     for status in [301, 302, 303, 307, 308] {
-        let before = house.vendor.count();
-        let script = format!("status={status} location={to}");
-        let answer = house.call(&Ask::get("/github/a").key(&key).mock(&script));
-        assert_eq!((answer.status, answer.header("location")), (status, Some(to.as_str())));
-        assert_eq!(house.vendor.count(), before + 1, "a redirect was followed");
+        for (said, told) in places {
+            let before = house.vendor.count();
+            let script = format!("status={status} location={said}");
+            let answer = house.call(&Ask::get("/github/a").key(&key).mock(&script));
+            assert_eq!((answer.status, answer.header("location")), (status, Some(told)));
+            assert_eq!(house.vendor.count(), before + 1, "a redirect was followed");
+        }
     }
 }
 

@@ -44,7 +44,9 @@ pub enum OpenError {
     Journal(#[from] JournalError),
     #[error("the snapshot of the ledger cannot be read: {0}. Put it back from a copy; nothing was changed")]
     Snapshot(String),
-    #[error("the books go up to entry {books}, and the journal ends at {journal}: a file of the journal was removed or put back from an older copy")]
+    #[error(
+        "the books go up to entry {books}, and the journal ends at {journal}: a file of the journal was removed or put back from an older copy"
+    )]
     Behind { books: Seq, journal: Seq },
 }
 
@@ -138,7 +140,9 @@ impl Embedded {
                 self.snapshot.store(book.seq(), Ordering::Release);
                 self.trim();
             }
-            Err(e) => tracing::warn!(error = %e, "no snapshot of the ledger could be written; the next start takes longer"),
+            Err(e) => {
+                tracing::warn!(error = %e, "no snapshot of the ledger could be written; the next start takes longer")
+            }
         }
     }
 
@@ -176,9 +180,9 @@ impl Embedded {
 
     /// What ends or changes holds must be kept, in whatever state the disk is.
     fn write_all(&self, book: &mut Book, ops: Ops, freed: &mut Vec<Freed>) -> Result<Option<Seq>, LedgerError> {
-        let calls: Vec<CallId> = ops.iter().flatten().filter_map(Op::call).collect();
+        let calls = ops.each_ref().map(|op| op.as_ref().and_then(Op::call));
         let last = self.write(book, ops, true)?;
-        freed.extend(calls.into_iter().filter_map(|call| book.postings(call).cloned()));
+        freed.extend(calls.into_iter().flatten().filter_map(|call| book.postings(call).cloned()));
         Ok(last)
     }
 
@@ -270,7 +274,10 @@ impl Embedded {
 
 impl Embedded {
     /// What asks the disk or the books must not hold up the calls of this thread.
-    async fn off_thread<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> Result<T, LedgerError> {
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, LedgerError> {
         // Whoever calls a method holds an owner, so this one is alive.
         let me = self.me.upgrade().ok_or_else(|| LedgerError::Down("it is closed".to_owned()))?;
         let done = tokio::task::spawn_blocking(move || work(&me)).await;

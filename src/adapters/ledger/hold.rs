@@ -19,6 +19,7 @@ use crate::units::amount::Amounts;
 use crate::units::ids::CallId;
 
 /// The answer to a reserve, as a value to go on with.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Answered {
     Held(Reserved),
     Short(Box<Short>),
@@ -144,7 +145,14 @@ impl Core {
     /// The hold in a new value; this one has nothing left to end.
     fn split(&mut self) -> Self {
         (self.ended, self.moved) = (true, true);
-        Self { holds: self.holds.clone(), hold: self.hold, held: self.held.clone(), step: self.step, ended: false, moved: false }
+        Self {
+            holds: self.holds.clone(),
+            hold: self.hold,
+            held: self.held.clone(),
+            step: self.step,
+            ended: false,
+            moved: false,
+        }
     }
 }
 

@@ -88,7 +88,12 @@ struct Inner {
 
 impl Journal {
     /// Opens or makes the journal, cuts a torn tail off, and hands over every entry after `from`.
-    pub fn open(dir: &Path, durability: Durability, from: Seq, mut each: impl FnMut(Entry)) -> Result<Self, JournalError> {
+    pub fn open(
+        dir: &Path,
+        durability: Durability,
+        from: Seq,
+        mut each: impl FnMut(Entry),
+    ) -> Result<Self, JournalError> {
         std::fs::create_dir_all(dir).map_err(JournalError::io(dir))?;
         let (active, last) = segment::recover(dir, from, &mut each)?;
         let inner = Inner { queue: VecDeque::new(), recent: VecDeque::new(), recent_bytes: 0, closing: false };

@@ -60,7 +60,11 @@ impl Scripts {
         Self {
             reserve: script(include_str!("redis/reserve.lua")),
             // Must run also when memory is out.
-            settle: Script::new(&format!("#!lua flags=allow-oom\n{}{}", include_str!("redis/lib.lua"), include_str!("redis/settle.lua"))),
+            settle: Script::new(&format!(
+                "#!lua flags=allow-oom\n{}{}",
+                include_str!("redis/lib.lua"),
+                include_str!("redis/settle.lua")
+            )),
             append: script(include_str!("redis/append.lua")),
             accounts: script(include_str!("redis/accounts.lua")),
             renew: script(include_str!("redis/renew.lua")),
@@ -87,7 +91,8 @@ impl Redis {
     /// in one hash slot.
     pub async fn open(url: &str, name: &str) -> Result<Self, LedgerError> {
         let client = Client::open(url).map_err(|e| down(&e))?;
-        let config = ConnectionManagerConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
+        let config =
+            ConnectionManagerConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
         let mut connection = ConnectionManager::new_with_config(client, config).await.map_err(|e| down(&e))?;
         check_eviction(&mut connection).await?;
         let (keys, scripts) = (Keys::new(name), Scripts::new());
@@ -97,10 +102,12 @@ impl Redis {
 }
 
 async fn check_eviction(connection: &mut ConnectionManager) -> Result<(), LedgerError> {
-    let asked: RedisResult<Vec<String>> = redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(connection).await;
+    let asked: RedisResult<Vec<String>> =
+        redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(connection).await;
     match asked.as_deref() {
         Ok([_, policy]) if policy != "noeviction" => {
-            let why = format!("redis: `maxmemory-policy` is `{policy}`, so it may drop accounts; set it to `noeviction`");
+            let why =
+                format!("redis: `maxmemory-policy` is `{policy}`, so it may drop accounts; set it to `noeviction`");
             Err(LedgerError::Down(why))
         }
         Ok(_) => Ok(()),
@@ -238,7 +245,8 @@ impl Inner {
 
 fn postings(lines: &[Line], at: Timestamp) -> Arc<[Posting]> {
     let line_of = |account: &AccountName| lines.iter().find(|l| l.account == *account);
-    let posting = |l: &Line| Posting { account: l.account.clone(), unit: l.unit, window: l.window, start: l.window.start(at) };
+    let posting =
+        |l: &Line| Posting { account: l.account.clone(), unit: l.unit, window: l.window, start: l.window.start(at) };
     encode::accounts(lines).into_iter().filter_map(line_of).map(posting).collect()
 }
 

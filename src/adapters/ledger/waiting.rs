@@ -34,6 +34,7 @@ struct Queue {
 }
 
 /// How a wait ended.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Waited<T> {
     Answered(Answered),
     Interrupted(T),
@@ -43,15 +44,15 @@ pub enum Waited<T> {
 pub struct Waiting {
     holds: Arc<Holds>,
     queues: Arc<Queues>,
-    waiters: AtomicUsize,
+    waiters: Arc<AtomicUsize>,
 }
 
 impl Waiting {
     pub fn new(ledger: Arc<dyn Ledger>) -> Arc<Self> {
-        let queues: Arc<Queues> = Arc::default();
-        let woken = queues.clone();
-        ledger.on_freed(Box::new(move |freed| wake(&woken, freed)));
-        Arc::new(Self { holds: Holds::new(ledger), queues, waiters: AtomicUsize::new(0) })
+        let (queues, waiters): (Arc<Queues>, Arc<AtomicUsize>) = Default::default();
+        let (woken, count) = (queues.clone(), waiters.clone());
+        ledger.on_freed(Box::new(move |freed| wake(&woken, &count, freed)));
+        Arc::new(Self { holds: Holds::new(ledger), queues, waiters })
     }
 
     pub fn holds(&self) -> &Arc<Holds> {
@@ -84,7 +85,13 @@ impl Waiting {
         }
     }
 
-    async fn wait(&self, permit: &Permit, ask: Reserve, mut short: Box<Short>, deadline: Instant) -> Result<Answered, LedgerError> {
+    async fn wait(
+        &self,
+        permit: &Permit,
+        ask: Reserve,
+        mut short: Box<Short>,
+        deadline: Instant,
+    ) -> Result<Answered, LedgerError> {
         let Some(_place) = Place::take(&self.waiters) else { return Ok(Answered::Short(short)) };
         let turns = async {
             loop {
@@ -127,8 +134,9 @@ impl Waiting {
     }
 }
 
-fn wake(queues: &Queues, freed: &[Posting]) {
-    if queues.is_empty() {
+fn wake(queues: &Queues, waiters: &AtomicUsize, freed: &[Posting]) {
+    // Whoever begins to wait counts itself, then asks again: it cannot miss what is freed after that.
+    if waiters.load(Ordering::Acquire) == 0 {
         return;
     }
     for posting in freed {

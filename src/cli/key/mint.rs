@@ -8,7 +8,7 @@ use super::super::client::Client;
 use super::super::output::{BOLD, DIM, json, line, note};
 use super::super::when::Length;
 use super::super::{Failure, Global};
-use crate::control::wire::{MintRequest, Minted};
+use crate::adapters::keyring::wire::{MintRequest, Minted};
 use crate::rules::policy::{Overlay, parse_budget};
 use crate::rules::subject::DEFAULT_TENANT;
 use crate::units::ids::KeyId;

@@ -168,8 +168,19 @@ mod tests {
 
     #[test]
     fn a_shape_knows_its_own_accounts() {
-        let shape = |scope, vendor: Option<&str>| Shape { scope, unit: Unit::Usd, window: Window::Day, vendor: vendor.map(Name::from), operations: vec![] };
-        let all = [shape(Scope::Agent, None), shape(Scope::Agent, Some("stripe")), shape(Scope::Everyone, None), shape(Scope::App, None)];
+        let shape = |scope, vendor: Option<&str>| Shape {
+            scope,
+            unit: Unit::Usd,
+            window: Window::Day,
+            vendor: vendor.map(Name::from),
+            operations: vec![],
+        };
+        let all = [
+            shape(Scope::Agent, None),
+            shape(Scope::Agent, Some("stripe")),
+            shape(Scope::Everyone, None),
+            shape(Scope::App, None),
+        ];
         for (i, one) in all.iter().enumerate() {
             let account = one.account("default/x");
             for (j, other) in all.iter().enumerate() {

@@ -21,7 +21,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ pub struct Book {
     /// The last entry about a hold that is forgotten: nothing after it is.
     forgotten: Seq,
     flags: HashSet<Flag>,
-    shapes: BTreeSet<Shape>,
+    shapes: Vec<Shape>,
 }
 
 impl Book {
@@ -96,7 +96,7 @@ impl Book {
         self.flags.iter()
     }
 
-    pub fn shapes(&self) -> &BTreeSet<Shape> {
+    pub fn shapes(&self) -> &[Shape] {
         &self.shapes
     }
 

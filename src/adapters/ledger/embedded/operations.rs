@@ -71,7 +71,9 @@ impl Ledger for Embedded {
             Ok(_) => {}
             // The hold was never taken, or has ended: nothing is owed.
             Err(LedgerError::Hold(..)) => tracing::debug!(call = %hold, "there was no hold to end"),
-            Err(error) => tracing::error!(call = %hold, %error, "a hold could not be ended; its lease will charge it in full"),
+            Err(error) => {
+                tracing::error!(call = %hold, %error, "a hold could not be ended; its lease will charge it in full")
+            }
         }
     }
 

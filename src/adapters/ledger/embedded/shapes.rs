@@ -1,6 +1,5 @@
 //! New and old shapes on the embedded ledger: asks the books what a new one starts at, until they know enough.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::{Embedded, PATIENCE, RETRY};
@@ -14,8 +13,7 @@ impl Embedded {
     /// Blocks: asks the books what was spent under each new shape.
     pub(super) fn declare_now(&self, shapes: Vec<Shape>) -> Result<Option<Seq>, LedgerError> {
         let _one = self.declaring.lock();
-        let wanted: BTreeSet<Shape> = shapes.into_iter().collect();
-        let (new, gone) = self.book.lock().undeclared(&wanted);
+        let (new, gone) = self.book.lock().undeclared(&shapes);
         let mut last = None;
         for shape in gone {
             last = self.entry(|book| book.undeclare(shape))?;

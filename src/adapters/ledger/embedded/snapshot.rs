@@ -38,7 +38,10 @@ pub fn read(folder: &Path) -> Result<Option<Book>, OpenError> {
     let bad = |e: serde_json::Error| OpenError::Snapshot(e.to_string());
     let head: Head = serde_json::from_slice(&text).map_err(bad)?;
     if head.version != VERSION {
-        return Err(OpenError::Snapshot(format!("it has version {}, and this bursar reads version {VERSION}", head.version)));
+        return Err(OpenError::Snapshot(format!(
+            "it has version {}, and this bursar reads version {VERSION}",
+            head.version
+        )));
     }
     serde_json::from_slice::<Read>(&text).map(|r| Some(r.book)).map_err(bad)
 }

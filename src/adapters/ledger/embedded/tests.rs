@@ -39,14 +39,22 @@ async fn a_second_ledger_on_one_folder_is_refused_by_name() {
     let House { dir, ledger } = house();
     let books = Arc::new(SqliteBooks::open(dir.path()).expect("books"));
     let second = Embedded::open(dir.path(), Durability::Process, books).err().expect("refused");
-    assert!(matches!(second, OpenError::Taken(_)) && second.to_string().contains(&dir.path().display().to_string()), "{second}");
+    assert!(
+        matches!(second, OpenError::Taken(_)) && second.to_string().contains(&dir.path().display().to_string()),
+        "{second}"
+    );
     drop(ledger);
     open(&dir, Durability::Process);
 }
 
 #[tokio::test]
 async fn a_restart_knows_everything_with_and_without_a_snapshot() {
-    for (durability, snapshot) in [(Durability::Process, false), (Durability::Process, true), (Durability::Power, false), (Durability::Power, true)] {
+    for (durability, snapshot) in [
+        (Durability::Process, false),
+        (Durability::Process, true),
+        (Durability::Power, false),
+        (Durability::Power, true),
+    ] {
         let dir = TempDir::new().expect("a folder");
         let ledger = open(&dir, durability);
         let lines = [usd("a", 100)];
@@ -101,7 +109,10 @@ async fn a_full_disk_stops_admission_and_loses_no_end() {
         assert!(ledger.trouble().is_some());
         assert!(ledger.deny(opening(3)).await.is_err());
         ledger.settle_later(commit(1, 20));
-        assert!(ledger.settle(Settle { hold: id(1), ..commit(1, 20) }).await.is_ok(), "it was applied before, and writes nothing");
+        assert!(
+            ledger.settle(Settle { hold: id(1), ..commit(1, 20) }).await.is_ok(),
+            "it was applied before, and writes nothing"
+        );
         ledger.journal.fill_disk(false);
         ledger.flush().await.expect("healed");
         tokio::time::timeout(Duration::from_secs(5), async {
@@ -122,7 +133,8 @@ async fn the_books_open_a_new_shape_while_calls_run() {
     let dir = TempDir::new().expect("a folder");
     let store = Arc::new(SqliteBooks::open(dir.path()).expect("books"));
     let ledger = Embedded::open(dir.path(), Durability::Process, store.clone()).expect("it opens");
-    let (books, _task) = Books::follow(store, ledger.clone(), ledger.durable(), Default::default()).expect("it follows");
+    let (books, _task) =
+        Books::follow(store, ledger.clone(), ledger.durable(), Default::default()).expect("it follows");
     let lines = [usd("a", 1000)];
     for n in 1..=3 {
         assert!(is_held(ledger.reserve(ask(n, &lines, 30)).await));
@@ -168,5 +180,7 @@ async fn every_entry_can_be_followed() {
     let entries = ledger.read_from(1, 10).expect("readable");
     assert_eq!((entries.len(), seq, *ledger.durable().borrow()), (3, 2, 3));
     assert!(matches!(&entries[0].op, Op::Reserve { amounts, .. } if *amounts == rig::amounts(30, 0, 1, 0)));
-    assert!(matches!(&entries[2].op, Op::Release { row, .. } if row.charge == Amounts::ZERO && row.outcome == Outcome::Ok));
+    assert!(
+        matches!(&entries[2].op, Op::Release { row, .. } if row.charge == Amounts::ZERO && row.outcome == Outcome::Ok)
+    );
 }

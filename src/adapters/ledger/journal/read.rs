@@ -64,7 +64,14 @@ impl Core {
         Ok(found)
     }
 
-    fn read_segment(&self, place: &mut Place, seq: Seq, durable: Seq, max: usize, found: &mut Vec<Arc<Record>>) -> Result<(), JournalError> {
+    fn read_segment(
+        &self,
+        place: &mut Place,
+        seq: Seq,
+        durable: Seq,
+        max: usize,
+        found: &mut Vec<Arc<Record>>,
+    ) -> Result<(), JournalError> {
         let path = segment::path(&self.dir, place.segment);
         let mut file = BufReader::new(File::open(&path).map_err(JournalError::io(&path))?);
         file.seek(SeekFrom::Start(place.offset)).map_err(JournalError::io(&path))?;

@@ -31,7 +31,11 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Seq>, JournalError> {
 pub(super) fn holding(dir: &Path, seq: Seq) -> Result<Seq, JournalError> {
     let all = list(dir)?;
     let has = || all.first().map_or("is empty".to_owned(), |first| format!("begins at {first}"));
-    all.iter().rev().find(|first| **first <= seq).copied().ok_or_else(|| JournalError::Missing { dir: dir.to_owned(), wanted: seq, has: has() })
+    all.iter().rev().find(|first| **first <= seq).copied().ok_or_else(|| JournalError::Missing {
+        dir: dir.to_owned(),
+        wanted: seq,
+        has: has(),
+    })
 }
 
 /// Reads what comes after `from`, cuts a torn tail off, and opens the last segment for appending.

@@ -15,7 +15,11 @@ use crate::units::time::Timestamp;
 
 fn entry(seq: Seq) -> Entry {
     let act = Act { actor: "test".to_owned(), reason: Some("r".repeat(50)) };
-    Entry { seq, at: Timestamp(seq as i64), op: Op::Control { control: Control::Stopped { flag: Flag::Everyone, act } } }
+    Entry {
+        seq,
+        at: Timestamp(seq as i64),
+        op: Op::Control { control: Control::Stopped { flag: Flag::Everyone, act } },
+    }
 }
 
 fn record(seq: Seq) -> Arc<Record> {
@@ -104,7 +108,10 @@ fn damage_in_the_middle_is_an_error_that_names_file_and_offset() {
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).expect("written");
         let error = Journal::open(dir.path(), Durability::Process, 0, |_| {}).err().expect("it is damaged");
-        assert!(matches!(&error, JournalError::Damaged { offset, .. } if *offset == frame as u64), "byte {at}: {error}");
+        assert!(
+            matches!(&error, JournalError::Damaged { offset, .. } if *offset == frame as u64),
+            "byte {at}: {error}"
+        );
         assert!(error.to_string().contains("00000000000000000001.log"));
         assert_eq!(std::fs::read(&path).expect("still there"), bytes, "nothing was cut off");
     }
@@ -168,7 +175,7 @@ fn a_disk_that_refuses_one_reserve_heals_by_itself() {
     let (journal, _) = open(dir.path(), Durability::Process, 0);
     journal.core.active.lock().full = true;
     assert!(journal.append(&[record(1)], false).is_err());
-    assert_eq!(journal.trouble().is_some(), true);
+    assert!(journal.trouble().is_some());
     journal.core.active.lock().full = false;
     wait_for(|| journal.trouble().is_none());
     fill(&journal, 1..=1);

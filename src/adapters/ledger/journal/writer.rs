@@ -27,7 +27,10 @@ impl Core {
                 Err(e) => {
                     self.fail(&e);
                     if self.rest(wait) {
-                        return tracing::error!("the journal closes with {} entries unwritten", self.inner.lock().queue.len());
+                        return tracing::error!(
+                            "the journal closes with {} entries unwritten",
+                            self.inner.lock().queue.len()
+                        );
                     }
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
+use super::Waited;
 use super::{MOST_WAITERS, Waiting};
 use crate::adapters::ledger::hold::{Answered, Reserved};
-use super::Waited;
 use crate::adapters::ledger::testing::{House, house, permit};
 use crate::rules::ledger::ask::{Cause, Line};
 use crate::rules::ledger::book::rig::{amounts, ask, closing, usd};

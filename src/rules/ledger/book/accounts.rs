@@ -34,7 +34,11 @@ impl Windows {
     }
 
     fn get_mut(&mut self, start: Timestamp) -> Option<&mut Cell> {
-        if self.latest.start == start { Some(&mut self.latest) } else { self.earlier.iter_mut().find(|c| c.start == start) }
+        if self.latest.start == start {
+            Some(&mut self.latest)
+        } else {
+            self.earlier.iter_mut().find(|c| c.start == start)
+        }
     }
 
     /// A later window begins: the one before it is forgotten unless holds are open in it.

@@ -27,7 +27,9 @@ impl Book {
 
     fn write(&mut self, op: &Op) {
         match op {
-            Op::Reserve { amounts, postings, fitted, replay, row, .. } => self.take(amounts, postings, *fitted, *replay, row),
+            Op::Reserve { amounts, postings, fitted, replay, row, .. } => {
+                self.take(amounts, postings, *fitted, *replay, row)
+            }
             Op::Resize { hold, step, amounts } => self.resized(*hold, *step, amounts),
             Op::Hear { hold, evidence } => self.hear(*hold, *evidence),
             Op::Commit { hold, charge, exact, passed, .. } => self.end(*hold, How::Committed, *charge, *exact, *passed),
@@ -43,11 +45,18 @@ impl Book {
             Op::Deny { .. } => {}
             Op::Control { .. } => self.flag(op),
             Op::Declare { shape, opening } => self.declared(shape, opening),
-            Op::Undeclare { shape } => drop(self.shapes.remove(shape)),
+            Op::Undeclare { shape } => self.shapes.retain(|s| s != shape),
         }
     }
 
-    fn take(&mut self, amounts: &Amounts, postings: &Arc<[Posting]>, fitted: Option<u64>, replay: Option<ReplayKey>, row: &Opening) {
+    fn take(
+        &mut self,
+        amounts: &Amounts,
+        postings: &Arc<[Posting]>,
+        fitted: Option<u64>,
+        replay: Option<ReplayKey>,
+        row: &Opening,
+    ) {
         for posting in postings.iter() {
             self.accounts.hold(posting, part(posting, amounts));
         }
@@ -75,7 +84,14 @@ impl Book {
                 s.repeated = true;
             }),
         }
-        Box::new(Sharing { key, first: row.repeats, repeats: Vec::new(), repeated: false, heard: None, inherited: false })
+        Box::new(Sharing {
+            key,
+            first: row.repeats,
+            repeats: Vec::new(),
+            repeated: false,
+            heard: None,
+            inherited: false,
+        })
     }
 
     fn resized(&mut self, hold: CallId, step: u32, amounts: &Amounts) {
@@ -194,10 +210,13 @@ impl Book {
 
     /// Drops what nobody can ask for any more. Only entries drive it, so that a replay forgets the same.
     fn forget(&mut self, hour: Timestamp) {
-        while let Some(hold) = next_before(&mut self.soon, self.clock.now()).or_else(|| next_before(&mut self.later, self.clock.now())) {
+        while let Some(hold) =
+            next_before(&mut self.soon, self.clock.now()).or_else(|| next_before(&mut self.later, self.clock.now()))
+        {
             self.forget_hold(hold);
         }
-        while let Some((until, key)) = self.paid_order.front().copied().filter(|(until, _)| *until <= self.clock.now()) {
+        while let Some((until, key)) = self.paid_order.front().copied().filter(|(until, _)| *until <= self.clock.now())
+        {
             self.paid_order.pop_front();
             if self.paid.get(&key) == Some(&until) {
                 self.paid.remove(&key);

@@ -41,7 +41,10 @@ impl Book {
             return Err(format!("{id} is open and ended"));
         }
         let queued: std::collections::HashSet<_> = self.soon.iter().chain(&self.later).map(|(_, id)| id).collect();
-        self.ended.keys().find(|id| !queued.contains(id)).map_or(Ok(()), |id| Err(format!("{id} would never be forgotten")))
+        self.ended
+            .keys()
+            .find(|id| !queued.contains(id))
+            .map_or(Ok(()), |id| Err(format!("{id} would never be forgotten")))
     }
 
     /// Repeats and their first call know each other, and a repeat holds no money.

@@ -119,7 +119,12 @@ fn postings(views: &[View<'_>], repeat: bool) -> std::sync::Arc<[Posting]> {
     let counts = |v: &View<'_>| !repeat || matches!(v.line.unit, Unit::Calls | Unit::Risk);
     let once = |i: usize, v: &View<'_>| views[..i].iter().all(|w| w.line.account != v.line.account);
     let chosen = views.iter().enumerate().filter(|(i, v)| counts(v) && once(*i, v));
-    let posting = |v: &View<'_>| Posting { account: v.line.account.clone(), unit: v.line.unit, window: v.line.window, start: v.cell.start };
+    let posting = |v: &View<'_>| Posting {
+        account: v.line.account.clone(),
+        unit: v.line.unit,
+        window: v.line.window,
+        start: v.cell.start,
+    };
     chosen.map(|(_, v)| posting(v)).collect()
 }
 

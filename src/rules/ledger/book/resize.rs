@@ -13,12 +13,19 @@ use crate::units::time::Timestamp;
 
 impl Book {
     /// The held amounts from now on. A step that was made before is answered with what is held now.
-    pub fn resize(&self, at: Timestamp, hold: CallId, step: u32, amounts: Amounts) -> Result<(Reservation, Option<Op>), Fault> {
+    pub fn resize(
+        &self,
+        at: Timestamp,
+        hold: CallId,
+        step: u32,
+        amounts: Amounts,
+    ) -> Result<(Reservation, Option<Op>), Fault> {
         let at = at.max(self.now());
         let open = self.open.get(&hold).ok_or("it is not open")?;
         let amounts = without_shared_money(open, amounts);
         let lines: &[Line] = open.asked.0.as_ref().map_or(&[], |a| &a.lines);
-        let answer = |amounts| Reservation::Held(crate::rules::ledger::ask::Held { amounts, ..self.again(at, open, lines) });
+        let answer =
+            |amounts| Reservation::Held(crate::rules::ledger::ask::Held { amounts, ..self.again(at, open, lines) });
         if step <= open.step {
             return Ok((answer(open.amounts), None));
         }

@@ -234,7 +234,8 @@ pub fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
 /// One micro-cent a token: `fixed + n`.
 pub fn fitted(n: u32, lines: &[Line], fixed: u64, floor: u64, want: u64) -> Reserve {
     let mut ask = ask(n, lines, fixed);
-    ask.need.fit = Some(Fit { usd_per_token: MicroCents(1).into(), tokens_per_token: 1, floor, want, share: Share::default() });
+    ask.need.fit =
+        Some(Fit { usd_per_token: MicroCents(1).into(), tokens_per_token: 1, floor, want, share: Share::default() });
     ask
 }
 

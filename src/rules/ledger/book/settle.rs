@@ -96,7 +96,15 @@ impl Book {
     }
 
     /// Replaces the charge of an ended hold: an operator's word, or a price that came later.
-    pub fn adjust(&self, at: Timestamp, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Result<Ops, Fault> {
+    pub fn adjust(
+        &self,
+        at: Timestamp,
+        hold: CallId,
+        step: u32,
+        charge: Amounts,
+        exact: bool,
+        act: Act,
+    ) -> Result<Ops, Fault> {
         if self.open.contains_key(&hold) {
             return Err("it is still open");
         }

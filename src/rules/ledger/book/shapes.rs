@@ -1,7 +1,7 @@
 //! Shapes: which accounts every call counts on. One that is new in a running window starts at what the books say was spent,
 //! plus what they have not seen yet, plus what open holds hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Book;
@@ -22,9 +22,11 @@ pub struct Sums {
 
 impl Book {
     /// The shapes of `wanted` that are not declared yet, and the declared ones that are not wanted.
-    pub fn undeclared(&self, wanted: &BTreeSet<Shape>) -> (Vec<Shape>, Vec<Shape>) {
-        let new = wanted.difference(&self.shapes).cloned().collect();
-        (new, self.shapes.difference(wanted).cloned().collect())
+    pub fn undeclared(&self, wanted: &[Shape]) -> (Vec<Shape>, Vec<Shape>) {
+        let mut new: Vec<Shape> = wanted.iter().filter(|s| !self.shapes.contains(s)).cloned().collect();
+        new.sort();
+        new.dedup();
+        (new, self.shapes.iter().filter(|s| !wanted.contains(s)).cloned().collect())
     }
 
     /// A new shape. What ended after `sums.upto` is added from memory; `None` if some of that is forgotten already, so
@@ -83,7 +85,8 @@ impl Book {
             }
             extend(&mut ended.postings, more);
         }
-        self.shapes.insert(shape.clone());
+        self.shapes.retain(|s| s != shape);
+        self.shapes.push(shape.clone());
     }
 }
 

@@ -95,7 +95,16 @@ fn retell(hold: CallId, ended: &Ended, evidence: Evidence) -> Option<Op> {
     if known != Some(now) {
         let act = ledger_act("a repeat under the same idempotency key said what it cost");
         let charge = join(&now.money, &ended.charge);
-        return Some(Op::Adjust { hold, step: 0, charge, exact: now.exact, heard: Some(evidence), passed: None, row: None, act });
+        return Some(Op::Adjust {
+            hold,
+            step: 0,
+            charge,
+            exact: now.exact,
+            heard: Some(evidence),
+            passed: None,
+            row: None,
+            act,
+        });
     }
     let heard = ended.sharing.as_ref().and_then(|s| s.heard);
     let news = ended.how == How::Expired && merge(heard, Some(evidence)) != heard;

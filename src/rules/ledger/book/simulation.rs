@@ -1,6 +1,8 @@
 //! A seeded simulation: every operation mixed with every other, judged by a naive shadow that recomputes all sums from the
 //! calls. A failing seed is printed; `BURSAR_SEED=n cargo test simulation` runs that one alone.
 
+mod admission;
+mod ends;
 mod shadow;
 mod world;
 

@@ -138,7 +138,9 @@ impl Shadow {
     pub fn declare(&mut self, shape: &Shape, start: Timestamp, accounts: impl Fn(&str) -> Vec<AccountName>) {
         let money = matches!(shape.unit, Unit::Usd | Unit::Tokens);
         let add = |slots: &mut Vec<Slot>, call: &Call| {
-            let new = accounts(&call.agent).into_iter().filter(|a| shape.window.start(call.taken) == start && slots.iter().all(|s| s.0 != *a));
+            let new = accounts(&call.agent)
+                .into_iter()
+                .filter(|a| shape.window.start(call.taken) == start && slots.iter().all(|s| s.0 != *a));
             let new: Vec<Slot> = new.map(|a| (a, shape.unit, start)).collect();
             slots.extend(new);
         };

@@ -32,7 +32,14 @@ fn every_operation_is_idempotent() {
 #[test]
 fn a_commit_charges_what_is_said_or_what_is_held() {
     let bound = |usd| End::Commit { charge: amounts(usd, 0, 0, 0), exact: false };
-    for (held, end, charged) in [(60, exact(20), 20), (60, exact(0), 0), (60, exact(90), 90), (60, bound(10), 60), (60, bound(70), 70), (60, End::Release, 0)] {
+    for (held, end, charged) in [
+        (60, exact(20), 20),
+        (60, exact(0), 0),
+        (60, exact(90), 90),
+        (60, bound(10), 60),
+        (60, bound(70), 70),
+        (60, End::Release, 0),
+    ] {
         let mut rig = Rig::new();
         let lines = [usd("a", 100), line("a", Unit::Calls, Window::Total)];
         rig.held(ask(1, &lines, held));
@@ -49,7 +56,9 @@ fn a_commit_charges_what_is_said_or_what_is_held() {
 /// A lease ends; what comes later replaces the charge.
 #[test]
 fn an_expired_hold_is_charged_in_full_until_its_end_comes_after_all() {
-    for (late, spent, calls) in [(exact(20), 20, 1), (End::Release, 0, 0), (End::Commit { charge: Amounts::ZERO, exact: false }, 60, 1)] {
+    for (late, spent, calls) in
+        [(exact(20), 20, 1), (End::Release, 0, 0), (End::Commit { charge: Amounts::ZERO, exact: false }, 60, 1)]
+    {
         let mut rig = Rig::new();
         let lines = [usd("a", 100), line("a", Unit::Calls, Window::Total)];
         rig.held(ask(1, &lines, 60));

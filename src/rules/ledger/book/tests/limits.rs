@@ -53,7 +53,11 @@ fn a_refusal_names_an_account_where_waiting_cannot_help_first() {
         match (rig.reserve(ask(3, &lines, need)), expected) {
             (Reservation::Held(_), None) => {}
             (Reservation::Short(s), Some((i, cause))) => {
-                assert_eq!((s.account, s.cause, s.need), (name(&lines[i]), cause, need), "{limits:?} {spent} {held} {need}");
+                assert_eq!(
+                    (s.account, s.cause, s.need),
+                    (name(&lines[i]), cause, need),
+                    "{limits:?} {spent} {held} {need}"
+                );
                 assert_eq!(s.resets_at, Window::Day.end(NOON));
             }
             (other, _) => panic!("{limits:?} {spent} {held} {need}: {other:?}"),
@@ -107,7 +111,11 @@ fn a_fitted_call_takes_its_share() {
         call.need.fit.as_mut().expect("fitted").share = Share(share);
         match (rig.reserve(call), expected) {
             (Reservation::Held(held), Ok(n)) => {
-                assert_eq!((held.fitted, held.amounts), (Some(n), amounts(fixed + n, n, 1, 0)), "{limit} {spent} {fixed}");
+                assert_eq!(
+                    (held.fitted, held.amounts),
+                    (Some(n), amounts(fixed + n, n, 1, 0)),
+                    "{limit} {spent} {fixed}"
+                );
                 let verdict = if n < want { Verdict::AllowWithCaps } else { Verdict::Allow };
                 assert_eq!((row_of(&rig).verdict, row_of(&rig).estimate), (verdict, held.amounts));
                 assert_eq!(rig.at(&lines[0]).1, fixed + n);
@@ -125,7 +133,11 @@ fn the_tightest_account_decides_the_fit() {
     let held = rig.held(fitted(1, &[usd("a", 1000), tokens.clone(), usd("b", 100)], 0, 1, 500));
     assert_eq!(held.fitted, Some(10), "a quarter of 40 tokens");
     assert_eq!(held.tightest.map(|t| (t.account, t.limit, t.held)), Some((name(&usd("b", 100)), 100, 10)));
-    assert_eq!(rig.held(fitted(2, &[line("a", Unit::Usd, Window::Day)], 0, 1, 500)).fitted, Some(500), "no limit, no cap");
+    assert_eq!(
+        rig.held(fitted(2, &[line("a", Unit::Usd, Window::Day)], 0, 1, 500)).fitted,
+        Some(500),
+        "no limit, no cap"
+    );
 }
 
 #[test]

@@ -62,7 +62,17 @@ fn orders() -> Vec<[u32; 3]> {
 /// Three calls of one key, every mix of ends, every order: 9^3 x 6 cases.
 #[test]
 fn the_money_of_repeats_is_charged_once_in_every_order() {
-    let ends: &[How] = &[How::Exact(20), How::Exact(0), How::Exact(70), How::Bound(0), How::Bound(80), How::Release, How::Expire, How::LateExact(30), How::LateRelease];
+    let ends: &[How] = &[
+        How::Exact(20),
+        How::Exact(0),
+        How::Exact(70),
+        How::Bound(0),
+        How::Bound(80),
+        How::Release,
+        How::Expire,
+        How::LateExact(30),
+        How::LateRelease,
+    ];
     let lines = [usd("a", 1000), line("a", Unit::Calls, Window::Total)];
     for (a, b, c) in ends.iter().flat_map(|a| ends.iter().flat_map(move |b| ends.iter().map(move |c| (*a, *b, *c)))) {
         for order in orders() {
@@ -82,7 +92,11 @@ fn the_money_of_repeats_is_charged_once_in_every_order() {
             let (money, found) = (expected(&[a, b, c]), (rig.at(&lines[0]), rig.at(&lines[1])));
             // A repeat that expired was heard as "perhaps served"; that it was released after all is not taken back.
             let kept = [a, b, c].contains(&How::LateRelease) && money == 0 && found.0 == (HELD, 0);
-            assert_eq!(found, ((if kept { HELD } else { money }, 0), (calls, 0)), "{a:?} {b:?} {c:?} in order {order:?}");
+            assert_eq!(
+                found,
+                ((if kept { HELD } else { money }, 0), (calls, 0)),
+                "{a:?} {b:?} {c:?} in order {order:?}"
+            );
             rig.check_replay();
         }
     }
