@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use common::books::{admitted, all_closed, micro, row_of, rows, text};
@@ -84,6 +85,38 @@ fn a_write_in_flight_is_refused_to_its_caller_and_its_true_cost_is_written() {
     for (trace, cost) in traces.iter().zip([CENT, 123 * CENT]) {
         let row = row_of(&house.bursar, trace, SOON);
         assert_eq!((text(&row, "outcome"), micro(&row["cost_usd"])), ("aborted", cost), "{row:#}");
+    }
+}
+
+#[test]
+fn no_call_that_begins_after_the_revoke_is_admitted() {
+    let house = House::new(&[OPEN]);
+    let key = house.mint("open", "busy");
+    let callers = spawn_all((0..20).map(|_| call_until_refused(chat(&key), house.port())));
+    house.vendor.wait_for_count(100, SOON);
+    house.bursar.ok(&["key", "revoke", &key.id]);
+    let revoked = Instant::now();
+    let calls: Vec<(String, Instant, u16)> = join_all(callers).into_iter().flatten().collect();
+    let sent: HashSet<String> = house.vendor.received().iter().map(|r| r.trace()).collect();
+    assert!(calls.iter().any(|(_, begun, _)| *begun < revoked));
+    for (trace, begun, status) in calls {
+        let stopped = [401, 403].contains(&status) && !(status == 401 && sent.contains(&trace));
+        assert!(status == 200 || stopped, "{status}, and the vendor received it: {}", sent.contains(&trace));
+        assert!(begun < revoked || status == 401, "a call that began after the revoke got {status}");
+    }
+}
+
+/// Calls again and again, and says when each call began and how it ended; until the key is refused.
+async fn call_until_refused(ask: Ask, port: u16) -> Vec<(String, Instant, u16)> {
+    let mut calls = Vec::new();
+    loop {
+        let (ask, begun) = (ask.again(), Instant::now());
+        let trace = ask.trace.clone();
+        let status = ask.send(port).await.expect("an answer").status;
+        calls.push((trace, begun, status));
+        if status == 401 {
+            return calls;
+        }
     }
 }
 
@@ -255,7 +288,7 @@ fn whoever_goes_on_with_a_revoked_key_is_named_in_the_books() {
     let asks: Vec<Ask> = (0..100).map(|_| chat(&key)).collect();
     let last = asks.last().expect("some").trace.clone();
     asks.iter().for_each(|ask| assert_eq!(house.call(ask).said(), (401, "key_revoked".to_owned())));
-    let row = row_of(&house.bursar, &last, SOON);
+    let row = row_of(&house.bursar, &last, 10 * A_SECOND);
     assert_eq!((text(&row, "key_id"), text(&row, "agent_id")), (&*key.id, "agent"), "{row:#}");
 }
 

@@ -15,21 +15,16 @@ use super::Gateway;
 use super::context::Context;
 use super::forward::Outgoing;
 use super::identify::Caller;
-use super::links::Links;
 use super::problem::Problem;
 use super::refusal::About;
-use super::request::{self, Pieces};
 use super::reserve::{self, Asking, Attempt, HeldCall};
 use super::route::Place;
 use crate::adapters::keyring::Standing;
-use crate::adapters::upstream::{Progress, Upload};
 use crate::adapters::vault::DEFAULT;
 use crate::rules::args::{Args, Body, Sent};
-use crate::rules::books::Tier;
-use crate::rules::json::Document;
 use crate::rules::policy::{Decision, Permit, PolicySet, Question};
 use crate::rules::subject::{Facts, Flag, Name};
-use crate::rules::vendors::{Ask, BodyKind, Estimate, Plan, Price, Routed};
+use crate::rules::vendors::{Ask, BodyKind, Estimate, Price, Routed};
 use crate::units::time::Timestamp;
 
 /// An unlisted operation may have any body: a rule that reads it says whether it can.
@@ -95,7 +90,7 @@ pub async fn admit(
         }
     };
     about.admitted = true;
-    judged.outgoing(body, *held, credential)
+    super::outgoing::outgoing(&judged, body, *held, credential)
 }
 
 /// A request body: read whole, because something looks at it, or left as a stream.
@@ -114,7 +109,7 @@ impl Sendable {
 }
 
 impl Judged<'_> {
-    fn price(&self) -> Option<&Price> {
+    pub fn price(&self) -> Option<&Price> {
         self.place.vendor.price_of(self.routed.operation)
     }
 
@@ -290,62 +285,6 @@ impl Judged<'_> {
             Attempt::Held(held) => Some((held, permit.credential().cloned().unwrap_or_else(|| Name::from(DEFAULT)))),
             Attempt::Again => None,
         })
-    }
-
-    /// From here on nothing may fail without ending the hold: dropped, it is released.
-    fn outgoing(&self, body: Sendable, held: HeldCall, credential: Name) -> Result<Outgoing, Problem> {
-        let vendor = &self.place.vendor;
-        let (upload, progress) = self.upload(body, &held)?;
-        let credential = self.gateway.vault.open(&held.hold, &vendor.name, Some(&credential));
-        let credential = credential.ok_or_else(|| Problem::NoCredential(vendor.name.to_string()))?;
-        let pieces = Pieces {
-            method: self.parts.method.clone(),
-            base: &self.routed.host.base,
-            path: &self.routed.path,
-            query: self.place.query.as_deref(),
-            headers: self.parts.headers.clone(),
-            carried: &self.caller.carried,
-            vendor,
-            credential: &credential,
-        };
-        let request = request::build(pieces, upload)?;
-        Ok(Outgoing {
-            context: self.context.clone(),
-            facts: self.facts.clone(),
-            vendor: vendor.clone(),
-            repeatable: self.repeatable(&held.plan),
-            head: self.parts.method == http::Method::HEAD,
-            plan: held.plan,
-            hold: held.hold,
-            seat: held.seat,
-            request,
-            progress,
-            credential,
-            caps: held.caps,
-            links: Links::new(vendor, self.place.base.clone()),
-        })
-    }
-
-    /// Only the fields that must change are changed; all else goes out byte for byte.
-    fn upload(&self, body: Sendable, held: &HeldCall) -> Result<(Upload, Arc<Progress>), Problem> {
-        let bytes = match body {
-            Sendable::Stream(body) => return Ok(Upload::stream(body)),
-            Sendable::Whole(bytes) => bytes,
-        };
-        if held.plan.edits(held.granted).is_empty() {
-            return Ok(Upload::bytes(bytes, !self.parts.method.is_safe()));
-        }
-        let unchanged = |_| Problem::Malformed("its JSON body cannot be given an output limit".to_owned());
-        let document = Document::parse(&bytes).map_err(|e| Problem::Malformed(format!("its JSON body: {e}")))?;
-        let edited = held.plan.edited(&document, held.granted).map_err(unchanged)?;
-        Ok(Upload::bytes(edited.map_or_else(|| bytes.clone(), Bytes::from), true))
-    }
-
-    /// May the caller's SDK send it again when no answer came?
-    fn repeatable(&self, plan: &Plan) -> bool {
-        let llm = matches!(self.price(), Some(Price::Adapter(adapter)) if adapter.is_llm());
-        let read = self.parts.method.is_safe() || self.routed.operation.is_some_and(|o| o.tier == Tier::ReadOnly);
-        llm || read || plan.idempotency_key().is_some()
     }
 }
 

@@ -11,6 +11,7 @@ mod headers;
 mod identify;
 mod links;
 mod meter;
+mod outgoing;
 mod own;
 mod problem;
 mod record;
