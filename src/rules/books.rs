@@ -170,11 +170,27 @@ pub struct Act {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Control {
-    KeyMinted { key: KeyId, policy: Name, parent: Option<KeyId>, expires_at: Option<Timestamp>, act: Act },
+    KeyMinted {
+        key: KeyId,
+        policy: Name,
+        parent: Option<KeyId>,
+        expires_at: Option<Timestamp>,
+        act: Act,
+    },
     /// `revoked` for a key, `killed` for anything wider.
-    Stopped { flag: Flag, act: Act },
-    Restored { flag: Flag, act: Act },
-    PolicyLoaded { policy: Name, hash: Digest32, act: Act },
+    Stopped {
+        flag: Flag,
+        act: Act,
+    },
+    Restored {
+        flag: Flag,
+        act: Act,
+    },
+    PolicyLoaded {
+        policy: Name,
+        hash: Digest32,
+        act: Act,
+    },
 }
 
 impl Control {

@@ -39,7 +39,8 @@ impl PathPattern {
             return Err(bad(text, "it must begin with `/`"));
         }
         let trimmed = if text.len() > 1 { text.trim_end_matches('/') } else { text };
-        let form = if trimmed.contains(['*', '?', '[', '{']) && !is_template(trimmed) { glob(trimmed)? } else { Form::Below };
+        let form =
+            if trimmed.contains(['*', '?', '[', '{']) && !is_template(trimmed) { glob(trimmed)? } else { Form::Below };
         Ok(Self { text: trimmed.into(), form })
     }
 
@@ -57,7 +58,8 @@ impl PathPattern {
 
 /// `/v1/refunds/{refund}` names an operation; its braces are no alternation.
 fn is_template(text: &str) -> bool {
-    !text.contains(['*', '?', '[']) && text.split('/').all(|s| !s.contains('{') || (s.starts_with('{') && s.ends_with('}') && !s.contains(',')))
+    !text.contains(['*', '?', '['])
+        && text.split('/').all(|s| !s.contains('{') || (s.starts_with('{') && s.ends_with('}') && !s.contains(',')))
 }
 
 fn below(prefix: &str, path: &str) -> bool {
@@ -65,7 +67,9 @@ fn below(prefix: &str, path: &str) -> bool {
 }
 
 fn glob(text: &str) -> Result<Form, BadPattern> {
-    let one = |t: &str| GlobBuilder::new(t).literal_separator(true).backslash_escape(false).build().map(|g| g.compile_matcher());
+    let one = |t: &str| {
+        GlobBuilder::new(t).literal_separator(true).backslash_escape(false).build().map(|g| g.compile_matcher())
+    };
     let mut globs = vec![one(text).map_err(|e| bad(text, e.kind()))?];
     if let Some(before) = text.strip_suffix("/**") {
         globs.push(one(if before.is_empty() { "/" } else { before }).map_err(|e| bad(text, e.kind()))?);

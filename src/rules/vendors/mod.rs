@@ -26,10 +26,10 @@ mod stripe;
 mod testkit;
 
 pub use ask::{Ask, Estimate, FitRule, UnknownModel, Unpriceable};
+pub use check::Mistake;
 pub use entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
 pub use meter::{End, Meter};
 pub use plan::{OwnedEdit, Plan};
-pub use check::Mistake;
 pub use raw::RawVendor;
 pub use route::Routed;
 pub use stripe::Move;

@@ -1,12 +1,12 @@
 //! Watches an answer for the credential that was sent, and puts stars in its place, byte for byte, so that no length changes.
 //! Finds the exact bytes only, across chunk borders too. A chunk without a trace of it passes as it is.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Placement;
 use crate::units::secret::Secret;
