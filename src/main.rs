@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use bursar::cli::{self, Cli, Command, Failure};
 use clap::Parser;
 
-/// Chosen by measurement: a call makes some hundred short-lived allocations.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Wrong usage ends here, with code 2 and clap's own words.
     let Cli { global, command } = Cli::parse();

@@ -104,9 +104,13 @@ fn header<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h s
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().map(str::trim).filter(|t| !t.is_empty() && t.len() <= MAX_VALUE);
+    // A name is part of an account's name, where `/` and blanks part it from others.
+    let text = text.filter(|t| name == "x-bursar-tags" || !t.contains(['/', ' ', '\t']));
     match (text, values.next()) {
         (Some(text), None) => Ok(Some(text)),
-        _ => Err(Problem::Malformed(format!("`{name}` must be given once, in at most {MAX_VALUE} plain characters"))),
+        _ => Err(Problem::Malformed(format!(
+            "`{name}` must be given once, in at most {MAX_VALUE} plain characters without `/` or blanks"
+        ))),
     }
 }
 

@@ -58,13 +58,20 @@ impl fmt::Debug for KeyId {
 /// Place of an event in its ledger's journal. The first event is 1.
 pub type Seq = u64;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// 32 bytes shown as hex: hashes of bodies, policies, secrets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest32(pub [u8; 32]);
 
 impl fmt::Display for Digest32 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        // Rows carry several of these, so the hex is made at once.
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        f.write_str(std::str::from_utf8(&hex).unwrap_or_default())
     }
 }
 

@@ -28,12 +28,14 @@ impl MicroCents {
 /// Decimal USD without trailing zeros: `0.0003132`, `50`.
 impl fmt::Display for MicroCents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) = (self.0 / PER_USD, self.0 % PER_USD);
+        let (whole, mut part, mut places) = (self.0 / PER_USD, self.0 % PER_USD, 8);
         if part == 0 {
             return write!(f, "{whole}");
         }
-        let digits = format!("{part:08}");
-        write!(f, "{whole}.{}", digits.trim_end_matches('0'))
+        while part % 10 == 0 {
+            (part, places) = (part / 10, places - 1);
+        }
+        write!(f, "{whole}.{part:0places$}")
     }
 }
 

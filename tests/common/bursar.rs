@@ -49,11 +49,16 @@ pub struct Bursar {
 impl Bursar {
     /// Starts it with its data in `DIR/data`, and waits until it is ready.
     pub fn start(dir: &Path, setup: Setup) -> Self {
-        let (gateway, admin, data) = (free_port(), free_port(), dir.join("data"));
-        let server = serve(dir, &data, gateway, admin, &setup, None);
-        let mut this = Self { gateway, admin, data, server, setup, log: None };
+        let mut this = Self::begin(dir, setup);
         this.wait_until_ready();
         this
+    }
+
+    /// Starts it, and waits for nothing.
+    pub fn begin(dir: &Path, setup: Setup) -> Self {
+        let (gateway, admin, data) = (free_port(), free_port(), dir.join("data"));
+        let server = serve(dir, &data, gateway, admin, &setup, None);
+        Self { gateway, admin, data, server, setup, log: None }
     }
 
     /// Starts it again on the same folder and ports, after it ended or was killed.

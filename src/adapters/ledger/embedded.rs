@@ -76,11 +76,7 @@ impl Embedded {
         let covered = book.seq();
         let journal_folder = folder.join("journal");
         let journal = Journal::open(&journal_folder, durability, covered, |entry| book.apply(&entry))?;
-        let last = book.seq();
-        let known = books.last_seq().map_err(|e| OpenError::Folder(folder.display().to_string(), e.to_string()))?;
-        if known > last {
-            return Err(OpenError::Behind { books: known, journal: last });
-        }
+        let known = catch_up(&mut book, &journal, &*books)?;
         let ledger = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             folder: folder.to_owned(),
@@ -249,6 +245,35 @@ impl Embedded {
         let hold = settle.hold;
         self.step(hold, |book| book.settle(Timestamp::now(), settle))
     }
+}
+
+/// After a loss of power the books may hold entries that the journal lost: they are put back, in their order. Gives the last
+/// entry of the books.
+fn catch_up(book: &mut Book, journal: &Journal, books: &dyn AuditStore) -> Result<Seq, OpenError> {
+    let failed = |e: String| OpenError::Folder("books".to_owned(), e);
+    let known = books.last_seq().map_err(|e| failed(e.to_string()))?;
+    let ends = book.seq();
+    while book.seq() < known {
+        let lost = books.entries(book.seq() + 1, 1000).map_err(|e| failed(e.to_string()))?;
+        let whole =
+            lost.first().is_some_and(|e| e.seq == book.seq() + 1) && lost.windows(2).all(|p| p[0].seq + 1 == p[1].seq);
+        if !whole {
+            return Err(OpenError::Behind { books: known, journal: ends });
+        }
+        for entry in lost {
+            let record = Arc::new(Record::encode(entry).map_err(|e| failed(e.to_string()))?);
+            journal.append(std::slice::from_ref(&record), true).map_err(failed)?;
+            book.apply(record.entry());
+        }
+    }
+    if known > ends {
+        tracing::warn!(
+            from = ends + 1,
+            to = known,
+            "the journal had lost its last entries, and the books put them back"
+        );
+    }
+    Ok(known)
 }
 
 /// The accounts of a hold that ended or shrank.

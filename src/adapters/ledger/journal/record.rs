@@ -5,6 +5,9 @@ use std::ops::Deref;
 use super::frame;
 use crate::rules::ledger::entry::Entry;
 
+/// Few entries are longer.
+const USUAL: usize = 1536;
+
 /// An entry, and how it stands in the journal.
 #[derive(Debug)]
 pub struct Record {
@@ -17,7 +20,7 @@ impl Record {
     /// # Errors
     /// None for the entries that the book makes: all their map keys are strings.
     pub fn encode(entry: Entry) -> Result<Self, serde_json::Error> {
-        let mut frame = Vec::with_capacity(1024);
+        let mut frame = Vec::with_capacity(USUAL);
         frame.extend_from_slice(&[0; frame::HEADER]);
         serde_json::to_writer(&mut frame, &entry)?;
         frame::seal(&mut frame);

@@ -7,6 +7,7 @@ use super::Dice;
 use super::shadow::{Shadow, State};
 use crate::rules::ledger::account::{AccountName, Scope, Shape};
 use crate::rules::ledger::ask::{LEASE_SECS, Line};
+use crate::rules::ledger::book::holds::KEEP_EXACT_SECS;
 use crate::rules::ledger::book::rig::*;
 use crate::rules::ledger::book::{Book, Sums};
 use crate::rules::ledger::entry::{Entry, Op};
@@ -147,7 +148,8 @@ impl World {
 
     /// The audit store lags by some entries, none of them older than the book remembers.
     fn some_recent_seq(&mut self) -> u64 {
-        let recent = self.rig.journal.iter().rev().take_while(|e| e.at.plus_secs(20) > self.now()).count() as u64;
+        let recent =
+            self.rig.journal.iter().rev().take_while(|e| e.at.plus_secs(KEEP_EXACT_SECS) > self.now()).count() as u64;
         let back = self.dice.roll(recent + 1);
         self.rig.book.seq() - back
     }
