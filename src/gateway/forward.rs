@@ -89,8 +89,9 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
     let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters };
-    let crossing = Crossing { vendor, plan, credential, repeatable, head, caps, links, gateway: gateway.clone() };
     let writes = !request.method().is_safe();
+    let crossing =
+        Crossing { vendor, plan, credential, repeatable, head, writes, caps, links, gateway: gateway.clone() };
     let sending = gateway.upstream.send(crossing.vendor.private_network, request);
     tokio::pin!(sending);
     tokio::select! {
@@ -146,6 +147,8 @@ struct Crossing {
     credential: Arc<Secret>,
     repeatable: bool,
     head: bool,
+    /// Its method changes things.
+    writes: bool,
     caps: Option<u64>,
     links: Links,
 }
@@ -225,6 +228,13 @@ impl Crossing {
         let Some((stop, trailers)) = flow.fill(WHOLE, &mut ready).await else {
             return Ok(flowing(parts, Flowing::new(flow, ready, length)));
         };
+        if let Stop::Aborted(flag) = &stop
+            && self.writes
+            && !self.plan.streams()
+        {
+            tokio::spawn(flow.read_on(flag.clone(), AFTER_ABORT));
+            return Err(Problem::Aborted(flag.clone()));
+        }
         let trailers = trailers.map(|t| Box::new(passable(t, &mut flow)));
         let (dues, ending) = flow.end(&stop, &mut ready);
         let settlement = dues.finish(ending).await;

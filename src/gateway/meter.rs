@@ -49,8 +49,12 @@ impl Flow {
     }
 
     /// Reads the meter's last word. What is still held back goes out only if the answer is complete.
-    pub fn end(mut self, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
+    pub fn end(self, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
         let end = if *stop == Stop::Complete { End::Complete } else { End::Cut };
+        self.close(end, stop, out)
+    }
+
+    fn close(mut self, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
         let scrub = &mut self.scrub;
         // Of an answer that broke off, an event that is not whole goes nowhere.
         let whole = end == End::Complete;
@@ -107,6 +111,25 @@ impl Flow {
     pub fn aborted(&self) -> Stop {
         // Only a flag aborts; `Everyone` stands for one that was lost between two looks.
         Stop::Aborted(self.dues.seat.stopped_by().cloned().unwrap_or(Flag::Everyone))
+    }
+
+    /// A write that was stopped while its answer came: its caller has been told, and what it did is still worth knowing.
+    pub async fn read_on(mut self, flag: Flag, patience: Duration) {
+        let mut unseen = VecDeque::new();
+        let read = async {
+            while let Some(frame) = self.upstream.frame().await {
+                match frame.map(hyper::body::Frame::into_data) {
+                    Ok(Ok(data)) => self.take(data, &mut unseen),
+                    Ok(Err(_)) => {}
+                    Err(_) => return End::Cut,
+                }
+                unseen.clear();
+            }
+            End::Complete
+        };
+        let end = tokio::time::timeout(patience, read).await.unwrap_or(End::Cut);
+        let (dues, ending) = self.close(end, &Stop::Aborted(flag), &mut VecDeque::new());
+        dues.finish(ending).await;
     }
 
     /// The caller has left: read to the end for the usage alone.

@@ -80,7 +80,8 @@ impl Bursar {
             if let Some(status) = self.server.ended() {
                 panic!("bursar ended with {status}: {}", self.server.output());
             }
-            http_get(self.gateway, "/-/ready").filter(|(status, _)| *status == 200)
+            http_get(self.gateway, "/-/ready").filter(|(status, _)| *status == 200)?;
+            UnixStream::connect(self.data.join("admin.sock")).ok()
         });
     }
 

@@ -11,9 +11,12 @@ pub mod house;
 pub mod raw;
 pub mod vendor;
 
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -32,9 +35,24 @@ pub fn test_env() -> PathBuf {
     folder
 }
 
-/// A loopback port that nothing listens on at this moment.
+/// A loopback port that nothing listens on, and that no other test is given as long as this process lives. It lies below
+/// those that the kernel hands out, so that no connection and no other server takes it meanwhile.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let locks = std::env::temp_dir().join("bursar-test-ports");
+    fs::create_dir_all(&locks).expect("a folder for locks");
+    let first = std::process::id() % 10_000;
+    let candidates = (0..10_000).map(|_| 21_000 + (first as u16 + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    let free = candidates.into_iter().find_map(|port| {
+        let lock = File::create(locks.join(port.to_string())).ok()?;
+        lock.try_lock().ok()?;
+        TcpListener::bind(("127.0.0.1", port)).ok()?;
+        Some((port, lock))
+    });
+    let (port, lock) = free.expect("a free port");
+    TAKEN.lock().expect("nothing panics in between").push(lock);
+    port
 }
 
 /// Asks for `fact` until it is there; panics with `what` after `limit`.
