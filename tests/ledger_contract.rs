@@ -20,7 +20,7 @@ use bursar::rules::subject::Flag;
 use bursar::units::amount::{Amounts, Unit};
 use bursar::units::ids::CallId;
 use bursar::units::money::{MAX_AMOUNT, MicroCents, PicoUsd};
-use bursar::units::time::Window;
+use bursar::units::time::{Timestamp, Window};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -162,7 +162,7 @@ async fn at(store: &Store, line: &Line) -> (u64, u64) {
     let states = store.accounts(vec![line.clone()]).await.expect("readable");
     assert_eq!(
         (states[0].account.clone(), states[0].window_start),
-        (line.account.clone(), line.window.start(bursar::units::time::Timestamp::now()))
+        (line.account.clone(), line.window.start(Timestamp::now()))
     );
     (states[0].spent, states[0].held)
 }
@@ -407,6 +407,30 @@ async fn a_fleet_shares_its_holds() {
     assert_eq!((at(&one, &lines[0]).await, at(&two, &lines[1]).await), ((20, 0), (1, 0)));
     let other: Store = Arc::new(connect(&url, "another").await);
     assert_eq!(at(&other, &lines[0]).await, (0, 0), "another ledger on the same server");
+}
+
+/// The script reckons windows as the rules do, over leap years and month ends.
+#[tokio::test]
+async fn windows_are_reckoned_alike() {
+    let dir = TempDir::new().expect("a folder");
+    let (_server, url) = start_redis(&dir);
+    drop(connect(&url, "bursar").await);
+    let lib = include_str!("../src/adapters/ledger/redis/lib.lua");
+    let script = redis::Script::new(&format!("{lib}return text(start(ARGV[1], tonumber(ARGV[2])))"));
+    let client = redis::Client::open(url).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("connected");
+    // Every 39th day and a bit from 2020 to 2105, and both sides of each first of a month in between.
+    let steps = (0..800).map(|n| 1_577_836_800_000_000 + n * 39 * 86_400_000_000 + n * 7_919_123);
+    for at in steps.map(Timestamp) {
+        for window in Window::ALL {
+            let start = window.start(at);
+            for at in [at, start, Timestamp(start.0 - 1), Timestamp(at.0 - at.0 % 1_000_000)] {
+                let at = Timestamp(at.0.max(0));
+                let script = script.arg(window.as_str()).arg(at.0).invoke_async::<i64>(&mut connection).await;
+                assert_eq!(script.expect("it answers"), window.start(at).0, "{window} at {at}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -97,6 +97,11 @@ impl Vendor {
         self.state.log().len()
     }
 
+    /// Panics with what came, if anything did.
+    pub fn got_nothing(&self) {
+        assert!(self.count() == 0, "requests reached the vendor: {:#?}", self.received());
+    }
+
     /// The requests beyond the first `n`.
     pub fn since(&self, n: usize) -> Vec<Received> {
         self.state.log().iter().skip(n).cloned().collect()
