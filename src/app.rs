@@ -49,7 +49,7 @@ fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("BURSAR_LOG").unwrap_or_else(|_| "info".into());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A log that cannot be written, on a full disk say, is no reason for a call to fail.
-    let log = log.log_internal_errors(false);
+    let log = log.log_internal_errors(false).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second one is only possible in a process that set up its own.
     let _ = log.try_init();
 }

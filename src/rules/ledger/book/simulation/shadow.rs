@@ -140,7 +140,7 @@ impl Shadow {
         let add = |slots: &mut Vec<Slot>, call: &Call| {
             let new = accounts(&call.agent)
                 .into_iter()
-                .filter(|a| shape.window.start(call.taken) == start && slots.iter().all(|s| s.0 != *a));
+                .filter(|a| shape.window.start(call.taken) == start && slots.iter().all(|s| s.2 != start || s.0 != *a));
             let new: Vec<Slot> = new.map(|a| (a, shape.unit, start)).collect();
             slots.extend(new);
         };
