@@ -78,7 +78,10 @@ proptest::proptest! {
         answer.splice(at..at, noise);
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(answer.len())).chain([0, answer.len()]).collect();
         cuts.sort_unstable();
-        let plan = call("openai", "/v1/chat/completions").plan(r#"{"model":"gpt-4o","stream":true,"max_tokens":9}"#);
+        let plan = call("openai", "/v1/chat/completions").plan(
+            // The caller asks for the usage itself, so that no chunk is hidden, whatever the noise makes of one.
+            r#"{"model":"gpt-4o","stream":true,"max_tokens":9,"stream_options":{"include_usage":true}}"#,
+        );
         let sse = super::super::testkit::sse();
         let whole = run(&plan, 200, &sse, [answer.as_slice()], End::Cut);
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &answer[pair[0]..pair[1]]).collect();
