@@ -51,10 +51,10 @@ fn lines(facts: &Facts) -> Arc<[Line]> {
 fn opening(call: CallId, facts: Facts) -> Opening {
     Opening {
         call,
-        facts: Some(facts),
+        facts: Some(facts.into()),
         policy_hash: Some(Digest32([7; 32])),
-        method: "POST".to_owned(),
-        path: "/v1/chat/completions".to_owned(),
+        method: "POST".into(),
+        path: "/v1/chat/completions".into(),
         endpoint: Some("POST /v1/chat/completions".into()),
         action: Some("generate".into()),
         tier: Some(Tier::ReadOnly),

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use bursar::cli::{self, Cli, Command, Failure};
 use clap::Parser;
 
+/// A call makes and drops some hundred small values; this one does it for a third of the cost of the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Wrong usage ends here, with code 2 and clap's own words.
     let Cli { global, command } = Cli::parse();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, CallQuery};
+use bursar::adapters::ledger::journal::Record;
 use bursar::rules::books::{Act, Closing, Control, CostSource, Kind, Opening, Outcome, TokenCounts, Verdict};
 use bursar::rules::ledger::account::{Scope, Shape};
 use bursar::rules::ledger::entry::{Entry, Op};
@@ -14,6 +15,11 @@ use bursar::units::ids::{CallId, KeyId, Seq};
 use bursar::units::money::MicroCents;
 use bursar::units::time::{Timestamp, Window};
 use uuid::Uuid;
+
+/// As the journal has them.
+fn records(entries: &[Entry]) -> Vec<Arc<Record>> {
+    Record::encode_all(entries.iter().cloned()).expect("plain data")
+}
 
 /// A store, and what keeps its place alive.
 type Opened = (Box<dyn AuditStore>, tempfile::TempDir);
@@ -66,7 +72,7 @@ fn facts(agent: &str, run: &str, vendor: &str) -> Facts {
 fn opening(n: u128, facts: Option<Facts>, verdict: Verdict) -> Box<Opening> {
     Box::new(Opening {
         call: call(n),
-        facts,
+        facts: facts.map(Arc::new),
         policy_hash: None,
         method: "POST".into(),
         path: "/v1/refunds".into(),
@@ -147,7 +153,7 @@ fn query() -> CallQuery {
 
 fn rows_follow_their_events(store: &dyn AuditStore) {
     assert_eq!(store.last_seq().expect("a place"), 0);
-    assert_eq!(store.apply(&story(), false).expect("written"), 9);
+    assert_eq!(store.apply(&records(&story()), false).expect("written"), 9);
     let rows = store.calls(&query()).expect("rows").calls;
     assert_eq!(rows.iter().map(|r| r.seq).collect::<Vec<_>>(), [9, 8, 7, 3, 1]);
     let settled = serde_json::to_value(&rows[4]).expect("json");
@@ -177,15 +183,15 @@ fn rows_follow_their_events(store: &dyn AuditStore) {
     assert_eq!((open.cost_usd, open.outcome), (None, None));
     let refused = &rows[1];
     assert_eq!((refused.outcome, refused.http_status), (Some(Outcome::Refused), Some(403)));
-    assert!(rows[0].agent_id.is_none() && rows[0].subject.is_none());
+    assert!(rows[0].agent_id.is_none() & rows[0].subject.is_none());
 }
 
 fn a_replay_changes_nothing(store: &dyn AuditStore) {
     let story = story();
-    store.apply(&story[..4], false).expect("written");
-    store.apply(&story[2..], true).expect("written again, and on");
+    store.apply(&records(&story[..4]), false).expect("written");
+    store.apply(&records(&story[2..]), true).expect("written again, and on");
     let once = (store.calls(&query()).expect("rows"), store.events(0, 100).expect("events"));
-    store.apply(&story, false).expect("all again");
+    store.apply(&records(&story), false).expect("all again");
     store.apply(&[], true).expect("nothing, but durable");
     assert_eq!(once, (store.calls(&query()).expect("rows"), store.events(0, 100).expect("events")));
     assert_eq!(store.last_seq().expect("a place"), 9);
@@ -193,7 +199,7 @@ fn a_replay_changes_nothing(store: &dyn AuditStore) {
 }
 
 fn a_tail_sees_every_event(store: &dyn AuditStore) {
-    store.apply(&story(), false).expect("written");
+    store.apply(&records(&story()), false).expect("written");
     let (mut seen, mut from) = (Vec::new(), 1);
     loop {
         let page = store.events(from, 2).expect("events");
@@ -214,7 +220,7 @@ fn a_tail_sees_every_event(store: &dyn AuditStore) {
 }
 
 fn filters_and_pages(store: &dyn AuditStore) {
-    store.apply(&story(), false).expect("written");
+    store.apply(&records(&story()), false).expect("written");
     let seqs = |q: CallQuery| store.calls(&q).expect("rows").calls.iter().map(|r| r.seq).collect::<Vec<_>>();
     let named = |s: &str| Some(s.to_owned());
     assert_eq!(seqs(CallQuery { agent: named("a"), ..query() }), [8, 7, 1]);
@@ -245,7 +251,7 @@ fn filters_and_pages(store: &dyn AuditStore) {
 }
 
 fn sums_are_what_the_rules_say(store: &dyn AuditStore) {
-    store.apply(&story(), false).expect("written");
+    store.apply(&records(&story()), false).expect("written");
     let shape = |scope, unit| Shape { scope, unit, window: Window::Day, vendor: None, operations: Vec::new() };
     let sums = |shape: &Shape, start| {
         let sums = store.sums(shape, start).expect("sums");
@@ -263,7 +269,7 @@ fn sums_are_what_the_rules_say(store: &dyn AuditStore) {
 }
 
 fn spend_adds_up(store: &dyn AuditStore) {
-    store.apply(&story(), false).expect("written");
+    store.apply(&records(&story()), false).expect("written");
     let all = store.spend(&query()).expect("sums");
     let t = all.total;
     assert_eq!((t.calls, t.refused, t.open, t.cost_usd, t.tokens), (3, 2, 1, MicroCents(570), 57));
@@ -278,7 +284,7 @@ fn spend_adds_up(store: &dyn AuditStore) {
 }
 
 fn late_changes_reach_the_row(store: &dyn AuditStore) {
-    store.apply(&story(), false).expect("written");
+    store.apply(&records(&story()), false).expect("written");
     let adjust = |step, charge, row| Op::Adjust {
         hold: call(3),
         step,
@@ -292,15 +298,19 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
     let row = |store: &dyn AuditStore| {
         store.calls(&CallQuery { run: Some("r3".into()), ..query() }).expect("rows").calls.remove(0)
     };
-    store.apply(&[entry(10, Op::Expire { hold: call(3), charge: usd(900), exact: false })], false).expect("written");
+    store
+        .apply(&records(&[entry(10, Op::Expire { hold: call(3), charge: usd(900), exact: false })]), false)
+        .expect("written");
     let expired = row(store);
     assert_eq!((expired.outcome, expired.cost_usd), (Some(Outcome::Expired), Some(MicroCents(900))));
     assert_eq!(expired.cost_source, Some(CostSource::Estimated));
     assert_eq!(store.spend(&query()).expect("sums").total.flagged, 1);
-    store.apply(&[entry(11, adjust(0, 300, Some(closing(3, usd(300), Outcome::Ok))))], false).expect("written");
+    store
+        .apply(&records(&[entry(11, adjust(0, 300, Some(closing(3, usd(300), Outcome::Ok))))]), false)
+        .expect("written");
     let late = row(store);
     assert_eq!((late.outcome, late.cost_usd, late.http_status), (Some(Outcome::Ok), Some(MicroCents(300)), Some(200)));
-    store.apply(&[entry(12, adjust(1, 310, None))], false).expect("written");
+    store.apply(&records(&[entry(12, adjust(1, 310, None))]), false).expect("written");
     let adjusted = row(store);
     assert_eq!((adjusted.outcome, adjusted.cost_usd), (Some(Outcome::Ok), Some(MicroCents(310))));
     assert!(adjusted.error.expect("a word").contains("a test"));
@@ -310,8 +320,8 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
 
 fn a_hole_is_said(store: &dyn AuditStore) {
     let story = story();
-    store.apply(&story[..2], false).expect("written");
-    store.apply(&story[5..], false).expect("written");
+    store.apply(&records(&story[..2]), false).expect("written");
+    store.apply(&records(&story[5..]), false).expect("written");
     let gaps = store.gaps().expect("gaps");
     assert_eq!(gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(3, 5)]);
     assert_eq!(store.last_seq().expect("a place"), 9);
@@ -332,7 +342,7 @@ fn what_a_call_costs_the_books() {
     for first in (0..calls).step_by(1000) {
         let batch: Vec<Entry> = (first..first + 1000).flat_map(both).collect();
         let began = std::time::Instant::now();
-        store.apply(&batch, false).expect("written");
+        store.apply(&records(&batch), false).expect("written");
         writing += began.elapsed();
     }
     println!("{:.1} us a call", writing.as_micros() as f64 / calls as f64);

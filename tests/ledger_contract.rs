@@ -93,8 +93,8 @@ fn opening(n: u32) -> Opening {
         call: id(n),
         facts: None,
         policy_hash: None,
-        method: "POST".to_owned(),
-        path: "/v1/x".to_owned(),
+        method: "POST".into(),
+        path: "/v1/x".into(),
         endpoint: None,
         action: None,
         tier: None,
@@ -128,7 +128,7 @@ fn closing(n: u32) -> Closing {
 
 fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
     let need = Need::fixed(MicroCents(usd).into(), 0);
-    Reserve { hold: id(n), lines: lines.into(), need, flags: vec![], replay: None, opening: opening(n) }
+    Reserve { hold: id(n), lines: lines.into(), need, flags: [].into(), replay: None, opening: opening(n) }
 }
 
 fn charge(usd: u64) -> Amounts {
@@ -335,7 +335,7 @@ async fn a_commit_is_never_refused_for_lack_of_money() {
 async fn a_flag_stops_from_the_moment_that_it_is_set() {
     on_each(|store, name| async move {
         let agent = Flag::Agent { tenant: "default".into(), name: "a".into() };
-        let flagged = |n| Reserve { flags: vec![Flag::Everyone, agent.clone()], ..ask(n, &[usd("a", 10)], 1) };
+        let flagged = |n| Reserve { flags: [Flag::Everyone, agent.clone()].into(), ..ask(n, &[usd("a", 10)], 1) };
         let act = Act { actor: "test".to_owned(), reason: None };
         held(&store, flagged(1)).await;
         for flag in [agent.clone(), Flag::Everyone] {

@@ -62,7 +62,8 @@ fn open(gateway: &Arc<Gateway>, stream: TcpStream, from: SocketAddr, manners: &M
     let manners = manners.clone();
     tokio::spawn(async move {
         let builder = builder(&manners);
-        let service = service_fn(move |request| answer(gateway.clone(), from, request));
+        // Boxed: it is large, and is moved several times before it is polled.
+        let service = service_fn(move |request| Box::pin(answer(gateway.clone(), from, request)));
         let ended = match manners.tls.clone() {
             None if !speaks(&stream, manners.header).await => return,
             None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,

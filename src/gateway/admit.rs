@@ -58,8 +58,8 @@ pub async fn admit(
     body: Incoming,
     about: &mut About,
 ) -> Result<Outgoing, Problem> {
-    let facts =
-        Arc::new(super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path));
+    let facts = super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path);
+    about.routed(place, &routed, &facts);
     let policies = caller.policies.clone();
     let content_type = joined(&parts.headers, &header::CONTENT_TYPE);
     let content_encoding = joined(&parts.headers, &header::CONTENT_ENCODING);

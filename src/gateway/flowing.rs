@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// What body and watch share: whoever takes the flow settles it.
 struct Shared {
-    flow: Mutex<Option<Flow>>,
+    flow: Mutex<Option<Box<Flow>>>,
     /// The caller has asked for more since the watch looked last.
     asked: AtomicBool,
     done: CancellationToken,
@@ -48,7 +48,7 @@ pub struct Flowing {
 
 impl Flowing {
     /// `ready` was read before and goes out first.
-    pub fn new(flow: Flow, ready: VecDeque<Bytes>, length: Option<u64>) -> Self {
+    pub fn new(flow: Box<Flow>, ready: VecDeque<Bytes>, length: Option<u64>) -> Self {
         let stopped = Box::pin(flow.dues.seat.stopped());
         let silence = Box::pin(tokio::time::sleep(flow.idle));
         let (watched, idle) = (flow.dues.seat.stopped(), flow.idle);
@@ -58,7 +58,7 @@ impl Flowing {
         Self { shared, over: false, ready, trailers: None, cut: None, length, stopped, silence }
     }
 
-    fn finish(&mut self, flow: Flow, stop: &Stop) {
+    fn finish(&mut self, flow: Box<Flow>, stop: &Stop) {
         self.over = true;
         let (call, envelope, events) = (flow.dues.context.call, flow.envelope, flow.events);
         let (dues, ending) = flow.end(stop, &mut self.ready);

@@ -1,8 +1,10 @@
-//! Step 4: the call leaves, once, with the real credential, in a task of its own that the caller cannot cancel. Whatever comes
+//! Step 4: the call leaves, once, with the real credential, in work that the caller cannot cancel. Whatever comes
 //! back or does not, the hold ends here or in `meter`.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,14 +62,40 @@ const AFTER_ABORT: Duration = Duration::from_secs(30);
 pub async fn forward(gateway: &Arc<Gateway>, out: Outgoing) -> Answer {
     let vendor = out.vendor.name.to_string();
     let (tell, told) = oneshot::channel();
-    tokio::spawn(carry(gateway.clone(), out, tell));
-    // The task always answers; it is gone only if the runtime is.
-    told.await.unwrap_or(Err(Problem::OutcomeUnknown(vendor)))
+    let carried = Carried { work: Some(Box::pin(carry(gateway.clone(), out, tell))), told };
+    // The work always answers; it is gone only if the runtime is.
+    carried.await.unwrap_or(Err(Problem::OutcomeUnknown(vendor)))
+}
+
+/// Work that is done in place while the caller waits for its answer, and in a task of its own once nobody does.
+struct Carried {
+    work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    told: oneshot::Receiver<Answer>,
+}
+
+impl Future for Carried {
+    type Output = Result<Answer, oneshot::error::RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        if self.work.as_mut().is_some_and(|work| work.as_mut().poll(cx).is_ready()) {
+            self.work = None;
+        }
+        Pin::new(&mut self.told).poll(cx)
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        // Without a runtime there is nobody to go on: dropped, the hold queues its own end.
+        if let (Some(work), Ok(runtime)) = (self.work.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(work);
+        }
+    }
 }
 
 async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answer>) {
     if let Some(flag) = out.seat.stopped_by().cloned() {
-        release(out, &flag).await;
+        Box::pin(release(out, &flag)).await;
         return answer(tell, Err(stopped(flag)));
     }
     let Outgoing {
@@ -101,7 +129,7 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
             answer(tell, Err(Problem::Aborted(flag.clone())));
             let left_whole = progress.whole() && writes && !crossing.plan.streams();
             let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
-            crossing.aborted(dues, flag, late.await).await;
+            Box::pin(crossing.aborted(dues, flag, late.await)).await;
         }
         sent = &mut sending => answer(tell, crossing.arrived(dues, sent).await),
     }
@@ -159,7 +187,7 @@ impl Crossing {
     async fn arrived(self, dues: Dues, sent: Sent) -> Answer {
         match sent {
             Ok(response) => self.answered(dues, response).await,
-            Err(error) => Err(self.failed(dues, error).await),
+            Err(error) => Err(Box::pin(self.failed(dues, error)).await),
         }
     }
 
@@ -217,7 +245,8 @@ impl Crossing {
         context::stamp(&mut parts.headers, call);
         self.stamp_caps(&mut parts.headers);
         let envelope = self.vendor.envelope;
-        let mut flow = Flow { upstream, meter, scrub, dues, status, events, envelope, idle, drain };
+        // Boxed: it is moved from hand to hand.
+        let mut flow = Box::new(Flow { upstream, meter, scrub, dues, status, events, envelope, idle, drain });
         let rejected = status == 401;
         if !rejected && (events || streams(&parts.headers, length)) {
             // An event may be hidden, so that the vendor's length is not the caller's.

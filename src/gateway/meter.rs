@@ -49,12 +49,12 @@ impl Flow {
     }
 
     /// Reads the meter's last word. What is still held back goes out only if the answer is complete.
-    pub fn end(self, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
+    pub fn end(self: Box<Self>, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
         let end = if *stop == Stop::Complete { End::Complete } else { End::Cut };
         self.close(end, stop, out)
     }
 
-    fn close(mut self, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
+    fn close(mut self: Box<Self>, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
         let scrub = &mut self.scrub;
         // Of an answer that broke off, an event that is not whole goes nowhere.
         let whole = end == End::Complete;
@@ -114,7 +114,7 @@ impl Flow {
     }
 
     /// A write that was stopped while its answer came: its caller has been told, and what it did is still worth knowing.
-    pub async fn read_on(mut self, flag: Flag, patience: Duration) {
+    pub async fn read_on(mut self: Box<Self>, flag: Flag, patience: Duration) {
         let mut unseen = VecDeque::new();
         let read = async {
             while let Some(frame) = self.upstream.frame().await {
@@ -133,7 +133,7 @@ impl Flow {
     }
 
     /// The caller has left: read to the end for the usage alone.
-    pub async fn drain(mut self) {
+    pub async fn drain(mut self: Box<Self>) {
         let mut unseen = VecDeque::new();
         let patience = self.drain;
         let read = async {

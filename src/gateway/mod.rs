@@ -115,7 +115,6 @@ async fn steps(
     }
     let place = route::place(gateway, &caller, &parts)?;
     let routed = place.vendor.route(parts.method.as_str(), place.path.clone());
-    about.routed(&caller, &place, &routed, parts.method.as_str());
     let admitted = admit::admit(gateway, context, &caller, &place, routed, parts, body, about).await?;
     forward::forward(gateway, admitted).await
 }

@@ -1,6 +1,8 @@
 //! The row of a call that was refused: what was known of it when it was. Strangers' refusals are bounded, so that a scanner
 //! cannot fill the disk. Decides nothing; `problem` has the words.
 
+use std::sync::Arc;
+
 use http::{Request, header};
 use hyper::body::Incoming;
 
@@ -8,7 +10,7 @@ use super::Gateway;
 use super::context::Context;
 use super::identify::Caller;
 use super::problem::Problem;
-use super::route::{self, Place};
+use super::route::Place;
 use crate::adapters::audit::denials::{DenialBudget, Row};
 use crate::adapters::keyring::KeyRecord;
 use crate::rules::books::{Opening, Tier, Verdict};
@@ -24,10 +26,10 @@ const EXCERPT: usize = 200;
 /// What is known of a call so far.
 pub struct About {
     pub envelope: Option<Envelope>,
-    pub facts: Option<Facts>,
+    pub facts: Option<Arc<Facts>>,
     policy_hash: Option<Digest32>,
-    method: String,
-    path: String,
+    method: Name,
+    path: Name,
     endpoint: Option<Name>,
     action: Option<Name>,
     pub tier: Option<Tier>,
@@ -36,6 +38,11 @@ pub struct About {
     claimed: bool,
     /// Its `admitted` row is written; `settle` writes the other half.
     pub admitted: bool,
+}
+
+/// Of a method of the caller's own making, the beginning.
+fn method_name(method: &http::Method) -> Name {
+    method.as_str().get(..20).unwrap_or(method.as_str()).into()
 }
 
 /// Printable, bounded, and without anything that looks like a vault key.
@@ -55,8 +62,8 @@ impl About {
             envelope: gateway.vendors.envelope(host.split(':').next().unwrap_or_default(), path),
             facts: None,
             policy_hash: None,
-            method: request.method().as_str().chars().take(20).collect(),
-            path: excerpt(path),
+            method: method_name(request.method()),
+            path: excerpt(path).into(),
             endpoint: None,
             action: None,
             tier: None,
@@ -69,30 +76,30 @@ impl About {
 
     /// The key is somebody's.
     pub fn key(&mut self, key: &KeyRecord) {
-        self.facts = Some(Facts {
+        self.facts = Some(Arc::new(Facts {
             subject: key.subject.clone(),
             keys: key.chain().cloned().collect(),
             policy: key.policy.clone(),
             vendor: Name::from(""),
             operation: Name::from(""),
-        });
+        }));
     }
 
     pub fn caller(&mut self, caller: &Caller) {
         self.policy_hash = Some(caller.policy.hash);
         self.claimed = caller.run_claimed;
         if let Some(facts) = &mut self.facts {
-            facts.subject = caller.subject.clone();
+            Arc::make_mut(facts).subject = caller.subject.clone();
         }
     }
 
-    pub fn routed(&mut self, caller: &Caller, place: &Place, routed: &Routed<'_>, method: &str) {
+    pub fn routed(&mut self, place: &Place, routed: &Routed<'_>, facts: &Arc<Facts>) {
         self.envelope = Some(place.vendor.envelope);
-        self.path = routed.path.as_str().to_owned();
+        self.path = routed.path.as_str().into();
         self.endpoint = routed.operation.map(|o| o.name.clone());
         self.action = routed.operation.map(|o| o.action.clone());
         self.tier = routed.operation.map(|o| o.tier);
-        self.facts = Some(route::facts(caller, &place.vendor, routed.operation, method, &routed.path));
+        self.facts = Some(facts.clone());
     }
 
     /// The opening half of the row, of an admitted or a refused call.

@@ -60,7 +60,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
         hold: judged.context.call,
         lines: permit.lines().clone(),
         need: need.clone(),
-        flags: Flag::over(&judged.facts),
+        flags: Flag::over(&judged.facts).into(),
         replay: replay_key(judged, permit, &estimate.plan, body),
         opening: opening(judged, permit, permit.would_deny().or(would_deny.as_ref()), about),
     };
@@ -101,7 +101,7 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, ab
         None => (Verdict::Allow, None),
     };
     let mut opening = about.opening(judged.context, verdict, permit.enforced(), reason);
-    opening.facts = Some((*judged.facts).clone());
+    opening.facts = Some(judged.facts.clone());
     opening.policy_hash = Some(permit.policy_hash());
     opening.tier = Some(permit.tier());
     opening.action = permit.action().cloned().or(opening.action);

@@ -97,13 +97,13 @@ pub fn facts(
     operation: Option<&Operation>,
     method: &str,
     path: &CanonicalPath,
-) -> Facts {
+) -> Arc<Facts> {
     let operation = operation.map_or_else(|| Arc::from(format!("{method} {}", path.for_rules())), |o| o.name.clone());
-    Facts {
+    Arc::new(Facts {
         subject: caller.subject.clone(),
         keys: caller.key_chain(),
         policy: caller.policy.name.clone(),
         vendor: vendor.name.clone(),
         operation,
-    }
+    })
 }

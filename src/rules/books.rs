@@ -1,6 +1,8 @@
 //! What the books say of a call: the closed words of a row, its opening half and its closing half, and control events.
 //! Pure data. `ledger::entry` carries it in the journal; `adapters::audit` stores it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::subject::{Facts, Flag, Name};
@@ -84,12 +86,12 @@ pub struct Opening {
     pub call: CallId,
     /// `None` if the caller is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub facts: Option<Facts>,
+    pub facts: Option<Arc<Facts>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy_hash: Option<Digest32>,
-    pub method: String,
+    pub method: Name,
     /// The judged path; for a target that has none, a bounded, printable excerpt.
-    pub path: String,
+    pub path: Name,
     /// The template of the operation, if one matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Name>,

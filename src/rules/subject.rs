@@ -13,7 +13,7 @@ pub type Name = Arc<str>;
 
 /// `tenant / workspace / app / workflow / agent / toolset`, plus run and free dimensions.
 /// Each value is a name within its tenant; levels between are no part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
     pub tenant: Name,
@@ -52,7 +52,7 @@ impl Default for Subject {
 pub const DEFAULT_TENANT: &str = "default";
 
 /// All that accounts and kill flags are named by: the subject, the key with its ancestors, policy, vendor, operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Facts {
     pub subject: Subject,
     /// The key itself first, then its parent, and so on.

@@ -10,6 +10,9 @@ pub mod row;
 pub mod sqlite;
 pub mod tail;
 
+use std::sync::Arc;
+
+use crate::adapters::ledger::journal::Record;
 use crate::rules::books::Kind;
 use crate::rules::ledger::account::{AccountName, Shape};
 use crate::rules::ledger::entry::Entry;
@@ -30,7 +33,8 @@ pub enum AuditError {
     Unreadable(String),
 }
 
-/// One event as it is stored and tailed. `body` is a JSON object: `kind`, `call_id` if it has one, then the journal's entry.
+/// One event as it is tailed. `body` is a JSON object: `kind`, `call_id` if it has one, then the journal's entry, whose bytes are
+/// stored as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub seq: Seq,
@@ -39,6 +43,16 @@ pub struct Event {
     pub kind: Option<Kind>,
     pub call: Option<CallId>,
     pub body: String,
+}
+
+impl Event {
+    /// The stored entry, with what it is and which call it is about in front.
+    fn body(kind: Option<Kind>, call: Option<CallId>, entry: &str) -> String {
+        let rest = entry.strip_prefix('{').unwrap_or(entry);
+        let kind = kind.map(|k| format!("\"kind\":\"{k}\",")).unwrap_or_default();
+        let call = call.map(|c| format!("\"call_id\":\"{c}\",")).unwrap_or_default();
+        format!("{{{kind}{call}{rest}")
+    }
 }
 
 /// A stretch of the journal that never reached these books: somebody removed one of the two.
@@ -65,7 +79,7 @@ pub trait AuditStore: Send + Sync + 'static {
     /// Writes entries in one transaction: all of them and the new place in the journal, or nothing. Entries that are there
     /// already are skipped, so a repeat changes nothing. With `durable` it returns only when everything so far survives power
     /// loss; without, it may be lost with the machine and is then projected again.
-    fn apply(&self, entries: &[Entry], durable: bool) -> Result<Seq, AuditError>;
+    fn apply(&self, records: &[Arc<Record>], durable: bool) -> Result<Seq, AuditError>;
 
     /// Events from `from` on, in order, at most `limit`; without those that concern the ledger alone.
     fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError>;

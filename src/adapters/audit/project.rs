@@ -1,11 +1,11 @@
-//! From a journal entry to what a store writes: one event, and the change that it makes to its call's row. Pure, so that
-//! every store projects alike. Does not write.
+//! From a journal entry to the change that it makes to its call's row. Pure, so that every store projects alike. Does not
+//! write, and does not look at the event itself: that is stored as the journal has it.
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::{AuditError, Event};
-use crate::rules::books::{Closing, Kind, Opening, Outcome, Verdict};
-use crate::rules::ledger::entry::{Entry, Op};
+use crate::rules::books::{Closing, Opening, Outcome, Verdict};
+use crate::rules::ledger::entry::Op;
 use crate::rules::subject::Facts;
 use crate::units::amount::Amounts;
 use crate::units::ids::CallId;
@@ -15,7 +15,7 @@ use crate::units::ids::CallId;
 pub(super) enum Change<'a> {
     Open {
         call: CallId,
-        facts: Option<&'a Facts>,
+        facts: Option<&'a Arc<Facts>>,
         verdict: Verdict,
         outcome: Option<Outcome>,
     },
@@ -64,26 +64,12 @@ fn close(call: CallId, row: &Closing, charge: Amounts) -> Change<'static> {
     Change::Close { call, outcome: row.outcome, charge, flagged: row.flagged }
 }
 
-/// The event of an entry.
-pub(super) fn event(entry: &Entry) -> Result<Event, AuditError> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        kind: Option<Kind>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        call_id: Option<CallId>,
-        #[serde(flatten)]
-        entry: &'a Entry,
-    }
-    let (kind, call) = (entry.op.kind(), entry.op.call());
-    let body = serde_json::to_string(&Body { kind, call_id: call, entry });
-    let body = body.map_err(|e| AuditError::Unreadable(format!("entry {}: {e}", entry.seq)))?;
-    Ok(Event { seq: entry.seq, at: entry.at, kind, call, body })
-}
-
 /// The facts that sums and filters group by: the free dimensions have no account, and would make every call its own group.
-pub(super) fn group(facts: &Facts) -> Facts {
-    let mut facts = facts.clone();
-    facts.subject.dimensions.clear();
-    facts
+pub(super) fn group(facts: &Arc<Facts>) -> Cow<'_, Arc<Facts>> {
+    if facts.subject.dimensions.is_empty() {
+        return Cow::Borrowed(facts);
+    }
+    let mut group = Facts::clone(facts);
+    group.subject.dimensions.clear();
+    Cow::Owned(Arc::new(group))
 }

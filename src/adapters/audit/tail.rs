@@ -14,21 +14,24 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{AuditError, AuditStore};
-use crate::rules::ledger::entry::Entry;
+use crate::adapters::ledger::journal::Record;
 use crate::units::ids::Seq;
 
 /// The journal, as the books see it. Both methods may block.
 pub trait Feed: Send + Sync + 'static {
     /// Entries from `seq` on that are durable in the journal, in order, at most `max`.
-    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Entry>, String>;
+    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String>;
     /// The books hold everything up to `seq` and keep it through power loss: the journal may forget it.
     fn safe_up_to(&self, seq: Seq);
 }
 
 /// Entries of one transaction.
-const BATCH: usize = 2048;
+const BATCH: usize = 4096;
 /// How long a batch may grow before it is written: a tail is late by so much, and a busy hour costs few transactions.
 const LINGER: Duration = Duration::from_millis(5);
+const LINGER_BUSY: Duration = Duration::from_millis(25);
+/// A batch of so many says that it is a busy hour.
+const BUSY: usize = 64;
 /// How often what was written is forced to the disk, and the journal told.
 const FORCE_EVERY: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -58,7 +61,8 @@ impl Books {
         }
         let projected = watch::Sender::new(place);
         let books = Arc::new(Self { store, projected, journal: journal.clone(), trouble: Mutex::default() });
-        let follower = Follower { books: books.clone(), feed, journal, forced_at: Instant::now(), unforced: true };
+        let follower =
+            Follower { books: books.clone(), feed, journal, forced_at: Instant::now(), unforced: true, linger: LINGER };
         let task = tokio::spawn(follower.run(stop));
         Ok((books, task))
     }
@@ -106,6 +110,7 @@ struct Follower {
     forced_at: Instant,
     /// Something was written that may not survive power loss; true at first, when nobody knows.
     unforced: bool,
+    linger: Duration,
 }
 
 impl Follower {
@@ -142,7 +147,7 @@ impl Follower {
             () = tokio::time::sleep(force_in), if self.unforced => return,
             gone = self.journal.changed() => if gone.is_err() { tokio::time::sleep(FORCE_EVERY).await },
         }
-        tokio::time::sleep(LINGER).await;
+        tokio::time::sleep(self.linger).await;
     }
 
     /// Reads and writes one batch. `true` if there may be more.
@@ -153,6 +158,7 @@ impl Follower {
         let step = tokio::task::spawn_blocking(move || batch(&*store, &*feed, from, force)).await;
         let Batch { seq, read } = step.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))?;
         self.unforced |= read > 0;
+        self.linger = if read >= BUSY { LINGER_BUSY } else { LINGER };
         if force {
             (self.unforced, self.forced_at) = (false, Instant::now());
         }
@@ -176,13 +182,13 @@ struct Batch {
 }
 
 fn batch(store: &dyn AuditStore, feed: &dyn Feed, from: Seq, force: bool) -> Result<Batch, AuditError> {
-    let entries = feed.read_from(from, BATCH).map_err(|e| AuditError::Store(format!("journal: {e}")))?;
-    let seq = match (entries.is_empty(), force) {
+    let records = feed.read_from(from, BATCH).map_err(|e| AuditError::Store(format!("journal: {e}")))?;
+    let seq = match (records.is_empty(), force) {
         (true, false) => from - 1,
-        _ => store.apply(&entries, force)?,
+        _ => store.apply(&records, force)?,
     };
     if force {
         feed.safe_up_to(seq);
     }
-    Ok(Batch { seq, read: entries.len() })
+    Ok(Batch { seq, read: records.len() })
 }

@@ -22,7 +22,7 @@ use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
 use crate::rules::ledger::ask::{Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::book::{Book, Fault, Ops};
-use crate::rules::ledger::entry::{Entry, Op, Posting};
+use crate::rules::ledger::entry::{Op, Posting};
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
@@ -30,8 +30,8 @@ use crate::units::time::Timestamp;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two questions, where the disk or the books are behind.
 const RETRY: Duration = Duration::from_millis(20);
-/// Entries between two snapshots.
-const SNAPSHOT_EVERY: u64 = 50_000;
+/// Entries between two snapshots: a start reads so many in about a second, and a busy hour writes few.
+const SNAPSHOT_EVERY: u64 = 300_000;
 
 /// Why the ledger of a data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -165,8 +165,8 @@ impl Embedded {
     /// # Errors
     /// While the journal cannot be written, only what `must` be kept is taken; nothing is changed otherwise.
     fn write(&self, book: &mut Book, ops: Ops, must: bool) -> Result<Option<Seq>, LedgerError> {
-        let records = book.entries(Timestamp::now(), ops).map(|e| Record::encode(e).map(Arc::new));
-        let records: Vec<_> = records.collect::<Result<_, _>>().map_err(|e| LedgerError::Down(e.to_string()))?;
+        let entries = book.entries(Timestamp::now(), ops);
+        let records = Record::encode_all(entries).map_err(|e| LedgerError::Down(e.to_string()))?;
         if !records.is_empty() {
             self.journal.append(&records, must).map_err(LedgerError::Down)?;
             records.iter().for_each(|record| book.apply(record.entry()));
@@ -330,9 +330,8 @@ impl Embedded {
 }
 
 impl Feed for Embedded {
-    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Entry>, String> {
-        let records = self.journal.read_from(seq, max).map_err(|e| e.to_string())?;
-        Ok(records.iter().map(|r| r.entry().clone()).collect())
+    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String> {
+        self.journal.read_from(seq, max).map_err(|e| e.to_string())
     }
 
     fn safe_up_to(&self, seq: Seq) {

@@ -38,8 +38,8 @@ pub enum Durability {
 /// A segment that is larger than this is followed by a new one.
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Records kept in memory, so that a reader that keeps up need not read files.
-const RECENT: usize = 2048;
-const RECENT_BYTES: usize = 4 << 20;
+const RECENT: usize = 16_384;
+const RECENT_BYTES: usize = 16 << 20;
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -78,7 +78,7 @@ impl Waiting {
                 tokio::select! {
                     biased;
                     why = interrupt => Ok(Waited::Interrupted(why)),
-                    answered = self.wait(permit, ask, short, deadline) => answered.map(Waited::Answered),
+                    answered = Box::pin(self.wait(permit, ask, short, deadline)) => answered.map(Waited::Answered),
                 }
             }
             answered => Ok(Waited::Answered(answered)),

@@ -15,6 +15,7 @@ use super::super::*;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Feed;
 use crate::adapters::keyring::secrets;
+use crate::adapters::ledger::journal::Record;
 use crate::adapters::ledger::{Answer, LedgerError, Wake};
 use crate::adapters::policy_store::{Declare, Options};
 use crate::adapters::switchboard::Seat;
@@ -93,8 +94,9 @@ impl Ledger for Paper {
 }
 
 impl Feed for Paper {
-    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Entry>, String> {
-        Ok(self.entries.lock().iter().filter(|e| e.seq >= seq).take(max).cloned().collect())
+    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String> {
+        let entries: Vec<_> = self.entries.lock().iter().filter(|e| e.seq >= seq).take(max).cloned().collect();
+        Record::encode_all(entries).map_err(|e| e.to_string())
     }
     fn safe_up_to(&self, _: Seq) {}
 }

@@ -146,17 +146,21 @@ impl Shape {
 
     /// The account of one value of the scope.
     pub fn account(&self, value: &str) -> AccountName {
-        let mut name = match self.scope {
-            Scope::Everyone => format!("everyone {} {}", self.unit, self.window),
-            _ => format!("{}:{value} {} {}", self.scope.as_str(), self.unit, self.window),
-        };
+        let mut name = String::with_capacity(96);
+        let mut add = |words: [&str; 4]| words.iter().for_each(|word| name.push_str(word));
+        match self.scope {
+            Scope::Everyone => add(["everyone", " ", self.unit.as_str(), " "]),
+            scope => {
+                add([scope.as_str(), ":", value, " "]);
+                add([self.unit.as_str(), " ", "", ""]);
+            }
+        }
+        add([self.window.as_str(), "", "", ""]);
         if let Some(vendor) = &self.vendor {
-            name.push_str(" vendor=");
-            name.push_str(vendor);
+            add([" vendor=", vendor, "", ""]);
         }
         for operation in &self.operations {
-            name.push_str(" op=");
-            name.push_str(operation.as_str());
+            add([" op=", operation.as_str(), "", ""]);
         }
         AccountName(Arc::from(name))
     }

@@ -40,7 +40,7 @@ pub struct Reserve {
     pub lines: Arc<[Line]>,
     pub need: Need,
     /// Checked in the same step: any one of them set refuses the call.
-    pub flags: Vec<Flag>,
+    pub flags: Arc<[Flag]>,
     pub replay: Option<ReplayKey>,
     /// The row that is journaled with the hold. The ledger fills in what it decided: `estimate`, `repeats`, and
     /// `allow` -> `allow_with_caps` where the limit was lowered.

@@ -41,13 +41,10 @@ fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
-    Ok(Event {
-        seq: count(row, 0)?,
-        at: Timestamp(row.get(1)?),
-        kind: row.get::<_, Option<String>>(2)?.as_deref().and_then(Kind::parse),
-        call: row.get::<_, Option<StoredCall>>(3)?.map(|c| c.0),
-        body: row.get(4)?,
-    })
+    let kind = row.get_ref(2)?.as_str_or_null()?.and_then(Kind::parse);
+    let call = row.get::<_, Option<StoredCall>>(3)?.map(|c| c.0);
+    let body = Event::body(kind, call, row.get_ref(4)?.as_str()?);
+    Ok(Event { seq: count(row, 0)?, at: Timestamp(row.get(1)?), kind, call, body })
 }
 
 pub(super) fn gaps(db: &Connection) -> Result<Vec<Gap>, AuditError> {

@@ -35,7 +35,7 @@ CREATE TABLE place (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEG
 INSERT INTO place VALUES (1, 0);
 CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, noticed_at INTEGER NOT NULL);
 CREATE VIEW calls AS SELECT
-    r.seq, o.body ->> '$.call_id' AS call_id, f.run AS run_id, f.agent AS agent_id, o.body -> '$.row.facts.subject' AS subject,
+    r.seq, o.body ->> '$.row.call' AS call_id, f.run AS run_id, f.agent AS agent_id, o.body -> '$.row.facts.subject' AS subject,
     f.key AS key_id, f.policy AS policy_id, o.body ->> '$.row.policy_hash' AS policy_hash, o.body ->> '$.at' AS timestamp_utc,
     f.vendor, o.body ->> '$.row.endpoint' AS endpoint, o.body ->> '$.row.method' AS method, o.body ->> '$.row.path' AS path,
     o.body ->> '$.row.action' AS action, o.body ->> '$.row.tier' AS tier, r.verdict, o.body ->> '$.row.enforced' AS enforced,

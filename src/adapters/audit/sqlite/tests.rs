@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rules::books::{Opening, Verdict};
-use crate::rules::ledger::entry::Op;
+use crate::rules::ledger::entry::{Entry, Op};
 use crate::units::amount::Amounts;
 use crate::units::ids::CallId;
 
@@ -29,11 +29,15 @@ fn denied(seq: Seq) -> Entry {
     Entry { seq, at: Timestamp(1_790_000_000_000_000 + seq as i64), op: Op::Deny { row: Box::new(row) } }
 }
 
+fn records<const N: usize>(entries: [Entry; N]) -> Vec<Arc<Record>> {
+    Record::encode_all(entries).expect("plain data")
+}
+
 #[test]
 fn books_are_there_again_after_reopening() {
     let dir = tempfile::tempdir().expect("a folder");
     let books = SqliteBooks::open(dir.path()).expect("new books");
-    books.apply(&[denied(1), denied(2)], true).expect("written");
+    books.apply(&records([denied(1), denied(2)]), true).expect("written");
     drop(books);
     let books = SqliteBooks::open(dir.path()).expect("the same books");
     assert_eq!(books.last_seq().expect("a place"), 2);
@@ -53,7 +57,7 @@ fn books_of_a_newer_program_are_refused() {
 fn the_view_shows_the_rows_to_whoever_opens_the_file() {
     let dir = tempfile::tempdir().expect("a folder");
     let books = SqliteBooks::open(dir.path()).expect("new books");
-    books.apply(&[denied(1)], false).expect("written");
+    books.apply(&records([denied(1)]), false).expect("written");
     let db = Connection::open(dir.path().join("books.db")).expect("the file");
     let mut view = db.prepare("SELECT * FROM calls").expect("the view");
     let names = view.column_names().collect::<Vec<_>>().join(" ");
@@ -71,11 +75,11 @@ fn the_view_shows_the_rows_to_whoever_opens_the_file() {
 fn a_failed_batch_leaves_no_trace() {
     let dir = tempfile::tempdir().expect("a folder");
     let books = SqliteBooks::open(dir.path()).expect("new books");
-    books.apply(&[denied(1)], false).expect("written");
+    books.apply(&records([denied(1)]), false).expect("written");
     books.writer.lock().forbid_writes(true);
-    assert!(books.apply(&[denied(2)], false).is_err());
+    assert!(books.apply(&records([denied(2)]), false).is_err());
     books.writer.lock().forbid_writes(false);
     assert_eq!((books.last_seq().expect("a place"), books.events(0, 9).expect("events").len()), (1, 1));
-    books.apply(&[denied(2)], false).expect("the same batch, later");
+    books.apply(&records([denied(2)]), false).expect("the same batch, later");
     assert_eq!(books.events(0, 9).expect("events").len(), 2);
 }

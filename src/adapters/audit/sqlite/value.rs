@@ -27,6 +27,15 @@ impl FromSql for Count {
     }
 }
 
+/// UTF-8 that is known to be such, without a copy.
+pub(super) struct Text<'a>(pub(super) &'a [u8]);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
 pub(super) struct StoredCall(pub(super) CallId);
 
 impl ToSql for StoredCall {

@@ -7,36 +7,37 @@ use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Spend, Sums};
 use crate::rules::books::{Act, Control};
 use crate::rules::ledger::account::Shape;
-use crate::rules::ledger::entry::Op;
+use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::subject::Flag;
 use crate::units::time::Timestamp;
 
 struct Journal {
-    entries: Mutex<Vec<Entry>>,
+    records: Mutex<Vec<Arc<Record>>>,
     grown: watch::Sender<Seq>,
     safe: AtomicU64,
 }
 
 impl Journal {
     fn new() -> Arc<Self> {
-        Arc::new(Self { entries: Mutex::default(), grown: watch::Sender::new(0), safe: AtomicU64::new(0) })
+        Arc::new(Self { records: Mutex::default(), grown: watch::Sender::new(0), safe: AtomicU64::new(0) })
     }
 
     fn add(&self, count: usize) {
-        let mut entries = self.entries.lock();
+        let mut records = self.records.lock();
         for _ in 0..count {
-            let seq = entries.len() as Seq + 1;
+            let seq = records.len() as Seq + 1;
             let act = Act { actor: "socket:ann".into(), reason: None };
             let op = Op::Control { control: Control::Stopped { flag: Flag::Everyone, act } };
-            entries.push(Entry { seq, at: Timestamp(seq as i64), op });
+            let entry = Entry { seq, at: Timestamp(seq as i64), op };
+            records.push(Arc::new(Record::encode(entry).expect("plain data")));
         }
-        self.grown.send_replace(entries.len() as Seq);
+        self.grown.send_replace(records.len() as Seq);
     }
 }
 
 impl Feed for Journal {
-    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Entry>, String> {
-        Ok(self.entries.lock().iter().filter(|e| e.seq >= seq).take(max).cloned().collect())
+    fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String> {
+        Ok(self.records.lock().iter().filter(|e| e.seq >= seq).take(max).cloned().collect())
     }
 
     fn safe_up_to(&self, seq: Seq) {
@@ -54,10 +55,10 @@ impl AuditStore for Fragile {
     fn last_seq(&self) -> Result<Seq, AuditError> {
         self.books.last_seq()
     }
-    fn apply(&self, entries: &[Entry], durable: bool) -> Result<Seq, AuditError> {
+    fn apply(&self, records: &[Arc<Record>], durable: bool) -> Result<Seq, AuditError> {
         match self.full.load(Ordering::Acquire) {
             true => Err(AuditError::Store("the disk is full".to_owned())),
-            false => self.books.apply(entries, durable),
+            false => self.books.apply(records, durable),
         }
     }
     fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
@@ -161,7 +162,8 @@ async fn a_stop_writes_the_rest_and_a_restart_goes_on() {
     rig.journal.add(2);
     let (store, books, task) = rig.follow(false);
     reached(&books, 9).await;
-    assert_eq!(store.entries(0, 100).expect("entries"), *rig.journal.entries.lock());
+    let journal: Vec<Entry> = rig.journal.records.lock().iter().map(|r| r.entry().clone()).collect();
+    assert_eq!(store.entries(0, 100).expect("entries"), journal);
     rig.stop.cancel();
     task.await.expect("no panic");
 }

@@ -28,7 +28,7 @@ async fn sums(house: &House) -> (u64, u64) {
 
 fn last(house: &House) -> Op {
     use crate::adapters::audit::tail::Feed;
-    house.ledger.read_from(*house.ledger.durable().borrow(), 1).expect("readable").remove(0).op
+    house.ledger.read_from(*house.ledger.durable().borrow(), 1).expect("readable").remove(0).op.clone()
 }
 
 #[tokio::test]

@@ -1,30 +1,42 @@
 //! One entry with its bytes. An entry is encoded once: the file, the audit store and its hash chain use the same bytes.
 
+use std::cell::RefCell;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use super::frame;
 use crate::rules::ledger::entry::Entry;
 
-/// Few entries are longer.
-const USUAL: usize = 1536;
+thread_local! {
+    /// Where frames are put together, so that each is kept in as many bytes as it has.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// An entry, and how it stands in the journal.
 #[derive(Debug)]
 pub struct Record {
     entry: Entry,
     /// A whole frame: header and JSON.
-    frame: Vec<u8>,
+    frame: Box<[u8]>,
 }
 
 impl Record {
     /// # Errors
     /// None for the entries that the book makes: all their map keys are strings.
     pub fn encode(entry: Entry) -> Result<Self, serde_json::Error> {
-        let mut frame = Vec::with_capacity(USUAL);
-        frame.extend_from_slice(&[0; frame::HEADER]);
-        serde_json::to_writer(&mut frame, &entry)?;
-        frame::seal(&mut frame);
-        Ok(Self { entry, frame })
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            scratch.extend_from_slice(&[0; frame::HEADER]);
+            serde_json::to_writer(&mut *scratch, &entry)?;
+            frame::seal(scratch);
+            Ok(Self { entry, frame: scratch.as_slice().into() })
+        })
+    }
+
+    /// # Errors
+    /// As `encode`.
+    pub fn encode_all(entries: impl IntoIterator<Item = Entry>) -> Result<Vec<Arc<Self>>, serde_json::Error> {
+        entries.into_iter().map(|entry| Self::encode(entry).map(Arc::new)).collect()
     }
 
     /// From the journal.
@@ -33,7 +45,7 @@ impl Record {
         let mut frame = Vec::with_capacity(frame::HEADER + json.len());
         frame.extend_from_slice(&[0; frame::HEADER]);
         frame.extend_from_slice(json);
-        Ok(Self { entry, frame })
+        Ok(Self { entry, frame: frame.into() })
     }
 
     pub fn entry(&self) -> &Entry {

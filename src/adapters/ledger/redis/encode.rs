@@ -63,7 +63,7 @@ pub fn reserve<'s>(script: &'s Script, keys: &Keys, ask: &Reserve, row: &str) ->
     }
     call.arg(ask.hold.to_string()).arg(row).arg(LEASE_SECS * 1_000_000).arg(super::json(&accounts));
     call.arg(ask.flags.len());
-    for flag in &ask.flags {
+    for flag in ask.flags.iter() {
         call.arg(super::flag_text(flag));
     }
     need(&mut call, &ask.need);

@@ -64,6 +64,13 @@ impl Accounts {
         cell.copied().unwrap_or(Cell { start, ..Cell::default() })
     }
 
+    /// The same, with the name that is kept here.
+    pub(super) fn shared(&self, account: &AccountName, start: Timestamp) -> (AccountName, Cell) {
+        let kept = self.0.get_key_value(account);
+        let cell = kept.and_then(|(_, w)| w.get(start)).copied().unwrap_or(Cell { start, ..Cell::default() });
+        (kept.map_or(account, |(name, _)| name).clone(), cell)
+    }
+
     /// `None` once the window is closed and forgotten: nobody asks for it any more.
     fn cell(&mut self, posting: &Posting) -> Option<&mut Cell> {
         self.0.get_mut(&posting.account)?.get_mut(posting.start)

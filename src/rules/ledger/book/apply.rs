@@ -68,7 +68,7 @@ impl Book {
             lease_until: Memo(lease(now)),
             fitted,
             step: 0,
-            facts: row.facts.clone().map(Arc::new),
+            facts: row.facts.clone(),
             sharing: replay.map(|key| self.join(key, row)),
             asked: Memo(None),
         };

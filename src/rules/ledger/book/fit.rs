@@ -3,6 +3,7 @@
 use super::Book;
 use super::accounts::Cell;
 use super::clock::Starts;
+use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::ask::{Cause, Left, Limit, Line, Short};
 use crate::rules::ledger::need::Need;
 use crate::units::amount::{Amounts, Unit};
@@ -11,6 +12,8 @@ use crate::units::time::Timestamp;
 /// A line and what its account says now.
 pub(super) struct View<'a> {
     pub line: &'a Line,
+    /// The name as the book has it, so that all holds on an account share one.
+    pub account: AccountName,
     pub cell: Cell,
 }
 
@@ -26,7 +29,10 @@ pub(super) struct Judgement {
 
 impl Book {
     pub(super) fn views<'a>(&self, lines: &'a [Line], starts: &Starts) -> Vec<View<'a>> {
-        let view = |line: &'a Line| View { line, cell: self.accounts.get(&line.account, starts.of(line.window)) };
+        let view = |line: &'a Line| {
+            let (account, cell) = self.accounts.shared(&line.account, starts.of(line.window));
+            View { line, account, cell }
+        };
         lines.iter().map(view).collect()
     }
 }

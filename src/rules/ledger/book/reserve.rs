@@ -117,10 +117,10 @@ fn note_verdict(opening: &mut Opening, wanted: &Wanted, judged: &Judgement) {
 /// One posting an account: two limits on one account are one count. A repeat has none where the money is counted.
 fn postings(views: &[View<'_>], repeat: bool) -> std::sync::Arc<[Posting]> {
     let counts = |v: &View<'_>| !repeat || matches!(v.line.unit, Unit::Calls | Unit::Risk);
-    let once = |i: usize, v: &View<'_>| views[..i].iter().all(|w| w.line.account != v.line.account);
+    let once = |i: usize, v: &View<'_>| views[..i].iter().all(|w| w.account != v.account);
     let chosen = views.iter().enumerate().filter(|(i, v)| counts(v) && once(*i, v));
     let posting = |v: &View<'_>| Posting {
-        account: v.line.account.clone(),
+        account: v.account.clone(),
         unit: v.line.unit,
         window: v.line.window,
         start: v.cell.start,

@@ -166,10 +166,10 @@ pub fn facts(agent: &str) -> Facts {
 pub fn opening(n: u32) -> Opening {
     Opening {
         call: id(n),
-        facts: Some(facts("a")),
+        facts: Some(facts("a").into()),
         policy_hash: None,
-        method: "POST".to_owned(),
-        path: "/v1/x".to_owned(),
+        method: "POST".into(),
+        path: "/v1/x".into(),
         endpoint: None,
         action: None,
         tier: None,
@@ -228,7 +228,7 @@ pub fn observed(mut line: Line) -> Line {
 /// One call that needs so much money on these accounts.
 pub fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
     let need = Need::fixed(PicoUsd::from(MicroCents(usd)), 0);
-    Reserve { hold: id(n), lines: Arc::from(lines), need, flags: vec![], replay: None, opening: opening(n) }
+    Reserve { hold: id(n), lines: Arc::from(lines), need, flags: [].into(), replay: None, opening: opening(n) }
 }
 
 /// One micro-cent a token: `fixed + n`.

@@ -44,8 +44,8 @@ impl World {
         if let Some(key) = key {
             ask = keyed(ask, key);
         }
-        ask.opening.facts = Some(facts(agent));
-        ask.flags = Flag::over(&facts(agent));
+        ask.opening.facts = Some(facts(agent).into());
+        ask.flags = Flag::over(&facts(agent)).into();
         let answer = self.rig.reserve(ask.clone());
         self.say(|| format!("reserve {n} key {key:?} {:?} on {lines:?}: {answer:?}", ask.need));
         self.judge(n, agent, key, &ask.need, &lines, answer);

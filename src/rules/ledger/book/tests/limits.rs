@@ -172,7 +172,7 @@ fn windows_roll_over_and_a_hold_settles_where_it_was_taken() {
 #[test]
 fn a_flag_stops_and_a_restore_lets_go_on() {
     let mut rig = Rig::new();
-    let flagged = |n| Reserve { flags: Flag::over(&facts("a")), ..ask(n, &[usd("a", 10)], 1) };
+    let flagged = |n| Reserve { flags: Flag::over(&facts("a")).into(), ..ask(n, &[usd("a", 10)], 1) };
     let agent = Flag::Agent { tenant: "default".into(), name: "a".into() };
     rig.held(flagged(1));
     for flag in [agent, Flag::Everyone] {
