@@ -6,6 +6,8 @@ mod bodies;
 mod common;
 #[path = "wire/framing.rs"]
 mod framing;
+#[path = "wire/http2.rs"]
+mod http2;
 #[path = "wire/keys.rs"]
 mod keys;
 #[path = "wire/life.rs"]

@@ -40,7 +40,7 @@ fn answers_without_a_body_have_none() {
 fn trailers_of_an_answer_reach_the_caller() {
     let (house, key) = house();
     let mut raw = Raw::connect(house.port());
-    raw.send(head(&house, &key, "GET /github/a", "TE: trailers\r\nX-Mock: trailers\r\n"));
+    raw.send(head(&house, &key, "GET /github/a", "TE: trailers\r\nConnection: TE\r\nX-Mock: trailers\r\n"));
     let got = raw.answer().expect("an answer");
     let trailers = got.trailers.to_ascii_lowercase();
     assert_eq!((got.text().as_str(), trailers.trim()), ("before the trailers", "x-checksum: c0ffee"));
