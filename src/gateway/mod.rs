@@ -5,6 +5,7 @@ mod admit;
 mod body;
 mod context;
 mod envelope;
+mod filter;
 mod flowing;
 mod forward;
 mod headers;
@@ -20,6 +21,7 @@ mod request;
 mod reserve;
 mod route;
 mod settle;
+mod unanswered;
 mod vendors;
 
 use std::net::SocketAddr;
