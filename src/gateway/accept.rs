@@ -144,6 +144,8 @@ pub fn one_reading(request: &Request<Incoming>) -> Result<(), Problem> {
 /// HTTP/2 names the host in its target, and may repeat it in a header. HTTP/1.0 need not name one.
 fn one_host(uri: &Uri, headers: &HeaderMap, version: Version) -> bool {
     match (uri.authority(), headers.get(header::HOST)) {
+        // A user's name and password are no part of a host.
+        (Some(target), _) if target.as_str().contains('@') => false,
         (Some(target), Some(host)) => target.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()),
         (None, None) => version < Version::HTTP_11,
         _ => true,
@@ -167,6 +169,7 @@ mod tests {
             ("http://x/a", None, Version::HTTP_2, true),
             ("http://x/a", Some("X"), Version::HTTP_2, true),
             ("http://x/a", Some("y"), Version::HTTP_2, false),
+            ("http://u:p@x/a", None, Version::HTTP_2, false),
             ("/a", Some("x"), Version::HTTP_2, true),
             ("/a", None, Version::HTTP_2, false),
         ] {

@@ -10,7 +10,7 @@ pub use rewrite::Rewrite;
 
 use crate::rules::vendors::Vendor;
 
-/// The vendor's own origins, and the caller's base.
+/// The vendor's own origins without their schemes, and the caller's base.
 #[derive(Clone)]
 pub struct Links {
     origins: Vec<String>,
@@ -26,9 +26,7 @@ impl Links {
     }
 
     pub fn new(vendor: &Vendor, base: String) -> Self {
-        let scheme = |tls| if tls { "https" } else { "http" };
-        let origins =
-            vendor.hosts.iter().map(|h| format!("{}://{}{}", scheme(h.base.tls), h.base.authority, h.base.prefix));
+        let origins = vendor.hosts.iter().map(|h| format!("//{}{}", h.base.authority, h.base.prefix));
         Self { origins: origins.collect(), base }
     }
 
@@ -46,11 +44,17 @@ impl Links {
         }
     }
 
+    /// Each address stands between `<` and `>`.
     fn link(&self, line: &HeaderValue) -> HeaderValue {
-        let Ok(text) = line.to_str() else { return line.clone() };
-        let moved =
-            self.origins.iter().fold(text.to_owned(), |l, o| l.replace(&format!("<{o}/"), &format!("<{}/", self.base)));
-        HeaderValue::from_str(&moved).unwrap_or_else(|_| line.clone())
+        let Ok(mut rest) = line.to_str() else { return line.clone() };
+        let mut moved = String::new();
+        while let Some((before, (url, behind))) = rest.split_once('<').and_then(|(b, r)| Some((b, r.split_once('>')?)))
+        {
+            let url = self.location(url).unwrap_or_else(|| url.to_owned());
+            moved.extend([before, "<", &url, ">"]);
+            rest = behind;
+        }
+        HeaderValue::from_str(&(moved + rest)).unwrap_or_else(|_| line.clone())
     }
 
     /// A redirect within the vendor stays behind bursar; one to a foreign host passes as it is.
@@ -59,8 +63,33 @@ impl Links {
         if relative { Some(format!("{}{url}", self.base)) } else { self.moved(url) }
     }
 
+    /// Whatever the scheme: a vendor behind a balancer may not know its own.
     fn moved(&self, url: &str) -> Option<String> {
+        let url = url.strip_prefix("https:").or_else(|| url.strip_prefix("http:")).unwrap_or(url);
         let rest = self.origins.iter().find_map(|o| url.strip_prefix(o.as_str()).filter(|r| r.starts_with('/')))?;
         Some(format!("{}{rest}", self.base))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_lead_back_here() {
+        let links = Links { origins: vec!["//api.x.com".to_owned()], base: "http://here/x".to_owned() };
+        for (before, after) in [
+            (
+                "<https://api.x.com/a?p=2>; rel=\"next\", </b>; rel=last",
+                "<http://here/x/a?p=2>; rel=\"next\", <http://here/x/b>; rel=last",
+            ),
+            ("<http://api.x.com/a>, <//api.x.com/b>", "<http://here/x/a>, <http://here/x/b>"),
+            ("<https://api.x.com.evil/a>; rel=next", "<https://api.x.com.evil/a>; rel=next"),
+            ("<https://cdn.y.com/a>; title=\"a < b\"", "<https://cdn.y.com/a>; title=\"a < b\""),
+        ] {
+            let mut headers = HeaderMap::from_iter([(header::LINK, HeaderValue::from_static(before))]);
+            links.rewrite_headers(&mut headers);
+            assert_eq!(headers[header::LINK], after);
+        }
     }
 }

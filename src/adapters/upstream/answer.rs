@@ -58,10 +58,12 @@ pub(super) fn usable(response: Response<Incoming>, head: bool) -> Result<Respons
     Ok(Response::from_parts(parts, body))
 }
 
-/// The length was that of the coded bytes.
+/// What is said of the coded bytes does not hold for those that are handed on.
+const OF_CODED: [&str; 6] =
+    ["content-encoding", "content-length", "content-md5", "content-digest", "repr-digest", "digest"];
+
 fn forget_coding(headers: &mut HeaderMap) {
-    headers.remove(header::CONTENT_ENCODING);
-    headers.remove(header::CONTENT_LENGTH);
+    OF_CODED.iter().for_each(|name| drop(headers.remove(*name)));
 }
 
 fn coding(status: StatusCode, headers: &HeaderMap) -> Coding {

@@ -132,7 +132,7 @@ mod tests {
 
     /// What comes out of bytes that arrive in pieces of this size.
     fn through(body: &str, size: usize) -> String {
-        let links = Links { origins: vec!["https://api.x.com/p".to_owned()], base: "http://here/x".to_owned() };
+        let links = Links { origins: vec!["//api.x.com/p".to_owned()], base: "http://here/x".to_owned() };
         let mut rewrite = Rewrite::new(links);
         let mut all = Vec::new();
         for piece in body.as_bytes().chunks(size) {
