@@ -48,6 +48,9 @@ pub enum SendError {
     /// It may have arrived.
     #[error("the connection to the vendor broke before an answer came: {0}")]
     Broken(String),
+    /// Part of it may have arrived.
+    #[error("the caller broke off its upload before the end")]
+    BrokenOff,
     #[error("the upload made no progress for {0:?}")]
     Stalled(Duration),
     #[error("the vendor sent no answer within {0:?}")]
@@ -81,6 +84,7 @@ impl Upstream {
             biased;
             sent = pool.request(request) => match sent {
                 Ok(response) => answer::usable(response, head).map_err(SendError::Unusable),
+                Err(_) if progress.broken() => Err(SendError::BrokenOff),
                 Err(e) => Err(failed(&e)),
             },
             late = self.too_slow(&progress) => Err(late),

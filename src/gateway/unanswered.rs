@@ -52,7 +52,9 @@ impl Crossing {
                 (Usage::ZERO, Outcome::Unreachable, problem)
             }
             SendError::NeverLeft(_) => (Usage::ZERO, Outcome::Unreachable, Problem::Unreachable(vendor)),
-            SendError::Broken(_) if self.repeatable => (Usage::UNKNOWN, Outcome::Unknown, Problem::Broken(vendor)),
+            SendError::Broken(_) | SendError::BrokenOff if self.repeatable => {
+                (Usage::UNKNOWN, Outcome::Unknown, Problem::Broken(vendor))
+            }
             SendError::TimedOut(_) | SendError::Stalled(_) if self.repeatable => {
                 (Usage::UNKNOWN, Outcome::Unknown, Problem::TimedOut(vendor))
             }

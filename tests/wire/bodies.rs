@@ -135,6 +135,21 @@ fn an_upload_that_stands_still_is_cut() {
     assert!(!house.vendor.last().whole, "half an upload never looks complete");
 }
 
+#[test]
+fn an_upload_that_its_caller_breaks_off_is_not_laid_to_the_vendor() {
+    let (house, key) = house();
+    let mut raw = slow_upload(&house, &key);
+    raw.send("half");
+    house.vendor.wait_for_count(1, SOON);
+    raw.end();
+    drop(raw);
+    let row = row_of(&house.bursar, TRACE, SOON);
+    assert_eq!(
+        (text(&row, "outcome"), text(&row, "error")),
+        ("unknown", "the caller broke off its upload before the end")
+    );
+}
+
 /// What was a few bytes on the wire is not held in memory at its full size.
 #[test]
 fn a_compressed_answer_flows_through() {

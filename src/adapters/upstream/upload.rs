@@ -4,6 +4,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,17 +21,28 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Progress {
     whole: CancellationToken,
+    /// The caller's side of it has failed.
+    broken: AtomicBool,
     moved: Mutex<Instant>,
 }
 
 impl Progress {
     fn new() -> Arc<Self> {
-        Arc::new(Self { whole: CancellationToken::new(), moved: Mutex::new(Instant::now()) })
+        Arc::new(Self {
+            whole: CancellationToken::new(),
+            broken: AtomicBool::new(false),
+            moved: Mutex::new(Instant::now()),
+        })
     }
 
     /// Has all of it?
     pub fn whole(&self) -> bool {
         self.whole.is_cancelled()
+    }
+
+    /// Did the caller end it before its end?
+    pub fn broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Resolves when all of it has.
@@ -110,6 +122,7 @@ impl Body for Upload {
                 if matches!(&frame, Some(Ok(f)) if f.is_trailers()) {
                     frame = None;
                 }
+                progress.broken.fetch_or(matches!(frame, Some(Err(_))), Ordering::AcqRel);
                 progress.moves(frame.is_none() || body.is_end_stream());
                 Poll::Ready(frame)
             }
