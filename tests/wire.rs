@@ -1,11 +1,15 @@
 //! What goes over the wire on both sides: requests that no client library would send, shapes of answers, large bodies, keys in
 //! every place. The mock vendor's log is the other half of each assertion.
 
+#[path = "wire/answers.rs"]
+mod answers;
 #[path = "wire/bodies.rs"]
 mod bodies;
 mod common;
 #[path = "wire/framing.rs"]
 mod framing;
+#[path = "wire/http2.rs"]
+mod http2;
 #[path = "wire/keys.rs"]
 mod keys;
 #[path = "wire/life.rs"]

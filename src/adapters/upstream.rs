@@ -2,20 +2,22 @@
 //! checked. Follows no redirect, obeys no proxy variable, repeats no request that may have left. `vault` gives the credential.
 
 mod address;
+mod answer;
 mod dial;
 mod timely;
 mod upload;
 
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::{Method, Request, Response};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{Instant, sleep};
 
 pub use address::is_public;
-pub use dial::{Dial, Reach};
+pub use answer::{Answer, Unusable};
+pub use dial::{Dial, Forbidden, Reach};
 use timely::Timely;
 pub use upload::{Progress, Upload};
 
@@ -24,6 +26,8 @@ pub use upload::{Progress, Upload};
 pub struct Timeouts {
     /// DNS, TCP and TLS.
     pub connect: Duration,
+    /// Between two pieces of the request.
+    pub upload: Duration,
     /// From the last byte of the request to the first of the answer.
     pub header: Duration,
     /// Between two pieces of the answer.
@@ -38,11 +42,22 @@ pub enum SendError {
     /// No byte of the request left.
     #[error("the vendor could not be reached: {0}")]
     NeverLeft(String),
+    /// Nor was anything dialled: the vendor's address is one that it may not have.
+    #[error("the vendor's address was refused: {0}")]
+    Forbidden(Forbidden),
     /// It may have arrived.
     #[error("the connection to the vendor broke before an answer came: {0}")]
     Broken(String),
+    /// Part of it may have arrived.
+    #[error("the caller broke off its upload before the end")]
+    BrokenOff,
+    #[error("the upload made no progress for {0:?}")]
+    Stalled(Duration),
     #[error("the vendor sent no answer within {0:?}")]
     TimedOut(Duration),
+    /// An answer has come, and cannot be handed on.
+    #[error("the vendor's answer cannot be handed on: {}", .0.why)]
+    Unusable(Box<Unusable>),
 }
 
 type Pool = Client<Timely<HttpsConnector<Dial>>, Upload>;
@@ -62,14 +77,40 @@ impl Upstream {
     }
 
     /// Sends once. The request's URI is absolute and made by `gateway::forward` from the catalogue's base.
-    pub async fn send(&self, private: bool, request: Request<Upload>) -> Result<Response<Incoming>, SendError> {
+    pub async fn send(&self, private: bool, request: Request<Upload>) -> Result<Response<Answer>, SendError> {
         let pool = if private { &self.private } else { &self.public };
-        match tokio::time::timeout(self.timeouts.header, pool.request(request)).await {
-            Err(_) => Err(SendError::TimedOut(self.timeouts.header)),
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(e)) if e.is_connect() => Err(SendError::NeverLeft(causes(&e))),
-            Ok(Err(e)) => Err(SendError::Broken(causes(&e))),
+        let (progress, head) = (request.body().progress().clone(), request.method() == Method::HEAD);
+        tokio::select! {
+            biased;
+            sent = pool.request(request) => match sent {
+                Ok(response) => answer::usable(response, head).map_err(SendError::Unusable),
+                Err(_) if progress.broken() => Err(SendError::BrokenOff),
+                Err(e) => Err(failed(&e)),
+            },
+            late = self.too_slow(&progress) => Err(late),
         }
+    }
+
+    /// An upload may take as long as it moves. What the vendor does with it has its own time, from the last byte on.
+    async fn too_slow(&self, progress: &Progress) -> SendError {
+        let Timeouts { connect, upload, header, .. } = self.timeouts;
+        let silence = async {
+            progress.wholly_left().await;
+            sleep(header).await;
+        };
+        tokio::select! {
+            () = silence => SendError::TimedOut(header),
+            // No piece leaves before there is a connection, which has a time-out of its own.
+            () = progress.stands_still(Instant::now() + connect, upload) => SendError::Stalled(upload),
+        }
+    }
+}
+
+fn failed(error: &hyper_util::client::legacy::Error) -> SendError {
+    match Forbidden::behind(error) {
+        Some(forbidden) => SendError::Forbidden(forbidden),
+        None if error.is_connect() => SendError::NeverLeft(causes(error)),
+        None => SendError::Broken(causes(error)),
     }
 }
 

@@ -260,7 +260,8 @@ fn upstream(config: &Config) -> Result<Upstream, Failure> {
     } else if unusable > 0 {
         tracing::debug!(unusable, "some of the platform's root certificates could not be read");
     }
-    Ok(Upstream::new(roots, Timeouts { connect: t.connect, header: t.header, idle: t.idle, pool: t.pool })?)
+    let times = Timeouts { connect: t.connect, upload: t.upload, header: t.header, idle: t.idle, pool: t.pool };
+    Ok(Upstream::new(roots, times)?)
 }
 
 fn tls(files: &config::Tls) -> Result<tokio_rustls::TlsAcceptor, Failure> {

@@ -48,6 +48,8 @@ pub struct Tls {
 pub struct Timeouts {
     /// DNS, TCP and TLS to the vendor.
     pub connect: Duration,
+    /// Between two pieces of a request on its way to the vendor.
+    pub upload: Duration,
     /// From the last byte of a request to the first of its answer.
     pub header: Duration,
     /// Between two pieces of an answer.
@@ -164,10 +166,13 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            upload: Duration::from_secs(120),
             // A long answer that is not streamed sends nothing before its end; the SDKs themselves wait ten minutes.
             header: Duration::from_secs(600),
             idle: Duration::from_secs(300),
-            pool: Duration::from_secs(90),
+            // Many servers close a connection after 5 s (Node, uvicorn, Apache) without a word. A call that meets its end in
+            // flight breaks, and only some can be repeated; a new connection costs a handshake.
+            pool: Duration::from_secs(4),
             caller: Duration::from_secs(30),
             drain: Duration::from_secs(30),
         }

@@ -86,6 +86,7 @@ fn timeouts(table: &Table<'_>) -> Timeouts {
     let default = Timeouts::default();
     let timeouts = Timeouts {
         connect: or("connect", default.connect),
+        upload: or("upload", default.upload),
         header: or("header", default.header),
         idle: or("idle", default.idle),
         pool: or("pool", default.pool),

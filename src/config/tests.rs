@@ -12,6 +12,14 @@ fn good(text: &str) -> Config {
     read("bursar.toml", text, &none).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
+/// Node, uvicorn and Apache close a connection that was idle for 5 s.
+#[test]
+fn a_connection_is_given_up_before_its_server_closes_it() {
+    assert!(Server::default().timeouts.pool < std::time::Duration::from_secs(5));
+    let own = good("[server.timeouts]\npool = \"1m\"\nupload = \"7s\"").server.timeouts;
+    assert_eq!((own.pool.as_secs(), own.upload.as_secs()), (60, 7));
+}
+
 #[test]
 fn the_default_file_means_the_defaults() {
     let (file, nothing) = (good(DEFAULT), good(""));

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Response, Version, header};
+use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -128,7 +128,7 @@ pub fn one_reading(request: &Request<Incoming>) -> Result<(), Problem> {
     if request.method() == Method::CONNECT || headers.contains_key(header::UPGRADE) {
         return Err(Problem::Upgrade);
     }
-    if many(header::HOST) || (request.version() == Version::HTTP_11 && !headers.contains_key(header::HOST)) {
+    if many(header::HOST) || !one_host(request.uri(), headers, request.version()) {
         return Err(Problem::Malformed("exactly one `Host` header is needed".to_owned()));
     }
     if many(header::TRANSFER_ENCODING) || many(header::CONTENT_LENGTH) || many(header::CONTENT_TYPE) {
@@ -142,6 +142,41 @@ pub fn one_reading(request: &Request<Incoming>) -> Result<(), Problem> {
     Ok(())
 }
 
+/// HTTP/2 names the host in its target, and may repeat it in a header. HTTP/1.0 need not name one.
+fn one_host(uri: &Uri, headers: &HeaderMap, version: Version) -> bool {
+    match (uri.authority(), headers.get(header::HOST)) {
+        // A user's name and password are no part of a host.
+        (Some(target), _) if target.as_str().contains('@') => false,
+        (Some(target), Some(host)) => target.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()),
+        (None, None) => version < Version::HTTP_11,
+        _ => true,
+    }
+}
+
 fn overrides_method(headers: &HeaderMap) -> bool {
     crate::rules::path::METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_host() {
+        for (target, host, version, good) in [
+            ("/a", Some("x"), Version::HTTP_11, true),
+            ("/a", None, Version::HTTP_11, false),
+            ("/a", None, Version::HTTP_10, true),
+            ("http://x/a", None, Version::HTTP_2, true),
+            ("http://x/a", Some("X"), Version::HTTP_2, true),
+            ("http://x/a", Some("y"), Version::HTTP_2, false),
+            ("http://u:p@x/a", None, Version::HTTP_2, false),
+            ("/a", Some("x"), Version::HTTP_2, true),
+            ("/a", None, Version::HTTP_2, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(host.map(|h| (header::HOST, http::HeaderValue::from_static(h))));
+            assert_eq!(one_host(&Uri::from_static(target), &headers, version), good, "{target} {host:?} {version:?}");
+        }
+    }
 }

@@ -90,7 +90,7 @@ pub async fn admit(
         }
     };
     about.admitted = true;
-    super::outgoing::outgoing(&judged, body, *held, credential)
+    super::outgoing::outgoing(&judged, body, *held, credential).await
 }
 
 /// A request body: read whole, because something looks at it, or left as a stream.

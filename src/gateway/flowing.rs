@@ -18,7 +18,6 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::body::Cut;
 use super::envelope;
-use super::headers;
 use super::meter::{Flow, Stop};
 use super::problem::Problem;
 
@@ -98,7 +97,7 @@ impl Flowing {
                     self.silence.as_mut().reset(Instant::now() + flow.idle);
                     match frame.into_data() {
                         Ok(data) => flow.take(data, &mut self.ready),
-                        Err(other) => self.trailers = other.into_trailers().ok().map(|t| passable(t, flow)),
+                        Err(other) => self.trailers = other.into_trailers().ok().map(|t| flow.filter.trailers(t)),
                     }
                     return Poll::Ready(());
                 }
@@ -116,13 +115,6 @@ impl Flowing {
         }
         Poll::Ready(())
     }
-}
-
-/// Trailers pass as headers do.
-pub fn passable(mut trailers: HeaderMap, flow: &mut Flow) -> HeaderMap {
-    headers::towards_caller(&mut trailers, false);
-    flow.scrub.headers(&mut trailers);
-    trailers
 }
 
 impl Shared {

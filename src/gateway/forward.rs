@@ -10,26 +10,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::Full;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::Gateway;
 use super::body::Reply;
 use super::context::{self, Context};
-use super::flowing::{Flowing, passable};
+use super::filter::Filter;
+use super::flowing::Flowing;
 use super::headers;
-use super::links::Links;
+use super::links::{Links, Rewrite};
 use super::meter::{Flow, Stop};
 use super::problem::Problem;
-use super::settle::{Dues, Ending, Settlement};
+use super::settle::{Dues, Settlement};
+use super::unanswered;
 use crate::adapters::ledger::hold::Reserved;
 use crate::adapters::switchboard::Seat;
-use crate::adapters::upstream::{Progress, SendError, Upload};
-use crate::rules::books::{Closing, CostSource, Outcome};
+use crate::adapters::upstream::{Answer as Upstream, Progress, SendError, Upload};
 use crate::rules::subject::{Facts, Flag};
 use crate::rules::vendors::credential::Scrub;
-use crate::rules::vendors::{Metered as MeteredUsage, Plan, Usage, Vendor};
-use crate::units::amount::Amounts;
+use crate::rules::vendors::{Plan, Vendor};
 use crate::units::secret::Secret;
 
 /// An admitted call, ready to leave.
@@ -55,9 +55,9 @@ pub struct Outgoing {
 type Answer = Result<Response<Reply>, Problem>;
 
 /// Plain answers up to this size are read whole, so that their cost can stand in a header.
-const WHOLE: usize = 256 * 1024;
+pub const WHOLE: usize = 256 * 1024;
 /// How long a write that has left is read on after an abort.
-const AFTER_ABORT: Duration = Duration::from_secs(30);
+pub const AFTER_ABORT: Duration = Duration::from_secs(30);
 
 pub async fn forward(gateway: &Arc<Gateway>, out: Outgoing) -> Answer {
     let vendor = out.vendor.name.to_string();
@@ -95,8 +95,9 @@ impl Drop for Carried {
 
 async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answer>) {
     if let Some(flag) = out.seat.stopped_by().cloned() {
-        Box::pin(release(out, &flag)).await;
-        return answer(tell, Err(stopped(flag)));
+        let problem = stopped(flag);
+        Box::pin(unanswered::unsent(&gateway, &out.context, out.hold, &problem)).await;
+        return answer(tell, Err(problem));
     }
     let Outgoing {
         context,
@@ -147,33 +148,13 @@ fn stopped(flag: Flag) -> Problem {
     }
 }
 
-/// Stopped between its hold and its first byte.
-async fn release(out: Outgoing, flag: &Flag) {
-    let closing = Closing {
-        call: out.context.call,
-        outcome: Outcome::Refused,
-        charge: Amounts::ZERO,
-        cost_source: CostSource::Zero,
-        tokens: None,
-        http_status: None,
-        vendor_request_id: None,
-        latency_ms: out.context.latency_ms(),
-        overhead_us: out.context.elapsed_us(),
-        error: Some(format!("{flag} was switched off before the call left")),
-        flagged: false,
-    };
-    if let Err(error) = out.hold.release(closing).await {
-        tracing::error!(call = %out.context.call, %error, "a hold could not be released; its lease will charge it in full");
-    }
-}
-
 /// What is known of a call while it is with the vendor.
-struct Crossing {
+pub struct Crossing {
     gateway: Arc<Gateway>,
-    vendor: Arc<Vendor>,
-    plan: Plan,
+    pub vendor: Arc<Vendor>,
+    pub plan: Plan,
     credential: Arc<Secret>,
-    repeatable: bool,
+    pub repeatable: bool,
     head: bool,
     /// Its method changes things.
     writes: bool,
@@ -181,7 +162,7 @@ struct Crossing {
     links: Links,
 }
 
-type Sent = Result<Response<Incoming>, SendError>;
+pub type Sent = Result<Response<Upstream>, SendError>;
 
 impl Crossing {
     async fn arrived(self, dues: Dues, sent: Sent) -> Answer {
@@ -191,71 +172,35 @@ impl Crossing {
         }
     }
 
-    /// No answer came. Only a connection that was never made is known to have cost nothing.
-    async fn failed(&self, dues: Dues, error: SendError) -> Problem {
-        let vendor = self.vendor.name.to_string();
-        tracing::warn!(call = %dues.context.call, %vendor, %error, "no answer");
-        let (usage, outcome, problem) = match &error {
-            SendError::NeverLeft(_) => (Usage::ZERO, Outcome::Unreachable, Problem::Unreachable(vendor)),
-            SendError::Broken(_) if self.repeatable => (Usage::UNKNOWN, Outcome::Unknown, Problem::Broken(vendor)),
-            SendError::TimedOut(_) if self.repeatable => (Usage::UNKNOWN, Outcome::Unknown, Problem::TimedOut(vendor)),
-            _ => (Usage::UNKNOWN, Outcome::Unknown, Problem::OutcomeUnknown(vendor)),
-        };
-        let usage = unread(usage);
-        dues.finish(Ending { usage, outcome, http_status: None, error: Some(error.to_string()) }).await;
-        problem
-    }
-
-    /// The caller has its answer already; what the vendor did is still worth knowing.
-    async fn aborted(&self, dues: Dues, flag: Flag, late: Option<Sent>) {
-        let error = Some(format!("{flag} was switched off"));
-        let Some(Ok(response)) = late else {
-            let ending = Ending { usage: unread(Usage::UNKNOWN), outcome: Outcome::Aborted, http_status: None, error };
-            dues.finish(ending).await;
-            return;
-        };
-        let status = response.status().as_u16();
-        let (parts, upstream) = response.into_parts();
-        let mut meter = self.plan.meter(status, &parts.headers);
-        let read = http_body_util::BodyExt::collect(http_body_util::Limited::new(upstream, 8 * WHOLE));
-        let end = match tokio::time::timeout(AFTER_ABORT, read).await {
-            Ok(Ok(body)) => {
-                meter.push(body.to_bytes(), &mut |_| {});
-                crate::rules::vendors::End::Complete
-            }
-            _ => crate::rules::vendors::End::Cut,
-        };
-        let usage = meter.finish(end, &mut |_| {});
-        dues.finish(Ending { usage, outcome: Outcome::Aborted, http_status: Some(status), error }).await;
-    }
-
-    async fn answered(self, dues: Dues, response: Response<Incoming>) -> Answer {
+    async fn answered(self, dues: Dues, response: Response<Upstream>) -> Answer {
         let (mut parts, upstream) = response.into_parts();
         let status = parts.status.as_u16();
         let meter = self.plan.meter(status, &parts.headers);
         let length = upstream.size_hint().exact();
         let events = is_event_stream(&parts.headers);
         let limits = &self.gateway.limits;
-        let mut scrub = Scrub::new(&self.vendor.placement, &self.credential);
+        let scrub = Scrub::new(&self.vendor.placement, &self.credential);
+        let rewrite = Links::are_in(&parts.headers).then(|| Rewrite::new(self.links.clone()));
+        let mut filter = Filter { scrub, rewrite };
+        // The length of what changes on its way is not the caller's: of events that may be hidden, of links.
+        let told = length.filter(|_| !events && filter.rewrite.is_none());
         let (idle, drain) = (self.gateway.upstream.timeouts.idle, limits.drain_answer);
         let call = dues.context.call;
         headers::towards_caller(&mut parts.headers, self.head || parts.status == 304);
-        scrub.headers(&mut parts.headers);
+        filter.scrub.headers(&mut parts.headers);
         self.links.rewrite_headers(&mut parts.headers);
         context::stamp(&mut parts.headers, call);
         self.stamp_caps(&mut parts.headers);
         let envelope = self.vendor.envelope;
         // Boxed: it is moved from hand to hand.
-        let mut flow = Box::new(Flow { upstream, meter, scrub, dues, status, events, envelope, idle, drain });
+        let mut flow = Box::new(Flow { upstream, meter, filter, dues, status, events, envelope, idle, drain });
         let rejected = status == 401;
         if !rejected && (events || streams(&parts.headers, length)) {
-            // An event may be hidden, so that the vendor's length is not the caller's.
-            let length = length.filter(|_| !events);
-            return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), length)));
+            return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), told)));
         }
         let mut ready = VecDeque::new();
         let Some((stop, trailers)) = flow.fill(WHOLE, &mut ready).await else {
-            return Ok(flowing(parts, Flowing::new(flow, ready, length)));
+            return Ok(flowing(parts, Flowing::new(flow, ready, told)));
         };
         if let Stop::Aborted(flag) = &stop
             && self.writes
@@ -264,30 +209,15 @@ impl Crossing {
             tokio::spawn(flow.read_on(flag.clone(), AFTER_ABORT));
             return Err(Problem::Aborted(flag.clone()));
         }
-        let trailers = trailers.map(|t| Box::new(passable(t, &mut flow)));
+        let trailers = trailers.map(|t| Box::new(flow.filter.trailers(t)));
         let (dues, ending) = flow.end(&stop, &mut ready);
         let settlement = dues.finish(ending).await;
         if let Some(problem) = self.instead(&stop, status) {
             return Err(problem);
         }
         stamp_cost(&mut parts.headers, &settlement);
-        let body = Full::new(self.links.rewrite_body(joined(ready)));
+        let body = Full::new(joined(ready));
         Ok(Response::from_parts(parts, Reply::Whole(body, trailers)))
-    }
-
-    /// What the caller reads instead of an answer that is not one.
-    fn instead(&self, stop: &Stop, status: u16) -> Option<Problem> {
-        let vendor = || self.vendor.name.to_string();
-        match stop {
-            Stop::Complete if status == 401 => {
-                tracing::error!(vendor = %self.vendor.name, "the vendor refused bursar's credential; set a new one");
-                Some(Problem::CredentialRejected(vendor()))
-            }
-            Stop::Complete => None,
-            Stop::Aborted(flag) => Some(Problem::Aborted(flag.clone())),
-            Stop::Cut(_) | Stop::Abandoned if self.repeatable => Some(Problem::Broken(vendor())),
-            Stop::Cut(_) | Stop::Abandoned => Some(Problem::OutcomeUnknown(vendor())),
-        }
     }
 
     fn stamp_caps(&self, headers: &mut http::HeaderMap) {
@@ -311,11 +241,6 @@ fn streams(headers: &http::HeaderMap, length: Option<u64>) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let json = kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/json"));
     length.map_or(!json, |n| n > WHOLE as u64)
-}
-
-/// Nothing was read of an answer.
-fn unread(usage: Usage) -> MeteredUsage {
-    MeteredUsage { usage, vendor_request_id: None, replayed: false }
 }
 
 fn stamp_cost(headers: &mut http::HeaderMap, settlement: &Settlement) {

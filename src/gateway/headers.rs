@@ -1,6 +1,7 @@
 //! Header sections on their way through: what is hop-by-hop, ours, or about another hop is dropped; the rest passes as it came.
 //! Places no credential: `rules::vendors::credential` does.
 
+use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Meant for one connection only (RFC 9110 7.6.1), whatever `Connection` says. `trailer` stays: without it hyper sends none.
@@ -30,17 +31,32 @@ const OURS: [&str; 9] = [
 /// Prefix of the headers by which a caller speaks to bursar itself.
 pub const PREFIX: &str = "x-bursar-";
 
-/// Drops what must not reach the vendor.
+/// Drops what must not reach the vendor. What is meant for one connection has been dropped before the call was judged.
 pub fn towards_vendor(headers: &mut HeaderMap) {
-    drop_hops(headers);
     OURS.iter().for_each(|name| drop_all(headers, name));
     let ours: Vec<HeaderName> = headers.keys().filter(|n| n.as_str().starts_with(PREFIX)).cloned().collect();
     ours.into_iter().for_each(|name| drop_all(headers, name.as_str()));
+    if headers.contains_key(header::TE) {
+        // So that it goes no further than it is meant to.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+/// HTTP/2 may cut the cookies into many lines; HTTP/1 knows one (RFC 9113 8.2.3).
+pub fn one_cookie_line(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() < 2 {
+        return;
+    }
+    // Lines that are values each are a value together.
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
 }
 
 /// Drops what must not reach the caller. The body's length is set anew from the body itself, except for `HEAD`.
 pub fn towards_caller(headers: &mut HeaderMap, keep_length: bool) {
-    drop_hops(headers);
+    drop_hops(headers, Version::HTTP_11);
     headers.remove(header::TE);
     if !keep_length {
         headers.remove(header::CONTENT_LENGTH);
@@ -51,9 +67,9 @@ pub fn towards_caller(headers: &mut HeaderMap, keep_length: bool) {
     ours.into_iter().for_each(|name| drop_all(headers, name.as_str()));
 }
 
-/// What is meant for one connection alone, by name or because `Connection` says so. `TE: trailers` is made anew.
-pub fn drop_hops(headers: &mut HeaderMap) {
-    let trailers = headers.get(header::TE).is_some_and(|te| te == "trailers");
+/// What is meant for one connection alone, by name or because `Connection` says so. `TE: trailers` is made anew, if
+/// `Connection` names it; without that word it was some other hop's, and has got here by mistake. HTTP/2 has no such header.
+pub fn drop_hops(headers: &mut HeaderMap, version: Version) {
     let named: Vec<String> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -61,6 +77,8 @@ pub fn drop_hops(headers: &mut HeaderMap) {
         .flat_map(|v| v.split(',').map(|n| n.trim().to_ascii_lowercase()))
         .filter(|n| n != "close" && n != "keep-alive" && n != "trailer")
         .collect();
+    let ours = version == Version::HTTP_2 || named.iter().any(|name| name == "te");
+    let trailers = ours && headers.get(header::TE).is_some_and(|te| te == "trailers");
     named.iter().for_each(|name| drop_all(headers, name));
     HOP.iter().for_each(|name| drop_all(headers, name.as_str()));
     if trailers {
@@ -83,7 +101,7 @@ mod tests {
     #[test]
     fn only_end_to_end_headers_pass() {
         let mut h = map(&[
-            ("connection", "close, X-Secret-Hop"),
+            ("connection", "close, X-Secret-Hop, TE"),
             ("x-secret-hop", "1"),
             ("te", "trailers"),
             ("transfer-encoding", "chunked"),
@@ -94,10 +112,34 @@ mod tests {
             ("accept", "application/json"),
             ("idempotency-key", "k"),
         ]);
+        drop_hops(&mut h, Version::HTTP_11);
         towards_vendor(&mut h);
         let mut left: Vec<_> = h.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["accept", "idempotency-key", "te"]);
+        assert_eq!(left, ["accept", "connection", "idempotency-key", "te"]);
+        assert_eq!(h["connection"], "te");
+    }
+
+    #[test]
+    fn te_passes_only_if_it_was_meant_for_this_hop() {
+        for (version, connection, te, passes) in [
+            (Version::HTTP_11, "te", "trailers", true),
+            (Version::HTTP_11, "close, TE", "trailers", true),
+            (Version::HTTP_11, "keep-alive", "trailers", false),
+            (Version::HTTP_11, "te", "gzip", false),
+            (Version::HTTP_2, "", "trailers", true),
+        ] {
+            let mut h = map(&[("connection", connection), ("te", te)]);
+            drop_hops(&mut h, version);
+            assert_eq!((h.contains_key("te"), h.contains_key("connection")), (passes, false), "{connection}, {te}");
+        }
+    }
+
+    #[test]
+    fn cookies_leave_in_one_line() {
+        let mut h = map(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2; c=3")]);
+        one_cookie_line(&mut h);
+        assert_eq!(h.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }
 
     #[test]

@@ -1,26 +1,32 @@
 //! Links in answers that would lead the caller around bursar, with its vault key, to the vendor itself: rewritten to the
-//! address by which the caller came. Touches the fields that SDKs follow, and nothing else.
+//! address by which the caller came. Touches the headers and the fields that SDKs follow, and nothing else. `rewrite` finds
+//! the fields.
 
-use bytes::Bytes;
+mod rewrite;
+
 use http::{HeaderMap, HeaderValue, header};
 
-use crate::rules::json::{Document, NodeRef};
+pub use rewrite::Rewrite;
+
 use crate::rules::vendors::Vendor;
 
-/// Fields that an SDK fetches by itself.
-const FIELDS: [&str; 3] = ["results_url", "next_page_url", "previous_page_url"];
-
-/// The vendor's own origins, and the caller's base.
+/// The vendor's own origins without their schemes, and the caller's base.
+#[derive(Clone)]
 pub struct Links {
     origins: Vec<String>,
     base: String,
 }
 
 impl Links {
+    /// Other kinds hold no fields that an SDK follows.
+    pub fn are_in(headers: &HeaderMap) -> bool {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        kind.ends_with("json") || kind.ends_with("jsonl") || kind == "text/event-stream"
+    }
+
     pub fn new(vendor: &Vendor, base: String) -> Self {
-        let scheme = |tls| if tls { "https" } else { "http" };
-        let origins =
-            vendor.hosts.iter().map(|h| format!("{}://{}{}", scheme(h.base.tls), h.base.authority, h.base.prefix));
+        let origins = vendor.hosts.iter().map(|h| format!("//{}{}", h.base.authority, h.base.prefix));
         Self { origins: origins.collect(), base }
     }
 
@@ -38,11 +44,17 @@ impl Links {
         }
     }
 
+    /// Each address stands between `<` and `>`.
     fn link(&self, line: &HeaderValue) -> HeaderValue {
-        let Ok(text) = line.to_str() else { return line.clone() };
-        let moved =
-            self.origins.iter().fold(text.to_owned(), |l, o| l.replace(&format!("<{o}/"), &format!("<{}/", self.base)));
-        HeaderValue::from_str(&moved).unwrap_or_else(|_| line.clone())
+        let Ok(mut rest) = line.to_str() else { return line.clone() };
+        let mut moved = String::new();
+        while let Some((before, (url, behind))) = rest.split_once('<').and_then(|(b, r)| Some((b, r.split_once('>')?)))
+        {
+            let url = self.location(url).unwrap_or_else(|| url.to_owned());
+            moved.extend([before, "<", &url, ">"]);
+            rest = behind;
+        }
+        HeaderValue::from_str(&(moved + rest)).unwrap_or_else(|_| line.clone())
     }
 
     /// A redirect within the vendor stays behind bursar; one to a foreign host passes as it is.
@@ -51,42 +63,33 @@ impl Links {
         if relative { Some(format!("{}{url}", self.base)) } else { self.moved(url) }
     }
 
-    /// Bodies without such a field pass untouched, and uncopied.
-    pub fn rewrite_body(&self, body: Bytes) -> Bytes {
-        if !FIELDS.iter().any(|f| memchr::memmem::find(&body, f.as_bytes()).is_some()) {
-            return body;
-        }
-        let Ok(document) = Document::parse(&body) else { return body };
-        let mut edits = Vec::new();
-        self.collect(document.root(), &mut edits);
-        edits.sort_by_key(|(span, _)| span.start);
-        splice(&body, &edits)
-    }
-
-    fn collect(&self, node: NodeRef<'_>, edits: &mut Vec<(std::ops::Range<usize>, String)>) {
-        for child in node.children() {
-            let followed = child.key().is_some_and(|k| FIELDS.contains(&k));
-            match child.text().filter(|_| followed).and_then(|url| self.moved(url)) {
-                Some(url) => edits.push((child.span(), serde_json::Value::String(url).to_string())),
-                None => self.collect(child, edits),
-            }
-        }
-    }
-
+    /// Whatever the scheme: a vendor behind a balancer may not know its own.
     fn moved(&self, url: &str) -> Option<String> {
+        let url = url.strip_prefix("https:").or_else(|| url.strip_prefix("http:")).unwrap_or(url);
         let rest = self.origins.iter().find_map(|o| url.strip_prefix(o.as_str()).filter(|r| r.starts_with('/')))?;
         Some(format!("{}{rest}", self.base))
     }
 }
 
-fn splice(body: &Bytes, edits: &[(std::ops::Range<usize>, String)]) -> Bytes {
-    let mut out = Vec::with_capacity(body.len() + 64);
-    let mut at = 0;
-    for (span, text) in edits {
-        out.extend_from_slice(&body[at..span.start]);
-        out.extend_from_slice(text.as_bytes());
-        at = span.end;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_lead_back_here() {
+        let links = Links { origins: vec!["//api.x.com".to_owned()], base: "http://here/x".to_owned() };
+        for (before, after) in [
+            (
+                "<https://api.x.com/a?p=2>; rel=\"next\", </b>; rel=last",
+                "<http://here/x/a?p=2>; rel=\"next\", <http://here/x/b>; rel=last",
+            ),
+            ("<http://api.x.com/a>, <//api.x.com/b>", "<http://here/x/a>, <http://here/x/b>"),
+            ("<https://api.x.com.evil/a>; rel=next", "<https://api.x.com.evil/a>; rel=next"),
+            ("<https://cdn.y.com/a>; title=\"a < b\"", "<https://cdn.y.com/a>; title=\"a < b\""),
+        ] {
+            let mut headers = HeaderMap::from_iter([(header::LINK, HeaderValue::from_static(before))]);
+            links.rewrite_headers(&mut headers);
+            assert_eq!(headers[header::LINK], after);
+        }
     }
-    out.extend_from_slice(&body[at..]);
-    out.into()
 }

@@ -7,19 +7,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
+use super::filter::Filter;
 use super::settle::{Dues, Ending};
+use crate::adapters::upstream::Answer;
 use crate::rules::books::Outcome;
 use crate::rules::subject::Flag;
-use crate::rules::vendors::credential::Scrub;
 use crate::rules::vendors::{End, Envelope, Meter};
 
 /// An answer on its way: the vendor's body, what reads it, and what is owed when it ends.
 pub struct Flow {
-    pub upstream: Incoming,
+    pub upstream: Answer,
     pub meter: Meter,
-    pub scrub: Scrub,
+    pub filter: Filter,
     pub dues: Dues,
     pub status: u16,
     /// Is it a stream of events?
@@ -44,8 +44,8 @@ pub enum Stop {
 
 impl Flow {
     pub fn take(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        let scrub = &mut self.scrub;
-        self.meter.push(chunk, &mut |piece| scrub.push(piece, &mut |clean| out.push_back(clean)));
+        let filter = &mut self.filter;
+        self.meter.push(chunk, &mut |piece| filter.push(piece, &mut |clean| out.push_back(clean)));
     }
 
     /// Reads the meter's last word. What is still held back goes out only if the answer is complete.
@@ -55,16 +55,16 @@ impl Flow {
     }
 
     fn close(mut self: Box<Self>, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
-        let scrub = &mut self.scrub;
+        let filter = &mut self.filter;
         // Of an answer that broke off, an event that is not whole goes nowhere.
         let whole = end == End::Complete;
         let usage = self.meter.finish(end, &mut |piece| {
             if whole {
-                scrub.push(piece, &mut |clean| out.push_back(clean));
+                filter.push(piece, &mut |clean| out.push_back(clean));
             }
         });
         if whole {
-            self.scrub.finish(&mut |clean| out.push_back(clean));
+            self.filter.finish(&mut |clean| out.push_back(clean));
         }
         let (outcome, error) = match stop {
             Stop::Complete if self.status >= 400 => (Outcome::VendorError, None),

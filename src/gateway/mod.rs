@@ -5,6 +5,7 @@ mod admit;
 mod body;
 mod context;
 mod envelope;
+mod filter;
 mod flowing;
 mod forward;
 mod headers;
@@ -20,6 +21,7 @@ mod request;
 mod reserve;
 mod route;
 mod settle;
+mod unanswered;
 mod vendors;
 
 use std::net::SocketAddr;
@@ -107,7 +109,7 @@ async fn steps(
     accept::one_reading(&request)?;
     let (mut parts, body) = request.into_parts();
     // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
-    headers::drop_hops(&mut parts.headers);
+    headers::drop_hops(&mut parts.headers, parts.version);
     let caller = identify::identify(gateway, context, &parts, about)?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Request;
 
 use super::admit::{Judged, Sendable};
 use super::forward::Outgoing;
@@ -10,21 +11,41 @@ use super::links::Links;
 use super::problem::Problem;
 use super::request::{self, Pieces};
 use super::reserve::HeldCall;
+use super::unanswered;
 use crate::adapters::upstream::{Progress, Upload};
 use crate::rules::books::Tier;
 use crate::rules::json::Document;
 use crate::rules::subject::Name;
 use crate::rules::vendors::{Plan, Price};
+use crate::units::secret::Secret;
 
-pub fn outgoing(judged: &Judged<'_>, body: Sendable, held: HeldCall, credential: Name) -> Result<Outgoing, Problem> {
-    judged.outgoing(body, held, credential)
+/// What cannot leave after all ends here, with a row that says why.
+pub async fn outgoing(
+    judged: &Judged<'_>,
+    body: Sendable,
+    held: HeldCall,
+    credential: Name,
+) -> Result<Outgoing, Problem> {
+    match judged.leaving(body, &held, credential) {
+        Ok(leaving) => Ok(judged.outgoing(leaving, held)),
+        Err(problem) => {
+            unanswered::unsent(judged.gateway, judged.context, held.hold, &problem).await;
+            Err(problem)
+        }
+    }
+}
+
+/// The request as it will leave.
+struct Leaving {
+    request: Request<Upload>,
+    progress: Arc<Progress>,
+    credential: Arc<Secret>,
 }
 
 impl Judged<'_> {
-    /// From here on nothing may fail without ending the hold: dropped, it is released.
-    fn outgoing(&self, body: Sendable, held: HeldCall, credential: Name) -> Result<Outgoing, Problem> {
+    fn leaving(&self, body: Sendable, held: &HeldCall, credential: Name) -> Result<Leaving, Problem> {
         let vendor = &self.place.vendor;
-        let (upload, progress) = self.upload(body, &held)?;
+        let (upload, progress) = self.upload(body, held)?;
         let credential = self.gateway.vault.open(&held.hold, &vendor.name, Some(&credential));
         let credential = credential.ok_or_else(|| Problem::NoCredential(vendor.name.to_string()))?;
         let pieces = Pieces {
@@ -38,7 +59,13 @@ impl Judged<'_> {
             credential: &credential,
         };
         let request = request::build(pieces, upload)?;
-        Ok(Outgoing {
+        Ok(Leaving { request, progress, credential })
+    }
+
+    fn outgoing(&self, leaving: Leaving, held: HeldCall) -> Outgoing {
+        let vendor = &self.place.vendor;
+        let Leaving { request, progress, credential } = leaving;
+        Outgoing {
             context: self.context.clone(),
             facts: self.facts.clone(),
             vendor: vendor.clone(),
@@ -52,7 +79,7 @@ impl Judged<'_> {
             credential,
             caps: held.caps,
             links: Links::new(vendor, self.place.base.clone()),
-        })
+        }
     }
 
     /// Only the fields that must change are changed; all else goes out byte for byte.

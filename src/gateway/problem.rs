@@ -57,6 +57,17 @@ pub enum Problem {
     Broken(String),
     /// A write that may have happened.
     OutcomeUnknown(String),
+    /// The vendor's entry leads to an address that is not dialled.
+    AddressRefused {
+        vendor: String,
+        metadata: bool,
+    },
+    /// An answer came that cannot be handed on. `harmless`: a repeat would do no harm, and no good.
+    Unusable {
+        vendor: String,
+        why: &'static str,
+        harmless: bool,
+    },
 }
 
 /// May the caller try the same again?
@@ -80,13 +91,13 @@ impl Problem {
             Self::NoVendor(_) | Self::NoSuchPage => 404,
             Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) => 403,
             Self::Unpriceable(why) => why.status(),
-            Self::NoCredential(_) | Self::CredentialRejected(_) => 403,
+            Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
             Self::StoreDown => 503,
-            Self::Unreachable(_) | Self::Broken(_) => 502,
+            Self::Unreachable(_) | Self::Broken(_) | Self::Unusable { harmless: true, .. } => 502,
             Self::TimedOut(_) => 504,
-            Self::OutcomeUnknown(_) => 422,
+            Self::OutcomeUnknown(_) | Self::Unusable { .. } => 422,
         }
     }
 
@@ -120,6 +131,8 @@ impl Problem {
             Self::Broken(_) => "vendor_broke_off",
             Self::TimedOut(_) => "vendor_timed_out",
             Self::OutcomeUnknown(_) => "outcome_unknown",
+            Self::AddressRefused { .. } => "vendor_address_refused",
+            Self::Unusable { .. } => "vendor_answer_unusable",
         }
     }
 
@@ -195,6 +208,10 @@ impl Problem {
             Self::OutcomeUnknown(vendor) => format!(
                 "{vendor} may have carried out this call, but no answer came. Look there before you repeat it; with an idempotency key it could have been repeated safely."
             ),
+            Self::AddressRefused { vendor, metadata } => address_refused(vendor, *metadata),
+            Self::Unusable { vendor, why, .. } => format!(
+                "bursar cannot hand on the answer of {vendor}: {why}. The call may have been carried out; a repeat would end in the same way."
+            ),
         }
     }
 
@@ -247,6 +264,14 @@ impl Problem {
         super::context::stamp(headers, call);
         response
     }
+}
+
+fn address_refused(vendor: &str, metadata: bool) -> String {
+    let (is, must) = match metadata {
+        true => ("a link-local or metadata address, which is never dialled", "correct the `base_url` of"),
+        false => ("private or loopback", "set `private_network = true`, if that is meant, in"),
+    };
+    format!("The address of {vendor} is {is}. The operator must {must} `[vendors.{vendor}]`; nothing was sent.")
 }
 
 fn budget_detail(short: &Short, map: &mut Map<String, Value>) {

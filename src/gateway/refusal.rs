@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use http::{Request, header};
+use http::Request;
 use hyper::body::Incoming;
 
 use super::Gateway;
 use super::context::Context;
 use super::identify::Caller;
 use super::problem::Problem;
-use super::route::Place;
+use super::route::{self, Place};
 use crate::adapters::audit::denials::{DenialBudget, Row};
 use crate::adapters::keyring::KeyRecord;
 use crate::rules::books::{Opening, Tier, Verdict};
@@ -56,10 +56,10 @@ fn excerpt(path: &str) -> String {
 
 impl About {
     pub fn new(gateway: &Gateway, request: &Request<Incoming>) -> Self {
-        let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+        let host = route::authority(request.uri(), request.headers());
         let path = request.uri().path();
         Self {
-            envelope: gateway.vendors.envelope(host.split(':').next().unwrap_or_default(), path),
+            envelope: gateway.vendors.envelope(route::name_of(&host), path),
             facts: None,
             policy_hash: None,
             method: method_name(request.method()),
@@ -128,10 +128,10 @@ impl About {
 
 /// Writes the row of a refusal. That it cannot be written changes nothing for the caller: nothing was sent.
 pub async fn record(gateway: &Gateway, context: &Context, about: &About, problem: &Problem) {
-    gateway.meters.refused();
     if about.admitted {
         return;
     }
+    gateway.meters.refused();
     let mut reason = format!("{}: {}", problem.code(), problem.sentence());
     if about.facts.is_none() {
         match gateway.strangers.ask(context.at) {

@@ -30,10 +30,11 @@ pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Proble
     headers::towards_vendor(&mut headers);
     // The query lost its keys when the vendor was found, before it was judged.
     credential::strip(&mut headers, None, carried, &vendor.placement);
+    headers::one_cookie_line(&mut headers);
     for (name, value) in &vendor.default_headers {
         set_default(&mut headers, name, value);
     }
-    // A compressed answer can neither be metered nor searched for the credential.
+    // What comes compressed must be decoded here, to be metered and searched for the credential.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let query = match credential::place(&vendor.placement, credential)
         .map_err(|_| Problem::NoCredential(vendor.name.to_string()))?

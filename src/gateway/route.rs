@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, Uri, Version, header};
 
 use super::Gateway;
 use super::identify::Caller;
@@ -31,7 +31,7 @@ pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place,
     if query.as_ref().is_some_and(|q| query_or_form_overrides_method(q.as_bytes())) {
         return Err(Problem::Unreadable(Unreadable::MethodOverride));
     }
-    let host = authority(parts);
+    let host = authority(&parts.uri, &parts.headers);
     let origin = format!("{}://{host}", if gateway.tls { "https" } else { "http" });
     if memchr::memmem::find(target(parts).as_bytes(), PREFIX.as_bytes()).is_some() && holds_a_key(&path) {
         return Err(Problem::Malformed("its path holds a vault key, which must not reach a vendor".to_owned()));
@@ -75,18 +75,14 @@ pub fn target(parts: &Parts) -> String {
     }
 }
 
-/// The host that the caller addressed. HTTP/2 has it in the target.
-fn authority(parts: &Parts) -> String {
-    let header = |h: &HeaderMap| h.get(header::HOST).and_then(|v| v.to_str().ok()).map(str::to_ascii_lowercase);
-    parts
-        .uri
-        .authority()
-        .map(|a| a.as_str().to_ascii_lowercase())
-        .or_else(|| header(&parts.headers))
-        .unwrap_or_default()
+/// The host that the caller addressed, with its port. HTTP/2 has it in the target.
+pub fn authority(uri: &Uri, headers: &HeaderMap) -> String {
+    let header = || headers.get(header::HOST).and_then(|v| v.to_str().ok());
+    uri.authority().map(|a| a.as_str()).or_else(header).unwrap_or_default().to_ascii_lowercase()
 }
 
-fn name_of(host: &str) -> &str {
+/// The host without its port.
+pub fn name_of(host: &str) -> &str {
     host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name)
 }
 

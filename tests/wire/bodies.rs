@@ -5,6 +5,7 @@ use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::books::{row_of, text};
 use crate::common::bursar::Key;
 use crate::common::client::Ask;
 use crate::common::house::House;
@@ -89,6 +90,74 @@ fn an_upload_waits_for_a_slow_vendor() {
         assert_eq!(writing.join().expect("the writer"), Some(200));
     });
     assert_eq!(house.vendor.last().crc, expected_crc());
+    assert!(grown < ROOM, "bursar grew by {} KiB", grown / 1024);
+}
+
+/// A head whose body is to come, in ten pieces of one byte.
+fn slow_upload(house: &House, key: &Key) -> Raw {
+    let mut raw = Raw::connect(house.port());
+    raw.send(format!(
+        "POST /github/repos/a/b/releases/1/assets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\nContent-Type: application/octet-stream\r\nContent-Length: 10\r\n\r\n",
+        key.key
+    ));
+    raw
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// What the vendor may take for its answer counts from the last byte.
+#[test]
+fn an_upload_may_take_as_long_as_it_moves() {
+    let more = |_| "[server.timeouts]\nheader = \"1s\"\nupload = \"1s\"\n".to_owned();
+    let house = House::with(&[FREE], more);
+    let key = house.mint("free", "agent");
+    let mut raw = slow_upload(&house, &key);
+    for _ in 0..10 {
+        thread::sleep(Duration::from_millis(250));
+        assert!(raw.send("x"), "it was cut");
+    }
+    assert_eq!(raw.answer().map(|answer| answer.status), Some(200));
+    assert_eq!((house.vendor.last().length, house.vendor.last().whole), (10, true));
+}
+
+#[test]
+fn an_upload_that_stands_still_is_cut() {
+    let house = House::with(&[FREE], |_| "[server.timeouts]\nupload = \"500ms\"\n".to_owned());
+    let key = house.mint("free", "agent");
+    let mut raw = slow_upload(&house, &key);
+    raw.send("half");
+    let got = raw.answer().expect("an answer to half an upload");
+    assert_eq!((got.status, got.code()), (422, "outcome_unknown".to_owned()));
+    let row = row_of(&house.bursar, TRACE, SOON);
+    assert_eq!(text(&row, "outcome"), "unknown");
+    assert!(text(&row, "error").contains("no progress"), "{row:#}");
+    assert!(!house.vendor.last().whole, "half an upload never looks complete");
+}
+
+#[test]
+fn an_upload_that_its_caller_breaks_off_is_not_laid_to_the_vendor() {
+    let (house, key) = house();
+    let mut raw = slow_upload(&house, &key);
+    raw.send("half");
+    house.vendor.wait_for_count(1, SOON);
+    raw.end();
+    drop(raw);
+    let row = row_of(&house.bursar, TRACE, SOON);
+    assert_eq!(
+        (text(&row, "outcome"), text(&row, "error")),
+        ("unknown", "the caller broke off its upload before the end")
+    );
+}
+
+/// What was a few bytes on the wire is not held in memory at its full size.
+#[test]
+fn a_compressed_answer_flows_through() {
+    let (house, key) = house();
+    let grown = growth(&house, &key, || {
+        let answer = house.call(&Ask::get("/github/a").key(&key).mock(&format!("bytes={LARGE} coding=gzip")));
+        assert_eq!((answer.body.len() as u64, answer.whole), (LARGE, true));
+    });
     assert!(grown < ROOM, "bursar grew by {} KiB", grown / 1024);
 }
 

@@ -178,6 +178,21 @@ fn what_connections_name_stays_on_its_connection() {
 }
 
 #[test]
+fn te_goes_on_only_if_it_was_meant_for_this_hop() {
+    let (house, key) = house();
+    for (headers, left) in [
+        ("TE: trailers\r\n", (None, None)),
+        ("TE: trailers\r\nConnection: keep-alive\r\n", (None, None)),
+        ("TE: trailers\r\nConnection: TE\r\n", (Some("trailers"), Some("te"))),
+        ("TE: gzip\r\nConnection: TE\r\n", (None, None)),
+    ] {
+        let got = answer(&house, request(&house, &key, "GET /github/a", headers, "")).expect("an answer");
+        let seen = house.vendor.last();
+        assert_eq!((got.status, seen.header("te"), seen.header("connection")), (200, left.0, left.1), "{headers}");
+    }
+}
+
+#[test]
 fn targets_are_judged_in_one_form() {
     let (house, key) = house();
     let left = [

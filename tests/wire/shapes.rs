@@ -40,7 +40,7 @@ fn answers_without_a_body_have_none() {
 fn trailers_of_an_answer_reach_the_caller() {
     let (house, key) = house();
     let mut raw = Raw::connect(house.port());
-    raw.send(head(&house, &key, "GET /github/a", "TE: trailers\r\nX-Mock: trailers\r\n"));
+    raw.send(head(&house, &key, "GET /github/a", "TE: trailers\r\nConnection: TE\r\nX-Mock: trailers\r\n"));
     let got = raw.answer().expect("an answer");
     let trailers = got.trailers.to_ascii_lowercase();
     assert_eq!((got.text().as_str(), trailers.trim()), ("before the trailers", "x-checksum: c0ffee"));
@@ -149,6 +149,41 @@ fn a_vendor_that_never_answers_times_out() {
     assert_eq!(house.vendor.count(), 2, "nothing is sent twice");
 }
 
+/// A connection that its server may have closed by now is not trusted with a call.
+#[test]
+fn an_idle_connection_is_not_used_again() {
+    let (house, key) = house();
+    let call = || assert_eq!(house.call(&Ask::json("/github/repos/a/b/issues", &json!({})).key(&key)).status, 200);
+    call();
+    call();
+    assert_eq!(house.vendor.connections(), 1);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    call();
+    assert_eq!(house.vendor.connections(), 2);
+}
+
+/// Admitted, and then it cannot be written: its row says so, and its hold is given back.
+#[test]
+fn a_call_that_cannot_leave_says_why_in_its_row() {
+    let policy = "name = \"long\"\nvendors = [\"long\"]\n[[allow]]\npaths = [\"/**\"]\n[[budget]]\nper = \"agent\"\nwindow = \"day\"\nlimit = \"1 calls\"\n";
+    let house = House::with(&[policy], |port| {
+        format!(
+            "[vendors.long]\nbase_url = \"http://127.0.0.1:{port}/{}\"\ncredential = \"env:TEST_GITHUB\"\nplacement = \"bearer\"\n\
+             private_network = true\n[[vendors.long.operations]]\non = [\"GET /{{path+}}\"]\naction = \"read\"\n\
+             tier = \"read-only\"\nprice = \"free\"\n",
+            "x".repeat(40_000)
+        )
+    });
+    let key = house.mint("long", "agent");
+    let ask = Ask::get(format!("/long/a?q={}", "x".repeat(30_000))).key(&key);
+    assert_eq!(house.call(&ask).said(), (400, "request_malformed".to_owned()));
+    let row = row_of(&house.bursar, &ask.trace, SOON);
+    assert_eq!((text(&row, "outcome"), &row["cost_usd"], &row["http_status"]), ("refused", &json!("0"), &json!(400)));
+    assert!(text(&row, "error").starts_with("request_malformed"), "{row:#}");
+    house.vendor.got_nothing();
+    assert_eq!(house.call(&Ask::get("/long/a").key(&key)).status, 200, "nothing of the budget is spent");
+}
+
 #[test]
 fn private_addresses_are_not_dialled() {
     let own = |name: &str, url: &str, private: bool| {
@@ -157,18 +192,26 @@ fn private_addresses_are_not_dialled() {
              [[vendors.{name}.operations]]\non = [\"GET /{{path+}}\"]\naction = \"read\"\ntier = \"read-only\"\nprice = \"free\"\n"
         )
     };
-    let policy =
-        "name = \"inner\"\nvendors = [\"loop\", \"named\", \"mapped\", \"cloud\"]\n[[allow]]\npaths = [\"/**\"]\n";
+    let policy = "name = \"inner\"\nvendors = [\"loop\", \"named\", \"mapped\", \"tls\", \"cloud\"]\n[[allow]]\npaths = [\"/**\"]\n";
     let house = House::with(&[policy], |port| {
         own("loop", &format!("http://127.0.0.1:{port}"), false)
             + &own("named", &format!("http://localhost:{port}"), false)
             + &own("mapped", &format!("http://[::ffff:127.0.0.1]:{port}"), false)
+            + &own("tls", &format!("https://127.0.0.1:{port}"), false)
             + &own("cloud", "http://169.254.169.254", true)
     });
     let key = house.mint("inner", "agent");
-    for vendor in ["loop", "named", "mapped", "cloud"] {
+    for vendor in ["loop", "named", "mapped", "tls", "cloud"] {
         let ask = Ask::get(format!("/{vendor}/latest")).key(&key);
-        assert_eq!(house.call(&ask).said(), (502, "vendor_unreachable".to_owned()), "{vendor}");
+        let answer = house.call(&ask);
+        assert_eq!(answer.said(), (403, "vendor_address_refused".to_owned()), "{vendor}");
+        assert_eq!((answer.header("x-should-retry"), answer.header("retry-after")), (Some("false"), None), "{vendor}");
+        let setting = if vendor == "cloud" { "base_url" } else { "private_network = true" };
+        let said = answer.text();
+        assert!(
+            said.contains(&format!("[vendors.{vendor}]")) && said.contains(setting),
+            "which entry to change: {said}"
+        );
         let row = row_of(&house.bursar, &ask.trace, SOON);
         assert_eq!((text(&row, "outcome"), &row["cost_usd"]), ("unreachable", &json!("0")), "{row:#}");
     }

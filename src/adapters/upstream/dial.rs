@@ -1,9 +1,10 @@
 //! Dials a vendor: resolves, checks every address, connects to the address that was checked. So a name that changes its
 //! address between check and use gains nothing. TLS is put on top by `upstream`.
 
+use std::error::Error;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -33,6 +34,30 @@ impl Dial {
     }
 }
 
+/// An address that the vendor may not have; nothing was dialled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{host}` resolves to {ip}, which is {}", kind(.metadata))]
+pub struct Forbidden {
+    host: String,
+    ip: IpAddr,
+    /// Refused whatever the vendor's entry allows.
+    pub metadata: bool,
+}
+
+fn kind(metadata: &bool) -> &'static str {
+    if *metadata { "a link-local or metadata address" } else { "no public address" }
+}
+
+impl Forbidden {
+    /// The refusal that an error wraps, if it does.
+    pub fn behind(error: &(dyn Error + 'static)) -> Option<Self> {
+        // An `io::Error` does not count what it wraps as its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let next = wrapped.map_or_else(|| error.source(), |inner| Some(inner as &(dyn Error + 'static)));
+        error.downcast_ref::<Self>().cloned().or_else(|| Self::behind(next?))
+    }
+}
+
 type Dialling = Pin<Box<dyn Future<Output = io::Result<TokioIo<TcpStream>>> + Send>>;
 
 impl tower_service::Service<Uri> for Dial {
@@ -52,7 +77,7 @@ impl tower_service::Service<Uri> for Dial {
 async fn connect(to: Uri, reach: Reach) -> io::Result<TokioIo<TcpStream>> {
     let host = to.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = to.port_u16().unwrap_or(if to.scheme_str() == Some("https") { 443 } else { 80 });
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("`{host}` has no address"));
+    let mut last = None;
     for address in tokio::net::lookup_host((host, port)).await? {
         match checked(address, host, reach) {
             Ok(address) => match TcpStream::connect(address).await {
@@ -60,26 +85,21 @@ async fn connect(to: Uri, reach: Reach) -> io::Result<TokioIo<TcpStream>> {
                     stream.set_nodelay(true)?;
                     return Ok(TokioIo::new(stream));
                 }
-                Err(e) => last = e,
+                Err(e) => last = Some(e),
             },
-            Err(e) => last = e,
+            // If another address may be dialled, what happens there is the news.
+            Err(forbidden) => last = last.or_else(|| Some(io::Error::new(io::ErrorKind::PermissionDenied, forbidden))),
         }
     }
-    Err(last)
+    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("`{host}` has no address"))))
 }
 
-fn checked(address: SocketAddr, host: &str, reach: Reach) -> io::Result<SocketAddr> {
-    let refused = |what| {
-        let text = format!("`{host}` resolves to {}, {what}", address.ip());
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
-    };
-    match reach {
-        _ if is_metadata(address.ip()) => refused("a link-local or metadata address, which is never dialled"),
-        Reach::Public if !is_public(address.ip()) => {
-            refused("which is not a public address; set `private_network = true` for this vendor if that is meant")
-        }
-        _ => Ok(address),
+fn checked(address: SocketAddr, host: &str, reach: Reach) -> Result<SocketAddr, Forbidden> {
+    let metadata = is_metadata(address.ip());
+    if metadata || (reach == Reach::Public && !is_public(address.ip())) {
+        return Err(Forbidden { host: host.to_owned(), ip: address.ip(), metadata });
     }
+    Ok(address)
 }
 
 #[cfg(test)]
@@ -93,6 +113,6 @@ mod tests {
             assert_ne!(e.kind(), io::ErrorKind::ConnectionRefused, "{to}: {e}");
         }
         let e = connect("http://169.254.169.254/".parse().expect("a uri"), Reach::Private).await.expect_err("metadata");
-        assert_eq!(e.kind(), io::ErrorKind::PermissionDenied);
+        assert!(Forbidden::behind(&e).is_some_and(|forbidden| forbidden.metadata), "{e}");
     }
 }

@@ -1,40 +1,106 @@
 //! The request body on its way out: bytes that were read and judged, or the caller's stream, passed on piece by piece.
-//! Knows how far it got, so that an abort can tell a finished upload from an unfinished one.
+//! Knows how far it got, so that an abort can tell a finished upload from an unfinished one, and a slow one is not taken
+//! for one that stands still.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-/// Has the whole body been handed to the connection?
-#[derive(Default, Debug)]
-pub struct Progress(AtomicBool);
+/// The connection takes a piece when it has room for one, so a body in pieces is never further ahead of the wire than that.
+const PIECE: usize = 64 << 10;
+
+/// How much of a body has been handed to the connection.
+#[derive(Debug)]
+pub struct Progress {
+    whole: CancellationToken,
+    /// The caller's side of it has failed.
+    broken: AtomicBool,
+    moved: Mutex<Instant>,
+}
 
 impl Progress {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            whole: CancellationToken::new(),
+            broken: AtomicBool::new(false),
+            moved: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// Has all of it?
     pub fn whole(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.whole.is_cancelled()
+    }
+
+    /// Did the caller end it before its end?
+    pub fn broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Resolves when all of it has.
+    pub async fn wholly_left(&self) {
+        self.whole.cancelled().await;
+    }
+
+    /// Resolves when no piece has left for so long, counted from `start` at the earliest; never once the last one has.
+    pub async fn stands_still(&self, start: Instant, patience: Duration) {
+        while !self.whole() {
+            let end = start.max(*self.moved.lock()) + patience;
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
+        }
+        std::future::pending().await
+    }
+
+    fn moves(&self, last: bool) {
+        *self.moved.lock() = Instant::now();
+        if last {
+            self.whole.cancel();
+        }
     }
 }
 
 /// A body for the vendor.
-pub enum Upload {
-    Whole(Option<Bytes>, Arc<Progress>),
-    Stream(Incoming, Arc<Progress>),
+pub struct Upload {
+    source: Source,
+    progress: Arc<Progress>,
+}
+
+enum Source {
+    Bytes(Bytes),
+    Stream(Incoming),
 }
 
 impl Upload {
     /// `write`: a request whose method has a body, if only an empty one.
     pub fn bytes(bytes: Bytes, write: bool) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress(AtomicBool::new(bytes.is_empty() && !write)));
-        (Self::Whole(Some(bytes).filter(|b| !b.is_empty()), progress.clone()), progress)
+        let progress = Progress::new();
+        if bytes.is_empty() && !write {
+            progress.moves(true);
+        }
+        Self::new(Source::Bytes(bytes), progress)
     }
 
     pub fn stream(body: Incoming) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress::default());
-        (Self::Stream(body, progress.clone()), progress)
+        Self::new(Source::Stream(body), Progress::new())
+    }
+
+    fn new(source: Source, progress: Arc<Progress>) -> (Self, Arc<Progress>) {
+        (Self { source, progress: progress.clone() }, progress)
+    }
+
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 }
 
@@ -43,37 +109,69 @@ impl Body for Upload {
     type Error = hyper::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes, progress) => {
-                progress.0.store(true, Ordering::Release);
-                Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b))))
+        let Self { source, progress } = self.get_mut();
+        match source {
+            Source::Bytes(left) => {
+                let piece = left.split_to(left.len().min(PIECE));
+                progress.moves(left.is_empty());
+                Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
             }
-            Self::Stream(body, progress) => {
+            Source::Stream(body) => {
                 let mut frame = ready!(Pin::new(&mut *body).poll_frame(cx));
                 // Trailers were never judged, and might hold what a header may not: the upload ends without them.
                 if matches!(&frame, Some(Ok(f)) if f.is_trailers()) {
                     frame = None;
                 }
-                if frame.is_none() || body.is_end_stream() {
-                    progress.0.store(true, Ordering::Release);
-                }
+                progress.broken.fetch_or(matches!(frame, Some(Err(_))), Ordering::AcqRel);
+                progress.moves(frame.is_none() || body.is_end_stream());
                 Poll::Ready(frame)
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
+        match &self.source {
             // Even an empty body is asked for once: that is when it is known to leave, and its length of nothing is said.
-            Self::Whole(bytes, progress) => bytes.is_none() && progress.whole(),
-            Self::Stream(body, progress) => body.is_end_stream() && progress.whole(),
+            Source::Bytes(left) => left.is_empty() && self.progress.whole(),
+            Source::Stream(body) => body.is_end_stream() && self.progress.whole(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes, _) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Stream(body, _) => body.size_hint(),
+        match &self.source {
+            Source::Bytes(left) => SizeHint::with_exact(left.len() as u64),
+            Source::Stream(body) => body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_leave_piece_by_piece_and_silence_counts_from_the_last() {
+        let (mut upload, progress) = Upload::bytes(Bytes::from(vec![b'x'; PIECE + 1]), true);
+        let (started, patience) = (Instant::now(), Duration::from_millis(50));
+        assert_eq!(upload.size_hint().exact(), Some(PIECE as u64 + 1));
+        tokio::time::sleep(patience / 2).await;
+        let first = upload.frame().await.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
+        assert_eq!((first.map(|data| data.len()), progress.whole()), (Some(PIECE), false));
+        progress.stands_still(started, patience).await;
+        assert!(started.elapsed() >= patience + patience / 2, "the piece has bought it more time");
+        assert!(upload.frame().await.is_some() && progress.whole() && upload.is_end_stream());
+        let late = tokio::time::timeout(patience * 3, progress.stands_still(started, patience)).await;
+        assert!(late.is_err(), "what has left does not stand still");
+    }
+
+    #[tokio::test]
+    async fn an_empty_body_has_left_when_it_was_asked_for() {
+        let (upload, progress) = Upload::bytes(Bytes::new(), false);
+        assert!(upload.is_end_stream() && progress.whole());
+        let (mut upload, progress) = Upload::bytes(Bytes::new(), true);
+        assert!(!upload.is_end_stream() && !progress.whole());
+        assert!(upload.frame().await.is_none() && progress.whole());
     }
 }

@@ -1,7 +1,10 @@
 //! What the mock vendor answers: OpenAI chats plain and streamed, Stripe charges and refunds, and every way to misbehave.
 //!
 //! Words of `x-mock`: `tokens=N` (output, 100 unless said), `status=N`, `events=N` and `every=MS` and `endless` (streams),
-//! `delay=MS`, `gate`, `gate-first`, `silent`, `cut`, `bytes=N`, `chunked`, `pause=MS`, `echo`, `pad=N`, `location=URL`, `trailers`.
+//! `delay=MS`, `gate`, `gate-first`, `silent`, `cut`, `bytes=N`, `chunked`, `pause=MS`, `echo`, `pad=N`, `location=URL`, `trailers`,
+//! `links=N` (to this vendor, N bytes apart), `coding=gzip`, `coding=deflate`, and any other `coding`, which is only named.
+
+mod coded;
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -36,6 +39,8 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         _ if script.has("bytes") => large(entry, script),
         _ if script.has("echo") => echo(&seen, script),
         _ if script.has("trailers") => with_trailers(),
+        _ if script.has("links") => links(&seen, script),
+        _ if status == 101 => whole(status, "text/plain", ""),
         _ if status >= 300 || status == 204 => failure(status),
         ("POST", "/v1/chat/completions") => chat(entry, script, &seen),
         ("POST", "/v1/charges" | "/v1/refunds") => money(&entry, &seen),
@@ -43,6 +48,9 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
     };
     if let Some(to) = script.text("location").and_then(|to| HeaderValue::from_str(to).ok()) {
         response.headers_mut().insert(header::LOCATION, to);
+    }
+    if let Some(name) = script.text("coding") {
+        response = coded::coded(response, name);
     }
     if script.has("cut") {
         response = cut(response).await;
@@ -258,5 +266,23 @@ fn with_trailers() -> Response<Reply> {
     let pieces = vec![Piece::Data(Bytes::from_static(b"before the trailers"), 0), Piece::Trailers(trailers)];
     let mut response = Response::new(flow(None, Box::new(pieces.into_iter()), Duration::ZERO));
     response.headers_mut().insert(header::TRAILER, HeaderValue::from_static("x-checksum"));
+    response
+}
+
+/// Fields that an SDK would follow, before and behind much else, and one that none follows.
+fn links(seen: &Received, script: &Script) -> Response<Reply> {
+    let own = format!("http://{}", seen.header("host").unwrap_or_default());
+    let pad = "x".repeat(script.number("links").unwrap_or(0));
+    let text = format!(
+        r#"{{"results_url":"{own}/results?a=1","url":"{own}/self","pad":"{pad}","meta":{{"next_page_url" : "{own}/next"}}}}"#
+    );
+    let mut response = whole(200, "application/json", text.clone());
+    if script.has("chunked") {
+        let pieces: Vec<_> =
+            text.into_bytes().chunks(1000).map(|p| Piece::Data(Bytes::copy_from_slice(p), 0)).collect();
+        *response.body_mut() = flow(None, Box::new(pieces.into_iter()), Duration::ZERO);
+    }
+    let next = HeaderValue::from_str(&format!("<{own}/next>; rel=\"next\"")).expect("a header");
+    response.headers_mut().insert(header::LINK, next);
     response
 }
