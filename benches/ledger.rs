@@ -108,7 +108,10 @@ impl Calls {
         let (lines, flags, opening) = (self.lines.clone(), self.flags.clone(), opening(hold, self.facts.clone()));
         let charge = Amounts { usd: MicroCents(9_000), tokens: 300, calls: 1, risk: 0 };
         let end = End::Commit { charge, exact: true };
-        (Reserve { hold, lines, need, flags, replay: None, opening }, Settle { hold, end, closing: closing(hold) })
+        (
+            Reserve { hold, lines, need, flags: flags.into(), replay: None, opening },
+            Settle { hold, end, closing: closing(hold) },
+        )
     }
 }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use bursar::adapters::audit::sqlite::SqliteBooks;
-use bursar::adapters::audit::{AuditStore, CallQuery};
+use bursar::adapters::audit::{AuditStore, CallQuery, Chained};
 use bursar::adapters::ledger::journal::Record;
 use bursar::rules::books::{Act, Closing, Control, CostSource, Kind, Opening, Outcome, TokenCounts, Verdict};
+use bursar::rules::chain::Place;
 use bursar::rules::ledger::account::{Scope, Shape};
 use bursar::rules::ledger::entry::{Entry, Op};
 use bursar::rules::subject::{Facts, Flag, Subject};
@@ -17,8 +18,8 @@ use bursar::units::time::{Timestamp, Window};
 use uuid::Uuid;
 
 /// As the journal has them.
-fn records(entries: &[Entry]) -> Vec<Arc<Record>> {
-    Record::encode_all(entries.iter().cloned()).expect("plain data")
+fn records(entries: &[Entry]) -> Vec<Chained> {
+    Chained::after(Place::START, Record::encode_all(entries.iter().cloned()).expect("plain data")).0
 }
 
 /// A store, and what keeps its place alive.
@@ -152,7 +153,7 @@ fn query() -> CallQuery {
 }
 
 fn rows_follow_their_events(store: &dyn AuditStore) {
-    assert_eq!(store.last_seq().expect("a place"), 0);
+    assert_eq!(store.place().expect("a place").seq, 0);
     assert_eq!(store.apply(&records(&story()), false).expect("written"), 9);
     let rows = store.calls(&query()).expect("rows").calls;
     assert_eq!(rows.iter().map(|r| r.seq).collect::<Vec<_>>(), [9, 8, 7, 3, 1]);
@@ -194,7 +195,7 @@ fn a_replay_changes_nothing(store: &dyn AuditStore) {
     store.apply(&records(&story), false).expect("all again");
     store.apply(&[], true).expect("nothing, but durable");
     assert_eq!(once, (store.calls(&query()).expect("rows"), store.events(0, 100).expect("events")));
-    assert_eq!(store.last_seq().expect("a place"), 9);
+    assert_eq!(store.place().expect("a place").seq, 9);
     assert!(store.gaps().expect("gaps").is_empty());
 }
 
@@ -324,7 +325,7 @@ fn a_hole_is_said(store: &dyn AuditStore) {
     store.apply(&records(&story[5..]), false).expect("written");
     let gaps = store.gaps().expect("gaps");
     assert_eq!(gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(3, 5)]);
-    assert_eq!(store.last_seq().expect("a place"), 9);
+    assert_eq!(store.place().expect("a place").seq, 9);
 }
 
 /// Run by hand: `cargo test --release --test audit_store -- --ignored --nocapture`.

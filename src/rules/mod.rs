@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod books;
+pub mod chain;
 pub mod form;
 pub mod json;
 pub mod ledger;

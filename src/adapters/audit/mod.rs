@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use crate::adapters::ledger::journal::Record;
 use crate::rules::books::Kind;
+use crate::rules::chain::Place;
 use crate::rules::ledger::account::{AccountName, Shape};
 use crate::rules::ledger::entry::Entry;
-use crate::units::ids::{CallId, Seq};
+use crate::units::ids::{CallId, Digest32, Seq};
 use crate::units::time::Timestamp;
 
 pub use query::{CallPage, CallQuery, Spend};
@@ -31,6 +32,25 @@ pub enum AuditError {
     /// What stands there cannot be read: a newer version, or a damaged row.
     #[error("the books cannot be read: {0}")]
     Unreadable(String),
+}
+
+/// An entry as the journal has it, and the head of the chain after it.
+#[derive(Clone, Debug)]
+pub struct Chained {
+    pub record: Arc<Record>,
+    pub head: Digest32,
+}
+
+impl Chained {
+    /// These records behind `place`, each with its head; and the place after them.
+    pub fn after(place: Place, records: impl IntoIterator<Item = Arc<Record>>) -> (Vec<Self>, Place) {
+        let mut place = place;
+        let chain = records.into_iter().map(|record| {
+            place = place.next(record.seq, record.json());
+            Self { record, head: place.head }
+        });
+        (chain.collect(), place)
+    }
 }
 
 /// One event as it is tailed. `body` is a JSON object: `kind`, `call_id` if it has one, then the journal's entry, whose bytes are
@@ -73,13 +93,13 @@ pub struct Sums {
 
 /// Where the books are kept. Every method blocks: call them on a thread of their own.
 pub trait AuditStore: Send + Sync + 'static {
-    /// The last entry that is in the books; 0 if none is.
-    fn last_seq(&self) -> Result<Seq, AuditError>;
+    /// How far the books go, and the head of their chain there.
+    fn place(&self) -> Result<Place, AuditError>;
 
     /// Writes entries in one transaction: all of them and the new place in the journal, or nothing. Entries that are there
     /// already are skipped, so a repeat changes nothing. With `durable` it returns only when everything so far survives power
     /// loss; without, it may be lost with the machine and is then projected again.
-    fn apply(&self, records: &[Arc<Record>], durable: bool) -> Result<Seq, AuditError>;
+    fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError>;
 
     /// Events from `from` on, in order, at most `limit`; without those that concern the ledger alone.
     fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError>;

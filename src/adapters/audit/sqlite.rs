@@ -10,14 +10,13 @@ mod write;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::{AuditError, AuditStore, CallPage, CallQuery, Event, Gap, Spend, Sums};
-use crate::adapters::ledger::journal::Record;
+use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Spend, Sums};
+use crate::rules::chain::Place;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::Entry;
 use crate::units::ids::Seq;
@@ -85,12 +84,12 @@ fn connect(path: &Path) -> Result<Connection, AuditError> {
 }
 
 impl AuditStore for SqliteBooks {
-    fn last_seq(&self) -> Result<Seq, AuditError> {
-        Ok(self.writer.lock().last())
+    fn place(&self) -> Result<Place, AuditError> {
+        Ok(self.writer.lock().place())
     }
 
-    fn apply(&self, records: &[Arc<Record>], durable: bool) -> Result<Seq, AuditError> {
-        self.writer.lock().apply(records, durable)
+    fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
+        self.writer.lock().apply(events, durable)
     }
 
     fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {

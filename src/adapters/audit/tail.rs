@@ -13,8 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{AuditError, AuditStore};
+use super::{AuditError, AuditStore, Chained};
 use crate::adapters::ledger::journal::Record;
+use crate::rules::chain::Place;
 use crate::units::ids::Seq;
 
 /// The journal, as the books see it. Both methods may block.
@@ -53,16 +54,16 @@ impl Books {
         journal: watch::Receiver<Seq>,
         stop: CancellationToken,
     ) -> Result<(Arc<Self>, JoinHandle<()>), AuditError> {
-        let (place, end) = (store.last_seq()?, *journal.borrow());
-        if place > end {
+        let (place, end) = (store.place()?, *journal.borrow());
+        if place.seq > end {
             // The entries to come would bear numbers that the books know already, and would be passed over.
-            let why = format!("they go up to entry {place}, and the journal ends at {end}");
+            let why = format!("they go up to entry {}, and the journal ends at {end}", place.seq);
             return Err(AuditError::Unreadable(why));
         }
-        let projected = watch::Sender::new(place);
+        let projected = watch::Sender::new(place.seq);
         let books = Arc::new(Self { store, projected, journal: journal.clone(), trouble: Mutex::default() });
-        let follower =
-            Follower { books: books.clone(), feed, journal, forced_at: Instant::now(), unforced: true, linger: LINGER };
+        let (forced_at, unforced, linger) = (Instant::now(), true, LINGER);
+        let follower = Follower { books: books.clone(), feed, journal, forced_at, unforced, linger, place };
         let task = tokio::spawn(follower.run(stop));
         Ok((books, task))
     }
@@ -111,6 +112,8 @@ struct Follower {
     /// Something was written that may not survive power loss; true at first, when nobody knows.
     unforced: bool,
     linger: Duration,
+    /// The chain goes on from here.
+    place: Place,
 }
 
 impl Follower {
@@ -154,16 +157,17 @@ impl Follower {
     async fn step(&mut self, stopping: bool) -> Result<bool, AuditError> {
         let force = self.unforced && (stopping || self.forced_at.elapsed() >= FORCE_EVERY);
         let (store, feed) = (self.books.store.clone(), self.feed.clone());
-        let from = *self.books.projected.borrow() + 1;
-        let step = tokio::task::spawn_blocking(move || batch(&*store, &*feed, from, force)).await;
-        let Batch { seq, read } = step.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))?;
+        let place = self.place;
+        let step = tokio::task::spawn_blocking(move || batch(&*store, &*feed, place, force)).await;
+        let Batch { place, read } = step.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))?;
+        self.place = place;
         self.unforced |= read > 0;
         self.linger = if read >= BUSY { LINGER_BUSY } else { LINGER };
         if force {
             (self.unforced, self.forced_at) = (false, Instant::now());
         }
         *self.books.trouble.lock() = None;
-        self.books.projected.send_if_modified(|at| std::mem::replace(at, seq) != seq);
+        self.books.projected.send_if_modified(|at| std::mem::replace(at, place.seq) != place.seq);
         Ok(read == BATCH || (stopping && (read > 0 || self.unforced)))
     }
 
@@ -177,18 +181,18 @@ impl Follower {
 }
 
 struct Batch {
-    seq: Seq,
+    place: Place,
     read: usize,
 }
 
-fn batch(store: &dyn AuditStore, feed: &dyn Feed, from: Seq, force: bool) -> Result<Batch, AuditError> {
-    let records = feed.read_from(from, BATCH).map_err(|e| AuditError::Store(format!("journal: {e}")))?;
-    let seq = match (records.is_empty(), force) {
-        (true, false) => from - 1,
-        _ => store.apply(&records, force)?,
-    };
-    if force {
-        feed.safe_up_to(seq);
+fn batch(store: &dyn AuditStore, feed: &dyn Feed, place: Place, force: bool) -> Result<Batch, AuditError> {
+    let records = feed.read_from(place.seq + 1, BATCH).map_err(|e| AuditError::Store(format!("journal: {e}")))?;
+    let (events, place) = Chained::after(place, records);
+    if !events.is_empty() || force {
+        store.apply(&events, force)?;
     }
-    Ok(Batch { seq, read: records.len() })
+    if force {
+        feed.safe_up_to(place.seq);
+    }
+    Ok(Batch { place, read: events.len() })
 }

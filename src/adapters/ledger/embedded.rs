@@ -251,7 +251,7 @@ impl Embedded {
 /// entry of the books.
 fn catch_up(book: &mut Book, journal: &Journal, books: &dyn AuditStore) -> Result<Seq, OpenError> {
     let failed = |e: String| OpenError::Folder("books".to_owned(), e);
-    let known = books.last_seq().map_err(|e| failed(e.to_string()))?;
+    let known = books.place().map(|p| p.seq).map_err(|e| failed(e.to_string()))?;
     let ends = book.seq();
     while book.seq() < known {
         let lost = books.entries(book.seq() + 1, 1000).map_err(|e| failed(e.to_string()))?;

@@ -12,7 +12,7 @@ const STEPS: &[&str] = &[FIRST];
 
 const FIRST: &str = "
 CREATE TABLE events (
-    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT, call_id BLOB, body TEXT NOT NULL
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT, call_id BLOB, body TEXT NOT NULL, head BLOB NOT NULL
 );
 -- Who and where, once for all calls that share it.
 CREATE TABLE facts (
@@ -31,8 +31,8 @@ CREATE TABLE call_rows (
 );
 -- With the row's own `seq` behind it, this finds the newest calls of anybody.
 CREATE INDEX call_rows_by_facts ON call_rows (facts);
-CREATE TABLE place (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL);
-INSERT INTO place VALUES (1, 0);
+CREATE TABLE place (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), seq INTEGER NOT NULL, head BLOB NOT NULL);
+INSERT INTO place VALUES (1, 0, zeroblob(32));
 CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, noticed_at INTEGER NOT NULL);
 CREATE VIEW calls AS SELECT
     r.seq, o.body ->> '$.row.call' AS call_id, f.run AS run_id, f.agent AS agent_id, o.body -> '$.row.facts.subject' AS subject,

@@ -1,6 +1,7 @@
 //! What is particular to SQLite: reopening, versions, the view for people, readers beside the writer, speed of look-ups.
 
 use super::*;
+use crate::adapters::ledger::journal::Record;
 use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::units::amount::Amounts;
@@ -29,8 +30,8 @@ fn denied(seq: Seq) -> Entry {
     Entry { seq, at: Timestamp(1_790_000_000_000_000 + seq as i64), op: Op::Deny { row: Box::new(row) } }
 }
 
-fn records<const N: usize>(entries: [Entry; N]) -> Vec<Arc<Record>> {
-    Record::encode_all(entries).expect("plain data")
+fn records<const N: usize>(entries: [Entry; N]) -> Vec<Chained> {
+    Chained::after(Place::START, Record::encode_all(entries).expect("plain data")).0
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn books_are_there_again_after_reopening() {
     books.apply(&records([denied(1), denied(2)]), true).expect("written");
     drop(books);
     let books = SqliteBooks::open(dir.path()).expect("the same books");
-    assert_eq!(books.last_seq().expect("a place"), 2);
+    assert_eq!(books.place().expect("a place").seq, 2);
     assert_eq!(books.calls(&CallQuery::default()).expect("rows").calls.len(), 2);
 }
 
@@ -79,7 +80,7 @@ fn a_failed_batch_leaves_no_trace() {
     books.writer.lock().forbid_writes(true);
     assert!(books.apply(&records([denied(2)]), false).is_err());
     books.writer.lock().forbid_writes(false);
-    assert_eq!((books.last_seq().expect("a place"), books.events(0, 9).expect("events").len()), (1, 1));
+    assert_eq!((books.place().expect("a place").seq, books.events(0, 9).expect("events").len()), (1, 1));
     books.apply(&records([denied(2)]), false).expect("the same batch, later");
     assert_eq!(books.events(0, 9).expect("events").len(), 2);
 }

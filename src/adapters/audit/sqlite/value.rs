@@ -2,7 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::units::ids::CallId;
+use crate::units::ids::{CallId, Digest32};
 
 /// A count. SQLite's integers end at 2^63 - 1, far beyond any sequence number or amount; more is kept as that.
 #[derive(Clone, Copy)]
@@ -33,6 +33,22 @@ pub(super) struct Text<'a>(pub(super) &'a [u8]);
 impl ToSql for Text<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
+/// 32 bytes.
+pub(super) struct Hash(pub(super) Digest32);
+
+impl ToSql for Hash {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.0.as_slice().into())
+    }
+}
+
+impl FromSql for Hash {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let bytes = <[u8; 32]>::try_from(value.as_blob()?).map_err(|_| FromSqlError::InvalidType)?;
+        Ok(Self(Digest32(bytes)))
     }
 }
 

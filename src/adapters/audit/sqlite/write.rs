@@ -10,8 +10,9 @@ use rusqlite::{Connection, Transaction, params};
 
 use self::rows::Rows;
 use super::super::AuditError;
-use super::value::{Count, StoredCall, Text};
-use crate::adapters::ledger::journal::Record;
+use super::super::Chained;
+use super::value::{Count, Hash, StoredCall, Text};
+use crate::rules::chain::Place;
 use crate::rules::subject::Facts;
 use crate::units::ids::Seq;
 use crate::units::time::Timestamp;
@@ -23,7 +24,7 @@ type Known = HashMap<Arc<Facts>, i64>;
 
 pub(super) struct Writer {
     db: Connection,
-    last: Seq,
+    place: Place,
     known: Known,
     durable: bool,
 }
@@ -35,12 +36,14 @@ impl Writer {
         // A batch and the upper pages of the indexes fit: a page is written once a batch.
         db.pragma_update(None, "cache_size", -32_768)?;
         synchronous(&db, false)?;
-        let last = db.query_row("SELECT seq FROM place", [], |row| row.get(0)).map(|Count(seq)| seq)?;
-        Ok(Self { db, last, known: HashMap::new(), durable: false })
+        let place = db.query_row("SELECT seq, head FROM place", [], |row| {
+            Ok(Place { seq: row.get(0).map(|Count(seq)| seq)?, head: row.get(1).map(|Hash(head)| head)? })
+        })?;
+        Ok(Self { db, place, known: HashMap::new(), durable: false })
     }
 
-    pub(super) fn last(&self) -> Seq {
-        self.last
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     /// For tests: a disk that takes nothing.
@@ -49,8 +52,8 @@ impl Writer {
         self.db.pragma_update(None, "query_only", yes).expect("a pragma");
     }
 
-    pub(super) fn apply(&mut self, records: &[Arc<Record>], durable: bool) -> Result<Seq, AuditError> {
-        let written = self.try_apply(records, durable);
+    pub(super) fn apply(&mut self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
+        let written = self.try_apply(events, durable);
         if written.is_err() {
             // A row number of facts that was rolled back is nobody's.
             self.known.clear();
@@ -58,7 +61,7 @@ impl Writer {
         written
     }
 
-    fn try_apply(&mut self, records: &[Arc<Record>], durable: bool) -> Result<Seq, AuditError> {
+    fn try_apply(&mut self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
         if self.durable != durable {
             synchronous(&self.db, durable)?;
             self.durable = durable;
@@ -66,14 +69,14 @@ impl Writer {
         if self.known.len() > REMEMBERED {
             self.known.clear();
         }
-        let last = self.last;
         let tx = self.db.transaction()?;
-        let place = put(&tx, &mut self.known, last, records)?;
+        let place = put(&tx, &mut self.known, self.place, events)?;
         // Also without entries: only a transaction that writes forces the log to the disk.
-        tx.prepare_cached("UPDATE place SET seq = ?1")?.execute([Count(place)])?;
+        tx.prepare_cached("UPDATE place SET seq = ?1, head = ?2")?
+            .execute(params![Count(place.seq), Hash(place.head)])?;
         tx.commit()?;
-        self.last = place;
-        Ok(place)
+        self.place = place;
+        Ok(place.seq)
     }
 }
 
@@ -82,17 +85,16 @@ fn synchronous(db: &Connection, full: bool) -> Result<(), AuditError> {
 }
 
 /// All that comes after `last`. Gives the new place.
-fn put(tx: &Transaction<'_>, known: &mut Known, last: Seq, records: &[Arc<Record>]) -> Result<Seq, AuditError> {
+fn put(tx: &Transaction<'_>, known: &mut Known, last: Place, events: &[Chained]) -> Result<Place, AuditError> {
     let mut rows = Rows::new(tx, known);
-    let mut events =
-        tx.prepare_cached("INSERT INTO events (seq, at, kind, call_id, body) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut insert = tx.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut place = last;
-    for record in records.iter().filter(|r| r.seq > last) {
-        note_gap(tx, place, record.seq)?;
+    for Chained { record, head } in events.iter().filter(|e| e.record.seq > last.seq) {
+        note_gap(tx, place.seq, record.seq)?;
         let (kind, call) = (record.op.kind().map(|k| k.as_str()), record.op.call().map(StoredCall));
-        events.execute(params![Count(record.seq), record.at.0, kind, call, Text(record.json())])?;
+        insert.execute(params![Count(record.seq), record.at.0, kind, call, Text(record.json()), Hash(*head)])?;
         rows.see(record)?;
-        place = record.seq;
+        place = Place { seq: record.seq, head: *head };
     }
     rows.write()?;
     Ok(place)

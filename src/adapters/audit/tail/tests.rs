@@ -52,13 +52,13 @@ struct Fragile {
 }
 
 impl AuditStore for Fragile {
-    fn last_seq(&self) -> Result<Seq, AuditError> {
-        self.books.last_seq()
+    fn place(&self) -> Result<Place, AuditError> {
+        self.books.place()
     }
-    fn apply(&self, records: &[Arc<Record>], durable: bool) -> Result<Seq, AuditError> {
+    fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
         match self.full.load(Ordering::Acquire) {
             true => Err(AuditError::Store("the disk is full".to_owned())),
-            false => self.books.apply(records, durable),
+            false => self.books.apply(events, durable),
         }
     }
     fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
