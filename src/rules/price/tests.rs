@@ -94,8 +94,11 @@ fn the_dearest_rate_is_never_below_a_rate_that_may_be_served() {
         astra.dearest(now, asked, prompt).and_then(|r| r.dearest(&[Kind::Input, Kind::CacheWrite])).map(|p| p.0)
     };
     assert_eq!(input(TierAsked::Named("default"), 1000), Some(12_500_000));
-    assert_eq!(input(TierAsked::Auto, 1000), Some(25_000_000));
-    assert_eq!(input(TierAsked::Auto, 300_000), Some(50_000_000));
+    // A project's default may be ultrafast.
+    assert_eq!(input(TierAsked::Auto, 1000), Some(75_000_000));
+    assert_eq!(input(TierAsked::Auto, 300_000), Some(150_000_000));
+    assert_eq!(input(TierAsked::Named("priority"), 1000), Some(25_000_000));
+    assert_eq!(input(TierAsked::Named("Priority"), 1000), Some(75_000_000));
     assert_eq!(input(TierAsked::Named("flex"), 1000), Some(12_500_000));
     // A quarter of an hour before a price changes, both count.
     let luna = book.find("openai", "gpt-5.6-luna").expect("in the book");
@@ -159,4 +162,15 @@ fn money_of_other_currencies_is_rounded_up_by_its_own_decimals() {
     assert_eq!((decimals("isk"), decimals("UGX"), decimals("krw"), decimals("kwd")), (2, 2, 0, 3));
     assert_eq!(fx.usd(1, "xxx"), None);
     assert!(fx.dearest(100) >= fx.bound(100, "gbp"));
+}
+
+#[test]
+fn no_model_is_priced_beyond_its_longest_prompt() {
+    for vendor in ["openai", "anthropic"] {
+        for row in book().shelves_rows(vendor) {
+            let tiers = row.schedules.iter().flat_map(|s| &s.tiers);
+            let above = tiers.map(|tier| tier.above).max().unwrap_or(0);
+            assert!(above == 0 || row.limits.max_input().is_none_or(|most| most > above), "{}", row.id);
+        }
+    }
 }

@@ -107,6 +107,8 @@ pub(super) struct Output {
     pub add: &'static str,
     /// The model gives no tokens at all.
     pub none: bool,
+    /// The model's own most can be lifted (a beta header), so that it is no bound of what the caller asks for.
+    pub lifted: bool,
 }
 
 /// Parts of a plan that only the adapter knows.
@@ -132,6 +134,8 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
     let model_most = row.and_then(|row| row.limits.max_output());
     let before = request.output.asked.or(model_most).unwrap_or(u64::MAX);
     let limit = LimitField { there: request.output.there.clone(), add: request.output.add, before };
+    // Also for a model that only the ceiling bounds, as far as any of its vendor's can go.
+    let tokens = row.or_else(|| ask.prices.dearest(&ask.vendor.prices)).map_or(0, |row| row.limits.one_run());
     let need =
         row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned())).and_then(|row| need(ask, row, &request));
     let plan = LlmPlan {
@@ -150,7 +154,7 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         limit: (!request.output.none).then_some(limit),
         edits: extra.edits,
     };
-    Bounded { need, how: How::Llm(plan) }
+    Bounded { need, how: How::Llm(plan), tokens }
 }
 
 fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unpriceable> {
@@ -212,8 +216,8 @@ fn add_output(
 ) -> Result<(), Unpriceable> {
     let output = &request.output;
     let most = row.limits.max_output();
-    let wanted =
-        output.asked.or(ask.default_max_output).map_or(most, |asked| Some(most.map_or(asked, |most| most.min(asked))));
+    let capped = |asked: u64| if output.lifted { asked } else { most.map_or(asked, |most| most.min(asked)) };
+    let wanted = output.asked.or(ask.default_max_output).map_or(most, |asked| Some(capped(asked)));
     let want = wanted.ok_or_else(|| {
         Unpriceable::unbounded(output.add, "the request names no output limit, and the model's own is not known")
     })?;
