@@ -73,6 +73,8 @@ enum Expr {
     },
     Product(Box<[Expr]>),
     Sum(Box<[Expr]>),
+    /// The first that is not zero; all of them must be known.
+    First(Box<[Expr]>),
     Between {
         inner: Box<Expr>,
         at_least: u128,
@@ -158,6 +160,7 @@ impl Expr {
             Self::Table { name, prefixes, otherwise } => Self::Const(look_up(args, name, prefixes, *otherwise)?),
             Self::Product(list) => Self::Product(all(list)?).folded(),
             Self::Sum(list) => Self::Sum(all(list)?).folded(),
+            Self::First(list) => Self::First(all(list)?).folded(),
             Self::Between { inner, at_least, at_most } => {
                 Self::Between { inner: Box::new(inner.bind(args)?), at_least: *at_least, at_most: *at_most }.folded()
             }
@@ -178,7 +181,7 @@ impl Expr {
     fn any(&self, test: &impl Fn(&Self) -> bool) -> bool {
         test(self)
             || match self {
-                Self::Product(list) | Self::Sum(list) => list.iter().any(|e| e.any(test)),
+                Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().any(|e| e.any(test)),
                 Self::Between { inner, .. } => inner.any(test),
                 _ => false,
             }
@@ -205,6 +208,9 @@ impl Expr {
             }
             Self::Product(list) => list.iter().try_fold(ONE, |product, e| Some(times(product, e.value(answer)?))),
             Self::Sum(list) => list.iter().try_fold(0u128, |sum, e| Some(sum.saturating_add(e.value(answer)?))),
+            Self::First(list) => {
+                list.iter().try_fold(0, |found, e| Some(if found > 0 { found } else { e.value(answer)? }))
+            }
             Self::Between { inner, at_least, at_most } => Some(inner.value(answer)?.max(*at_least).min(*at_most)),
             // `bind` has put a constant in the place of everything that the request says.
             _ => None,
