@@ -109,7 +109,15 @@ fn matches_is_anchored() {
 fn presence() {
     verdicts(
         "params.c = { required = true }",
-        &[("c=1", OK), ("", NO), (r#"{"c": null}"#, NO), (r#"{"c": []}"#, NO), (r#"{"c": {}}"#, OK)],
+        &[
+            ("c=1", OK),
+            ("", NO),
+            ("c=", NO),
+            ("c", NO),
+            (r#"{"c": null}"#, NO),
+            (r#"{"c": []}"#, NO),
+            (r#"{"c": {}}"#, OK),
+        ],
     );
     verdicts(
         "params.c = { absent = true }",
@@ -161,7 +169,23 @@ fn on_the_denying_side_doubt_is_caught() {
         "params.c = { required = true }",
         &[("c=1", true), (r#"{"c": []}"#, true), (r#"{"c": null}"#, true), ("", false)],
     );
-    denials("params.c = { absent = true }", &[("c=1", false), ("", true)]);
+    // What is empty is not there: some vendors take it so.
+    denials(
+        "params.c = { absent = true }",
+        &[
+            ("c=1", false),
+            ("", true),
+            ("c=", true),
+            (r#"{"c": null}"#, true),
+            (r#"{"c": ""}"#, true),
+            (r#"{"c": 0}"#, false),
+        ],
+    );
+    let rule = r#"params."to.email" = { matches = ".*@evil\\.example" }"#;
+    denials(
+        rule,
+        &[(r#"{"to": {"email": "a@evil.example"}}"#, true), (r#"{"to": {"email": "a@ours.example"}}"#, false)],
+    );
     let rule = r#"params."items.*.price" = { one_of = ["p9"] }"#;
     denials(
         rule,
