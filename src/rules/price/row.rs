@@ -120,7 +120,7 @@ pub enum TierAsked<'a> {
 }
 
 /// The tiers that the book lists. A request that names another may be charged at any of them.
-const TIERS: [&str; 5] = [STANDARD, "flex", "priority", "ultrafast", BATCH];
+pub(super) const TIERS: [&str; 5] = [STANDARD, "flex", "priority", "ultrafast", BATCH];
 /// Only batches are served in it.
 const BATCH: &str = "batch";
 
@@ -193,6 +193,10 @@ impl Row {
             Some(thousandths) => PicoUsd(sum.0.saturating_mul(u128::from(thousandths)).div_ceil(1000)),
             None => sum,
         }
+    }
+
+    pub fn has_factor(&self, name: &str) -> bool {
+        self.factor(name).is_some()
     }
 
     fn factor(&self, name: &str) -> Option<Thousandths> {

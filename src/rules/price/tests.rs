@@ -142,6 +142,17 @@ fn the_operators_file_goes_on_top_and_names_its_mistakes() {
     let mistakes: Vec<String> =
         PriceBook::load(Some(("x.toml", &wrong))).expect_err("two mistakes").iter().map(ToString::to_string).collect();
     assert_eq!(mistakes.len(), 2);
+    // Words that no answer has would leave their rates unused.
+    for (wrong, field) in [
+        (own.replace("{ input", "{ input = \"1\" }, { tier = \"priorty\", input"), "model[0].price[0].rates[1].tier"),
+        (
+            own.replace("[[model.price]]", "multipliers = { \"speed_fast\" = \"2\" }\n[[model.price]]"),
+            "model[0].multipliers.speed_fast",
+        ),
+    ] {
+        let mistakes = PriceBook::load(Some(("x.toml", &wrong))).expect_err(field);
+        assert_eq!(mistakes.iter().map(|m| m.field.as_str()).collect::<Vec<_>>(), [field]);
+    }
     assert!(
         mistakes[0].starts_with("x.toml: model[0].price[0].rates[0].output:")
             && mistakes[1].contains("usd_per_unit.ugx")

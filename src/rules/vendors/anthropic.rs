@@ -8,7 +8,7 @@ mod tests;
 
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::llm::body::{Body, count, find, text_of};
-use super::llm::{Api, Extra, Output, Prompt, Request, bounded, most_tokens};
+use super::llm::{Api, Extra, FAST, Output, Prompt, Request, bounded, most_tokens};
 use crate::rules::json::{Kind, NodeRef};
 use crate::rules::price::Kind as Token;
 
@@ -44,7 +44,7 @@ pub(super) fn messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let mut factors = Vec::new();
     // Where no place is named, the workspace's own setting decides.
     factors.extend(geo.is_none_or(|geo| geo == "us").then_some("geo.us"));
-    factors.extend((speed == Some("fast")).then_some("speed.fast"));
+    factors.extend((speed == Some("fast")).then_some(FAST));
     let hidden = if tools.reads > 1 { Some("tools".to_owned()) } else { hidden_content(&body) };
     let schema = ["output_config", "output_format"].iter().any(|field| body.get(field).is_some());
     let added = tools.prompt.saturating_add(if schema { TOOL_PROMPT } else { 0 });

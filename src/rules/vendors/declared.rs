@@ -8,6 +8,8 @@ mod tests;
 
 pub use raw::{RawActual, RawExpr, RawRule};
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 
 use super::ask::Unpriceable;
@@ -263,10 +265,19 @@ fn look_up(
     prefixes: &[(Box<str>, u128)],
     otherwise: Option<u128>,
 ) -> Result<u128, Unpriceable> {
-    let text = text(args, name)?.unwrap_or_default();
+    let text = plain_number(text(args, name)?.unwrap_or_default());
     let longest =
         prefixes.iter().filter(|(prefix, _)| text.starts_with(&**prefix)).max_by_key(|(prefix, _)| prefix.len());
     longest.map(|(_, price)| *price).map_or_else(|| required(name, otherwise), Ok)
+}
+
+/// A telephone number may be written with spaces, brackets and dashes.
+fn plain_number(text: &str) -> Cow<'_, str> {
+    let part = |c: char| c == '+' || c.is_ascii_digit();
+    if !text.starts_with('+') || text.chars().all(part) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|c| part(*c)).collect())
 }
 
 fn count(args: &Args<'_>, names: &[Name], each: bool) -> Result<u128, Unpriceable> {

@@ -122,6 +122,9 @@ pub(super) struct Extra {
     pub incomplete: bool,
 }
 
+/// The factor of fast mode.
+pub(super) const FAST: &str = "speed.fast";
+
 /// The row that a model is priced by.
 fn row<'b>(book: &'b PriceBook, shelf: &str, model: &str, unknown: UnknownModel) -> Option<&'b Arc<Row>> {
     let known = book.find(shelf, model);
@@ -170,6 +173,9 @@ fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unprice
     let rates = row.dearest(ask.now, asked, prompt).ok_or_else(|| no_rate(request.model))?;
     let factors = ask.vendor.host_factor().into_iter().chain(request.factors.iter().copied());
     let factors: Vec<&str> = factors.collect();
+    if !knows_speed(row, &factors) {
+        return Err(Unpriceable::unbounded("speed", "the model's price in fast mode is not known"));
+    }
     let with_factors = |rate: PicoUsd| factors.iter().fold(rate, |rate, factor| row.multiplied(rate, factor));
     let input = rates.dearest(&request.input_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
     let read = prompt.saturating_mul(request.reads);
@@ -180,6 +186,11 @@ fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unprice
         add_output(ask, row, request, output, &mut need)?;
     }
     Ok(need)
+}
+
+/// A place may cost no more than another; speed always does.
+fn knows_speed(row: &Row, factors: &[&str]) -> bool {
+    !factors.contains(&FAST) || row.has_factor(FAST)
 }
 
 fn no_rate(model: &str) -> Unpriceable {
@@ -304,13 +315,16 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<PicoUsd> {
     let speed = reported.speed.as_deref().or(plan.speed.as_deref());
     let mut factors: Vec<&str> = plan.host_factor.into_iter().collect();
     factors.extend((geo == Some("us")).then_some("geo.us"));
-    factors.extend((speed == Some("fast")).then_some("speed.fast"));
+    factors.extend((speed == Some("fast")).then_some(FAST));
     let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|t| *t != "flex"));
     let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
     let mut fees = reported.fees.as_slice();
     reported.parts.iter().try_fold(PicoUsd(0), |sum, part| {
         let model = part.model.as_deref().unwrap_or(answered);
         let row = row(&inner.prices, &plan.shelf, model, plan.unknown_model)?;
+        if !knows_speed(row, &factors) {
+            return None;
+        }
         let served = Served { tier, factors: &factors, fees: std::mem::take(&mut fees) };
         Some(sum.plus(row.cost(inner.now, &part.tokens, served)?))
     })

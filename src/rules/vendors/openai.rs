@@ -66,7 +66,7 @@ pub(super) fn chat(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         tier: body.text("service_tier")?,
         factors: Vec::new(),
         output: output(&body, &limits, &["/max_completion_tokens", "/max_tokens"], body.count("n")?.unwrap_or(1), 1)?,
-        unbounded: search.then(|| {
+        unbounded: (search || tools(&body)?.hosted).then(|| {
             Unpriceable::unbounded("web_search_options", "how often the vendor searches is not in the request")
         }),
     };

@@ -98,11 +98,14 @@ fn what_the_body_does_not_show_is_the_models_most_or_refused() {
         r#""mcp_servers":[{"url":"x"}]"#,
         r#""container":"c""#,
         r#""fallbacks":[{"model":"x"}]"#,
+        // This model has no price in fast mode.
+        r#""speed":"fast","model":"claude-haiku-4-5""#,
         // Code that the vendor runs may search, and the model reads after each run.
         r#""tools":[{"type":"web_search_20260318","name":"web_search","max_uses":2}]"#,
         r#""messages":[{"role":"user","content":[{"type":"tool_addition","tool":{}}]}]"#,
     ] {
-        let text = format!(r#"{{"model":"claude-opus-5-5","max_tokens":100,{members}}}"#);
+        let model = if members.contains("model\":\"claude") { "" } else { r#""model":"claude-opus-5-5","# };
+        let text = format!(r#"{{{model}"max_tokens":100,{members}}}"#);
         assert!(matches!(claude().estimate(&text), Err(Unpriceable::Unbounded { .. })), "{members}");
     }
     let search = r#"{"model":"claude-opus-5-5","inference_geo":"global","max_tokens":100,"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":2}]}"#;
@@ -163,6 +166,8 @@ fn plain_messages_are_priced_by_what_they_say() {
         assert_eq!(exact(answered(&claude().plan(request), &json(), &message(usage)).1), usd, "{usage}");
     }
     // Asked for an hour, the total is an hour's: 10,000 + 2500 * 8
+    let slow = message(r#"{"input_tokens":1,"output_tokens":3,"speed":"fast"}"#).replace("opus-5-5", "haiku-4-5");
+    assert!(matches!(answered(&claude().plan(request), &json(), &slow).1, Usage::Unknown(_)));
     let hour =
         r#"{"model":"claude-opus-5-5","max_tokens":9,"cache_control":{"type":"ephemeral","ttl":"1h"},"messages":[]}"#;
     let answer = message(r#"{"input_tokens":1000,"output_tokens":300,"cache_creation_input_tokens":2500}"#);

@@ -175,7 +175,16 @@ fn a_wrong_table_names_every_mistake() {
     }
     let unknown = toml::from_str::<RawVendor>("base_ulr = \"x\"").expect_err("unknown field").to_string();
     assert!(unknown.contains("base_ulr"));
-    for bad in ["https://", "https://u@h", "https://h/a?b", "h", "https://h/../x", "https://h:"] {
+    for bad in [
+        "https://",
+        "https://u@h",
+        "https://h/a?b",
+        "h",
+        "https://h/../x",
+        "https://h:",
+        "https://h:99999",
+        "https://[::1]:x",
+    ] {
         assert!(crate::rules::vendors::Base::parse(bad).is_err(), "{bad}");
     }
 }

@@ -79,6 +79,7 @@ fn a_text_message_costs_its_segments_to_its_destination() {
         ("To=%2B99&From=1&Body=hello", 400_000),
         // Jamaica has the country code of the United States, and not their price.
         ("To=%2B18765551234&From=1&Body=hello", 400_000),
+        ("To=%2B1+(876)+555-1234&From=1&Body=hello", 400_000),
         // A template stands in for the body, whatever is sent beside it.
         ("To=%2B15551234567&ContentSid=HX1&Body=", 25 * 13_300),
         ("To=%2B15551234567&Body=hello&SendAsMms=true", 13_300 + 30_000),

@@ -183,10 +183,10 @@ fn what_the_body_does_not_show_is_the_models_most_or_refused() {
         assert_eq!(capped.estimate(&text).expect("a ceiling").need.tokens, 1_050_000 + 128_000, "{members}");
     }
     assert!(responses.estimate(r#"{"model":"gpt-5.5","reasoning":{"mode":"standard"},"max_output_tokens":9}"#).is_ok());
-    assert!(matches!(
-        chat.estimate(r#"{"model":"gpt-4o-search-preview","max_tokens":1}"#),
-        Err(Unpriceable::Unbounded { .. })
-    ));
+    for members in [r#""model":"gpt-4o-search-preview""#, r#""model":"gpt-4o","tools":[{"type":"web_search"}]"#] {
+        let text = format!(r#"{{{members},"max_tokens":1}}"#);
+        assert!(matches!(chat.estimate(&text), Err(Unpriceable::Unbounded { .. })), "{members}");
+    }
 }
 
 #[test]
