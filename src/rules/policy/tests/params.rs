@@ -160,6 +160,11 @@ fn on_the_denying_side_doubt_is_caught() {
     );
     let rule = r#"params.c = { one_of = ["gbp", 100] }"#;
     denials(rule, &[("c=GBP", true), ("c=%20gbp", true), ("c=1e2", true), ("c=usd", false), (r#"{"c": null}"#, true)]);
+    let rule = "params.c = { one_of = [true] }";
+    denials(
+        rule,
+        &[("c=true", true), ("c=1", true), ("c=on", true), ("c=Yes", true), ("c=false", false), ("c=off", false)],
+    );
     let rule = r#"params.c = { not_one_of = ["usd"] }"#;
     denials(rule, &[("c=usd", false), ("c=USD", true), ("c=eur", true), ("", false)]);
     let rule = "params.c = { min = 10, max = 20 }";
