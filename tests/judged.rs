@@ -207,11 +207,15 @@ fn observe_watches_and_denies_nothing() {
     assert_eq!(verdict(&over), ("deny".to_owned(), "budget_spent".to_owned()));
     let budget = house.myself(&key)["budgets"][0].clone();
     assert_eq!(budget["spent"], "7.02", "what is only watched counts all the same: {budget}");
+    let unpriced = chat(CHAT.replace("penny-1", "model-of-tomorrow")).key(&key);
+    let answer = house.call(&unpriced);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(verdict(&unpriced), ("deny".to_owned(), "cost_unknown".to_owned()));
     let unreadable = chat(CHAT.replacen('{', r#"{"model":"penny-1","#, 1)).key(&key);
     assert_eq!(house.call(&unreadable).status, 400, "what cannot be read cannot be watched");
     let elsewhere = house.call(&Ask::get("/github/a").key(&key));
     assert_eq!(elsewhere.said(), (403, "vendor_not_allowed".to_owned()));
-    assert_eq!(house.vendor.count(), 3);
+    assert_eq!(house.vendor.count(), 4);
 }
 
 fn reading(name: &str, path: &str) -> String {

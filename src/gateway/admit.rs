@@ -22,9 +22,10 @@ use super::route::Place;
 use crate::adapters::keyring::Standing;
 use crate::adapters::vault::DEFAULT;
 use crate::rules::args::{Args, Body, Sent};
-use crate::rules::policy::{Decision, Permit, PolicySet, Question};
+use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::subject::{Facts, Flag, Name};
 use crate::rules::vendors::{Ask, BodyKind, Estimate, Price, Routed};
+use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
 /// An unlisted operation may have any body: a rule that reads it says whether it can.
@@ -228,7 +229,7 @@ impl Judged<'_> {
         args: &Args<'_>,
         body: Option<&Bytes>,
         about: &mut About,
-    ) -> Result<Estimate, Problem> {
+    ) -> Result<(Estimate, Option<Denial>), Problem> {
         let ask = Ask {
             vendor: &self.place.vendor,
             operation: self.routed.operation,
@@ -242,9 +243,15 @@ impl Judged<'_> {
             ceiling: permit.ceiling(),
             unknown_model: permit.unknown_model(),
         };
-        let estimate = ask.estimate().map_err(Problem::Unpriceable)?;
         about.tier = Some(permit.tier());
-        Ok(estimate)
+        match ask.estimate() {
+            // Only watched, it goes out all the same; it holds no money, as nobody can say how much.
+            Err(why) if !permit.enforced() && why.ceiling_helps() => {
+                let unheld = Ask { ceiling: Some(MicroCents::ZERO), ..ask }.estimate().map_err(Problem::Unpriceable)?;
+                Ok((unheld, Some(Denial::unpriced(permit.policy_name(), &why))))
+            }
+            estimate => Ok((estimate.map_err(Problem::Unpriceable)?, None)),
+        }
     }
 
     /// The keyring's flags, which hold even while the ledger has not heard of them. The ledger asks again as it reserves.
@@ -271,7 +278,7 @@ impl Judged<'_> {
         about: &mut About,
         deadline: &mut Option<Instant>,
     ) -> Result<Option<(Box<HeldCall>, Name)>, Problem> {
-        let (permit, estimate) = {
+        let (permit, (estimate, unpriced)) = {
             let args = self.args(body)?;
             let permit = self.decide(&args)?;
             let estimate = self.estimate(&permit, &args, body.bytes(), about)?;
@@ -280,7 +287,7 @@ impl Judged<'_> {
         self.door()?;
         self.ready(&permit)?;
         let deadline = *deadline.get_or_insert_with(|| Instant::now() + permit.wait_for_holds());
-        let asking = Asking { permit: &permit, estimate, body: body.bytes(), deadline };
+        let asking = Asking { permit: &permit, estimate, unpriced, body: body.bytes(), deadline };
         Ok(match reserve::reserve(self, asking, about).await? {
             Attempt::Held(held) => Some((held, permit.credential().cloned().unwrap_or_else(|| Name::from(DEFAULT)))),
             Attempt::Again => None,

@@ -26,6 +26,8 @@ use crate::units::ids::Digest32;
 pub struct Asking<'a> {
     pub permit: &'a Permit,
     pub estimate: Estimate,
+    /// In `observe` mode: why the call has no bound.
+    pub unpriced: Option<Denial>,
     pub body: Option<&'a Bytes>,
     /// The end of all waiting, over all attempts of this call.
     pub deadline: Instant,
@@ -50,7 +52,7 @@ pub enum Attempt {
 }
 
 pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About) -> Result<Attempt, Problem> {
-    let Asking { permit, estimate, body, deadline } = asking;
+    let Asking { permit, estimate, unpriced, body, deadline } = asking;
     let PerCall { need, would_deny } = permit.fit_call(&estimate.need).map_err(Problem::Denied)?;
     let need = Need { risk: permit.risk(), ..need };
     about.estimate = need.least();
@@ -62,7 +64,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
         need: need.clone(),
         flags: Flag::over(&judged.facts).into(),
         replay: replay_key(judged, permit, &estimate.plan, body),
-        opening: opening(judged, permit, permit.would_deny().or(would_deny.as_ref()), about),
+        opening: opening(judged, permit, permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref()), about),
     };
     let mut policies = gateway.policies.changes();
     // What was already there is no change.

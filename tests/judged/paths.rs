@@ -116,7 +116,8 @@ fn send_raw(house: &House, key: &Key, paths: &[String]) -> Vec<(String, String, 
 /// As a lenient vendor might read it.
 fn is_secret(path: &str) -> bool {
     let decoded = percent_decode_str(path).decode_utf8_lossy().into_owned();
-    decoded.split('/').find(|segment| !segment.is_empty() && *segment != ".") == Some("secret")
+    let first = decoded.split('/').find(|segment| !segment.is_empty() && *segment != ".");
+    first.is_some_and(|segment| segment.eq_ignore_ascii_case("secret"))
 }
 
 #[test]

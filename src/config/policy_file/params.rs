@@ -29,6 +29,10 @@ fn param(name: &str, node: &Node<'_>, side: Side) -> Option<Param> {
         node.wrong("a parameter's rule is a table, such as `{ one_of = [\"usd\"] }` or `{ max = 500 }`");
         return None;
     }
+    if let Some(why) = unfindable(name) {
+        node.wrong(why);
+        return None;
+    }
     let table = node.table()?;
     if table.entries().iter().any(|(key, inner)| !KEYS.contains(key) && inner.value().is_table()) {
         node.wrong(format!("a name with dots stands in quotes: `\"{name}.…\" = {{ … }}`"));
@@ -44,6 +48,20 @@ fn param(name: &str, node: &Node<'_>, side: Side) -> Option<Param> {
         node.wrong("it tests nothing: name `one_of`, `not_one_of`, `min`, `max`, `matches`, `required` or `absent`");
     }
     Some(Param { name: Target::parse(name), presence, tests })
+}
+
+/// Why no call could have a parameter of this name: the rule would silently say nothing.
+fn unfindable(name: &str) -> Option<&'static str> {
+    let (pointer, parts) = match name.strip_prefix('/') {
+        Some(rest) => (true, rest.split('/').collect::<Vec<_>>()),
+        None => (false, name.split('.').collect()),
+    };
+    match () {
+        () if !pointer && name.contains(['[', ']']) => Some("a name has dots for brackets: `items.0.price`"),
+        () if parts.first() == Some(&"*") => Some("a name cannot begin with `*`: name the list, as in `items.*.price`"),
+        () if !pointer && parts.contains(&"") => Some("a part of the name is empty"),
+        () => None,
+    }
 }
 
 fn presence(table: &Table<'_>, side: Side) -> Presence {

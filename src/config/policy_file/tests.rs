@@ -68,6 +68,12 @@ fn one_mistake_each() {
         ("[params]\na = {}", "params.a"),
         ("[params]\na.b = { max = 5 }", "params.a"),
         ("[params]\na = { maximum = 5 }", "params.a.maximum"),
+        // Names that no call would ever have.
+        ("[params]\n\"items[0][price]\" = { max = 5 }", "params.items[0][price]"),
+        ("[params]\n\"*.to\" = { max = 5 }", "params.*.to"),
+        ("[params]\n\"/*/to\" = { max = 5 }", "params./*/to"),
+        ("[params]\n\"a..b\" = { max = 5 }", "params.a..b"),
+        ("[params]\n\"\" = { max = 5 }", "params."),
         ("[params]\na = { max = \"five\" }", "params.a.max"),
         ("[params]\na = { max = inf }", "params.a.max"),
         ("[params]\na = { max = 0x10 }", "params.a.max"),

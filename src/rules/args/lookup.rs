@@ -139,7 +139,13 @@ impl<'a> View<'a> {
         if let View::Json(node) = self
             && matches!(node.kind(), Kind::Array)
         {
-            return Ok(node.child(&parts[0]).map(View::Json));
+            return match (node.child(&parts[0]), self.leads_past(&parts[0])) {
+                (None, true) => Err(Unclear),
+                (child, _) => Ok(child.map(View::Json)),
+            };
+        }
+        if matches!(self, View::Form(field) if field.is_list()) && self.leads_past(&parts[0]) {
+            return Err(Unclear);
         }
         let mut found = None;
         for (key, child) in self.children() {
@@ -153,6 +159,12 @@ impl<'a> View<'a> {
             }
         }
         Ok(found)
+    }
+
+    /// Does a name go on as if this list, which holds something, were one of its elements? Some readers take it so.
+    fn leads_past(self, part: &str) -> bool {
+        let place = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        !place && self.children().next().is_some()
     }
 
     fn children(self) -> impl Iterator<Item = (&'a str, View<'a>)> {

@@ -34,7 +34,7 @@ impl Name {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
     Same,
-    /// Some readers take it for the same: another letter case, `_` or `-` more or less, leading zeros.
+    /// Some readers take it for the same: another letter case, `_`, `-`, a dot or a space more or less, leading zeros.
     Near,
     /// A name with dots in it, which some readers split.
     Dotted,
@@ -66,5 +66,8 @@ fn near(a: &str, b: &str) -> bool {
 
 /// Through upper case to lower case, so that the long s and the Kelvin sign fold as Go's JSON reader folds them.
 fn folded(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+    text.chars()
+        .filter(|c| !matches!(c, '_' | '-' | '.' | ' '))
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
 }

@@ -54,6 +54,10 @@ const JSON_CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("pointer with an escape", "", r#"{"a/b":{"c~d":1}}"#, "/a~1b/c~0d", "1"),
     ("absent", "", r#"{"a":1}"#, "amount", "-"),
     ("behind the end of a list", "", r#"{"a":[1]}"#, "a.1", "-"),
+    ("through a list that the name leaves out", "", r#"{"to":[{"email":1}]}"#, "to.email", "Ambiguous"),
+    ("through a list of nothing", "", r#"{"to":[]}"#, "to.email", "-"),
+    ("through a body that is a list", "", r#"[{"a":1}]"#, "a", "Ambiguous"),
+    ("a space or a dot for an underscore", "", r#"{"max tokens":1}"#, "max_tokens", "Ambiguous"),
     ("below a number", "", r#"{"amount":5}"#, "amount.value", "-"),
     ("a list as body", "", r#"[{"a":1}]"#, "0.a", "1"),
     ("a number as body", "", "5", "amount", "-"),
@@ -107,6 +111,8 @@ const FORM_CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("indexed", "", "items[1][price]=y&items[0][price]=x", "items.1.price", r#""y""#),
     ("a list", "", "expand[]=b&expand[]=a", "expand", r#"["b" "a"]"#),
     ("an element of a list", "", "expand[]=b&expand[]=a", "expand.1", r#""a""#),
+    ("through a list that the name leaves out", "", "items[0][price]=x", "items.price", "Ambiguous"),
+    ("through appended elements", "", "items[][price]=x", "items.price", "Ambiguous"),
     ("absent", "", "a=1", "amount", "-"),
     ("no value", "", "amount", "amount", r#""""#),
     ("twice", "", "amount=1&amount=2", "amount", "Ambiguous"),
@@ -230,7 +236,7 @@ fn what_is_not_read_may_hold_anything() {
 #[test]
 fn nesting() {
     let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-    assert_eq!(looked_up("", JSON, deep(64).as_bytes(), "a"), "-");
+    assert_eq!(looked_up("", JSON, deep(64).as_bytes(), "a"), "Ambiguous");
     assert_eq!(looked_up("", JSON, deep(65).as_bytes(), "a"), "TooDeep");
     assert_eq!(looked_up("", FORM, format!("a{}=1", "[b]".repeat(33)).as_bytes(), "a"), "TooDeep");
 }

@@ -5,6 +5,7 @@ use super::denial::Denial;
 use super::judge;
 use super::overlay::Overlay;
 use super::permit::Permit;
+use super::rule::Rule;
 use super::set::PolicySet;
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::ledger::ask::Line;
@@ -55,8 +56,10 @@ impl PolicySet {
         let path = path.for_rules();
         let own = self.get(policy).into_iter();
         own.chain(self.global()).any(|policy| {
-            let rules = policy.deny.iter().chain(&policy.allow).filter(|rule| !rule.params.is_empty());
-            !policy.params.is_empty() || rules.into_iter().any(|rule| rule.matches(vendor, method, &path))
+            let reads = |rule: &&Rule| !rule.params.is_empty();
+            !policy.params.is_empty()
+                || policy.deny.iter().filter(reads).any(|rule| rule.catches(vendor, method, &path))
+                || policy.allow.iter().filter(reads).any(|rule| rule.matches(vendor, method, &path))
         })
     }
 

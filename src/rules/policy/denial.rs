@@ -3,6 +3,7 @@
 
 use crate::rules::ledger::ask::{Cause, Short};
 use crate::rules::subject::Name;
+use crate::rules::vendors::Unpriceable;
 use crate::units::time::Timestamp;
 use std::fmt;
 
@@ -21,6 +22,8 @@ pub enum Code {
     RunRequired,
     /// A budget per agent, app, …, and a key that names none.
     LevelRequired,
+    /// Nobody can say what this call may cost, and the policy names no ceiling.
+    CostUnknown,
     /// One call may not cost so much.
     CallLimit,
     /// The budget is spent: waiting for other calls does not help.
@@ -40,6 +43,7 @@ impl Code {
             Self::AccountHeaderDenied => "account_header_denied",
             Self::RunRequired => "run_required",
             Self::LevelRequired => "level_required",
+            Self::CostUnknown => "cost_unknown",
             Self::CallLimit => "call_limit",
             Self::BudgetSpent => "budget_spent",
             Self::BudgetHeld => "budget_held",
@@ -82,6 +86,15 @@ impl fmt::Display for Denial {
 impl Denial {
     pub(super) fn new(code: Code, rule: impl Into<Name>, sentence: String) -> Self {
         Self { code, rule: rule.into(), sentence }
+    }
+
+    /// What enforcement would have said of a call without a bound.
+    pub fn unpriced(policy: &Name, why: &Unpriceable) -> Self {
+        Self::new(
+            Code::CostUnknown,
+            policy.clone(),
+            format!("bursar cannot say what this call may cost at most: {why}."),
+        )
     }
 
     /// What the ledger said, in words. Of an account above the tenant only the rule and the reset.

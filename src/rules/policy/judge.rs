@@ -127,7 +127,7 @@ impl<'a> Judge<'a> {
 
     fn deny_rules(&mut self) -> Result<(), Stop> {
         for policy in self.policies() {
-            for rule in self.matching(&policy.deny) {
+            for rule in self.denying(&policy.deny) {
                 if self.catches(rule)? {
                     let denial = words::denied(policy, rule, self.q);
                     self.refuse(policy.mode, denial)?;
@@ -135,6 +135,11 @@ impl<'a> Judge<'a> {
             }
         }
         Ok(())
+    }
+
+    fn denying(&self, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> + use<'a> {
+        let (vendor, method, path) = (&*self.q.facts.vendor, self.q.method, self.path);
+        rules.iter().filter(move |rule| rule.catches(vendor, method, path))
     }
 
     /// A deny rule with parameters matches only if all of them do.

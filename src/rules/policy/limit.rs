@@ -93,7 +93,7 @@ fn scaled(number: &str, factor: u64, unit: Unit) -> Option<u64> {
     let places = u32::try_from(part.replace('_', "").len()).ok().filter(|n| *n <= 9)?;
     let fine = u128::from(digits(whole)?) * 10u128.pow(places) + u128::from(digits(part)?);
     let base = if unit == Unit::Usd { PER_USD } else { 1 };
-    let exact = fine * u128::from(factor) * u128::from(base);
+    let exact = fine.checked_mul(u128::from(factor) * u128::from(base))?;
     let amount = (exact % 10u128.pow(places) == 0).then_some(exact / 10u128.pow(places))?;
     u64::try_from(amount).ok().filter(|n| *n <= MAX_AMOUNT)
 }
@@ -132,6 +132,7 @@ mod tests {
             "1.2.3 USD",
             "1. USD",
             "99999999999 USD",
+            "18446744073709551615.000000001M USD",
         ] {
             assert!(parse_limit(bad).is_err(), "{bad}");
         }

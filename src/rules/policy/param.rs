@@ -98,7 +98,7 @@ impl Param {
     }
 
     fn fault_of(&self, value: Value<'_>) -> Option<Fault> {
-        if self.tests.is_empty() && matches!(value, Value::Null) && self.presence == Presence::Required {
+        if self.tests.is_empty() && is_empty(value) && self.presence == Presence::Required {
             return Some(Fault::Missing);
         }
         let failed = self.tests.iter().find(|t| !t.passes(value))?;
@@ -108,9 +108,10 @@ impl Param {
     /// On the denying side: does the rule catch this call? Of a list one element suffices.
     pub fn catches(&self, args: &Args<'_>) -> Result<bool, Unreadable> {
         let found = args.get_named(&self.name.head)?;
-        let (Some(value), false) = (found, self.presence == Presence::Absent) else {
-            return Ok(found.is_none() && self.presence == Presence::Absent);
-        };
+        if self.presence == Presence::Absent {
+            return Ok(found.is_none_or(is_empty));
+        }
+        let Some(value) = found else { return Ok(false) };
         let caught = walk(value, &self.name.rest, &mut |leaf| match leaf {
             Leaf::Value(value) => self.tests.iter().all(|t| t.catches(value)).then_some(()),
             Leaf::EmptyList => self.tests.is_empty().then_some(()),
@@ -120,6 +121,11 @@ impl Param {
         })?;
         Ok(caught.is_some())
     }
+}
+
+/// As good as not there: an empty form field, `null`.
+fn is_empty(value: Value<'_>) -> bool {
+    matches!(value, Value::Null | Value::Text(""))
 }
 
 /// What stands at the end of a parameter's name.

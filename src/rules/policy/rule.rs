@@ -27,6 +27,13 @@ impl Rule {
         self.is_for(vendor) && self.covers(method, path)
     }
 
+    /// As `matches`, in any letter case: some vendors do not care, and a denial must not be dodged by it.
+    pub fn catches(&self, vendor: &str, method: &str, path: &str) -> bool {
+        self.is_for(vendor)
+            && self.methods.contains(&method.to_ascii_uppercase())
+            && self.paths.iter().any(|p| p.matches_any_case(path))
+    }
+
     pub fn is_for(&self, vendor: &str) -> bool {
         self.vendors.is_empty() || self.vendors.iter().any(|v| **v == *vendor)
     }
@@ -42,6 +49,8 @@ impl Rule {
 pub struct RulePath {
     plain: Box<str>,
     pattern: PathPattern,
+    /// In small letters.
+    folded: PathPattern,
 }
 
 impl RulePath {
@@ -50,7 +59,8 @@ impl RulePath {
         let wild = pattern.as_str().find(['*', '?', '[', '{', '\\']).unwrap_or(pattern.as_str().len());
         // `/v1/charges/**` also matches `/v1/charges`: the slash before a wildcard is no part of the plain text.
         let plain = pattern.as_str()[..wild].trim_end_matches('/');
-        Ok(Self { plain: plain.into(), pattern })
+        let folded = PathPattern::parse(&text.to_ascii_lowercase())?;
+        Ok(Self { plain: plain.into(), pattern, folded })
     }
 
     pub fn as_str(&self) -> &str {
@@ -59,6 +69,11 @@ impl RulePath {
 
     pub fn matches(&self, path: &str) -> bool {
         path.starts_with(&*self.plain) && self.pattern.matches(path)
+    }
+
+    fn matches_any_case(&self, path: &str) -> bool {
+        let begins = path.get(..self.plain.len()).is_some_and(|start| start.eq_ignore_ascii_case(&self.plain));
+        begins && self.folded.matches(&path.to_ascii_lowercase())
     }
 }
 

@@ -43,6 +43,8 @@ VENDOR_FEES = {
 }
 # Mistakes in the sources, seen by comparing them with each other: (name, rate) -> the rate that was meant.
 CORRECTIONS = {("ft:gpt-4o-2024-11-20", "cache_write"): "cache_read"}
+# A beta header lets these read more than their sources say, at the prices that the sources list for it.
+LONGER = {"claude-sonnet-4-5": 1_000_000, "claude-sonnet-4-5-20250929": 1_000_000}
 SKIP = re.compile(r"image|realtime|transcribe|tts|whisper|moderation|live-1|sora|translate|davinci|curie|babbage|^ada$|gpt-oss|:extended")
 DATED = re.compile(r"^(.+?)[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 
@@ -161,7 +163,7 @@ def row(name, model, entry):
         if search:
             fees["web_search"] = format(max(Decimal(v) for v in search.values()).normalize(), "f")
     return {
-        "limits": limits(model, entry),
+        "limits": limits(model, entry, LONGER.get(name)),
         "multipliers": multipliers(model, entry),
         "fees": fees,
         "source": (entry or {}).get("source") or (model and model.get("pricing_url")) or "genai-prices 0.2.3",
@@ -169,9 +171,10 @@ def row(name, model, entry):
     }
 
 
-def limits(model, entry):
+def limits(model, entry, longer):
     found = {"context": model.get("context_window") if model else None}
     found |= {"input": (entry or {}).get("max_input_tokens"), "output": (entry or {}).get("max_output_tokens")}
+    found |= {key: longer for key in ("context", "input")} if longer else {}
     return {key: value for key, value in found.items() if value}
 
 

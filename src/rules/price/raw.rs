@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::book::Mistake;
-use super::row::{Limits, Rates, Row, Schedule, Thousandths, TierRates};
+use super::row::{Limits, Rates, Row, STANDARD, Schedule, TIERS, Thousandths, TierRates};
 use super::tokens::Kind;
 use crate::units::money::{PicoUsd, scaled_decimal};
 use crate::units::time::Timestamp;
@@ -87,6 +87,9 @@ pub(super) struct RawRates {
     image_output: Option<String>,
 }
 
+/// What prices are multiplied by, where a call meets it.
+const MULTIPLIERS: [&str; 4] = ["geo.us", "host.eu", "host.us", "speed.fast"];
+
 /// Collects mistakes of one file.
 pub(super) struct Check<'a> {
     pub file: &'a str,
@@ -125,6 +128,12 @@ impl Check<'_> {
 
     fn multipliers(&mut self, at: &str, raw: &BTreeMap<String, String>) -> Vec<(Box<str>, Thousandths)> {
         let one = |(name, text): (&String, &String)| {
+            if !MULTIPLIERS.contains(&name.as_str()) {
+                self.wrong(
+                    format!("{at}.multipliers.{name}"),
+                    format!("no such factor; there are {}", MULTIPLIERS.join(", ")),
+                );
+            }
             let thousandths = self.decimal(|| format!("{at}.multipliers.{name}"), text, 3);
             (name.as_str().into(), Thousandths::try_from(thousandths).unwrap_or(Thousandths::MAX))
         };
@@ -134,7 +143,7 @@ impl Check<'_> {
     fn schedule(&mut self, at: &str, raw: &RawSchedule) -> Schedule {
         let from = raw.from.as_deref().and_then(|day| self.day(|| format!("{at}.from"), day));
         let until = raw.until.as_deref().and_then(|day| self.day(|| format!("{at}.until"), day));
-        if !raw.rates.iter().any(|r| r.above == 0 && r.tier.as_deref().is_none_or(|t| t == super::row::STANDARD)) {
+        if !raw.rates.iter().any(|r| r.above == 0 && r.tier.as_deref().is_none_or(|t| t == STANDARD)) {
             self.wrong(format!("{at}.rates"), "the standard tier is missing");
         }
         let tiers = raw.rates.iter().enumerate().map(|(i, r)| self.tier(&format!("{at}.rates[{i}]"), r)).collect();
@@ -147,7 +156,11 @@ impl Check<'_> {
             // USD per million tokens is micro-dollars per token: six places down from there is 1e-12.
             rates.set(kind, text.map(|text| self.decimal(|| format!("{at}.{name}"), text, 6)));
         }
-        TierRates { tier: raw.tier.as_deref().unwrap_or(super::row::STANDARD).into(), above: raw.above, rates }
+        let tier = raw.tier.as_deref().unwrap_or(STANDARD);
+        if !TIERS.contains(&tier) {
+            self.wrong(format!("{at}.tier"), format!("`{tier}` is none of {}", TIERS.join(", ")));
+        }
+        TierRates { tier: tier.into(), above: raw.above, rates }
     }
 }
 

@@ -61,6 +61,11 @@ impl Limits {
     pub fn max_output(&self) -> Option<u64> {
         self.output.or(self.context)
     }
+
+    /// The longest prompt with the longest answer, as far as they are known.
+    pub fn one_run(&self) -> u64 {
+        self.max_input().unwrap_or(0).saturating_add(self.max_output().unwrap_or(0))
+    }
 }
 
 /// Rates of one service tier for prompts longer than `above`.
@@ -114,6 +119,11 @@ pub enum TierAsked<'a> {
     Named(&'a str),
 }
 
+/// The tiers that the book lists. A request that names another may be charged at any of them.
+pub(super) const TIERS: [&str; 5] = [STANDARD, "flex", "priority", "ultrafast", BATCH];
+/// Only batches are served in it.
+const BATCH: &str = "batch";
+
 /// One word for each tier, whatever the vendor's field says.
 fn tier_name(name: &str) -> &str {
     match name {
@@ -126,11 +136,10 @@ fn tier_name(name: &str) -> &str {
 impl TierAsked<'_> {
     /// A vendor may always fall back to the standard tier.
     fn admits(self, tier: &str) -> bool {
-        tier == STANDARD
-            || match self {
-                Self::Auto => matches!(tier, "priority" | "flex"),
-                Self::Named(asked) => tier_name(asked) == tier,
-            }
+        match self {
+            Self::Named(asked) if TIERS.contains(&tier_name(asked)) => tier == STANDARD || tier == tier_name(asked),
+            _ => tier != BATCH,
+        }
     }
 }
 
@@ -184,6 +193,10 @@ impl Row {
             Some(thousandths) => PicoUsd(sum.0.saturating_mul(u128::from(thousandths)).div_ceil(1000)),
             None => sum,
         }
+    }
+
+    pub fn has_factor(&self, name: &str) -> bool {
+        self.factor(name).is_some()
     }
 
     fn factor(&self, name: &str) -> Option<Thousandths> {

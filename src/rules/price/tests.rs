@@ -94,8 +94,11 @@ fn the_dearest_rate_is_never_below_a_rate_that_may_be_served() {
         astra.dearest(now, asked, prompt).and_then(|r| r.dearest(&[Kind::Input, Kind::CacheWrite])).map(|p| p.0)
     };
     assert_eq!(input(TierAsked::Named("default"), 1000), Some(12_500_000));
-    assert_eq!(input(TierAsked::Auto, 1000), Some(25_000_000));
-    assert_eq!(input(TierAsked::Auto, 300_000), Some(50_000_000));
+    // A project's default may be ultrafast.
+    assert_eq!(input(TierAsked::Auto, 1000), Some(75_000_000));
+    assert_eq!(input(TierAsked::Auto, 300_000), Some(150_000_000));
+    assert_eq!(input(TierAsked::Named("priority"), 1000), Some(25_000_000));
+    assert_eq!(input(TierAsked::Named("Priority"), 1000), Some(75_000_000));
     assert_eq!(input(TierAsked::Named("flex"), 1000), Some(12_500_000));
     // A quarter of an hour before a price changes, both count.
     let luna = book.find("openai", "gpt-5.6-luna").expect("in the book");
@@ -139,6 +142,17 @@ fn the_operators_file_goes_on_top_and_names_its_mistakes() {
     let mistakes: Vec<String> =
         PriceBook::load(Some(("x.toml", &wrong))).expect_err("two mistakes").iter().map(ToString::to_string).collect();
     assert_eq!(mistakes.len(), 2);
+    // Words that no answer has would leave their rates unused.
+    for (wrong, field) in [
+        (own.replace("{ input", "{ input = \"1\" }, { tier = \"priorty\", input"), "model[0].price[0].rates[1].tier"),
+        (
+            own.replace("[[model.price]]", "multipliers = { \"speed_fast\" = \"2\" }\n[[model.price]]"),
+            "model[0].multipliers.speed_fast",
+        ),
+    ] {
+        let mistakes = PriceBook::load(Some(("x.toml", &wrong))).expect_err(field);
+        assert_eq!(mistakes.iter().map(|m| m.field.as_str()).collect::<Vec<_>>(), [field]);
+    }
     assert!(
         mistakes[0].starts_with("x.toml: model[0].price[0].rates[0].output:")
             && mistakes[1].contains("usd_per_unit.ugx")
@@ -159,4 +173,15 @@ fn money_of_other_currencies_is_rounded_up_by_its_own_decimals() {
     assert_eq!((decimals("isk"), decimals("UGX"), decimals("krw"), decimals("kwd")), (2, 2, 0, 3));
     assert_eq!(fx.usd(1, "xxx"), None);
     assert!(fx.dearest(100) >= fx.bound(100, "gbp"));
+}
+
+#[test]
+fn no_model_is_priced_beyond_its_longest_prompt() {
+    for vendor in ["openai", "anthropic"] {
+        for row in book().shelves_rows(vendor) {
+            let tiers = row.schedules.iter().flat_map(|s| &s.tiers);
+            let above = tiers.map(|tier| tier.above).max().unwrap_or(0);
+            assert!(above == 0 || row.limits.max_input().is_none_or(|most| most > above), "{}", row.id);
+        }
+    }
 }

@@ -8,13 +8,18 @@ mod tests;
 
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::llm::body::{Body, count, find, text_of};
-use super::llm::{Api, Extra, Output, Prompt, Request, bounded, most_tokens};
+use super::llm::{Api, Extra, FAST, Output, Prompt, Request, bounded, most_tokens};
 use crate::rules::json::{Kind, NodeRef};
 use crate::rules::price::Kind as Token;
 
 /// What the vendor adds to a prompt that offers tools; and for each tool that it describes itself.
 const TOOL_PROMPT: u64 = 600;
 const BUILT_IN_TOOL_PROMPT: u64 = 3000;
+/// The one kind of search that the model alone starts. Others may be started by code that the vendor runs, and the model
+/// reads after each run.
+const DIRECT_SEARCH: &str = "web_search_20250305";
+/// Kinds of content that offer tools in the middle of a conversation.
+const TOOL_BLOCKS: [&str; 2] = ["tool_addition", "mcp_tool_listing"];
 /// Kinds of content whose tokens are those of their JSON.
 const TEXT_BLOCKS: [&str; 8] = [
     "text",
@@ -39,9 +44,12 @@ pub(super) fn messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let mut factors = Vec::new();
     // Where no place is named, the workspace's own setting decides.
     factors.extend(geo.is_none_or(|geo| geo == "us").then_some("geo.us"));
-    factors.extend((speed == Some("fast")).then_some("speed.fast"));
+    factors.extend((speed == Some("fast")).then_some(FAST));
     let hidden = if tools.reads > 1 { Some("tools".to_owned()) } else { hidden_content(&body) };
-    let text = most_tokens(ask.body).saturating_add(tools.prompt);
+    let schema = ["output_config", "output_format"].iter().any(|field| body.get(field).is_some());
+    let added = tools.prompt.saturating_add(if schema { TOOL_PROMPT } else { 0 });
+    let text = most_tokens(ask.body).saturating_add(added);
+    let output = output(&body)?;
     let request = Request {
         api: Api::Messages,
         model: body.model()?,
@@ -51,17 +59,20 @@ pub(super) fn messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         input_kinds: cache.kinds(),
         output_kinds: vec![Token::Output],
         fees: tools.fees,
-        extra_output: 0,
+        // Thinking between tools may have a budget above the limit.
+        extra_output: output.floor.saturating_sub(1).saturating_mul(u64::from(output.asked < Some(output.floor))),
         // The priority tier is paid in advance; its tokens cost what the standard tier's do.
         tier: Some("standard"),
         factors,
-        output: output(&body)?,
+        output,
         unbounded: tools.unbounded.or(unbounded_field(&body)),
     };
     let extra = Extra {
         geo: geo.map(Into::into),
         speed: speed.map(Into::into),
         long_cache: cache == Cache::Long,
+        // The time of a container stands in no usage.
+        incomplete: tools.runs_code || body.get("container").is_some(),
         ..Extra::default()
     };
     Ok(bounded(ask, request, extra))
@@ -108,6 +119,7 @@ fn output(body: &Body<'_>) -> Result<Output, Unpriceable> {
         there,
         add: "max_tokens",
         none: false,
+        lifted: asked.is_some(),
     })
 }
 
@@ -118,7 +130,9 @@ fn unbounded_field(body: &Body<'_>) -> Option<Unpriceable> {
             return Some(Unpriceable::unbounded(field, "how often a model runs for it is not in the request"));
         }
     }
-    None
+    let offers = |node: NodeRef<'_>| text_of(node, "type").is_some_and(|kind| TOOL_BLOCKS.contains(&kind));
+    let offer = body.get("messages").and_then(|messages| find(messages, &offers));
+    offer.map(|_| Unpriceable::unbounded("messages", "a tool is offered among them, and what it costs is not known"))
 }
 
 /// What tools add to a call.
@@ -126,11 +140,13 @@ struct Tools {
     prompt: u64,
     reads: u64,
     fees: Vec<(&'static str, u64)>,
+    /// In a container of the vendor's.
+    runs_code: bool,
     unbounded: Option<Unpriceable>,
 }
 
 fn tools(body: &Body<'_>) -> Tools {
-    let mut tools = Tools { prompt: 0, reads: 1, fees: Vec::new(), unbounded: None };
+    let mut tools = Tools { prompt: 0, reads: 1, fees: Vec::new(), runs_code: false, unbounded: None };
     let list = body.get("tools");
     for tool in list.iter().flat_map(|list| list.children()) {
         tools.prompt = tools.prompt.max(TOOL_PROMPT);
@@ -148,8 +164,9 @@ impl Tools {
         if OWN_TOOLS.iter().any(|own| kind.starts_with(own)) || kind.starts_with("computer_") {
             return;
         }
+        self.runs_code |= kind.starts_with("code_execution");
         let uses = tool.member("max_uses").and_then(count);
-        match uses.filter(|_| kind.starts_with("web_search_")) {
+        match uses.filter(|_| searches_directly(tool, kind)) {
             Some(uses) => {
                 self.reads = self.reads.saturating_add(uses);
                 self.fees.push(("web_search", uses));
@@ -162,6 +179,12 @@ impl Tools {
             }
         }
     }
+}
+
+fn searches_directly(tool: NodeRef<'_>, kind: &str) -> bool {
+    let callers = tool.member("allowed_callers").into_iter().flat_map(NodeRef::children);
+    let direct = callers.map(|caller| caller.text() == Some("direct")).reduce(|a, b| a && b).unwrap_or(false);
+    kind == DIRECT_SEARCH || (kind.starts_with("web_search_") && direct)
 }
 
 /// The part of system and messages whose tokens the body does not show.

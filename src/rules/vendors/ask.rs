@@ -102,14 +102,16 @@ pub(super) struct Bounded {
     /// Why there is no bound: then the ceiling is the need.
     pub need: Result<Need, Unpriceable>,
     pub how: How,
+    /// Tokens to hold where the ceiling, which is money alone, stands in.
+    pub tokens: u64,
 }
 
 impl Ask<'_> {
     /// The bound of this call, or why it has none.
     pub fn estimate(&self) -> Result<Estimate, Unpriceable> {
-        let Bounded { need, how } = self.bounded()?;
+        let Bounded { need, how, tokens } = self.bounded()?;
         let need = match (need, self.ceiling) {
-            (Err(why), Some(ceiling)) if why.ceiling_helps() => Need::fixed(PicoUsd::from(ceiling), 0),
+            (Err(why), Some(ceiling)) if why.ceiling_helps() => Need::fixed(PicoUsd::from(ceiling), tokens),
             (need, _) => need?,
         };
         Ok(Estimate { need, plan: Plan::new(self, how) })
@@ -117,12 +119,14 @@ impl Ask<'_> {
 
     fn bounded(&self) -> Result<Bounded, Unpriceable> {
         match self.vendor.price_of(self.operation) {
-            None | Some(Price::Ceiling) => Ok(Bounded { need: Err(Unpriceable::NoPrice), how: How::Unknown }),
-            Some(Price::Free) => Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free }),
+            None | Some(Price::Ceiling) => {
+                Ok(Bounded { need: Err(Unpriceable::NoPrice), how: How::Unknown, tokens: 0 })
+            }
+            Some(Price::Free) => Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0 }),
             Some(Price::Rule(rule)) => {
                 let bound = rule.bind(self.args)?;
                 let hold = bound.hold(&self.prices.fx).ok_or(Unpriceable::UnknownCurrency("of the rule".to_owned()));
-                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(bound) })
+                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(bound), tokens: 0 })
             }
             Some(Price::Adapter(adapter)) => match adapter {
                 Adapter::Chat => openai::chat(self),

@@ -321,6 +321,9 @@ impl Base {
         if authority.contains('@') || parsed.host().is_empty() || authority.ends_with(':') {
             return bad("it needs a host, and takes no user");
         }
+        if parsed.port_u16().is_none() && authority.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
+            return bad("its port is no number below 65536");
+        }
         let port = parsed.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let host = parsed.host().trim_start_matches('[').trim_end_matches(']');
         Ok(Self {

@@ -8,6 +8,8 @@ mod tests;
 
 pub use raw::{RawActual, RawExpr, RawRule};
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 
 use super::ask::Unpriceable;
@@ -73,6 +75,8 @@ enum Expr {
     },
     Product(Box<[Expr]>),
     Sum(Box<[Expr]>),
+    /// The first that is not zero; all of them must be known.
+    First(Box<[Expr]>),
     Between {
         inner: Box<Expr>,
         at_least: u128,
@@ -158,6 +162,7 @@ impl Expr {
             Self::Table { name, prefixes, otherwise } => Self::Const(look_up(args, name, prefixes, *otherwise)?),
             Self::Product(list) => Self::Product(all(list)?).folded(),
             Self::Sum(list) => Self::Sum(all(list)?).folded(),
+            Self::First(list) => Self::First(all(list)?).folded(),
             Self::Between { inner, at_least, at_most } => {
                 Self::Between { inner: Box::new(inner.bind(args)?), at_least: *at_least, at_most: *at_most }.folded()
             }
@@ -178,7 +183,7 @@ impl Expr {
     fn any(&self, test: &impl Fn(&Self) -> bool) -> bool {
         test(self)
             || match self {
-                Self::Product(list) | Self::Sum(list) => list.iter().any(|e| e.any(test)),
+                Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().any(|e| e.any(test)),
                 Self::Between { inner, .. } => inner.any(test),
                 _ => false,
             }
@@ -205,6 +210,9 @@ impl Expr {
             }
             Self::Product(list) => list.iter().try_fold(ONE, |product, e| Some(times(product, e.value(answer)?))),
             Self::Sum(list) => list.iter().try_fold(0u128, |sum, e| Some(sum.saturating_add(e.value(answer)?))),
+            Self::First(list) => {
+                list.iter().try_fold(0, |found, e| Some(if found > 0 { found } else { e.value(answer)? }))
+            }
             Self::Between { inner, at_least, at_most } => Some(inner.value(answer)?.max(*at_least).min(*at_most)),
             // `bind` has put a constant in the place of everything that the request says.
             _ => None,
@@ -257,10 +265,19 @@ fn look_up(
     prefixes: &[(Box<str>, u128)],
     otherwise: Option<u128>,
 ) -> Result<u128, Unpriceable> {
-    let text = text(args, name)?.unwrap_or_default();
+    let text = plain_number(text(args, name)?.unwrap_or_default());
     let longest =
         prefixes.iter().filter(|(prefix, _)| text.starts_with(&**prefix)).max_by_key(|(prefix, _)| prefix.len());
     longest.map(|(_, price)| *price).map_or_else(|| required(name, otherwise), Ok)
+}
+
+/// A telephone number may be written with spaces, brackets and dashes.
+fn plain_number(text: &str) -> Cow<'_, str> {
+    let part = |c: char| c == '+' || c.is_ascii_digit();
+    if !text.starts_with('+') || text.chars().all(part) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|c| part(*c)).collect())
 }
 
 fn count(args: &Args<'_>, names: &[Name], each: bool) -> Result<u128, Unpriceable> {

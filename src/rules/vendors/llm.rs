@@ -107,6 +107,8 @@ pub(super) struct Output {
     pub add: &'static str,
     /// The model gives no tokens at all.
     pub none: bool,
+    /// The model's own most can be lifted (a beta header), so that it is no bound of what the caller asks for.
+    pub lifted: bool,
 }
 
 /// Parts of a plan that only the adapter knows.
@@ -120,6 +122,9 @@ pub(super) struct Extra {
     pub incomplete: bool,
 }
 
+/// The factor of fast mode.
+pub(super) const FAST: &str = "speed.fast";
+
 /// The row that a model is priced by.
 fn row<'b>(book: &'b PriceBook, shelf: &str, model: &str, unknown: UnknownModel) -> Option<&'b Arc<Row>> {
     let known = book.find(shelf, model);
@@ -132,6 +137,8 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
     let model_most = row.and_then(|row| row.limits.max_output());
     let before = request.output.asked.or(model_most).unwrap_or(u64::MAX);
     let limit = LimitField { there: request.output.there.clone(), add: request.output.add, before };
+    // Also for a model that only the ceiling bounds, as far as any of its vendor's can go.
+    let tokens = row.or_else(|| ask.prices.dearest(&ask.vendor.prices)).map_or(0, |row| row.limits.one_run());
     let need =
         row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned())).and_then(|row| need(ask, row, &request));
     let plan = LlmPlan {
@@ -150,7 +157,7 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         limit: (!request.output.none).then_some(limit),
         edits: extra.edits,
     };
-    Bounded { need, how: How::Llm(plan) }
+    Bounded { need, how: How::Llm(plan), tokens }
 }
 
 fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unpriceable> {
@@ -166,6 +173,9 @@ fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unprice
     let rates = row.dearest(ask.now, asked, prompt).ok_or_else(|| no_rate(request.model))?;
     let factors = ask.vendor.host_factor().into_iter().chain(request.factors.iter().copied());
     let factors: Vec<&str> = factors.collect();
+    if !knows_speed(row, &factors) {
+        return Err(Unpriceable::unbounded("speed", "the model's price in fast mode is not known"));
+    }
     let with_factors = |rate: PicoUsd| factors.iter().fold(rate, |rate, factor| row.multiplied(rate, factor));
     let input = rates.dearest(&request.input_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
     let read = prompt.saturating_mul(request.reads);
@@ -176,6 +186,11 @@ fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unprice
         add_output(ask, row, request, output, &mut need)?;
     }
     Ok(need)
+}
+
+/// A place may cost no more than another; speed always does.
+fn knows_speed(row: &Row, factors: &[&str]) -> bool {
+    !factors.contains(&FAST) || row.has_factor(FAST)
 }
 
 fn no_rate(model: &str) -> Unpriceable {
@@ -212,8 +227,8 @@ fn add_output(
 ) -> Result<(), Unpriceable> {
     let output = &request.output;
     let most = row.limits.max_output();
-    let wanted =
-        output.asked.or(ask.default_max_output).map_or(most, |asked| Some(most.map_or(asked, |most| most.min(asked))));
+    let capped = |asked: u64| if output.lifted { asked } else { most.map_or(asked, |most| most.min(asked)) };
+    let wanted = output.asked.or(ask.default_max_output).map_or(most, |asked| Some(capped(asked)));
     let want = wanted.ok_or_else(|| {
         Unpriceable::unbounded(output.add, "the request names no output limit, and the model's own is not known")
     })?;
@@ -300,13 +315,16 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<PicoUsd> {
     let speed = reported.speed.as_deref().or(plan.speed.as_deref());
     let mut factors: Vec<&str> = plan.host_factor.into_iter().collect();
     factors.extend((geo == Some("us")).then_some("geo.us"));
-    factors.extend((speed == Some("fast")).then_some("speed.fast"));
+    factors.extend((speed == Some("fast")).then_some(FAST));
     let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|t| *t != "flex"));
     let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
     let mut fees = reported.fees.as_slice();
     reported.parts.iter().try_fold(PicoUsd(0), |sum, part| {
         let model = part.model.as_deref().unwrap_or(answered);
         let row = row(&inner.prices, &plan.shelf, model, plan.unknown_model)?;
+        if !knows_speed(row, &factors) {
+            return None;
+        }
         let served = Served { tier, factors: &factors, fees: std::mem::take(&mut fees) };
         Some(sum.plus(row.cost(inner.now, &part.tokens, served)?))
     })

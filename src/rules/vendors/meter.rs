@@ -100,7 +100,8 @@ impl Meter {
         match &self.inner.how {
             How::Llm(plan) => {
                 let reported = match plan.api {
-                    Api::Chat | Api::Embeddings => openai::answer::chat(body),
+                    Api::Chat => openai::answer::chat(body),
+                    Api::Embeddings => openai::answer::embedding(body),
                     Api::Responses => openai::answer::response(body),
                     Api::Messages => anthropic::answer::message(body, plan.long_cache),
                 };

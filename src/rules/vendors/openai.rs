@@ -33,12 +33,15 @@ const TEXT_ITEMS: [&str; 14] = [
     "apply_patch_call_output",
     "computer_call",
 ];
-/// Tools that the caller runs itself.
-const OWN_TOOLS: [&str; 6] = ["function", "custom", "local_shell", "apply_patch", "computer_use_preview", "computer"];
+/// Tools that the caller describes, and runs itself.
+const CALLERS_TOOLS: [&str; 2] = ["function", "custom"];
+/// Tools that the caller runs, and the vendor describes: with more tokens than the body shows.
+const DESCRIBED_TOOLS: [&str; 4] = ["local_shell", "apply_patch", "computer_use_preview", "computer"];
+const TOOL_PROMPT: u64 = 3000;
 
 /// The length of a prompt that the body shows, or the field that hides it.
-fn prompt(ask: &Ask<'_>, hidden: Option<String>) -> Prompt {
-    hidden.map_or(Prompt::Tokens(ask.body.len() as u64), Prompt::Most)
+fn prompt(ask: &Ask<'_>, added: u64, hidden: Option<String>) -> Prompt {
+    hidden.map_or(Prompt::Tokens((ask.body.len() as u64).saturating_add(added)), Prompt::Most)
 }
 
 /// Chat completions.
@@ -54,7 +57,7 @@ pub(super) fn chat(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         api: Api::Chat,
         model,
         stream,
-        prompt: prompt(ask, hidden_in_messages(&body)),
+        prompt: prompt(ask, 0, hidden_in_messages(&body)),
         reads: 1,
         input_kinds: input_kinds(&body, hears.is_some()),
         output_kinds: if speaks { vec![Token::Output, Token::AudioOutput] } else { vec![Token::Output] },
@@ -63,7 +66,7 @@ pub(super) fn chat(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         tier: body.text("service_tier")?,
         factors: Vec::new(),
         output: output(&body, &limits, &["/max_completion_tokens", "/max_tokens"], body.count("n")?.unwrap_or(1), 1)?,
-        unbounded: search.then(|| {
+        unbounded: (search || tools(&body)?.hosted).then(|| {
             Unpriceable::unbounded("web_search_options", "how often the vendor searches is not in the request")
         }),
     };
@@ -147,14 +150,14 @@ fn output(
             there.push(*pointer);
         }
     }
-    Ok(Output { asked, answers, floor, there, add: fields[0], none: false })
+    Ok(Output { asked, answers, floor, there, add: fields[0], none: false, lifted: false })
 }
 
 /// Responses.
 pub(super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let body = Body::of(ask)?;
     let tools = tools(&body)?;
-    let hidden = match tools.reads > 1 {
+    let hidden = match tools.hosted {
         true => Some("tools".to_owned()),
         false => hidden_in_responses(&body),
     };
@@ -162,7 +165,7 @@ pub(super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         api: Api::Responses,
         model: body.model()?,
         stream: body.flag("stream")?,
-        prompt: prompt(ask, hidden),
+        prompt: prompt(ask, tools.prompt, hidden),
         reads: tools.reads,
         input_kinds: input_kinds(&body, true),
         output_kinds: vec![Token::Output],
@@ -172,13 +175,26 @@ pub(super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         factors: Vec::new(),
         // The vendor refuses a limit below 16.
         output: output(&body, &["max_output_tokens"], &["/max_output_tokens"], 1, 16)?,
-        unbounded: tools.unbounded,
+        unbounded: tools.unbounded.or(unbounded_field(&body)),
     };
     Ok(bounded(ask, request, Extra::default()))
 }
 
+/// Fields that bring tools of their own, or let the model run more than once.
+fn unbounded_field(body: &Body<'_>) -> Option<Unpriceable> {
+    let mode = body.get("reasoning").and_then(|reasoning| reasoning.member("mode")).filter(|mode| !mode.is_null());
+    let often = mode.is_some_and(|mode| mode.text() != Some("standard")).then_some("reasoning");
+    let there = ["prompt", "context_management"].into_iter().find(|field| body.get(field).is_some());
+    let why = "how often the model runs for it, and with which tools, is not in the request";
+    there.or(often).map(|field| Unpriceable::unbounded(field, why))
+}
+
 /// What the vendor's own tools add.
 struct Tools {
+    /// Some tool is the vendor's: its description is in the prompt, and what it finds.
+    hosted: bool,
+    /// Tokens by which the vendor describes tools that the caller runs.
+    prompt: u64,
     /// How often the prompt is read at most.
     reads: u64,
     fees: Vec<(&'static str, u64)>,
@@ -187,13 +203,20 @@ struct Tools {
 
 fn tools(body: &Body<'_>) -> Result<Tools, Unpriceable> {
     let calls = body.count("max_tool_calls")?;
-    let mut tools = Tools { reads: 1, fees: Vec::new(), unbounded: None };
-    let list = body.get("tools");
-    for tool in list.iter().flat_map(|list| list.children()) {
+    let mut tools = Tools { hosted: false, prompt: 0, reads: 1, fees: Vec::new(), unbounded: None };
+    // Items of the input can bring tools as well.
+    let items = body.get("input").into_iter().flat_map(NodeRef::children);
+    let lists = body.get("tools").into_iter().chain(items.filter_map(|item| item.member("tools")));
+    for tool in lists.flat_map(NodeRef::children) {
         let kind = text_of(tool, "type").unwrap_or_default();
-        if OWN_TOOLS.contains(&kind) {
+        if CALLERS_TOOLS.contains(&kind) {
             continue;
         }
+        if DESCRIBED_TOOLS.contains(&kind) {
+            tools.prompt = tools.prompt.saturating_add(TOOL_PROMPT);
+            continue;
+        }
+        tools.hosted = true;
         let fee = match kind {
             "mcp" => None,
             _ if kind.starts_with("web_search") => Some("web_search"),
@@ -220,7 +243,7 @@ fn tools(body: &Body<'_>) -> Result<Tools, Unpriceable> {
 }
 
 fn hidden_in_responses(body: &Body<'_>) -> Option<String> {
-    for field in ["previous_response_id", "conversation", "prompt", "context_management"] {
+    for field in ["previous_response_id", "conversation"] {
         if body.get(field).is_some() {
             return Some(field.to_owned());
         }
@@ -233,14 +256,18 @@ fn hidden_in_responses(body: &Body<'_>) -> Option<String> {
 
 /// The kind of an item, or of a part of it, whose tokens the body does not show.
 fn hidden_item(item: NodeRef<'_>) -> Option<&str> {
-    let kind = text_of(item, "type").unwrap_or("message");
-    if !TEXT_ITEMS.contains(&kind) {
+    // Without a kind it is a message if somebody says it, else the name of something that lies at the vendor.
+    let kind =
+        text_of(item, "type").unwrap_or(if item.member("role").is_some() { "message" } else { "item_reference" });
+    // Reasoning that is not sent along is put back by the vendor, who has kept it.
+    let kept = kind == "reasoning" && text_of(item, "encrypted_content").is_none();
+    if kept || !TEXT_ITEMS.contains(&kind) {
         return Some(kind);
     }
     let lists = [item.member("content"), item.member("output")].into_iter().flatten();
     let mut parts = lists.filter(|node| matches!(node.kind(), Kind::Array)).flat_map(NodeRef::children);
-    let hidden = parts.find(|part| text_of(*part, "type").is_some_and(|kind| !TEXT_PARTS.contains(&kind)));
-    hidden.and_then(|part| text_of(part, "type"))
+    let hidden = parts.find(|part| text_of(*part, "type").is_none_or(|kind| !TEXT_PARTS.contains(&kind)));
+    hidden.map(|part| text_of(part, "type").unwrap_or("content"))
 }
 
 /// Embeddings.
@@ -258,7 +285,7 @@ pub(super) fn embeddings(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         extra_output: 0,
         tier: Some("standard"),
         factors: Vec::new(),
-        output: Output { asked: None, answers: 1, floor: 0, there: Vec::new(), add: "", none: true },
+        output: Output { asked: None, answers: 1, floor: 0, there: Vec::new(), add: "", none: true, lifted: false },
         unbounded: None,
     };
     Ok(bounded(ask, request, Extra::default()))

@@ -30,7 +30,18 @@ pub enum Move {
     Reversal,
     /// Out of the account, or into it.
     Payout,
+    /// Nothing, unless the request has one of the `PAYING` fields.
+    Quiet,
 }
+
+/// Fields by which a record or an end comes to move money, and their values that do not.
+const PAYING: [(&str, &[&str]); 3] = [
+    // A credit of the customer's.
+    ("balance", &[]),
+    // A last invoice.
+    ("invoice_now", &["false"]),
+    ("proration_behavior", &["none", "create_prorations"]),
+];
 
 impl Move {
     /// By the name that the catalogue uses.
@@ -46,6 +57,7 @@ impl Move {
             "transfer" => Self::Transfer,
             "reversal" => Self::Reversal,
             "payout" => Self::Payout,
+            "quiet" => Self::Quiet,
             _ => return None,
         })
     }
@@ -56,6 +68,11 @@ impl Move {
             Self::IntentCapture => "amount_to_capture",
             _ => "amount",
         }
+    }
+
+    /// Does the request say in which currency it moves? Elsewhere that of an earlier object counts, whatever is sent.
+    fn names_currency(self) -> bool {
+        matches!(self, Self::Charge | Self::Intent | Self::Transfer | Self::Payout)
     }
 }
 
@@ -70,24 +87,50 @@ pub(super) struct StripePlan {
 
 /// Bound and plan of a call.
 pub(super) fn estimate(ask: &Ask<'_>, moves: Move) -> Result<Bounded, Unpriceable> {
+    if moves == Move::Quiet {
+        return quiet(ask);
+    }
     let amount = amount(ask, moves.amount_field())?;
-    let currency = text(ask, "currency")?.map(|code| code.to_ascii_lowercase().into());
-    let currency = currency.or_else(|| ask.vendor.currency.clone());
+    let named: Option<Box<str>> = text(ask, "currency")?.map(|code| code.to_ascii_lowercase().into());
     let need = match (moves == Move::Intent && !confirms(ask)?, amount) {
         (true, _) => Ok(Need::fixed(PicoUsd(0), 0)),
-        (false, Some(amount)) => hold(ask, amount, currency.as_deref()).map(|usd| Need::fixed(usd, 0)),
+        (false, Some(amount)) => hold(ask, moves, amount, named.as_deref()).map(|usd| Need::fixed(usd, 0)),
         (false, None) => Err(Unpriceable::unbounded(
             moves.amount_field(),
             "without it the whole amount moves, and how much that is stands at the vendor",
         )),
     };
-    Ok(Bounded { need, how: How::Stripe(StripePlan { moves, amount, currency }) })
+    let currency = named.or_else(|| ask.vendor.currency.clone());
+    Ok(Bounded { need, how: How::Stripe(StripePlan { moves, amount, currency }), tokens: 0 })
 }
 
-fn hold(ask: &Ask<'_>, amount: u64, currency: Option<&str>) -> Result<PicoUsd, Unpriceable> {
+/// A call that costs nothing, or what no field names.
+fn quiet(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
+    for (field, harmless) in PAYING {
+        let silent = match ask.args.get(field)? {
+            None | Some(Value::Null | Value::Text("") | Value::Bool(false)) => true,
+            Some(value) => value.text().is_some_and(|text| harmless.contains(&text)),
+        };
+        if !silent {
+            let need = Err(Unpriceable::unbounded(field, "it moves money, and how much stands at the vendor"));
+            return Ok(Bounded { need, how: How::Unknown, tokens: 0 });
+        }
+    }
+    Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0 })
+}
+
+fn hold(ask: &Ask<'_>, moves: Move, amount: u64, named: Option<&str>) -> Result<PicoUsd, Unpriceable> {
     let fx = &ask.prices.fx;
-    let usd = currency.map_or_else(|| fx.dearest(amount), |code| fx.bound(amount, code));
-    usd.ok_or_else(|| Unpriceable::UnknownCurrency(currency.unwrap_or("any").to_owned()))
+    let bound = |code: Option<&str>| {
+        let usd = code.map_or_else(|| fx.dearest(amount), |code| fx.bound(amount, code));
+        usd.ok_or_else(|| Unpriceable::UnknownCurrency(code.unwrap_or("any").to_owned()))
+    };
+    let own = ask.vendor.currency.as_deref();
+    match named {
+        Some(named) if moves.names_currency() => bound(Some(named)),
+        Some(named) => Ok(bound(Some(named))?.max(bound(own)?)),
+        None => bound(own),
+    }
 }
 
 /// Anything but a clear no may confirm it.

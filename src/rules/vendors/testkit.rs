@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::catalog::tests::vendor;
-use super::{Ask, End, Estimate, FitRule, Metered, Plan, UnknownModel, Unpriceable, Usage, Vendor};
+use super::{Ask, End, Estimate, FitRule, Metered, Operation, Plan, UnknownModel, Unpriceable, Usage, Vendor};
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::ledger::need::Share;
 use crate::rules::path::CanonicalPath;
@@ -49,11 +49,31 @@ impl Call {
         let body_read = if read { Body::Whole(body.as_bytes()) } else { Body::None };
         let sent = Sent { content_type: Some(self.content_type), body: body_read, ..Sent::default() };
         let args = Args::read(sent, &bodies)?;
+        self.asked_of(&self.vendor, routed.operation, &args, body.as_bytes())
+    }
+
+    /// The bound of a call without a body.
+    pub fn asked(
+        &self,
+        vendor: &Vendor,
+        operation: Option<&Operation>,
+        args: &Args<'_>,
+    ) -> Result<Estimate, Unpriceable> {
+        self.asked_of(vendor, operation, args, b"")
+    }
+
+    fn asked_of(
+        &self,
+        vendor: &Vendor,
+        operation: Option<&Operation>,
+        args: &Args<'_>,
+        body: &[u8],
+    ) -> Result<Estimate, Unpriceable> {
         let ask = Ask {
-            vendor: &self.vendor,
-            operation: routed.operation,
-            args: &args,
-            body: body.as_bytes(),
+            vendor,
+            operation,
+            args,
+            body,
             headers: &self.headers,
             now: now(),
             prices: &book(),

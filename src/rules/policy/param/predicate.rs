@@ -88,6 +88,10 @@ fn plain(value: Value<'_>) -> Option<&str> {
     }
 }
 
+/// What readers of forms take for true and for false.
+const TRUE: [&str; 6] = ["true", "1", "t", "yes", "y", "on"];
+const FALSE: [&str; 6] = ["false", "0", "f", "no", "n", "off"];
+
 impl Scalar {
     fn is_exactly(&self, value: Value<'_>) -> bool {
         match self {
@@ -105,7 +109,7 @@ impl Scalar {
             Self::Text(own) => text.eq_ignore_ascii_case(own.trim()) || same_number(own),
             Self::Number(bound) => Decimal::parse(text) == Some(bound.value),
             Self::Bool(wanted) => {
-                let names: [&str; 2] = if *wanted { ["true", "1"] } else { ["false", "0"] };
+                let names = if *wanted { TRUE } else { FALSE };
                 names.iter().any(|n| text.eq_ignore_ascii_case(n))
             }
         }

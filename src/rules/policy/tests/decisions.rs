@@ -328,3 +328,24 @@ fn arguments_are_read_only_where_a_rule_looks() {
         assert_eq!(call.word(&set) == "unreadable", reads, "{method} {target}");
     }
 }
+
+#[test]
+fn a_denial_is_not_dodged_by_letter_case() {
+    let text = "name = \"p\"\nvendors = [\"stripe\"]\n[[allow]]\npaths = [\"/**\"]\n\
+                [[deny]]\nmethods = [\"POST\"]\npaths = [\"/v1/payouts\", \"/v1/{topups,Transfers}/*\"]\n";
+    let set = set(&[text]);
+    for (method, path, wanted) in [
+        ("POST", "/v1/payouts", "policy_denied"),
+        ("POST", "/v1/Payouts/po_1", "policy_denied"),
+        ("post", "/v1/payouts", "policy_denied"),
+        ("POST", "/V1/TOPUPS/x", "policy_denied"),
+        ("POST", "/v1/transfers/x", "policy_denied"),
+        ("GET", "/v1/payouts", "allow"),
+        ("POST", "/v1/payoutsx", "allow"),
+    ] {
+        assert_eq!(call(method, path, "").word(&set), wanted, "{method} {path}");
+    }
+    let kept =
+        super::set(&["name = \"p\"\nvendors = [\"stripe\"]\n[[allow]]\nmethods = [\"GET\"]\npaths = [\"/v1/a\"]"]);
+    assert_eq!(call("GET", "/v1/A", "").word(&kept), "policy_denied");
+}

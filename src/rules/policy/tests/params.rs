@@ -109,7 +109,15 @@ fn matches_is_anchored() {
 fn presence() {
     verdicts(
         "params.c = { required = true }",
-        &[("c=1", OK), ("", NO), (r#"{"c": null}"#, NO), (r#"{"c": []}"#, NO), (r#"{"c": {}}"#, OK)],
+        &[
+            ("c=1", OK),
+            ("", NO),
+            ("c=", NO),
+            ("c", NO),
+            (r#"{"c": null}"#, NO),
+            (r#"{"c": []}"#, NO),
+            (r#"{"c": {}}"#, OK),
+        ],
     );
     verdicts(
         "params.c = { absent = true }",
@@ -152,6 +160,11 @@ fn on_the_denying_side_doubt_is_caught() {
     );
     let rule = r#"params.c = { one_of = ["gbp", 100] }"#;
     denials(rule, &[("c=GBP", true), ("c=%20gbp", true), ("c=1e2", true), ("c=usd", false), (r#"{"c": null}"#, true)]);
+    let rule = "params.c = { one_of = [true] }";
+    denials(
+        rule,
+        &[("c=true", true), ("c=1", true), ("c=on", true), ("c=Yes", true), ("c=false", false), ("c=off", false)],
+    );
     let rule = r#"params.c = { not_one_of = ["usd"] }"#;
     denials(rule, &[("c=usd", false), ("c=USD", true), ("c=eur", true), ("", false)]);
     let rule = "params.c = { min = 10, max = 20 }";
@@ -161,7 +174,23 @@ fn on_the_denying_side_doubt_is_caught() {
         "params.c = { required = true }",
         &[("c=1", true), (r#"{"c": []}"#, true), (r#"{"c": null}"#, true), ("", false)],
     );
-    denials("params.c = { absent = true }", &[("c=1", false), ("", true)]);
+    // What is empty is not there: some vendors take it so.
+    denials(
+        "params.c = { absent = true }",
+        &[
+            ("c=1", false),
+            ("", true),
+            ("c=", true),
+            (r#"{"c": null}"#, true),
+            (r#"{"c": ""}"#, true),
+            (r#"{"c": 0}"#, false),
+        ],
+    );
+    let rule = r#"params."to.email" = { matches = ".*@evil\\.example" }"#;
+    denials(
+        rule,
+        &[(r#"{"to": {"email": "a@evil.example"}}"#, true), (r#"{"to": {"email": "a@ours.example"}}"#, false)],
+    );
     let rule = r#"params."items.*.price" = { one_of = ["p9"] }"#;
     denials(
         rule,

@@ -42,6 +42,18 @@ fn a_message_is_bound_by_its_bytes_its_cache_and_its_limit() {
             r#""model":"claude-opus-5-5","inference_geo":"global","tools":[{"name":"f","input_schema":{}}],"max_tokens":100"#,
             840_000,
         ),
+        // So does a schema for the answer, which the vendor explains.
+        (
+            r#""model":"claude-opus-5-5","inference_geo":"global","output_config":{"format":{"type":"json_schema","schema":{}}},"max_tokens":100"#,
+            840_000,
+        ),
+        // A beta header may lift the model's most, 128,000: 1000 * 4 + 300000 * 20
+        (r#""model":"claude-opus-5-5","inference_geo":"global","max_tokens":300000"#, 600_400_000),
+        // A thinking budget above the limit counts as well: 1000 * 4 + 5100 * 20
+        (
+            r#""model":"claude-opus-5-5","inference_geo":"global","max_tokens":100,"thinking":{"type":"enabled","budget_tokens":5000}"#,
+            10_600_000,
+        ),
         // A character that may grow: 4 escaped ones of 3 bytes are 10 * 3 more each.
         (
             r#""model":"claude-opus-5-5","inference_geo":"global","metadata":{"user_id":"\ufdfa"},"max_tokens":100"#,
@@ -55,6 +67,8 @@ fn a_message_is_bound_by_its_bytes_its_cache_and_its_limit() {
         claude().bound(&body(150_000, r#""model":"claude-haiku-5-5","inference_geo":"global","max_tokens":100"#)),
         7_525_000
     );
+    // So does Sonnet 4.5 beyond 200,000, which it reads where a beta header says so: 300000 * 6 + 100 * 22.5
+    assert_eq!(claude().bound(&body(300_000, r#""model":"claude-sonnet-4-5","max_tokens":100"#)), 180_225_000);
 }
 
 #[test]
@@ -84,13 +98,21 @@ fn what_the_body_does_not_show_is_the_models_most_or_refused() {
         r#""mcp_servers":[{"url":"x"}]"#,
         r#""container":"c""#,
         r#""fallbacks":[{"model":"x"}]"#,
+        // This model has no price in fast mode.
+        r#""speed":"fast","model":"claude-haiku-4-5""#,
+        // Code that the vendor runs may search, and the model reads after each run.
+        r#""tools":[{"type":"web_search_20260318","name":"web_search","max_uses":2}]"#,
+        r#""messages":[{"role":"user","content":[{"type":"tool_addition","tool":{}}]}]"#,
     ] {
-        let text = format!(r#"{{"model":"claude-opus-5-5","max_tokens":100,{members}}}"#);
+        let model = if members.contains("model\":\"claude") { "" } else { r#""model":"claude-opus-5-5","# };
+        let text = format!(r#"{{{model}"max_tokens":100,{members}}}"#);
         assert!(matches!(claude().estimate(&text), Err(Unpriceable::Unbounded { .. })), "{members}");
     }
     let search = r#"{"model":"claude-opus-5-5","inference_geo":"global","max_tokens":100,"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":2}]}"#;
     // 1,000,000 * 4 * 3 + 100 * 20 per million + 2 * 0.01
     assert_eq!(claude().bound(search), 1_200_000_000 + 200_000 + 2_000_000);
+    let direct = search.replace("20250305\"", "20260318\",\"allowed_callers\":[\"direct\"]");
+    assert_eq!(claude().bound(&direct), 1_200_000_000 + 200_000 + 2_000_000);
 }
 
 #[test]
@@ -144,10 +166,20 @@ fn plain_messages_are_priced_by_what_they_say() {
         assert_eq!(exact(answered(&claude().plan(request), &json(), &message(usage)).1), usd, "{usage}");
     }
     // Asked for an hour, the total is an hour's: 10,000 + 2500 * 8
+    let slow = message(r#"{"input_tokens":1,"output_tokens":3,"speed":"fast"}"#).replace("opus-5-5", "haiku-4-5");
+    assert!(matches!(answered(&claude().plan(request), &json(), &slow).1, Usage::Unknown(_)));
     let hour =
         r#"{"model":"claude-opus-5-5","max_tokens":9,"cache_control":{"type":"ephemeral","ttl":"1h"},"messages":[]}"#;
     let answer = message(r#"{"input_tokens":1000,"output_tokens":300,"cache_creation_input_tokens":2500}"#);
     assert_eq!(exact(answered(&claude().plan(hour), &json(), &answer).1), 3_000_000);
+    // What a container costs is not in the usage.
+    let mut code = claude();
+    code.ceiling = Some(crate::units::money::MicroCents(1));
+    let coded = r#"{"model":"claude-opus-5-5","max_tokens":9,"tools":[{"type":"code_execution_20260521","name":"c"}],"messages":[]}"#;
+    let answer = message(r#"{"input_tokens":1000,"output_tokens":300}"#);
+    assert!(
+        matches!(answered(&code.plan(coded), &json(), &answer).1, Usage::AtLeast(charge) if charge.usd.0 == 1_000_000)
+    );
     for unknown in [r#"{"type":"error"}"#, &message("null"), &message(r#"{"output_tokens":3}"#)] {
         assert_eq!(answered(&claude().plan(request), &json(), unknown).1, Usage::UNKNOWN, "{unknown}");
     }

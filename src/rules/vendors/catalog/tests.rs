@@ -71,6 +71,8 @@ fn calls_find_their_operation_host_and_parameters() {
         ("stripe", "GET", "/v1/files/file_1", "/v1/files/file_1", "api.stripe.com", "free"),
         ("stripe", "GET", "/oauth/authorize", "/oauth/authorize", "connect.stripe.com", "none"),
         ("resend", "POST", "/emails/batch", "/emails/batch", "api.resend.com", "rule"),
+        // It can send at once, to an audience that the request does not show.
+        ("resend", "POST", "/broadcasts", "/broadcasts", "api.resend.com", "ceiling"),
         (
             "twilio",
             "POST",
@@ -91,6 +93,13 @@ fn parameters_are_named_and_decoded() {
     let routed = github.route("PUT", path("/repos/o/a%20b/pulls/7/merge"));
     let params: Vec<_> = routed.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(params, [("owner", "o"), ("repo", "a b"), ("number", "7")]);
+    let stripe = vendor("stripe");
+    for (method, at) in
+        [("GET", "/v1/customers/cus_1"), ("GET", "/v1/customers/cus_1/sources/a"), ("DELETE", "/v1/customers/cus_1")]
+    {
+        let routed = stripe.route(method, path(at));
+        assert_eq!(routed.params.first(), Some(&("customer", "cus_1".to_owned())), "{method} {at}");
+    }
     let rest = github.route("GET", path("/a/b/c"));
     assert_eq!(rest.params, [("path", "a/b/c".to_owned())]);
     assert!(github.route("GET", path("/")).operation.is_none());
@@ -166,7 +175,16 @@ fn a_wrong_table_names_every_mistake() {
     }
     let unknown = toml::from_str::<RawVendor>("base_ulr = \"x\"").expect_err("unknown field").to_string();
     assert!(unknown.contains("base_ulr"));
-    for bad in ["https://", "https://u@h", "https://h/a?b", "h", "https://h/../x", "https://h:"] {
+    for bad in [
+        "https://",
+        "https://u@h",
+        "https://h/a?b",
+        "h",
+        "https://h/../x",
+        "https://h:",
+        "https://h:99999",
+        "https://[::1]:x",
+    ] {
         assert!(crate::rules::vendors::Base::parse(bad).is_err(), "{bad}");
     }
 }

@@ -56,6 +56,8 @@ pub struct RawExpr {
     header: Option<String>,
     product: Option<Vec<RawExpr>>,
     sum: Option<Vec<RawExpr>>,
+    /// The first of these that is not zero.
+    first: Option<Vec<RawExpr>>,
     /// With `count`: the body is a list, and each element has these parameters.
     each: bool,
     prefixes: BTreeMap<String, String>,
@@ -156,6 +158,7 @@ impl RawExpr {
             ("header", self.header.is_some()),
             ("product", self.product.is_some()),
             ("sum", self.sum.is_some()),
+            ("first", self.first.is_some()),
         ];
         all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
     }
@@ -168,6 +171,7 @@ impl RawExpr {
             "param" => Expr::Param { name: name(&self.param), default },
             "chars" => Expr::Chars { name: name(&self.chars), default },
             "count" => {
+                refuse_empty(self.count.as_deref(), &format!("{at}.count"), mistakes);
                 Expr::Count { names: self.count.iter().flatten().map(|n| Name::parse(n)).collect(), each: self.each }
             }
             "segments" => Expr::Segments { name: name(&self.segments), default },
@@ -177,6 +181,7 @@ impl RawExpr {
                 Expr::Header { name: self.header.as_deref().unwrap_or_default().to_ascii_lowercase().into(), default }
             }
             "product" => Expr::Product(list(self.product.as_deref(), &format!("{at}.product"), mistakes)),
+            "first" => Expr::First(list(self.first.as_deref(), &format!("{at}.first"), mistakes)),
             _ => Expr::Sum(list(self.sum.as_deref(), &format!("{at}.sum"), mistakes)),
         }
     }
@@ -223,7 +228,15 @@ impl RawExpr {
     }
 }
 
+/// Of nothing the sum is nothing, and the call would be free.
+fn refuse_empty<T>(items: Option<&[T]>, at: &str, mistakes: &mut Mistakes) {
+    if items.is_none_or(<[T]>::is_empty) {
+        mistakes.push((at.to_owned(), "the list is empty".to_owned()));
+    }
+}
+
 fn list(items: Option<&[RawExpr]>, at: &str, mistakes: &mut Mistakes) -> Box<[Expr]> {
+    refuse_empty(items, at, mistakes);
     items.unwrap_or_default().iter().enumerate().map(|(i, item)| item.check(&format!("{at}[{i}]"), mistakes)).collect()
 }
 

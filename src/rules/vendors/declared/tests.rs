@@ -77,6 +77,12 @@ fn a_text_message_costs_its_segments_to_its_destination() {
         ("To=%2B15551234567&From=1&Body=hello", 13_300),
         ("To=%2B4479&From=1&Body=hello", 52_400),
         ("To=%2B99&From=1&Body=hello", 400_000),
+        // Jamaica has the country code of the United States, and not their price.
+        ("To=%2B18765551234&From=1&Body=hello", 400_000),
+        ("To=%2B1+(876)+555-1234&From=1&Body=hello", 400_000),
+        // A template stands in for the body, whatever is sent beside it.
+        ("To=%2B15551234567&ContentSid=HX1&Body=", 25 * 13_300),
+        ("To=%2B15551234567&Body=hello&SendAsMms=true", 13_300 + 30_000),
         // No body: a template may fill in 24 segments.
         ("To=%2B15551234567&ContentSid=HX1", 24 * 13_300),
         ("To=%2B15551234567&Body=&MediaUrl=https%3A%2F%2Fx", 13_300 + 30_000),
@@ -90,6 +96,12 @@ fn a_text_message_costs_its_segments_to_its_destination() {
     // A messaging service answers with none yet.
     assert_eq!(cost(r#"{"num_segments":"0","num_media":"0"}"#), Some(13_300_000_000));
     assert_eq!(cost(r#"{"sid":"SM1"}"#), None);
+    let long = format!("To=%2B1555&Body={}", "a".repeat(1600));
+    let bound = sms.bind(&args(&long, BodyKind::Form)).expect("bound");
+    let cost = |body: &str| bound.cost(&HeaderMap::new(), body.as_bytes(), &fx).map(|usd| usd.0);
+    // ... so the body's own segments count until it does.
+    assert_eq!(cost(r#"{"num_segments":"0","num_media":"0"}"#), Some(11 * 13_300_000_000));
+    assert_eq!(cost(r#"{"num_segments":"10","num_media":"0"}"#), Some(10 * 13_300_000_000));
 }
 
 #[test]
@@ -104,6 +116,10 @@ fn a_wrong_rule_names_its_fields() {
             "estimate.sum[1].prefixes.+1",
         ),
         ("estimate = { const = \"1\" }\nactual = \"estimate\"\nzero_if = [\"9xx\"]", "zero_if"),
+        // Each of these would silently cost nothing, or one.
+        ("estimate = { sum = [] }\nactual = \"estimate\"", "estimate.sum"),
+        ("estimate = { product = [] }\nactual = \"estimate\"", "estimate.product"),
+        ("estimate = { count = [] }\nactual = \"estimate\"", "estimate.count"),
     ] {
         let mistakes = toml::from_str::<RawRule>(text).expect("it parses").check().expect_err(text);
         assert_eq!(mistakes.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), [field], "{text}");

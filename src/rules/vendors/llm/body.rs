@@ -7,7 +7,7 @@ use crate::rules::args::{Decimal, Unreadable};
 use crate::rules::json::{Kind, NodeRef};
 
 /// Every field that an adapter reads.
-const FIELDS: [&str; 37] = [
+const FIELDS: [&str; 40] = [
     "audio",
     "cache_control",
     "compaction",
@@ -26,10 +26,13 @@ const FIELDS: [&str; 37] = [
     "modalities",
     "model",
     "n",
+    "output_config",
+    "output_format",
     "prediction",
     "previous_response_id",
     "prompt",
     "prompt_cache_options",
+    "reasoning",
     "service_tier",
     "speed",
     "stream",

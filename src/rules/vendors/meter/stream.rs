@@ -79,7 +79,9 @@ impl Stream {
     pub fn finish(mut self, end: End, out: &mut impl FnMut(Bytes)) -> Option<Reported> {
         let Self { sse, reading, released, blind, .. } = &mut self;
         sse.finish(&mut |item| take(item, reading, released, blind, out));
-        self.reading.finish(end)
+        // What was not read may have held a later usage.
+        self.reading.done &= !self.blind;
+        self.reading.finish(if self.blind { End::Cut } else { end })
     }
 }
 

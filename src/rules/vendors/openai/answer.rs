@@ -83,6 +83,29 @@ struct Action {
     kind: Option<String>,
 }
 
+/// Items of an answer that cost nothing beside the tokens, or a fee that is counted here.
+const PRICED_ITEMS: [&str; 19] = [
+    "message",
+    "reasoning",
+    "compaction",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
+    "mcp_list_tools",
+    "mcp_call",
+    "mcp_approval_request",
+    "computer_call",
+    "local_shell_call",
+    "apply_patch_call",
+    "tool_search_call",
+    "program",
+    "program_output",
+];
+
 /// The vendor's sums, taken apart: cached, written and audio tokens are parts of the prompt, audio of the answer.
 fn part(prompt: u64, answer: u64, input: &InputDetails, output: &OutputDetails) -> Part {
     let of = |count: Option<u64>| count.unwrap_or(0);
@@ -101,12 +124,13 @@ fn part(prompt: u64, answer: u64, input: &InputDetails, output: &OutputDetails) 
 }
 
 impl Chat {
-    /// Embeddings have no completion tokens; a usage without prompt tokens says nothing.
-    fn report(self, seen: Seen) -> Option<Reported> {
+    /// Only embeddings have no completion tokens; a usage without prompt tokens says nothing.
+    fn report(self, seen: Seen, speaks: bool) -> Option<Reported> {
         let usage = self.usage?;
         let input = usage.prompt_tokens_details.unwrap_or_default();
         let output = usage.completion_tokens_details.unwrap_or_default();
-        let part = part(usage.prompt_tokens?, usage.completion_tokens.unwrap_or(0), &input, &output);
+        let answer = if speaks { usage.completion_tokens? } else { usage.completion_tokens.unwrap_or(0) };
+        let part = part(usage.prompt_tokens?, answer, &input, &output);
         let (id, model, tier) = (self.id, self.model, self.service_tier);
         Some(Reported { id, model, tier, parts: vec![part], seen, ..Reported::default() })
     }
@@ -124,7 +148,8 @@ impl Response {
     }
 }
 
-/// Uses of the vendor's tools. A picture that was drawn is charged beside the usage, which then is not all.
+/// Uses of the vendor's tools. A picture that was drawn is charged beside the usage, which then is not all; so may
+/// anything be that is not known here.
 fn fees(output: &[Item]) -> (Vec<(&'static str, u64)>, Seen) {
     let of = |kind: &str| output.iter().filter(|item| item.kind.as_deref() == Some(kind)).collect::<Vec<_>>();
     let searched = |item: &&Item| {
@@ -142,13 +167,18 @@ fn fees(output: &[Item]) -> (Vec<(&'static str, u64)>, Seen) {
         ("code_interpreter", containers.len()),
     ];
     let fees = counts.into_iter().filter(|(_, count)| *count > 0).map(|(tool, count)| (tool, count as u64)).collect();
-    let drawn = !of("image_generation_call").is_empty();
-    (fees, if drawn { Seen::SoFar } else { Seen::All })
+    let priced = |item: &Item| item.kind.as_deref().is_some_and(|kind| PRICED_ITEMS.contains(&kind));
+    (fees, if output.iter().all(priced) { Seen::All } else { Seen::SoFar })
 }
 
-/// A plain answer of chat completions or embeddings.
+/// A plain answer of chat completions.
 pub(in super::super) fn chat(body: &[u8]) -> Option<Reported> {
-    serde_json::from_slice::<Chat>(body).ok()?.report(Seen::All)
+    serde_json::from_slice::<Chat>(body).ok()?.report(Seen::All, true)
+}
+
+/// An answer of embeddings.
+pub(in super::super) fn embedding(body: &[u8]) -> Option<Reported> {
+    serde_json::from_slice::<Chat>(body).ok()?.report(Seen::All, false)
 }
 
 /// A plain answer of responses.
@@ -165,7 +195,7 @@ pub(in super::super) fn chat_event(data: &[u8]) -> Option<(Reported, bool)> {
     let alone = chunk.choices.as_ref().is_none_or(Vec::is_empty);
     // Vendors that repeat a growing usage put it beside choices: there more may follow.
     let seen = if alone { Seen::All } else { Seen::SoFar };
-    chunk.report(seen).map(|reported| (reported, alone))
+    chunk.report(seen, true).map(|reported| (reported, alone))
 }
 
 /// One event of a responses stream.

@@ -29,6 +29,10 @@ fn a_chat_is_bound_by_its_bytes_and_its_limit() {
         (format!(r#""model":"gpt-4o",{standard},"max_tokens":100,"n":2"#), 450_000),
         // No tier: the project may have set priority, 4.25 and 17: 1000 * 4.25 + 100 * 17
         (r#""model":"gpt-4o-2024-11-20","max_tokens":100"#.to_owned(), 595_000),
+        // ... or ultrafast: 1000 * 75 + 100 * 300
+        (r#""model":"gpt-6-astra","max_completion_tokens":100"#.to_owned(), 10_500_000),
+        // A tier that nobody here knows may be any.
+        (r#""model":"gpt-6-astra","service_tier":"warp","max_completion_tokens":100"#.to_owned(), 10_500_000),
         // Above the model's most, 16,384: 1000 * 2.5 + 16384 * 10
         (format!(r#""model":"gpt-4o",{standard},"max_tokens":1000000"#), 16_634_000),
         // The cache is written unasked at 12.5: 1000 * 12.5 + 100 * 50
@@ -131,12 +135,24 @@ fn what_the_body_does_not_show_is_the_models_most_or_refused() {
             false,
         ),
         (r#""tools":[{"type":"function","name":"f","parameters":{}}]"#, false),
+        // A reference may leave its kind out; reasoning that is not sent along is put back by the vendor.
+        (r#""input":[{"id":"msg_1"}]"#, true),
+        (r#""input":[{"type":null,"id":"msg_1"}]"#, true),
+        (r#""input":[{"type":"reasoning","id":"rs_1","summary":[]}]"#, true),
+        (r#""input":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA"}]"#, false),
+        (r#""input":[{"role":"user","content":[{"file_id":"f"}]}]"#, true),
+        // No call of the tool, but its description is in the prompt.
+        (r#""tools":[{"type":"mcp","server_url":"x"}],"max_tool_calls":0"#, true),
     ] {
         let text = format!(r#"{{"model":"gpt-4o","service_tier":"default","max_output_tokens":100,{members}}}"#);
         // The model's most, or the bytes, at 2.5; and 100 tokens at 10.
         let prompt = if most { 128_000 } else { text.len() as u64 };
         assert_eq!(responses.bound(&text), prompt * 250 + 100_000, "{members}");
     }
+    // A tool that the caller runs is described by the vendor: 3000 tokens more.
+    let shell =
+        r#"{"model":"gpt-4o","service_tier":"default","max_output_tokens":100,"tools":[{"type":"local_shell"}]}"#;
+    assert_eq!(responses.bound(shell), (shell.len() as u64 + 3000) * 250 + 100_000);
     // Two searches: the prompt is read three times, and each search costs 0.01.
     let search = r#"{"model":"gpt-5.5","service_tier":"default","max_output_tokens":100,"max_tool_calls":2,"tools":[{"type":"web_search"}]}"#;
     // 1,050,000 * 10 * 3 + 100 * 45 USD per million + 0.02 (beyond 272,000: 10 and 45)
@@ -147,6 +163,13 @@ fn what_the_body_does_not_show_is_the_models_most_or_refused() {
             r#""tools":[{"type":"code_interpreter","container":{"type":"auto"}}],"max_tool_calls":1"#,
             "tools: code_interpreter",
         ),
+        (
+            r#""input":[{"type":"additional_tools","role":"developer","tools":[{"type":"web_search"}]}]"#,
+            "tools: web_search",
+        ),
+        (r#""prompt":{"id":"pmpt_1"}"#, "prompt"),
+        (r#""context_management":[{"type":"compaction","compact_threshold":1000}]"#, "context_management"),
+        (r#""reasoning":{"mode":"pro"}"#, "reasoning"),
     ] {
         let text = format!(r#"{{"model":"gpt-5.5","max_output_tokens":100,{members}}}"#);
         assert!(
@@ -156,11 +179,14 @@ fn what_the_body_does_not_show_is_the_models_most_or_refused() {
         let mut capped = call("openai", "/v1/responses");
         capped.ceiling = Some(MicroCents(77));
         assert_eq!(capped.bound(&text), 77);
+        // Money is bounded by the ceiling; of tokens one whole run is held, not none.
+        assert_eq!(capped.estimate(&text).expect("a ceiling").need.tokens, 1_050_000 + 128_000, "{members}");
     }
-    assert!(matches!(
-        chat.estimate(r#"{"model":"gpt-4o-search-preview","max_tokens":1}"#),
-        Err(Unpriceable::Unbounded { .. })
-    ));
+    assert!(responses.estimate(r#"{"model":"gpt-5.5","reasoning":{"mode":"standard"},"max_output_tokens":9}"#).is_ok());
+    for members in [r#""model":"gpt-4o-search-preview""#, r#""model":"gpt-4o","tools":[{"type":"web_search"}]"#] {
+        let text = format!(r#"{{{members},"max_tokens":1}}"#);
+        assert!(matches!(chat.estimate(&text), Err(Unpriceable::Unbounded { .. })), "{members}");
+    }
 }
 
 #[test]
@@ -265,6 +291,7 @@ fn an_answer_that_does_not_say_is_unknown_and_never_free() {
         "not json",
         r#"{"model":"gpt-5.5","choices":[],"usage":null}"#,
         r#"{"model":"gpt-5.5","usage":{"completion_tokens":1}}"#,
+        r#"{"model":"gpt-5.5","usage":{"prompt_tokens":9}}"#,
         r#"{"model":"gpt-5.5","usage":{"prompt_tokens":-1}}"#,
         r#"{"model":"gpt-99","usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
         r#"{"model":"gpt-5.5","service_tier":"warp","usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
@@ -371,6 +398,9 @@ fn responses_count_tokens_and_tools() {
     );
     let drawn = response("completed").replace("file_search_call", "image_generation_call");
     assert!(matches!(usage_of("/v1/responses", ask, &drawn), Usage::AtLeast(_)));
+    // So may anything be that is not known here.
+    let new = response("completed").replace("file_search_call", "teleport_call");
+    assert!(matches!(usage_of("/v1/responses", ask, &new), Usage::AtLeast(_)));
 }
 
 #[test]

@@ -40,6 +40,11 @@ impl Object {
         let vendor = |amount: Option<i64>| Some((u64::try_from(amount?).ok()?, CostSource::Vendor));
         match plan.moves {
             Move::Charge | Move::ChargeCapture => vendor(self.charged()?),
+            // Of several captures the intent's own amounts are the sum; without a named one, what this one took is not told.
+            Move::IntentCapture if self.has_status("succeeded") && plan.amount.is_none() => vendor(self.intended()?),
+            Move::IntentCapture if self.has_status("succeeded") || self.has_status("requires_capture") => {
+                Some((plan.amount?, CostSource::Request))
+            }
             Move::Intent | Move::IntentConfirm | Move::IntentCapture | Move::IntentAmount => vendor(self.intended()?),
             // The old address of a refund answers with the charge, whose own amounts are those of all its refunds.
             Move::Refund if self.is(&["charge"]) => Some((plan.amount?, CostSource::Request)),
@@ -53,7 +58,13 @@ impl Object {
                 "treasury.outbound_transfer",
                 "treasury.inbound_transfer",
             ])?),
+            // It is never metered: free, or not told.
+            Move::Quiet => None,
         }
+    }
+
+    fn has_status(&self, status: &str) -> bool {
+        self.is(&["payment_intent"]) && self.status.as_deref() == Some(status)
     }
 
     fn is(&self, kinds: &[&str]) -> bool {
@@ -65,9 +76,14 @@ impl Object {
         if !self.is(&["charge"]) {
             return None;
         }
-        let paid = self.paid? && self.status.as_deref() != Some("failed");
-        let captured = paid && self.captured.unwrap_or(true);
-        Some(if captured { self.amount_captured.or(self.amount) } else { Some(0) })
+        let captured = self.captured.unwrap_or(true);
+        Some(match self.status.as_deref() {
+            Some("failed") => Some(0),
+            // A bank's debit that is on its way may call itself not yet paid.
+            Some("pending") if captured => self.amount,
+            _ if self.paid? && captured => self.amount_captured.or(self.amount),
+            _ => Some(0),
+        })
     }
 
     fn intended(&self) -> Option<Option<i64>> {

@@ -29,6 +29,12 @@ fn a_request_holds_the_amount_that_it_names() {
         // ISK is written with two decimals: 100 krónur * 0.008214705883 * 1.05 = 0.862544117715
         ("/v1/charges", "amount=10000&currency=isk", 86_254_412),
         ("/v1/customers", "name=x", 0),
+        ("/v1/customers/cus_1", "balance=&name=x", 0),
+        // A refund has its charge's currency, whatever its own field says: 100 pounds, not 100 rupiah.
+        ("/v1/refunds", "charge=ch_1&amount=10000&currency=idr", 10_000_000_000),
+        ("/v1/payment_intents/pi_1/capture", "amount_to_capture=10000&currency=idr", 10_000_000_000),
+        // ... nor less than what it says: 100 pounds * 1.33988966179 * 1.05
+        ("/v1/refunds", "charge=ch_1&amount=10000&currency=gbp", 14_068_841_449),
     ] {
         assert_eq!(stripe(path).bound(body), usd, "{path} {body}");
     }
@@ -45,6 +51,12 @@ fn what_the_request_does_not_say_needs_a_ceiling() {
         ("/v1/transfers", "currency=usd&source_transaction=ch_1"),
         ("/v1/charges", "amount=100&currency=xyz"),
         ("/v1/subscriptions", "customer=cus_1"),
+        // A credit by another door.
+        ("/v1/customers", "name=x&balance=-50000"),
+        ("/v1/customers/cus_1", "balance=-50000"),
+        // It makes a last invoice unless told not to.
+        ("/v1/subscription_schedules/sub_sched_1/cancel", "prorate=false"),
+        ("/v1/subscriptions/sub_1/pause", "bill_for[unused_time_from][type]=now"),
         ("/v1/brand_new", "a=b"),
     ] {
         let mut call = stripe(path);
@@ -139,6 +151,26 @@ fn what_moved_stands_in_the_answer() {
             r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
             800,
         ),
+        // Captured in parts: the intent still waits, and its own amount is that of all parts.
+        (
+            "/v1/payment_intents/pi/capture",
+            "amount_to_capture=300&final_capture=false",
+            r#"{"object":"payment_intent","amount":900,"amount_received":500,"currency":"usd","status":"requires_capture"}"#,
+            300,
+        ),
+        (
+            "/v1/payment_intents/pi/capture",
+            "amount_to_capture=400",
+            r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#,
+            400,
+        ),
+        // A bank's debit is on its way.
+        (
+            "/v1/charges",
+            charge,
+            r#"{"object":"charge","amount":2000,"captured":true,"currency":"usd","paid":false,"status":"pending"}"#,
+            2000,
+        ),
         (
             "/v1/refunds",
             "charge=ch",
@@ -178,6 +210,8 @@ fn what_moved_stands_in_the_answer() {
     ] {
         assert_eq!(usage("/v1/refunds", "charge=ch", answer), Usage::UNKNOWN, "{answer}");
     }
+    let part = r#"{"object":"payment_intent","amount":900,"amount_received":500,"currency":"usd","status":"requires_capture"}"#;
+    assert_eq!(usage("/v1/payment_intents/pi/capture", "final_capture=false", part), Usage::UNKNOWN);
     assert_eq!(
         usage("/v1/charges/ch/refund", "a=b", r#"{"object":"charge","amount":2000,"amount_refunded":900}"#),
         Usage::UNKNOWN
@@ -203,4 +237,27 @@ fn statuses_replays_and_ids_are_told() {
     );
     let plain = metered(200, &[], End::Complete);
     assert_eq!((plain.replayed, plain.vendor_request_id.as_deref()), (false, Some("re_1")));
+}
+
+#[test]
+fn an_end_may_have_its_price() {
+    let vendor = stripe("/v1/charges").vendor;
+    let bound = |path: &str, query: &str| {
+        let path = crate::rules::path::CanonicalPath::parse(path).expect("well-formed").path;
+        let routed = vendor.route("DELETE", path);
+        let sent = crate::rules::args::Sent { query: Some(query), ..crate::rules::args::Sent::default() };
+        let args = crate::rules::args::Args::read(sent, &[]).expect("readable");
+        let call = stripe("/v1/charges");
+        call.asked(&vendor, routed.operation, &args).map(|estimate| estimate.need.wanted().usd.0)
+    };
+    for (path, query, free) in [
+        ("/v1/subscriptions/sub_1", "", true),
+        ("/v1/subscriptions/sub_1", "invoice_now=false&prorate=true", true),
+        ("/v1/subscriptions/sub_1", "invoice_now=true", false),
+        ("/v1/subscription_items/si_1", "proration_behavior=none", true),
+        ("/v1/subscription_items/si_1", "proration_behavior=always_invoice", false),
+        ("/v1/customers/cus_1", "", true),
+    ] {
+        assert_eq!(bound(path, query).ok(), free.then_some(0), "{path} {query}");
+    }
 }
