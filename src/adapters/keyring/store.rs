@@ -57,6 +57,12 @@ impl Store {
         rows.map(|row| row.map_err(KeyringError::from).and_then(|(id, json)| read_key(&id, &json))).collect()
     }
 
+    pub(super) fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, KeyringError> {
+        let mut query = self.0.prepare_cached("SELECT record FROM keys WHERE id = ?1")?;
+        let json = query.query_map([id.as_str()], |row| row.get::<_, String>(0))?.next().transpose()?;
+        json.map(|json| read_key(id.as_str(), &json)).transpose()
+    }
+
     pub(super) fn flags(&self) -> Result<Vec<FlagRecord>, KeyringError> {
         let mut query = self.0.prepare("SELECT flag, is_set, actor, reason, at, told FROM flags")?;
         let rows = query.query_map([], |row| {
