@@ -73,8 +73,7 @@ impl Keyring {
     /// Opens or makes `dir/keys.db`.
     pub fn open(dir: &Path) -> Result<Self, KeyringError> {
         let path = dir.join("keys.db");
-        let named = |e: KeyringError| KeyringError::Store(format!("{}: {e}", path.display()));
-        let store = store::Store::open(&path).map_err(named)?;
+        let store = store::Store::open(&path)?;
         let keys = store.keys()?.into_iter().map(|k| (k.id.clone(), Arc::new(k))).collect();
         let flags: DashMap<_, _> = store.flags()?.into_iter().map(|f| (f.flag.clone(), f)).collect();
         let wide = flags.iter().filter(|f| f.on && !is_key(&f.flag)).count();

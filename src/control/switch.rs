@@ -140,7 +140,8 @@ fn half_told(flag: &Flag, ended: usize, why: &str) -> Problem {
 fn exists(state: &ControlState, flag: &Flag) -> Result<(), Problem> {
     let known = |found: bool, what: String| if found { Ok(()) } else { Err(Problem::NotFound(what)) };
     let bearable = |names: [&Name; 2]| {
-        let wrong = names.iter().find_map(|name| Some(format!("the name `{name}` {}", no_name(name)?)));
+        let wrong =
+            names.iter().find_map(|name| Some(format!("nothing bears the name `{name}`: it {}", no_name(name)?)));
         wrong.map_or(Ok(()), |why| Err(Problem::Refused { code: "no_such_name", mistakes: vec![why] }))
     };
     match flag {

@@ -153,6 +153,14 @@ fn a_key_that_ended_long_ago_leaves_memory_and_stays_in_the_file() {
 }
 
 #[test]
+fn a_file_that_is_no_keyring_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("keys.db"), [7; 3000]).expect("written");
+    let said = Keyring::open(dir.path()).err().expect("it is none").to_string();
+    assert!(said.contains("keys.db"), "{said}");
+}
+
+#[test]
 fn secrets_are_made_once_and_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().expect("a folder");
