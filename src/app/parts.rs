@@ -16,7 +16,7 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::Embedded;
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
-use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded};
+use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
@@ -227,7 +227,7 @@ async fn policies(
     let options = PolicyOptions {
         folder: config.server.policies.clone(),
         vendors: vendors.iter().map(|v| v.name.clone()).collect(),
-        sandbox,
+        sandbox: if sandbox { Sandbox::Served } else { Sandbox::Closed },
     };
     let extra = keyring.shapes(Timestamp::now());
     let ledger = ledger.clone();

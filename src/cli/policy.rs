@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::output::{Columns, GOOD, json, line};
 use super::{Failure, Global};
-use crate::adapters::policy_store::{Declare, Options, PolicyStore, Reloaded};
+use crate::adapters::policy_store::{Declare, Options, PolicyStore, Reloaded, Sandbox};
 use crate::config::{self, Flags, Mistakes};
 use crate::rules::policy::Policy;
 
@@ -33,7 +33,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         return Err(Failure::refused(format!("{}: {what}", folder.display())));
     }
     let vendors = config.vendors.iter().map(|v| v.name.clone()).collect();
-    let (store, _) = read(Options { folder, vendors, sandbox: false }).await.map_err(Failure::refused)?;
+    let (store, _) = read(Options { folder, vendors, sandbox: Sandbox::Checked }).await.map_err(Failure::refused)?;
     let set = store.current();
     if global.json {
         return set.policies().try_for_each(|p| json(&as_json(p)));
