@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::control::{self, ControlState};
 use crate::gateway;
 use crate::rules::books::Act;
+use crate::units::time::Timestamp;
 
 use parts::Parts;
 
@@ -25,9 +26,13 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How often credential files and policies are looked at.
 const LOOK: Duration = Duration::from_millis(400);
 
+/// How often keys that ended long ago are taken out of memory.
+const FORGET: Duration = Duration::from_secs(3600);
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(options: Options) -> Result<(), Failure> {
     start_log();
+    keep_private();
     let config = config::load(&options.flags, &|name| std::env::var(name).ok())?;
     let stop = CancellationToken::new();
     let parts = Parts::open(config, &options).await?;
@@ -45,6 +50,15 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     stop::down(parts, gateway, accepting, stop, tasks.into_iter().chain(control).collect()).await
 }
 
+/// What is written here is its owner's alone, and no dump of this process holds a credential: neither the kernel nor another
+/// process of the same user may take one.
+fn keep_private() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "a dump of this process would hold credentials: forbid dumps where it runs (`ulimit -c 0`)");
+    }
+}
+
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("BURSAR_LOG").unwrap_or_else(|_| "info".into());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
@@ -55,7 +69,10 @@ fn start_log() {
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, Failure> {
-    let address = config.server.listen;
+    let (address, admin) = (config.server.listen, config.server.admin);
+    if !admin.ip().is_loopback() {
+        tracing::warn!(address = %admin, "the admin API speaks plain HTTP beyond loopback: its token can be read on the way");
+    }
     if !address.ip().is_loopback() && config.server.tls.is_none() {
         tracing::warn!(%address, "plain HTTP beyond loopback: vault keys can be read on the way; set [server] tls");
     }
@@ -83,7 +100,14 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
             }
         }
     }));
-    vec![expiry, telling, watching, credentials]
+    let keyring = parts.keyring.clone();
+    let forgetting = tokio::spawn(until(stop.clone(), async move {
+        loop {
+            keyring.forget_ended(Timestamp::now());
+            tokio::time::sleep(FORGET).await;
+        }
+    }));
+    vec![expiry, telling, watching, credentials, forgetting]
 }
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
@@ -120,4 +144,20 @@ fn control_tasks(state: Arc<ControlState>, admin: TcpListener, socket: tokio::ne
         tokio::spawn(async move { said("the admin API", on_tcp.await) }),
         tokio::spawn(async move { said("the admin socket", on_socket.await) }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+    #[test]
+    fn nothing_is_dumped_and_files_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        super::keep_private();
+        assert!(dumpable_behavior().is_ok_and(|b| b == DumpableBehavior::NotDumpable));
+        std::fs::write(dir.path().join("keys.db"), "").expect("written");
+        let mode = dir.path().join("keys.db").metadata().expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

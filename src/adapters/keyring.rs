@@ -30,13 +30,15 @@ pub use record::{FlagRecord, KeyRecord, NewKey, Standing};
 
 /// A key may have so many ancestors.
 pub const MAX_DEPTH: usize = 4;
+/// So long after its end a key is still told from an unknown one; then only the file knows it.
+pub const REMEMBERED_SECS: i64 = 30 * 86_400;
 /// Characters of a note or a label.
 pub const MAX_TEXT: usize = 500;
 
 /// Why the keyring refused, or could not.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
-    #[error("the keyring cannot be written: {0}")]
+    #[error("the keyring does not work: {0}")]
     Store(String),
     #[error("there is no key `{0}`")]
     NoSuchKey(KeyId),
@@ -70,7 +72,8 @@ pub struct Keyring {
 impl Keyring {
     /// Opens or makes `dir/keys.db`.
     pub fn open(dir: &Path) -> Result<Self, KeyringError> {
-        let store = store::Store::open(&dir.join("keys.db"))?;
+        let path = dir.join("keys.db");
+        let store = store::Store::open(&path)?;
         let keys = store.keys()?.into_iter().map(|k| (k.id.clone(), Arc::new(k))).collect();
         let flags: DashMap<_, _> = store.flags()?.into_iter().map(|f| (f.flag.clone(), f)).collect();
         let wide = flags.iter().filter(|f| f.on && !is_key(&f.flag)).count();
@@ -104,7 +107,24 @@ impl Keyring {
         Flag::over(facts).iter().find_map(|flag| self.flag(flag))
     }
 
-    /// Every key, newest first.
+    /// A key that `forget_ended` took out of memory, from the file.
+    pub fn recall(&self, id: &KeyId) -> Result<Option<KeyRecord>, KeyringError> {
+        self.store.lock().key(id)
+    }
+
+    /// Takes keys that ended long ago out of memory, with their flags; says how many. The file keeps them, and the books
+    /// their calls. A key ends no later than the one it was minted from, so no key loses an ancestor that it still needs.
+    pub fn forget_ended(&self, now: Timestamp) -> usize {
+        let store = self.store.lock();
+        let (before, long_ago) = (self.keys.len(), now.plus_secs(-REMEMBERED_SECS));
+        self.keys.retain(|_, key| key.expires_at.is_none_or(|end| end > long_ago));
+        let of_nobody = |flag: &Flag| matches!(flag, Flag::Key { id } if !self.keys.contains_key(id));
+        self.flags.retain(|flag, record| !record.told || !of_nobody(flag));
+        drop(store);
+        before.saturating_sub(self.keys.len())
+    }
+
+    /// Every key, newest first; without those that ended long ago.
     pub fn list(&self) -> Vec<Arc<KeyRecord>> {
         let mut all: Vec<_> = self.keys.iter().map(|k| Arc::clone(&k)).collect();
         all.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
@@ -165,9 +185,9 @@ impl Keyring {
     pub fn stop(&self, flag: &Flag, act: &Act, now: Timestamp) -> Result<FlagRecord, KeyringError> {
         let record = FlagRecord { flag: flag.clone(), on: true, act: act.clone(), at: now, told: false };
         let store = self.store.lock();
-        let written = store.put_flag(&record);
+        // In memory first: a slow disk delays the answer, and not the stop.
         self.remember(record.clone());
-        match written {
+        match store.put_flag(&record) {
             Ok(()) => Ok(record),
             Err(e) => Err(KeyringError::NotDurable(flag.clone(), e.to_string())),
         }

@@ -30,8 +30,18 @@ pub struct Options {
     pub folder: PathBuf,
     /// Vendors that are configured; a policy that names another is a mistake.
     pub vendors: Vec<Name>,
-    /// Adds the shipped sandbox policy, unless the folder has one of that name.
-    pub sandbox: bool,
+    pub sandbox: Sandbox,
+}
+
+/// What becomes of the policy named `sandbox`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Loaded; the shipped one, unless the folder has one of that name.
+    Served,
+    /// Left out: its keys were given out for pretend vendors, and must open nothing where the real ones are.
+    Closed,
+    /// A policy as any other, where nothing is served.
+    Checked,
 }
 
 /// All policies, as they are now.

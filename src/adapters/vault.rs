@@ -11,6 +11,7 @@ use arc_swap::ArcSwapOption;
 use super::ledger::hold::Reserved;
 use crate::rules::subject::Name;
 use crate::units::secret::Secret;
+use crate::units::vault_key::VaultKey;
 
 /// Where a credential comes from.
 #[derive(Clone, Debug)]
@@ -33,6 +34,9 @@ pub enum Missing {
     File(String, String),
     #[error("the credential from {0} is empty, or has characters that no header can carry")]
     Unusable(String),
+    /// The shell that an agent's key was pasted into, perhaps.
+    #[error("the credential from {0} is a vault key, which opens bursar and no vendor")]
+    VaultKey(String),
 }
 
 struct Entry {
@@ -111,6 +115,9 @@ impl Entry {
         if !secret.fits_a_header() {
             return Err(Missing::Unusable(from));
         }
+        if std::str::from_utf8(secret.expose()).is_ok_and(|text| VaultKey::parse(text).is_some()) {
+            return Err(Missing::VaultKey(from));
+        }
         self.current.store(Some(Arc::new(secret)));
         Ok(())
     }
@@ -133,6 +140,15 @@ fn from_file(path: &Path) -> Result<Secret, Missing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vault_key_never_goes_to_a_vendor() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("key");
+        std::fs::write(&path, &*VaultKey::from_random(&[7; 52]).reveal()).expect("written");
+        let (vault, missing) = Vault::new(vec![("openai".into(), DEFAULT.into(), Source::File(path))]);
+        assert!(matches!(missing.as_slice(), [(_, _, Missing::VaultKey(_))]) && !vault.has(&"openai".into(), None));
+    }
 
     #[test]
     fn a_changed_file_is_read_again_and_a_lost_one_keeps_its_last_value() {

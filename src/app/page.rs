@@ -51,23 +51,39 @@ fn as_page(
     line("data", about.data.clone())?;
     line("policies", policies(parts))?;
     line("vendors", vendors(parts, about.sandbox))?;
-    if let Some(token) = &parts.new_token {
-        line(
-            "token",
-            format!(
-                "{}  {DIM}(for the admin API over HTTP; shown this once, kept in {}/admin-token){DIM:#}",
-                token.as_str(),
-                about.data
-            ),
-        )?;
-    }
+    line("token", token(parts, &about.data))?;
     if let Some(key) = key {
-        paste(out, &format!("{scheme}://{}", about.listen), key, &about.data)?;
+        paste(out, &format!("{scheme}://{}", about.listen), key, &command(&about.data))?;
     } else {
         writeln!(out)?;
-        writeln!(out, "  {DIM}next{DIM:#}      bursar key mint --policy NAME --agent NAME")?;
+        writeln!(out, "  {DIM}next{DIM:#}      {} key mint --policy NAME --agent NAME", command(&about.data))?;
     }
     writeln!(out)
+}
+
+/// Shown when it is made, and where it lies ever after: a start that failed may have made it unseen.
+fn token(parts: &Parts, data: &str) -> String {
+    match &parts.new_token {
+        Some(new) => {
+            let new = new.as_str();
+            format!("{new}  {DIM}(for the admin API over HTTP; shown this once, kept in {data}/admin-token){DIM:#}")
+        }
+        None if parts.own_token => format!("{DIM}your own{DIM:#}"),
+        None => format!("{DIM}in {data}/admin-token{DIM:#}"),
+    }
+}
+
+/// How this program was called, so that what is pasted into a second terminal finds it and its data.
+fn command(data: &str) -> String {
+    let called = std::env::args_os().next().and_then(|name| name.into_string().ok()).filter(|name| name.contains('/'));
+    let bursar = quoted(called.as_deref().unwrap_or("bursar"));
+    if data == "bursar-data" { bursar } else { format!("{bursar} --data {}", quoted(data)) }
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+:@%".contains(c));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 fn policies(parts: &Parts) -> String {
@@ -89,11 +105,13 @@ fn vendors(parts: &Parts, sandbox: bool) -> String {
     if with.is_empty() { none.to_owned() } else { format!("{}  {DIM}(with a credential){DIM:#}", with.join(", ")) }
 }
 
-fn paste(out: &mut impl Write, base: &str, key: &Minted, data: &str) -> std::io::Result<()> {
+fn paste(out: &mut impl Write, base: &str, key: &Minted, bursar: &str) -> std::io::Result<()> {
     let body = r#"{"model":"gpt-4o-mini","max_tokens":50,"messages":[{"role":"user","content":"hello"}]}"#;
-    let bursar = if data == "bursar-data" { "bursar".to_owned() } else { format!("bursar --data {data}") };
     writeln!(out)?;
-    writeln!(out, "  {BOLD}Try it{BOLD:#}  {DIM}in another terminal; this key opens the sandbox alone{DIM:#}")?;
+    writeln!(
+        out,
+        "  {BOLD}Try it{BOLD:#}  {DIM}in another terminal, in this folder; this key opens the sandbox alone{DIM:#}"
+    )?;
     writeln!(out)?;
     writeln!(out, "  export OPENAI_BASE_URL={base}/openai/v1 OPENAI_API_KEY={}", key.key.as_str())?;
     writeln!(out, "  curl -i $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" \\")?;
@@ -104,4 +122,15 @@ fn paste(out: &mut impl Write, base: &str, key: &Minted, data: &str) -> std::io:
     )?;
     writeln!(out, "  {bursar} audit tail --follow")?;
     writeln!(out, "  {bursar} key revoke {} --reason 'seen enough'", key.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn what_is_pasted_is_one_word() {
+        assert_eq!(quoted("target/release/bursar"), "target/release/bursar");
+        assert_eq!(quoted("/home/an n/it's"), r"'/home/an n/it'\''s'");
+    }
 }

@@ -16,7 +16,7 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::Embedded;
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
-use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded};
+use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
@@ -26,7 +26,6 @@ use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted};
 use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
-use crate::rules::policy::Overlay;
 use crate::rules::price::PriceBook;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
@@ -51,6 +50,8 @@ pub struct Parts {
     token: AdminToken,
     /// Made at this start, to be shown once.
     pub new_token: Option<Zeroizing<String>>,
+    /// The operator set one, so the file in the data folder is not in use.
+    pub own_token: bool,
     pub vendors: Vec<Arc<Vendor>>,
     pub started_at: Timestamp,
 }
@@ -113,6 +114,7 @@ impl Parts {
             gateway,
             token,
             new_token,
+            own_token: options.admin_token.is_some(),
             vendors,
             started_at,
         })
@@ -225,10 +227,9 @@ async fn policies(
     let options = PolicyOptions {
         folder: config.server.policies.clone(),
         vendors: vendors.iter().map(|v| v.name.clone()).collect(),
-        sandbox,
+        sandbox: if sandbox { Sandbox::Served } else { Sandbox::Closed },
     };
-    let keys = keyring.list();
-    let extra = keys.iter().filter_map(|k| k.overlay.as_ref()).flat_map(Overlay::shapes).cloned().collect();
+    let extra = keyring.shapes(Timestamp::now());
     let ledger = ledger.clone();
     let declare: Declare = Box::new(move |shapes| {
         let ledger = ledger.clone();

@@ -33,14 +33,14 @@ pub async fn down(
     accepting.cancel();
     let all_ended = tokio::select! {
         ended = gateway => ended.unwrap_or(false),
-        // Asked twice: no more patience.
+        // Asked twice: no more patience with callers; asked once more, below, with vendors.
         () = asked() => false,
     };
     if !all_ended {
         let ended = parts.switchboard.stop_all();
         tracing::warn!(ended, "calls in flight were ended: their time was up");
     }
-    settled(&parts).await;
+    tokio::select! { () = settled(&parts) => {}, () = asked() => {} }
     parts.ledger.flush().await?;
     stop.cancel();
     for task in tasks {

@@ -30,7 +30,7 @@ pub struct Filter {
     #[arg(long)]
     tenant: Option<String>,
     /// A key's id
-    #[arg(long)]
+    #[arg(long, value_parser = super::key::id)]
     key: Option<String>,
     #[arg(long)]
     policy: Option<String>,
@@ -48,6 +48,10 @@ pub struct Filter {
     /// Before this
     #[arg(long)]
     until: Option<When>,
+}
+
+fn some(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number of 1 or more".to_owned())
 }
 
 fn verdict(text: &str) -> Result<Verdict, String> {
@@ -86,7 +90,7 @@ pub struct Query {
     #[command(flatten)]
     filter: Filter,
     /// At most so many rows
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = some)]
     limit: usize,
     /// Older than this row: the `seq` of the last one that was seen
     #[arg(long, value_name = "SEQ")]

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 
 use super::{Failure, Global};
 use crate::config;
+use crate::units::secret::Secret;
 
 /// One admin API.
 pub struct Client {
@@ -24,7 +25,7 @@ pub struct Client {
 
 enum Way {
     Socket(PathBuf),
-    Url { base: String, token: String },
+    Url { base: String, token: Secret },
 }
 
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -32,7 +33,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 impl Client {
     pub fn new(global: &Global) -> Result<Self, Failure> {
         let way = match &global.server {
-            Some(url) => url_way(url, global.token.as_deref())?,
+            Some(url) => url_way(url, global.token.as_ref())?,
             None => Way::Socket(data_folder(global)?.join("admin.sock")),
         };
         Ok(Self { way })
@@ -103,7 +104,7 @@ fn deepest(error: &dyn std::error::Error) -> String {
     chain.last().map_or_else(String::new, ToString::to_string)
 }
 
-fn url_way(url: &str, token: Option<&str>) -> Result<Way, Failure> {
+fn url_way(url: &str, token: Option<&Secret>) -> Result<Way, Failure> {
     let base = url.trim_end_matches('/').to_owned();
     if !base.starts_with("http://") && !base.starts_with("https://") {
         return Err(Failure::usage(format!("`--server {url}`: write a URL, such as `http://127.0.0.1:8788`")));
@@ -114,7 +115,7 @@ fn url_way(url: &str, token: Option<&str>) -> Result<Way, Failure> {
             "`--server` needs `--token` or BURSAR_ADMIN_TOKEN; it stands in `admin-token` in the data folder",
         )
     })?;
-    Ok(Way::Url { base, token: token.to_owned() })
+    Ok(Way::Url { base, token: token.clone() })
 }
 
 fn host_of(base: &str) -> &str {
@@ -129,7 +130,8 @@ fn data_folder(global: &Global) -> Result<PathBuf, Failure> {
     }
     let flags = config::Flags { config: global.config.clone(), ..Default::default() };
     let loaded = config::load(&flags, &|name| std::env::var(name).ok());
-    loaded.map(|c| c.server.data).map_err(Failure::usage)
+    let aside = |mistakes| Failure::usage(format!("{mistakes}\n       With --data DIR, no configuration is read."));
+    loaded.map(|c| c.server.data).map_err(aside)
 }
 
 fn request(
@@ -137,11 +139,11 @@ fn request(
     target: &str,
     body: Bytes,
     host: &str,
-    token: Option<&str>,
+    token: Option<&Secret>,
 ) -> Result<Request<Full<Bytes>>, Failure> {
     let mut built = Request::builder().method(method).uri(target).header(HOST, host).header(ACCEPT, "application/json");
     if let Some(token) = token {
-        built = built.header(AUTHORIZATION, format!("Bearer {token}"));
+        built = built.header(AUTHORIZATION, [b"Bearer ", token.expose()].concat());
     }
     if let Some(name) = whoami() {
         built = built.header("x-bursar-actor", name);

@@ -14,10 +14,14 @@ use crate::adapters::keyring::wire::{KeyList, KeyStatus, KeyView, ReasonRequest,
 pub enum Command {
     /// Mint a vault key; it is printed once
     Mint(Box<mint::Mint>),
-    /// List keys, newest first
+    /// List keys, newest first, without those that expired over 30 days ago
     List(List),
     /// Show one key
-    Show { id: String },
+    Show {
+        /// The key's id: the part between `vk_` and the next `_`
+        #[arg(value_parser = id)]
+        id: String,
+    },
     /// Revoke a key and every key minted from it; its calls in flight end
     Revoke(Turn),
     /// Undo a revocation
@@ -34,13 +38,14 @@ pub struct List {
     #[arg(long)]
     policy: Option<String>,
     /// `good`, `expired` or `revoked`
-    #[arg(long)]
-    status: Option<String>,
+    #[arg(long, value_parser = status)]
+    status: Option<KeyStatus>,
 }
 
 #[derive(Debug, Args)]
 pub struct Turn {
     /// The key's id: the part between `vk_` and the next `_`
+    #[arg(value_parser = id)]
     id: String,
     /// Why; it stands in the books
     #[arg(long)]
@@ -58,8 +63,21 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     }
 }
 
+fn status(text: &str) -> Result<KeyStatus, String> {
+    let all = [KeyStatus::Good, KeyStatus::Expired, KeyStatus::Revoked];
+    all.into_iter().find(|s| s.as_str() == text).ok_or_else(|| "one of good, expired, revoked".to_owned())
+}
+
+/// What an unset variable leaves is no id.
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
+    Some(id_of(text))
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .ok_or("a key's id is missing; `bursar key list` has them")
+}
+
 /// People paste whole keys. Only the id leaves this process then.
-pub(super) fn id_of(text: &str) -> &str {
+fn id_of(text: &str) -> &str {
     let rest = text.strip_prefix("vk_").unwrap_or(text);
     rest.split('_').next().unwrap_or(rest)
 }
@@ -70,7 +88,9 @@ async fn list(global: &Global, client: &Client, filter: &List) -> Result<(), Fai
         return found.keys.iter().try_for_each(json);
     }
     if found.keys.is_empty() {
-        note("No keys. Mint one: bursar key mint --policy NAME --agent NAME");
+        let all =
+            filter.agent.is_none() && filter.tenant.is_none() && filter.policy.is_none() && filter.status.is_none();
+        note(if all { "No keys. Mint one: bursar key mint --policy NAME --agent NAME" } else { "No keys match." });
         return Ok(());
     }
     let mut columns = Columns::new(&["id", "status", "policy", "tenant", "agent", "run", "created", "expires", "note"]);
@@ -92,7 +112,7 @@ async fn list(global: &Global, client: &Client, filter: &List) -> Result<(), Fai
 }
 
 async fn show(global: &Global, client: &Client, id: &str) -> Result<(), Failure> {
-    let key: KeyView = client.get(&format!("/v1/keys/{}", segment(id_of(id))), &()).await?;
+    let key: KeyView = client.get(&format!("/v1/keys/{}", segment(id)), &()).await?;
     if global.json {
         return json(&key);
     }
@@ -135,7 +155,7 @@ fn facts(key: &KeyView) -> Result<Vec<(&'static str, String)>, Failure> {
 }
 
 async fn switch(global: &Global, client: &Client, turn: Turn, what: &str) -> Result<(), Failure> {
-    let path = format!("/v1/keys/{}/{what}", segment(id_of(&turn.id)));
+    let path = format!("/v1/keys/{}/{what}", segment(&turn.id));
     let done: Switched = client.post(&path, &ReasonRequest { reason: turn.reason }).await?;
     super::kill::said(global, &done)
 }

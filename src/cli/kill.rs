@@ -24,7 +24,7 @@ pub struct Kill {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct Target {
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::key::id)]
     key: Option<String>,
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
@@ -46,7 +46,7 @@ impl Kill {
         let tenant = name(self.tenant.as_deref().unwrap_or(DEFAULT_TENANT));
         let t = &self.target;
         let flag = match (&t.key, &t.agent, &t.run, &t.policy, &t.vendor, t.everyone) {
-            (Some(id), ..) => Flag::Key { id: KeyId(super::key::id_of(id).into()) },
+            (Some(id), ..) => Flag::Key { id: KeyId(id.as_str().into()) },
             (_, Some(agent), ..) => return Ok(Flag::Agent { tenant, name: name(agent) }),
             (_, _, Some(run), ..) => return Ok(Flag::Run { tenant, name: name(run) }),
             (_, _, _, Some(policy), ..) => Flag::Policy { name: name(policy) },

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::units::secret::Secret;
 pub use output::Failure;
 
 /// A reverse proxy in front of vendor APIs for AI agents: vault keys, budgets, and books for every call.
@@ -48,12 +49,18 @@ pub struct Global {
         env = "BURSAR_ADMIN_TOKEN",
         hide_env_values = true,
         value_name = "TOKEN",
+        value_parser = secret,
         help_heading = "Where"
     )]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// Print JSON: one object, or one object a line
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// Without the line's end that a file or a variable may bring along.
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text.trim().to_owned()))
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,5 +102,36 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(global, command).await,
         Command::Config(command) => config::run(global, command),
         Command::Credential(command) => credential::run(global, command).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_meant_is_wrong_usage() {
+        for wrong in [
+            "key list --status revokd",
+            "key show vk_",
+            "key mint --policy p --ttl 500ms",
+            "key mint --policy p --parent vk_",
+            "kill --key vk_",
+            "audit query --limit 0",
+            "audit query --since -1h",
+            "serve --listen nowhere",
+            "serve --admin 127.0.0.1:99999",
+        ] {
+            let parsed = Cli::try_parse_from(["bursar"].into_iter().chain(wrong.split(' ')));
+            assert_eq!(parsed.expect_err(wrong).exit_code(), 2, "{wrong}");
+        }
+        assert!(Cli::try_parse_from(["bursar", "key", "show", ""]).is_err(), "an unset variable is no id");
+    }
+
+    #[test]
+    fn the_token_is_not_printed() {
+        let told = Cli::try_parse_from(["bursar", "--token", "bat_0123456789\n", "key", "list"]).expect("well-formed");
+        assert!(!format!("{told:?}").contains("0123"));
+        assert_eq!(told.global.token, Some(Secret::new("bat_0123456789".to_owned())));
     }
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::output::{Columns, GOOD, json, line};
 use super::{Failure, Global};
-use crate::adapters::policy_store::{Declare, Options, PolicyStore, Reloaded};
+use crate::adapters::policy_store::{Declare, Options, PolicyStore, Reloaded, Sandbox};
 use crate::config::{self, Flags, Mistakes};
 use crate::rules::policy::Policy;
 
@@ -25,10 +25,15 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     let config = config::load(&flags, &|name| std::env::var(name).ok()).map_err(Failure::refused)?;
     let folder = config.server.policies;
     if !folder.is_dir() {
-        return Err(Failure::refused(format!("{}: there is no such folder", folder.display())));
+        let what = if folder.exists() {
+            "policies are checked together: name their folder"
+        } else {
+            "there is no such folder"
+        };
+        return Err(Failure::refused(format!("{}: {what}", folder.display())));
     }
     let vendors = config.vendors.iter().map(|v| v.name.clone()).collect();
-    let (store, _) = read(Options { folder, vendors, sandbox: false }).await.map_err(Failure::refused)?;
+    let (store, _) = read(Options { folder, vendors, sandbox: Sandbox::Checked }).await.map_err(Failure::refused)?;
     let set = store.current();
     if global.json {
         return set.policies().try_for_each(|p| json(&as_json(p)));

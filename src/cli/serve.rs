@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Global;
-use crate::config::Flags;
+use crate::config::{Flags, parse_address};
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct Serve {
@@ -11,14 +11,18 @@ pub struct Serve {
     #[arg(long, value_name = "DIR", env = "BURSAR_POLICIES")]
     pub policies: Option<std::path::PathBuf>,
     /// Address of the gateway
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<String>,
     /// Address of the admin API
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub admin: Option<String>,
     /// Serve a vendor of bursar's own as well, to try everything without an account
     #[arg(long)]
     pub sandbox: bool,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    parse_address(text).map(|_| text.to_owned())
 }
 
 /// What `app::serve` is given.
@@ -40,7 +44,6 @@ impl Options {
             listen: serve.listen,
             admin: serve.admin,
         };
-        let admin_token = global.token.map(crate::units::secret::Secret::new);
-        Self { flags, sandbox: serve.sandbox, admin_token, json: global.json }
+        Self { flags, sandbox: serve.sandbox, admin_token: global.token, json: global.json }
     }
 }

@@ -47,7 +47,7 @@ fn table(what: &str, lines: &[SpendLine]) -> Result<(), Failure> {
     for l in lines {
         let s = &l.sum;
         columns.row([
-            l.name.clone(),
+            named(&l.name).to_owned(),
             s.calls.to_string(),
             s.refused.to_string(),
             s.tokens.to_string(),
@@ -55,4 +55,19 @@ fn table(what: &str, lines: &[SpendLine]) -> Result<(), Failure> {
         ]);
     }
     columns.print()
+}
+
+/// What was refused at the door has no vendor and no operation.
+fn named(name: &str) -> &str {
+    if name.trim().is_empty() { "(none)" } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn every_line_has_a_name() {
+        assert_eq!((named(" "), named(""), named("stripe")), ("(none)", "(none)", "stripe"));
+    }
 }

@@ -32,7 +32,11 @@ impl FromStr for Length {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        duration::parse(text).map(|d| Self(d.as_secs())).map_err(|e| e.to_string())
+        let length = duration::parse(text).map_err(|e| e.to_string())?;
+        match length.as_secs() {
+            0 => Err("it must be a second or more".to_owned()),
+            seconds => Ok(Self(seconds)),
+        }
     }
 }
 
@@ -50,5 +54,6 @@ mod tests {
         let hour = Timestamp::now().millis_since("1h".parse::<When>().expect("an hour ago").0);
         assert!((3_599_000..3_660_000).contains(&hour));
         assert!("yesterday".parse::<When>().is_err());
+        assert!("500ms".parse::<Length>().is_err() && "1s".parse::<Length>().is_ok_and(|l| l.0 == 1));
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 /// Why a text is no length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no length of time: write a whole number and `ms`, `s`, `m`, `h` or `d`, such as `30s`")]
+#[error(
+    "`{0}` is no length of time: write a whole number and `ms`, `s`, `m`, `h` or `d`, such as `30s`; ten years at most"
+)]
 pub struct BadDuration(String);
 
 /// At most ten years, so that no sum of times can overflow.

@@ -51,7 +51,7 @@ fn address(node: &Node<'_>) -> Option<SocketAddr> {
 }
 
 /// `127.0.0.1:8787`, `[::1]:8787`, `localhost:8787`, `:8787`.
-pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let local = text.strip_prefix("localhost:").or(text.strip_prefix(':'));
     let full = local.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     full.parse().map_err(|_| {

@@ -18,7 +18,7 @@ pub use checked::{
     Audit, AuditStore, Config, Credential, CredentialSource, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl,
     Server, Timeouts, Tls,
 };
-pub use file::read;
+pub use file::{parse_address, read};
 pub use load::{Flags, load};
 pub use mistake::{Mistake, Mistakes};
 

@@ -57,7 +57,11 @@ pub(super) async fn show(
     State(state): State<Arc<ControlState>>,
     Path(id): Path<String>,
 ) -> Result<Json<KeyView>, Problem> {
-    let key = state.keyring.find(&KeyId(id.as_str().into()));
+    let named = KeyId(id.as_str().into());
+    let key = match state.keyring.find(&named) {
+        Some(key) => Some(key),
+        None => on_disk(&state, move |keyring| keyring.recall(&named)).await?.map(Arc::new),
+    };
     let key =
         key.ok_or_else(|| Problem::NotFound(format!("there is no key `{id}`; `bursar key list` has them all")))?;
     Ok(Json(view(&state, &key, Timestamp::now())))

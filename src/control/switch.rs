@@ -14,10 +14,10 @@ use http::HeaderMap;
 use super::ControlState;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
-use super::wire::{FlagList, ReasonRequest, SwitchRequest, Switched};
-use crate::adapters::keyring::{FlagRecord, KeyringError};
+use super::wire::{FlagList, ReasonRequest, SwitchRequest, Switched, no_name};
+use crate::adapters::keyring::{FlagRecord, KeyringError, Standing};
 use crate::rules::books::{Act, Control};
-use crate::rules::subject::Flag;
+use crate::rules::subject::{Flag, Name};
 use crate::units::ids::{KeyId, Seq};
 use crate::units::time::Timestamp;
 
@@ -105,13 +105,28 @@ async fn start(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switch
         let (flag, act) = (flag.clone(), act.clone());
         move |keyring| keyring.restore(&flag, &act, at)
     });
-    let record = written.await?.ok_or_else(|| Problem::NotFound(format!("nothing is switched off on {flag}")))?;
+    let record = written.await?.ok_or_else(|| Problem::NotFound(not_off(state, &flag)))?;
     let told = tell(state, &Control::Restored { flag: flag.clone(), act }).await;
     let seq = told.map_err(|e| {
         Problem::Partly(format!("the flag on {flag} is cleared, but the ledger still refuses its calls: {e}. It is told again every few seconds"))
     })?;
     confirm(state, record).await;
     Ok(Switched { flag, stopped: false, calls_ended: 0, seq, at })
+}
+
+/// A key may be off although nobody revoked it.
+fn not_off(state: &ControlState, flag: &Flag) -> String {
+    let key = if let Flag::Key { id } = flag { state.keyring.find(id) } else { None };
+    match key.map(|key| state.keyring.standing(&key, Timestamp::now())) {
+        Some(Standing::Revoked(by)) => {
+            format!(
+                "{flag} was not revoked itself: it ended with {}, from which it was minted; restore that one",
+                by.flag
+            )
+        }
+        Some(Standing::Expired(at)) => format!("{flag} was not revoked: it expired at {at}; mint a new one"),
+        _ => format!("nothing is switched off on {flag}"),
+    }
 }
 
 fn half_told(flag: &Flag, ended: usize, why: &str) -> Problem {
@@ -124,6 +139,11 @@ fn half_told(flag: &Flag, ended: usize, why: &str) -> Problem {
 /// A name that nothing bears stops nothing: better said than believed. Agents and runs are known only once they call.
 fn exists(state: &ControlState, flag: &Flag) -> Result<(), Problem> {
     let known = |found: bool, what: String| if found { Ok(()) } else { Err(Problem::NotFound(what)) };
+    let bearable = |names: [&Name; 2]| {
+        let wrong =
+            names.iter().find_map(|name| Some(format!("nothing bears the name `{name}`: it {}", no_name(name)?)));
+        wrong.map_or(Ok(()), |why| Err(Problem::Refused { code: "no_such_name", mistakes: vec![why] }))
+    };
     match flag {
         Flag::Key { id } => {
             known(state.keyring.find(id).is_some(), format!("there is no key `{id}`; `bursar key list` has them all"))
@@ -140,7 +160,9 @@ fn exists(state: &ControlState, flag: &Flag) -> Result<(), Problem> {
                 format!("there is no policy `{name}`, and no key lives under it; `GET /v1/policies` has them all"),
             )
         }
-        Flag::Agent { .. } | Flag::Run { .. } | Flag::Tenant { .. } | Flag::Everyone => Ok(()),
+        Flag::Agent { tenant, name } | Flag::Run { tenant, name } => bearable([tenant, name]),
+        Flag::Tenant { name } => bearable([name, name]),
+        Flag::Everyone => Ok(()),
     }
 }
 

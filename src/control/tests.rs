@@ -19,6 +19,8 @@ async fn a_key_is_minted_listed_revoked_and_restored() {
     let minted = mint(&rig).await;
     let (id, key) = (minted["id"].as_str().expect("an id"), minted["key"].as_str().expect("a key"));
     assert!(key.starts_with(&format!("vk_{id}_")));
+    let read: super::Minted = serde_json::from_value(minted.clone()).expect("as it was sent");
+    assert!(!format!("{read:?}").contains(&key[16..40]));
     let (_, list) = rig.get("/v1/keys?agent=a").await;
     assert_eq!((list["keys"][0]["id"].as_str(), list["keys"][0]["status"].as_str()), (Some(id), Some("good")));
     assert!(!list.to_string().contains("hash") && !list.to_string().contains(&key[16..40]), "{list}");
@@ -40,6 +42,17 @@ async fn a_key_is_minted_listed_revoked_and_restored() {
 }
 
 #[tokio::test]
+async fn restoring_a_key_that_ended_with_its_parent_names_the_parent() {
+    let rig = Rig::new().await;
+    let parent = mint(&rig).await["id"].as_str().expect("an id").to_owned();
+    let (_, child) = rig.post("/v1/keys", json!({ "policy": "refunds", "parent": parent })).await;
+    rig.post(&format!("/v1/keys/{parent}/revoke"), json!({})).await;
+    let child = child["id"].as_str().expect("an id");
+    let (status, said) = rig.post(&format!("/v1/keys/{child}/restore"), json!({})).await;
+    assert!(status == 404 && said["error"]["message"].as_str().is_some_and(|m| m.contains(&parent)), "{said}");
+}
+
+#[tokio::test]
 async fn a_kill_reaches_what_it_names_and_nothing_that_is_not_there() {
     let rig = Rig::new().await;
     let kill = |flag: Value| json!({ "flag": flag, "reason": "stop" });
@@ -53,6 +66,12 @@ async fn a_kill_reaches_what_it_names_and_nothing_that_is_not_there() {
         json!({ "kind": "policy", "name": "refnds" }),
     ] {
         assert_eq!(rig.post("/v1/kill", kill(nobody)).await.0, 404);
+    }
+    for unbearable in ["", "a b", "a/b"] {
+        let agent = json!({ "kind": "agent", "tenant": "default", "name": unbearable });
+        let (status, said) = rig.post("/v1/kill", kill(agent)).await;
+        assert_eq!((status, said["error"]["code"].as_str()), (422, Some("no_such_name")), "{said}");
+        assert_eq!(rig.post("/v1/kill", kill(json!({ "kind": "tenant", "name": unbearable }))).await.0, 422);
     }
     assert_eq!(rig.post("/v1/kill", kill(json!({ "kind": "everyone" }))).await.0, 200);
     assert_eq!(rig.post("/v1/unkill", kill(json!({ "kind": "everyone" }))).await.0, 200);

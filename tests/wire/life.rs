@@ -37,6 +37,32 @@ fn an_orderly_end_lets_calls_finish() {
     }
 }
 
+#[test]
+fn an_end_that_is_asked_for_three_times_waits_for_nobody() {
+    let (mut house, key) = house();
+    let call = spawn_all([Ask::chat(Some(200)).key(&key).mock("gate").send(house.port())]);
+    house.vendor.wait_for_count(1, SOON);
+    for said in ["stopping", "calls in flight were ended"] {
+        house.bursar.server.terminate();
+        wait_for(said, SOON, || house.bursar.server.output().contains(said).then_some(()));
+    }
+    assert!(house.bursar.server.ended().is_none(), "the vendor may still answer");
+    house.bursar.server.terminate();
+    assert_eq!(house.bursar.server.wait(std::time::Duration::from_secs(15)).code(), Some(0));
+    drop(join_all(call));
+}
+
+/// Nothing in the data folder is for others to read.
+#[test]
+fn files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (house, _) = house();
+    for name in ["", "keys.db", "books.db", "journal", "admin.sock", "admin-token"] {
+        let mode = house.bursar.data.join(name).metadata().expect(name).permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}
+
 /// A full disk often holds the log too.
 #[test]
 fn a_log_that_cannot_be_written_harms_no_call() {

@@ -29,10 +29,35 @@ fn file_error(path: &Path, why: impl std::fmt::Display) -> SecretError {
     SecretError::File { path: path.display().to_string(), why: why.to_string() }
 }
 
-/// The data folder: made if missing, and closed to everybody but its owner.
+/// The data folder: made if missing, and closed to everybody but its owner. A folder that others use is left as it is.
 pub fn data_folder(dir: &Path) -> Result<(), SecretError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    made.and_then(|()| std::fs::set_permissions(dir, Permissions::from_mode(0o700))).map_err(|e| file_error(dir, e))
+    let said = |e: std::io::Error| file_error(dir, format!("this data folder cannot be used: {e}"));
+    if foreign(dir).map_err(said)? {
+        let why =
+            "it holds other files and is open to others; a data folder is bursar's alone: name a new or an empty one";
+        return Err(file_error(dir, why));
+    }
+    closed_folder(dir).map_err(said)
+}
+
+fn closed_folder(dir: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    std::fs::set_permissions(dir, Permissions::from_mode(0o700))
+}
+
+/// Closing `/tmp`, or somebody's home, would break more than bursar.
+fn foreign(dir: &Path) -> std::io::Result<bool> {
+    let ours = ["keys.db", "books.db"].iter().any(|file| dir.join(file).exists());
+    let open = match dir.metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+        found => found?.permissions().mode() & 0o077 != 0,
+    };
+    if ours || !open {
+        return Ok(false);
+    }
+    // A fresh file system has the one folder.
+    let names = std::fs::read_dir(dir)?.map(|entry| entry.map(|e| e.file_name())).collect::<Result<Vec<_>, _>>()?;
+    Ok(names.iter().any(|name| name != "lost+found"))
 }
 
 /// Reads a secret file, or makes it with `make`. `true` if it was made now.
@@ -80,7 +105,7 @@ impl BodyHasher {
     /// Reads or makes `dir/secrets/body-hash.key`.
     pub fn open(dir: &Path) -> Result<Self, SecretError> {
         let folder = dir.join("secrets");
-        data_folder(&folder)?;
+        closed_folder(&folder).map_err(|e| file_error(&folder, e))?;
         let path = folder.join("body-hash.key");
         let fresh = random_hex()?;
         let (text, _) = read_or_make(&path, || fresh)?;
@@ -141,12 +166,17 @@ impl AdminToken {
         Ok((Self::checked(text.as_bytes())?, made.then_some(text)))
     }
 
+    /// Without the line's end that a file or a variable may bring along: no header could carry it.
     fn checked(token: &[u8]) -> Result<Self, SecretError> {
+        let token = token.trim_ascii();
         let lower = token.to_ascii_lowercase();
         match () {
             () if token.is_empty() => Err(SecretError::WeakToken("empty")),
             () if WELL_KNOWN.iter().any(|w| repeats(&lower, w.as_bytes())) => Err(SecretError::WeakToken("well known")),
             () if token.len() < MIN_TOKEN => Err(SecretError::WeakToken("too short")),
+            () if !token.iter().all(u8::is_ascii_graphic) => {
+                Err(SecretError::WeakToken("nothing that a header can carry"))
+            }
             () if token.iter().all(|b| b == &token[0]) => Err(SecretError::WeakToken("one character repeated")),
             () => Ok(Self(fingerprint(token))),
         }

@@ -36,12 +36,19 @@ fn unreadable(what: &str, e: impl std::fmt::Display) -> KeyringError {
 
 impl Store {
     pub(super) fn open(path: &Path) -> Result<Self, KeyringError> {
+        Self::connect(path).map_err(|e| match e {
+            KeyringError::Store(why) => KeyringError::Store(format!("{}: {why}", path.display())),
+            other => other,
+        })
+    }
+
+    fn connect(path: &Path) -> Result<Self, KeyringError> {
         let mut db = Connection::open(path)?;
         db.busy_timeout(std::time::Duration::from_secs(5))?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         // A revocation that was answered must survive power loss.
         db.pragma_update(None, "synchronous", "FULL")?;
-        migrate(&mut db, path)?;
+        migrate(&mut db)?;
         Ok(Self(db))
     }
 
@@ -55,6 +62,12 @@ impl Store {
         let mut query = self.0.prepare("SELECT id, record FROM keys")?;
         let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         rows.map(|row| row.map_err(KeyringError::from).and_then(|(id, json)| read_key(&id, &json))).collect()
+    }
+
+    pub(super) fn key(&self, id: &KeyId) -> Result<Option<KeyRecord>, KeyringError> {
+        let mut query = self.0.prepare_cached("SELECT record FROM keys WHERE id = ?1")?;
+        let json = query.query_map([id.as_str()], |row| row.get::<_, String>(0))?.next().transpose()?;
+        json.map(|json| read_key(id.as_str(), &json)).transpose()
     }
 
     pub(super) fn flags(&self) -> Result<Vec<FlagRecord>, KeyringError> {
@@ -92,7 +105,7 @@ impl Store {
     }
 }
 
-fn migrate(db: &mut Connection, path: &Path) -> Result<(), KeyringError> {
+fn migrate(db: &mut Connection) -> Result<(), KeyringError> {
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match found {
         0 => {
@@ -101,9 +114,7 @@ fn migrate(db: &mut Connection, path: &Path) -> Result<(), KeyringError> {
             Ok(tx.commit()?)
         }
         VERSION => Ok(()),
-        newer => {
-            Err(KeyringError::Store(format!("{} has version {newer}; this bursar knows {VERSION}", path.display())))
-        }
+        newer => Err(KeyringError::Store(format!("it has version {newer}; this bursar knows {VERSION}"))),
     }
 }
 

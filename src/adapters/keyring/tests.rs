@@ -128,6 +128,39 @@ fn a_stop_that_cannot_be_written_holds_in_memory_and_says_so() {
 }
 
 #[test]
+fn a_key_that_ended_long_ago_leaves_memory_and_stays_in_the_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let end = NOW.plus_secs(60);
+    let (_, old) = ring.mint(NewKey { expires_at: Some(end), ..new_key(None) }, NOW).expect("minted");
+    let (_, child) = ring.mint(new_key(Some(&old.id)), NOW).expect("minted");
+    let (_, endless) = ring.mint(new_key(None), NOW).expect("minted");
+    for key in [&old, &endless] {
+        let flag = ring.stop(&on(key), &act(), NOW).expect("stopped");
+        ring.told(&flag).expect("written");
+    }
+    let untold = ring.stop(&on(&child), &act(), NOW).expect("stopped");
+    let (kept, gone) = (end.plus_secs(REMEMBERED_SECS - 1), end.plus_secs(REMEMBERED_SECS));
+    assert_eq!((ring.forget_ended(kept), ring.forget_ended(gone), ring.forget_ended(gone)), (0, 2, 0));
+    assert!(ring.find(&old.id).is_none() && ring.find(&child.id).is_none());
+    assert!(matches!(ring.standing(&endless, gone), Standing::Revoked(_)), "a revocation is no end");
+    assert_eq!(ring.flags.len(), 2, "of those that ended, only what the ledger must still hear");
+    assert_eq!(ring.untold(), [untold]);
+    assert_eq!(ring.recall(&old.id).expect("readable").map(|k| k.expires_at), Some(Some(end)));
+    assert!(ring.recall(&KeyId("nobody".into())).expect("readable").is_none());
+    let again = Keyring::open(dir.path()).expect("the same ring");
+    assert_eq!((again.forget_ended(gone), again.list().len()), (2, 1));
+}
+
+#[test]
+fn a_file_that_is_no_keyring_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("keys.db"), [7; 3000]).expect("written");
+    let said = Keyring::open(dir.path()).err().expect("it is none").to_string();
+    assert!(said.contains("keys.db"), "{said}");
+}
+
+#[test]
 fn secrets_are_made_once_and_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().expect("a folder");
@@ -151,14 +184,43 @@ fn secrets_are_made_once_and_are_private() {
 }
 
 #[test]
+fn a_folder_that_others_use_is_not_closed_to_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a folder");
+    let open = || std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o1777)).expect("opened");
+    let mode = || dir.path().metadata().expect("a folder").permissions().mode() & 0o7777;
+    std::fs::write(dir.path().join("letter"), "not bursar's").expect("written");
+    open();
+    assert!(secrets::data_folder(dir.path()).is_err());
+    assert_eq!(mode(), 0o1777);
+    std::fs::rename(dir.path().join("letter"), dir.path().join("keys.db")).expect("renamed");
+    secrets::data_folder(dir.path()).expect("bursar's own");
+    assert_eq!(mode(), 0o700);
+    std::fs::remove_file(dir.path().join("keys.db")).expect("removed");
+    open();
+    secrets::data_folder(dir.path()).expect("an empty one");
+    assert_eq!(mode(), 0o700);
+}
+
+#[test]
 fn weak_admin_tokens_are_refused() {
     let dir = tempfile::tempdir().expect("a folder");
-    for weak in ["", "admin", "secret", "secretsecretsecretsecret", "short", "aaaaaaaaaaaaaaaaaaaaaaaa", "sk-1234"] {
+    for weak in [
+        "",
+        "admin",
+        "secret",
+        "secretsecretsecretsecret",
+        "short",
+        "aaaaaaaaaaaaaaaaaaaaaaaa",
+        "sk-1234",
+        "a3f09b8c 7d6e5f4a3b2c1d0e",
+    ] {
         let set = crate::units::secret::Secret::new(weak.to_owned());
         assert!(secrets::AdminToken::open(dir.path(), Some(&set)).is_err(), "{weak}");
     }
     std::fs::write(dir.path().join("admin-token"), "\n").expect("written");
     assert!(secrets::AdminToken::open(dir.path(), None).is_err(), "an empty file is no token");
-    let good = crate::units::secret::Secret::new("a3f09b8c7d6e5f4a3b2c1d0e".to_owned());
-    assert!(secrets::AdminToken::open(dir.path(), Some(&good)).is_ok());
+    let good = crate::units::secret::Secret::new("a3f09b8c7d6e5f4a3b2c1d0e\n".to_owned());
+    let (token, _) = secrets::AdminToken::open(dir.path(), Some(&good)).expect("a good one");
+    assert!(token.matches(b"a3f09b8c7d6e5f4a3b2c1d0e"), "the line's end is no part of it");
 }

@@ -76,11 +76,17 @@ impl MintRequest {
 const LONGEST_NAME: usize = 128;
 const MOST_DIMENSIONS: usize = 16;
 
-/// Names are parts of account names, where `/` and blanks separate.
 fn bad_name(name: &str) -> Option<&'static str> {
+    match name.chars().count() > LONGEST_NAME {
+        true => Some("has more than 128 characters"),
+        false => no_name(name),
+    }
+}
+
+/// Why nothing can bear this name. Names are parts of account names, where `/` and blanks separate.
+pub fn no_name(name: &str) -> Option<&'static str> {
     match () {
         () if name.is_empty() => Some("is empty"),
-        () if name.chars().count() > LONGEST_NAME => Some("has more than 128 characters"),
         () if name.contains('/') => Some("has a `/`; names are parts of account names, which `/` separates"),
         () if name.chars().any(|c| c.is_whitespace() || c.is_control()) => Some("has a blank or a control character"),
         () => None,
@@ -165,7 +171,7 @@ impl KeyView {
 }
 
 /// A key at the one moment when it is shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Minted {
     pub id: KeyId,
     pub key: String,
@@ -173,6 +179,13 @@ pub struct Minted {
     pub subject: Subject,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
+}
+
+/// Without the key.
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minted").field("id", &self.id).field("policy", &self.policy).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

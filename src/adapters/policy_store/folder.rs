@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::Options;
+use super::{Options, Sandbox};
 use crate::config::{Mistake, Mistakes, policy_file};
 use crate::rules::ledger::account::Shape;
 use crate::rules::policy::{BadSet, Policy, PolicySet};
@@ -68,16 +68,17 @@ fn list(folder: &Path) -> std::io::Result<Stamps> {
     Ok(found)
 }
 
-fn read_all(stamps: &Stamps, vendors: &[crate::rules::subject::Name], sandbox: bool) -> Result<Loaded, Mistakes> {
+fn read_all(stamps: &Stamps, vendors: &[crate::rules::subject::Name], sandbox: Sandbox) -> Result<Loaded, Mistakes> {
     let (mut loaded, mut mistakes) = (Loaded::new(), Vec::new());
     for (path, _, size) in stamps {
         let file = path.display().to_string();
         match text(path, *size).and_then(|text| policy_file::read(&file, &text, Some(vendors))) {
+            Ok(policy) if sandbox == Sandbox::Closed && &*policy.name == "sandbox" => {}
             Ok(policy) => loaded.push((file, policy)),
             Err(Mistakes(list)) => mistakes.extend(list),
         }
     }
-    if sandbox && !loaded.iter().any(|(_, policy)| &*policy.name == "sandbox") {
+    if sandbox == Sandbox::Served && !loaded.iter().any(|(_, policy)| &*policy.name == "sandbox") {
         match policy_file::read("(shipped) sandbox.toml", SANDBOX, Some(vendors)) {
             Ok(policy) => loaded.push(("(shipped) sandbox.toml".to_owned(), policy)),
             Err(Mistakes(list)) => mistakes.extend(list),

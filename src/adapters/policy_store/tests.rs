@@ -17,7 +17,7 @@ impl Rig {
         fs::write(self.folder.path().join(file), text).expect("written");
     }
 
-    async fn open(&self, sandbox: bool) -> Result<(PolicyStore, Reloaded), Mistakes> {
+    async fn open(&self, sandbox: Sandbox) -> Result<(PolicyStore, Reloaded), Mistakes> {
         let declared = Arc::clone(&self.declared);
         let declare: Declare = Box::new(move |shapes| {
             declared.lock().push(shapes.len());
@@ -41,7 +41,7 @@ async fn the_folder_loads_whole_or_not_at_all() {
     rig.write("b.toml", &policy("b", "tenant"));
     rig.write("notes.txt", "no policy");
     rig.write(".hidden.toml", "no policy");
-    let (store, first) = rig.open(false).await.expect("sound");
+    let (store, first) = rig.open(Sandbox::Closed).await.expect("sound");
     assert_eq!((first.loaded.len(), store.current().len(), store.current().shapes().len()), (2, 2, 2));
     let (old, changes) = (store.current(), store.changes());
 
@@ -71,19 +71,19 @@ async fn files_that_do_not_go_together_are_named() {
     let rig = rig();
     rig.write("a.toml", &policy("x", "agent"));
     rig.write("b.toml", &policy("x", "agent"));
-    let mistakes = rig.open(false).await.map(|_| ()).expect_err("twice x").to_string();
+    let mistakes = rig.open(Sandbox::Closed).await.map(|_| ()).expect_err("twice x").to_string();
     assert!(mistakes.contains("a.toml") && mistakes.contains("b.toml"), "{mistakes}");
 }
 
 #[tokio::test]
 async fn an_empty_folder_allows_nothing_and_the_sandbox_ships_its_own() {
     let rig = rig();
-    let (store, _) = rig.open(false).await.expect("empty is sound");
+    let (store, _) = rig.open(Sandbox::Closed).await.expect("empty is sound");
     assert!(store.current().is_empty());
-    let (store, _) = rig.open(true).await.expect("the sandbox ships");
+    let (store, _) = rig.open(Sandbox::Served).await.expect("the sandbox ships");
     assert!(store.current().get("sandbox").is_some());
     rig.write("mine.toml", &policy("sandbox", "agent"));
-    let (store, _) = rig.open(true).await.expect("one's own stands first");
+    let (store, _) = rig.open(Sandbox::Served).await.expect("one's own stands first");
     assert_eq!(store.current().get("sandbox").map(|p| p.vendors.len()), Some(1));
 }
 
@@ -91,7 +91,7 @@ async fn an_empty_folder_allows_nothing_and_the_sandbox_ships_its_own() {
 async fn keys_budgets_are_counted_and_survive_a_reload() {
     let rig = rig();
     rig.write("a.toml", &policy("a", "agent"));
-    let (store, _) = rig.open(false).await.expect("sound");
+    let (store, _) = rig.open(Sandbox::Closed).await.expect("sound");
     let overlay: crate::rules::policy::Overlay =
         serde_json::from_str(r#"{"budgets": [{"per": "key", "limit": "5 calls"}]}"#).expect("an overlay");
     store.count_for_keys(overlay.shapes().cloned().collect()).await.expect("declared");
@@ -104,7 +104,8 @@ async fn keys_budgets_are_counted_and_survive_a_reload() {
 async fn a_set_that_the_ledger_does_not_take_does_not_decide() {
     let rig = rig();
     rig.write("a.toml", &policy("a", "agent"));
-    let options = Options { folder: rig.folder.path().to_owned(), vendors: vec!["stripe".into()], sandbox: false };
+    let options =
+        Options { folder: rig.folder.path().to_owned(), vendors: vec!["stripe".into()], sandbox: Sandbox::Closed };
     let declare: Declare = Box::new(|_| Box::pin(async { Err("the disk is full".to_owned()) }));
     let refused = PolicyStore::open(options, Vec::new(), declare).await.map(|_| ()).expect_err("refused");
     assert!(refused.to_string().contains("the disk is full"));
@@ -114,7 +115,7 @@ async fn a_set_that_the_ledger_does_not_take_does_not_decide() {
 async fn a_change_is_seen_within_a_second_and_a_failure_told_once() {
     let rig = rig();
     rig.write("a.toml", &policy("a", "agent"));
-    let (store, _) = rig.open(false).await.expect("sound");
+    let (store, _) = rig.open(Sandbox::Closed).await.expect("sound");
     let store = Arc::new(store);
     let told: Arc<Mutex<Vec<bool>>> = Arc::default();
     let watcher = {
@@ -132,4 +133,20 @@ async fn a_change_is_seen_within_a_second_and_a_failure_told_once() {
     tokio::time::timeout(Duration::from_secs(1), changes.changed()).await.expect("in time").expect("open");
     assert_eq!(store.current().len(), 2);
     watcher.abort();
+}
+
+#[tokio::test]
+async fn a_key_of_the_sandbox_opens_nothing_where_the_real_vendors_are() {
+    let rig = rig();
+    rig.write("pretend.toml", &policy("sandbox", "agent"));
+    rig.write("a.toml", &policy("a", "agent"));
+    let there = async |sandbox| {
+        let (store, _) = rig.open(sandbox).await.expect("sound");
+        (store.current().len(), store.current().get("sandbox").is_some())
+    };
+    assert_eq!(there(Sandbox::Closed).await, (1, false));
+    assert_eq!(there(Sandbox::Served).await, (2, true));
+    assert_eq!(there(Sandbox::Checked).await, (2, true));
+    rig.write("pretend.toml", "name = \"sandbox\"\n");
+    assert!(rig.open(Sandbox::Closed).await.is_err(), "its mistakes are told all the same");
 }

@@ -53,7 +53,7 @@ pub struct Mint {
     #[arg(long, value_delimiter = ',')]
     vendors: Vec<String>,
     /// Mint it from this key: it ends with it, and counts on its budgets
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = super::id)]
     parent: Option<String>,
     /// A short name for people
     #[arg(long)]
@@ -81,7 +81,7 @@ impl Mint {
             run: self.run,
             dimensions: self.dimensions.into_iter().collect::<BTreeMap<_, _>>(),
             overlay,
-            parent: self.parent.map(|id| KeyId(super::id_of(&id).into())),
+            parent: self.parent.map(|id| KeyId(id.into())),
             ttl_secs: self.ttl.map(|t| t.0),
             expires_at: None,
             label: self.label,

@@ -17,7 +17,7 @@ use crate::adapters::audit::tail::Feed;
 use crate::adapters::keyring::secrets;
 use crate::adapters::ledger::journal::Record;
 use crate::adapters::ledger::{Answer, LedgerError, Wake};
-use crate::adapters::policy_store::{Declare, Options};
+use crate::adapters::policy_store::{Declare, Options, Sandbox};
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
@@ -207,7 +207,7 @@ async fn policies(dir: &tempfile::TempDir) -> PolicyStore {
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("refunds.toml"), POLICY).expect("written");
     let declare: Declare = Box::new(|_| Box::pin(std::future::ready(Ok(()))));
-    let options = Options { folder, vendors: vec!["stripe".into()], sandbox: false };
+    let options = Options { folder, vendors: vec!["stripe".into()], sandbox: Sandbox::Closed };
     PolicyStore::open(options, Vec::new(), declare).await.expect("a sound policy").0
 }
 
