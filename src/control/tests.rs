@@ -164,8 +164,25 @@ async fn the_stream_resumes_where_it_was_left() {
     assert_eq!(seqs(&rig.text("/v1/audit/events?from=3", "").await), [3, 4]);
     assert_eq!(seqs(&rig.text("/v1/audit/events?last=1", "").await), [4]);
     assert_eq!(seqs(&rig.text("/v1/audit/events?from=2&limit=2", "").await), [2, 3]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?last=0", "").await), [0; 0]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?kind=key_minted&limit=1", "").await), [1]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?kind=revoked,killed", "").await), [0; 0]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?policy=refunds&last=2", "").await), [3, 4]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?policy=other", "").await), [0; 0]);
+    assert_eq!(rig.get("/v1/audit/events?kind=novel").await.0, 400);
     let sse = rig.text("/v1/audit/events", "Accept: text/event-stream\r\nLast-Event-ID: 3\r\n").await;
     assert!(sse.starts_with("id: 4\nevent: key_minted\ndata: {") && sse.ends_with("}\n\n"), "{sse}");
+}
+
+#[tokio::test]
+async fn a_stream_without_events_says_where_it_begins() {
+    let rig = Rig::new().await;
+    let empty = rig::read_all(rig.open("/v1/audit/events?last=20", "").await).await;
+    assert!(empty.contains("x-bursar-from: 1\r\n"), "{empty}");
+    mint(&rig).await;
+    rig.caught_up().await;
+    let resumed = rig::read_all(rig.open("/v1/audit/events?last=0", "").await).await;
+    assert!(resumed.contains("x-bursar-from: 2\r\n"), "{resumed}");
 }
 
 #[tokio::test]
