@@ -334,6 +334,10 @@ impl Feed for Embedded {
         self.journal.read_from(seq, max).map_err(|e| e.to_string())
     }
 
+    fn applied_up_to(&self, seq: Seq) {
+        self.journal.release(seq);
+    }
+
     fn safe_up_to(&self, seq: Seq) {
         self.safe.fetch_max(seq, Ordering::AcqRel);
         self.snapshot_if_due();
