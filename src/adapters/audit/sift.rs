@@ -146,6 +146,9 @@ fn about(control: &Control) -> Vec<(&'static str, String)> {
             Flag::Vendor { name } => vec![("vendor", name.to_string())],
             Flag::Everyone => Vec::new(),
         },
-        Control::PolicyLoaded { policy, .. } => vec![("policy", policy.to_string())],
+        Control::PolicyLoaded { policy, .. } | Control::PolicyRemoved { policy, .. } => {
+            vec![("policy", policy.to_string())]
+        }
+        _ => Vec::new(),
     }
 }

@@ -182,7 +182,7 @@ impl Line {
             }
             Column::Kind => {
                 let style = style(kind, &entry.op);
-                format!("{style}{:<13}{style:#}", kind.map_or("ledger", Kind::as_str))
+                format!("{style}{:<14}{style:#}", kind.map_or("ledger", Kind::as_str))
             }
             Column::Verdict => format!("{:<15}", self.verdict),
             Column::Agent => format!("{:<16}", plain(&self.agent)),
@@ -202,17 +202,10 @@ fn cost(usd: MicroCents) -> String {
 }
 
 fn changed(control: &Control) -> Line {
-    let (what, act) = match control {
-        Control::KeyMinted { key, policy, act, .. } => (format!("key {key} under {policy}"), act),
-        Control::Stopped { flag, act } | Control::Restored { flag, act } => (flag.to_string(), act),
-        Control::PolicyLoaded { policy, hash, act } => {
-            let hash = hash.to_string();
-            (format!("policy {policy} {}", hash.get(..12).unwrap_or_default()), act)
-        }
-    };
+    let act = control.act();
     Line {
         agent: act.actor.clone(),
-        operation: what,
+        operation: control.about(),
         reason: act.reason.clone().unwrap_or_default(),
         ..Line::default()
     }
@@ -222,8 +215,8 @@ fn style(kind: Option<Kind>, op: &Op) -> Style {
     match (kind, op) {
         (Some(Kind::Settled), Op::Commit { row, .. } | Op::Release { row, .. }) if row.outcome != Outcome::Ok => WARN,
         (Some(Kind::Settled | Kind::Approved | Kind::Restored), _) => GOOD,
-        (Some(Kind::Denied | Kind::Rejected | Kind::Revoked | Kind::Killed), _) => BAD,
-        (Some(Kind::Expired | Kind::Adjusted | Kind::Escalated), _) => WARN,
+        (Some(Kind::Denied | Kind::Rejected | Kind::Revoked | Kind::Killed | Kind::AdminRefused), _) => BAD,
+        (Some(Kind::Expired | Kind::Adjusted | Kind::Escalated | Kind::LedgerRebuilt), _) => WARN,
         _ => Style::new(),
     }
 }
