@@ -368,6 +368,7 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
         heard: None,
         passed: None,
         row,
+        past: None,
         act: act(),
     };
     let row = |store: &dyn AuditStore| {

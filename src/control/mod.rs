@@ -1,13 +1,15 @@
 //! The operators' side: an admin API on loopback TCP (bearer token) and on a `0600` socket in the data folder (no token).
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
-//! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and on, `keys`, `books`, `policies` and
-//! `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
+//! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and
+//! on, `keys`, `books`, `ledger`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads the same
+//! types), `problem` what is refused and how.
 
 mod books;
 mod door;
 mod guard;
 pub mod keys;
+mod ledger;
 pub mod policies;
 pub mod problem;
 mod serve;
@@ -71,6 +73,8 @@ pub struct Turns {
     switch: tokio::sync::Mutex<()>,
     /// So that the budgets of all keys are counted, whoever is minted last.
     mint: tokio::sync::Mutex<()>,
+    /// So that nothing is corrected twice unsaid.
+    adjust: tokio::sync::Mutex<()>,
 }
 
 /// What `status` says of this process.
@@ -99,6 +103,10 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
         .route("/v1/spend", get(books::spend))
+        .route("/v1/runs", get(ledger::runs))
+        .route("/v1/run", get(ledger::run))
+        .route("/v1/adjust", post(ledger::adjust))
+        .route("/v1/ledger/check", get(ledger::check))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/vendors", get(status::vendors))
