@@ -4,6 +4,7 @@ mod query;
 mod tail;
 
 pub(super) use query::short;
+pub(super) use tail::Show;
 
 use clap::{Args, Subcommand};
 

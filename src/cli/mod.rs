@@ -11,6 +11,7 @@ mod kill;
 mod ledger;
 mod output;
 mod policy;
+mod report;
 mod runs;
 pub mod serve;
 mod sheet;
@@ -90,6 +91,8 @@ pub enum Command {
     /// Compare the ledger with the books, or write it anew from them
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// A month for an auditor: who could do what, who changed it, who approved, exceptions; as Markdown, or JSON
+    Report(report::ReportArgs),
     /// Check policies
     #[command(subcommand)]
     Policy(policy::Command),
@@ -113,6 +116,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Runs(asked) => runs::run(global, asked).await,
         Command::Adjust(adjust) => adjust::run(global, adjust).await,
         Command::Ledger(command) => ledger::run(global, command).await,
+        Command::Report(asked) => report::run(global, asked).await,
         Command::Policy(command) => policy::run(global, command).await,
         Command::Config(command) => config::run(global, command),
         Command::Credential(command) => credential::run(global, command).await,

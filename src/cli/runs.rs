@@ -152,6 +152,13 @@ fn show(page: &RunPage) -> Result<(), Failure> {
         page.refusals.iter().for_each(|r| columns.row([r.reason.clone(), r.count.to_string()]));
         columns.print()?;
     }
+    if !page.changes.is_empty() {
+        line("")?;
+        let mut shown = super::audit::Show::default();
+        for change in &page.changes {
+            line(shown.event(&serde_json::to_vec(change)?))?;
+        }
+    }
     line("")?;
     if page.more {
         note(format!("Older calls: bursar audit query --run {}", plain(&run.run_id)));

@@ -1,4 +1,5 @@
-//! The ledger as operators see it: correcting what an ended call cost, and comparing its accounts with the books.
+//! The ledger as operators see it: correcting what an ended call cost, and comparing its accounts with the books; and what the
+//! books say of runs and of a month.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use http::HeaderMap;
 use super::ControlState;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
-use super::wire::{AdjustRequest, Adjusted, CheckView, RunAsked};
+use super::wire::{AdjustRequest, Adjusted, CheckView, ReportAsked, RunAsked};
 use crate::adapters::audit::history::History;
+use crate::adapters::audit::report::{self, Report};
 use crate::adapters::audit::runs::{self, RunList, RunPage};
 use crate::adapters::audit::{CallQuery, history};
 use crate::rules::books::{Act, Outcome};
@@ -91,6 +93,15 @@ pub(super) async fn check(State(state): State<Arc<ControlState>>) -> Result<Json
         })
     });
     Ok(Json(view.await?))
+}
+
+pub(super) async fn report(
+    State(state): State<Arc<ControlState>>,
+    query: Result<Query<ReportAsked>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Report>, Problem> {
+    let Query(ReportAsked { month }) = query?;
+    let (from, until) = report::month(&month).map_err(Problem::Malformed)?;
+    Ok(Json(state.books.ask(move |store| report::report(store, &month, from, until)).await?))
 }
 
 pub(super) async fn runs(

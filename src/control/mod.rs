@@ -106,6 +106,7 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/runs", get(ledger::runs))
         .route("/v1/run", get(ledger::run))
         .route("/v1/adjust", post(ledger::adjust))
+        .route("/v1/report", get(ledger::report))
         .route("/v1/ledger/check", get(ledger::check))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/reload", post(policies::reload))

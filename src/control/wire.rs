@@ -75,3 +75,10 @@ pub struct RunAsked {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
 }
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportAsked {
+    /// `2026-10`
+    pub month: String,
+}

@@ -1,7 +1,7 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores; SQLite
 //! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `condition`, `find`, `groups`, `history`, `runs` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers, `sqlite` is the store.
+//! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers, `sqlite` is the store.
 
 pub mod condition;
 pub mod denials;
@@ -10,6 +10,7 @@ pub mod groups;
 pub mod history;
 mod project;
 pub mod query;
+pub mod report;
 pub mod row;
 pub mod runs;
 pub mod sift;
@@ -113,7 +114,8 @@ pub trait AuditStore: Send + Sync + 'static {
     /// Entries from `from` on as the journal had them, all of them: to put back what a journal lost.
     fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError>;
 
-    /// Events about no call: what operators did. From `from` on, in order, at most `limit`. Indexed.
+    /// Events other than `admitted`, `settled` and `denied`: what operators did, and what became of calls later. From `from`
+    /// on, in order, at most `limit`. Indexed.
     fn changes(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError>;
 
     /// The entries that the row of a call is made of: its opening, its end, its last adjustment. Indexed.

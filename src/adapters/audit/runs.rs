@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::groups::Cut;
 use super::query::{MAX_LIMIT, Sum};
+use super::sift::Sift;
 use super::{AuditError, AuditStore, CallQuery, CallRow};
 use crate::rules::books::{Outcome, Verdict};
 use crate::rules::subject::Name;
-use crate::units::ids::KeyId;
+use crate::units::ids::{KeyId, Seq};
 use crate::units::time::Timestamp;
 
 /// How long one page may look, and how many calls its timeline shows at most.
@@ -49,6 +50,8 @@ pub struct RunPage {
     pub refusals: Vec<Refusal>,
     /// Calls that a person was asked about.
     pub approvals: Vec<CallRow>,
+    /// What else happened to it: kills, corrections, expiries; each as it stands in the books.
+    pub changes: Vec<serde_json::Value>,
     /// Oldest first. The last ones, if there are too many.
     pub timeline: Vec<CallRow>,
     /// Older calls are not in `timeline`.
@@ -111,6 +114,7 @@ pub fn page(store: &dyn AuditStore, tenant: &str, run: &str) -> Result<Option<Ru
         }
     }
     let more = query.before.is_some() || rows.len() > TIMELINE;
+    let changes = changes(store, tenant, run, rows.last().map_or(1, |row| row.seq))?;
     rows.truncate(TIMELINE);
     rows.reverse();
     Ok(Some(RunPage {
@@ -120,9 +124,26 @@ pub fn page(store: &dyn AuditStore, tenant: &str, run: &str) -> Result<Option<Ru
         operations: operations(found.operations),
         refusals: most_frequent(refusals),
         approvals,
+        changes,
         timeline: rows,
         more,
     }))
+}
+
+fn changes(store: &dyn AuditStore, tenant: &str, run: &str, from: Seq) -> Result<Vec<serde_json::Value>, AuditError> {
+    let (mut sift, end) = (Sift::new(Vec::new(), of_run(&CallQuery::default(), tenant, run)), Instant::now() + LOOK);
+    let (mut from, mut found) = (from, Vec::new());
+    loop {
+        let events = store.changes(from, MAX_LIMIT)?;
+        let Some(last) = events.last().filter(|_| Instant::now() < end) else { return Ok(found) };
+        from = last.seq + 1;
+        for event in &events {
+            if sift.takes(event, store)? {
+                let body = serde_json::from_str(&event.body);
+                found.push(body.map_err(|e| AuditError::Unreadable(format!("event {}: {e}", event.seq)))?);
+            }
+        }
+    }
 }
 
 fn of_run(query: &CallQuery, tenant: &str, run: &str) -> CallQuery {

@@ -55,7 +55,7 @@ FROM call_rows r JOIN events o ON o.seq = r.seq LEFT JOIN events c ON c.seq = r.
 
 /// Indexes that hold only what is rare, so that a usual call does not pay for them.
 const QUESTIONS: &str = "
-CREATE INDEX changes ON events (seq) WHERE call_id IS NULL AND kind IS NOT NULL;
+CREATE INDEX changes ON events (seq) WHERE kind NOT IN ('admitted', 'settled', 'denied');
 CREATE INDEX call_rows_by_verdict ON call_rows (verdict, seq) WHERE verdict <> 'allow';
 CREATE INDEX call_rows_by_outcome ON call_rows (outcome, seq) WHERE outcome <> 'ok';
 CREATE INDEX call_rows_flagged ON call_rows (seq) WHERE flagged = 1;
