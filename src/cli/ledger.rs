@@ -45,26 +45,23 @@ async fn check(global: &Global) -> Result<(), Failure> {
 
 fn said(found: &CheckView) -> Result<(), Failure> {
     let checked = &found.checked;
+    for gap in &found.gaps {
+        note(format!("{WARN}missing{WARN:#} events {} to {} never reached the books", gap.from, gap.to));
+    }
     if found.whole {
         return line(format!(
             "{GOOD}whole{GOOD:#}: {} accounts are what the books add up to, as of entry {}",
             checked.accounts, checked.upto
         ));
     }
-    if !checked.differences.is_empty() {
-        let mut table = Columns::new(&["account", "since", "ledger", "books"]);
-        table.right(&[2, 3]);
-        for d in &checked.differences {
-            let since = super::audit::to_the_second(d.window_start);
-            table.row([d.account.to_string(), since, d.unit.show(d.ledger), d.unit.show(d.books)]);
-        }
-        table.print()?;
-        causes(found)?;
+    let mut table = Columns::new(&["account", "since", "ledger", "books"]);
+    table.right(&[2, 3]);
+    for d in &checked.differences {
+        let since = super::audit::to_the_second(d.window_start);
+        table.row([d.account.to_string(), since, d.unit.show(d.ledger), d.unit.show(d.books)]);
     }
-    for gap in &found.gaps {
-        line(format!("{BAD}missing{BAD:#} events {} to {} never reached the books", gap.from, gap.to))?;
-    }
-    Ok(())
+    table.print()?;
+    causes(found)
 }
 
 fn causes(found: &CheckView) -> Result<(), Failure> {

@@ -85,12 +85,8 @@ pub(super) async fn check(State(state): State<Arc<ControlState>>) -> Result<Json
     let view = state.books.ask(move |store| {
         let causes = history::causes(store, &checked)?;
         let gaps = store.gaps()?;
-        Ok(CheckView {
-            whole: checked.differences.is_empty() && gaps.is_empty() && causes.is_empty(),
-            checked,
-            causes,
-            gaps,
-        })
+        let whole = checked.differences.is_empty() && causes.is_empty();
+        Ok(CheckView { whole, checked, causes, gaps })
     });
     Ok(Json(view.await?))
 }

@@ -58,7 +58,7 @@ pub struct Adjusted {
 /// The ledger beside the books.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CheckView {
-    /// Nothing differs, and nothing is missing.
+    /// Nothing differs.
     pub whole: bool,
     #[serde(flatten)]
     pub checked: Checked,
