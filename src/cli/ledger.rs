@@ -10,8 +10,8 @@ use super::output::{BAD, BOLD, Columns, GOOD, WARN, json, line, note, or_dash};
 use super::{Failure, Global};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::sqlite::SqliteBooks;
+use crate::adapters::audit::wire::CheckView;
 use crate::adapters::ledger::embedded::{FolderLock, Rebuilt, rebuild};
-use crate::control::wire::CheckView;
 use crate::rules::books::Act;
 
 #[derive(Debug, Subcommand)]

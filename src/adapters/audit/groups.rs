@@ -128,7 +128,7 @@ pub(super) fn walk(
     query: &CallQuery,
     cut: &Cut,
 ) -> Result<Vec<Group>, AuditError> {
-    let mut groups: HashMap<(Option<Facts>, Timestamp, Vec<Option<String>>), Group> = HashMap::new();
+    let mut groups: HashMap<Cell, Group> = HashMap::new();
     let mut page = CallQuery { limit: Some(super::query::MAX_LIMIT), before: None, ..query.clone() };
     loop {
         let CallPage { calls, next } = calls(&page)?;
@@ -270,3 +270,6 @@ fn values(by: &[Dimension], cut: &Cut, group: &Group) -> Vec<Option<String>> {
     };
     by.iter().map(value).collect()
 }
+
+/// What makes a group: facts, stretch of time, tags.
+type Cell = (Option<Facts>, Timestamp, Vec<Option<String>>);

@@ -1,7 +1,8 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores; SQLite
 //! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers, `sqlite` is the store.
+//! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers, `wire` is what the
+//! admin API says of them, `sqlite` is the store.
 
 pub mod condition;
 pub mod denials;
@@ -16,6 +17,7 @@ pub mod runs;
 pub mod sift;
 pub mod sqlite;
 pub mod tail;
+pub mod wire;
 
 use std::sync::Arc;
 

@@ -65,7 +65,7 @@ pub async fn run(global: &Global, client: &Client, asked: Query) -> Result<(), F
 /// Where rows go.
 enum Out {
     Json(Vec<String>),
-    Csv(Vec<String>, Sheet),
+    Csv(Vec<String>, Box<Sheet>),
     Table(Vec<String>, Vec<CallRow>),
 }
 
@@ -79,7 +79,7 @@ impl Out {
                 let all = || COLUMNS.iter().map(ToString::to_string).collect();
                 let columns: Vec<String> = if columns.is_empty() { all() } else { columns };
                 let sheet = Sheet::new(&columns)?;
-                Self::Csv(columns, sheet)
+                Self::Csv(columns, Box::new(sheet))
             }
         })
     }
