@@ -1,8 +1,8 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores; SQLite
 //! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers, `wire` is what the
-//! admin API says of them, `sqlite` is the store.
+//! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the
+//! rows of strangers, `wire` is what the admin API says of all this, `sqlite` is the store.
 
 pub mod condition;
 pub mod denials;
