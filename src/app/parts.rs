@@ -16,6 +16,7 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
@@ -38,6 +39,7 @@ pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
+    people: Arc<People>,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
     pub projection: tokio::task::JoinHandle<()>,
@@ -70,6 +72,7 @@ impl Parts {
         let books_store = Arc::new(SqliteBooks::open(&data)?);
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
+        let people = Arc::new(People::open(&data, config.privacy.personal.clone())?);
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -86,6 +89,7 @@ impl Parts {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring2,
+            people: people.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
             prices: Arc::new(prices(&config)?),
@@ -106,6 +110,7 @@ impl Parts {
         Ok(Self {
             config,
             keyring,
+            people,
             ledger,
             books,
             projection,
@@ -140,6 +145,7 @@ impl Parts {
         };
         Arc::new(ControlState {
             keyring: self.keyring.clone(),
+            people: self.people.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             policies: self.policies.clone(),

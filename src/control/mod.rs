@@ -7,6 +7,7 @@
 mod books;
 mod guard;
 pub mod keys;
+mod people;
 pub mod policies;
 pub mod problem;
 mod serve;
@@ -29,6 +30,7 @@ use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::Vault;
@@ -45,6 +47,7 @@ pub use wire::Minted;
 /// What the admin API works with. Made once, by `app`.
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
+    pub people: Arc<People>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
     pub policies: Arc<PolicyStore>,
@@ -68,6 +71,8 @@ pub struct Turns {
     switch: tokio::sync::Mutex<()>,
     /// So that the budgets of all keys are counted, whoever is minted last.
     mint: tokio::sync::Mutex<()>,
+    /// So that nobody is erased twice at once.
+    erase: tokio::sync::Mutex<()>,
 }
 
 /// What `status` says of this process.
@@ -96,6 +101,8 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
         .route("/v1/spend", get(books::spend))
+        .route("/v1/people/find", post(people::find))
+        .route("/v1/people/erase", post(people::erase))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/vendors", get(status::vendors))

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::adapters::audit::AuditError;
 use crate::adapters::keyring::KeyringError;
 use crate::adapters::ledger::LedgerError;
+use crate::adapters::people::PeopleError;
 
 /// A refusal or a failure.
 #[derive(Debug)]
@@ -100,6 +101,12 @@ impl From<KeyringError> for Problem {
 
 impl From<LedgerError> for Problem {
     fn from(e: LedgerError) -> Self {
+        Self::Down(e.to_string())
+    }
+}
+
+impl From<PeopleError> for Problem {
+    fn from(e: PeopleError) -> Self {
         Self::Down(e.to_string())
     }
 }

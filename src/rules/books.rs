@@ -76,7 +76,7 @@ words! {
     Kind {
         Admitted = "admitted", Settled = "settled", Denied = "denied", Escalated = "escalated", Approved = "approved",
         Rejected = "rejected", Revoked = "revoked", Killed = "killed", Restored = "restored", KeyMinted = "key_minted",
-        PolicyLoaded = "policy_loaded", Expired = "expired", Adjusted = "adjusted",
+        PolicyLoaded = "policy_loaded", Expired = "expired", Adjusted = "adjusted", PersonErased = "person_erased",
     }
 }
 
@@ -193,6 +193,12 @@ pub enum Control {
         hash: Digest32,
         act: Act,
     },
+    /// Whose alias this is, nobody can say any more.
+    PersonErased {
+        dimension: Name,
+        alias: Name,
+        act: Act,
+    },
 }
 
 impl Control {
@@ -203,6 +209,7 @@ impl Control {
             Self::Stopped { .. } => Kind::Killed,
             Self::Restored { .. } => Kind::Restored,
             Self::PolicyLoaded { .. } => Kind::PolicyLoaded,
+            Self::PersonErased { .. } => Kind::PersonErased,
         }
     }
 }

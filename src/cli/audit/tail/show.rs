@@ -149,6 +149,7 @@ fn changed(control: &Control) -> Line {
             let hash = hash.to_string();
             (format!("policy {policy} {}", hash.get(..12).unwrap_or_default()), act)
         }
+        Control::PersonErased { dimension, alias, act } => (format!("{dimension} {alias}"), act),
     };
     Line {
         agent: act.actor.clone(),
