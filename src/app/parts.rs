@@ -82,8 +82,11 @@ impl Parts {
             tracing::warn!(%vendor, %name, "a credential is missing: {why}");
         }
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
-        control::tell_loaded(&*ledger, &loaded, &Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) })
-            .await;
+        let prices = Arc::new(prices(&config)?);
+        let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
+        control::tell_loaded(&*ledger, &loaded, &start).await;
+        let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
+        control::tell_prices(&*ledger, prices.hash(), own_prices, start).await;
         let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
@@ -92,7 +95,7 @@ impl Parts {
             people: people.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
-            prices: Arc::new(prices(&config)?),
+            prices,
             vault: vault.clone(),
             upstream: upstream(&config)?,
             switchboard: switchboard.clone(),
@@ -157,6 +160,7 @@ impl Parts {
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
+            door: control::Door::default(),
         })
     }
 

@@ -11,6 +11,7 @@ mod output;
 mod person;
 mod policy;
 pub mod serve;
+mod sheet;
 mod spend;
 mod when;
 

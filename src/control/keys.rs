@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use super::problem::{Problem, read};
 use super::switch::on_disk;
 use super::wire::{KeyList, KeyStatus, KeyView, MintRequest, Minted};
 use crate::adapters::keyring::{KeyRecord, NewKey};
-use crate::rules::books::{Act, Control};
+use crate::rules::books::{Act, Control, Minting};
 use crate::units::ids::KeyId;
 use crate::units::time::Timestamp;
 
@@ -58,8 +58,9 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(state): State<Arc<ControlState>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<KeyView>, Problem> {
+    let Path(id) = id?;
     let named = KeyId(id.as_str().into());
     let key = match state.keyring.find(&named) {
         Some(key) => Some(key),
@@ -116,9 +117,15 @@ async fn make_known(state: &ControlState, record: &KeyRecord, act: Act) -> Resul
         policy: record.policy.clone(),
         parent: record.parent().cloned(),
         expires_at: record.expires_at,
+        minting: Some(Box::new(Minting { subject: record.subject.clone(), narrower: narrower(record) })),
         act,
     };
     state.ledger.control(minted).await.map(|_| ()).map_err(|e| e.to_string())
+}
+
+fn narrower(record: &KeyRecord) -> Option<String> {
+    // Plain data, which always becomes text.
+    record.overlay.as_ref().and_then(|overlay| serde_json::to_string(overlay).ok())
 }
 
 /// All mistakes at once.

@@ -1,10 +1,11 @@
 //! The operators' side: an admin API on loopback TCP (bearer token) and on a `0600` socket in the data folder (no token).
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
-//! `serve` has the listeners, `guard` who may come in, `switch` turns things off and on, `keys`, `books`, `policies` and
+//! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and on, `keys`, `books`, `policies` and
 //! `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
 
 mod books;
+mod door;
 mod guard;
 pub mod keys;
 mod people;
@@ -37,9 +38,10 @@ use crate::adapters::vault::Vault;
 use crate::rules::subject::Name;
 use crate::units::time::Timestamp;
 
+pub use door::Door;
 pub use guard::Names;
 pub use keys::mint_key;
-pub use policies::tell_loaded;
+pub use policies::{tell_loaded, tell_prices};
 pub use serve::{listen, serve_socket, serve_tcp};
 pub use switch::keep_telling;
 pub use wire::Minted;
@@ -62,6 +64,7 @@ pub struct ControlState {
     /// Ends what follows the books for ever.
     pub stop: CancellationToken,
     pub turns: Turns,
+    pub door: Door,
 }
 
 /// What is done one at a time.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
@@ -50,6 +50,16 @@ struct Detail<'a> {
 }
 
 impl Problem {
+    /// Of a caller who is not let in.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::WrongToken => "wrong_token",
+            Self::WrongHost(_) => "wrong_host",
+            _ => "refused",
+        }
+    }
+
     fn parts(self) -> (StatusCode, &'static str, String) {
         match self {
             Self::Malformed(why) => (StatusCode::BAD_REQUEST, "malformed", why),
@@ -125,6 +135,12 @@ impl From<tokio::task::JoinError> for Problem {
 
 impl From<QueryRejection> for Problem {
     fn from(e: QueryRejection) -> Self {
+        Self::Malformed(e.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(e: PathRejection) -> Self {
         Self::Malformed(e.body_text())
     }
 }

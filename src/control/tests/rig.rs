@@ -40,6 +40,10 @@ impl Paper {
         self.down.store(down, Ordering::Release);
     }
 
+    pub fn len(&self) -> usize {
+        self.entries.lock().len()
+    }
+
     fn write(&self, control: Control) -> Result<Seq, LedgerError> {
         if self.down.load(Ordering::Acquire) {
             return Err(LedgerError::Down("the disk is full".to_owned()));
@@ -115,6 +119,10 @@ const POLICY: &str =
 
 impl Rig {
     pub async fn new() -> Self {
+        Self::with(Door::silent()).await
+    }
+
+    pub async fn with(door: Door) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let ledger =
             Arc::new(Paper { entries: Mutex::default(), grown: watch::Sender::new(0), down: AtomicBool::new(false) });
@@ -137,6 +145,7 @@ impl Rig {
             about: about(),
             stop,
             turns: Turns::default(),
+            door,
         });
         let admin = tcp.local_addr().expect("an address");
         tokio::spawn(serve_tcp(state.clone(), tcp));
@@ -190,7 +199,7 @@ impl Rig {
     /// The kinds of all events so far.
     pub async fn kinds(&self) -> Vec<&'static str> {
         self.caught_up().await;
-        let events = self.state.books.ask(|store| store.events(0, 100)).await.expect("events");
+        let events = self.state.books.ask(|store| store.events(0, 200)).await.expect("events");
         events.iter().filter_map(|e| Some(e.kind?.as_str())).collect()
     }
 
