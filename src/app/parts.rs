@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
@@ -40,6 +41,7 @@ pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
     people: Arc<People>,
+    pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
     pub projection: tokio::task::JoinHandle<()>,
@@ -114,6 +116,7 @@ impl Parts {
             config,
             keyring,
             people,
+            pseudonyms: Arc::new(Pseudonyms::new(BodyHasher::for_names(&data)?)),
             ledger,
             books,
             projection,
@@ -147,6 +150,7 @@ impl Parts {
             sandbox,
         };
         Arc::new(ControlState {
+            pseudonyms: self.pseudonyms.clone(),
             keyring: self.keyring.clone(),
             people: self.people.clone(),
             ledger: self.ledger.clone(),

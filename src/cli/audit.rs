@@ -62,6 +62,9 @@ pub struct Filter {
     /// On any column: `http_status>=500`, `reason~budget`, `subject.app=shop`, `run_id=` (none); may be given again
     #[arg(long = "where", value_name = "CONDITION")]
     wheres: Vec<Condition>,
+    /// Pseudonyms in the place of all that names somebody, to hand on; `spend` needs `--by` for it
+    #[arg(long)]
+    pseudonyms: bool,
 }
 
 pub(super) fn some(text: &str) -> Result<usize, String> {
@@ -99,6 +102,7 @@ impl Filter {
             since: self.since.map(|w| w.0),
             until: self.until.map(|w| w.0),
             wheres: Conditions(wheres),
+            pseudonyms: self.pseudonyms,
             ..CallQuery::default()
         }
     }

@@ -15,6 +15,7 @@ mod serve;
 mod status;
 mod stream;
 pub mod switch;
+mod veil;
 pub mod wire;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
@@ -50,6 +52,7 @@ pub use wire::Minted;
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
+    pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
     pub policies: Arc<PolicyStore>,

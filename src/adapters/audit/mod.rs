@@ -8,6 +8,7 @@ pub mod denials;
 pub mod find;
 pub mod groups;
 mod project;
+pub mod pseudonyms;
 pub mod query;
 pub mod row;
 pub mod sift;
