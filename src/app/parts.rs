@@ -74,7 +74,7 @@ impl Parts {
         let books_store = Arc::new(SqliteBooks::open(&data)?);
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
-        let people = Arc::new(People::open(&data, config.privacy.personal.clone())?);
+        let (people, pseudonyms) = persons(&config)?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -116,7 +116,7 @@ impl Parts {
             config,
             keyring,
             people,
-            pseudonyms: Arc::new(Pseudonyms::new(BodyHasher::for_names(&data)?)),
+            pseudonyms,
             ledger,
             books,
             projection,
@@ -204,6 +204,12 @@ fn durability(config: &Config) -> Durability {
         config::Durability::Process => Durability::Process,
         config::Durability::Power => Durability::Power,
     }
+}
+
+fn persons(config: &Config) -> Result<(Arc<People>, Arc<Pseudonyms>), Failure> {
+    let data = &config.server.data;
+    let people = People::open(data, config.privacy.personal.clone())?;
+    Ok((Arc::new(people), Arc::new(Pseudonyms::new(BodyHasher::for_names(data)?))))
 }
 
 type Sources = Vec<(Name, Name, Source)>;
