@@ -111,7 +111,6 @@ impl Parts {
             },
             tls: config.server.tls.is_some(),
         });
-        let started_at = Timestamp::now();
         Ok(Self {
             config,
             keyring,
@@ -129,7 +128,7 @@ impl Parts {
             new_token,
             own_token: options.admin_token.is_some(),
             vendors,
-            started_at,
+            started_at: Timestamp::now(),
         })
     }
 
