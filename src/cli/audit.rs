@@ -1,5 +1,6 @@
 //! `bursar audit tail|query`: the books as a stream of events, and as rows of calls.
 
+mod body;
 mod query;
 mod tail;
 
@@ -20,6 +21,8 @@ pub enum Command {
     Tail(tail::Tail),
     /// Find calls, newest first
     Query(query::Query),
+    /// Print a body that a policy captured; that somebody looked is an event
+    Body(body::Body),
 }
 
 /// Which calls.
@@ -112,6 +115,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     let client = Client::new(global)?;
     match command {
         Command::Tail(tail) => tail::run(global, &client, &tail).await,
+        Command::Body(body) => body::run(global, &client, body).await,
         Command::Query(query) => query::run(global, &client, query).await,
     }
 }

@@ -4,6 +4,7 @@
 //! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and on, `keys`, `books`, `policies` and
 //! `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
 
+mod bodies;
 mod books;
 mod door;
 mod guard;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
@@ -52,6 +54,7 @@ pub use wire::Minted;
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
+    pub captures: Arc<Captures>,
     pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
@@ -107,6 +110,7 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
         .route("/v1/spend", get(books::spend))
+        .route("/v1/audit/bodies/read", post(bodies::read_one))
         .route("/v1/people/find", post(people::find))
         .route("/v1/people/erase", post(people::erase))
         .route("/v1/policies", get(policies::list))
