@@ -4,6 +4,9 @@ mod body;
 mod query;
 mod tail;
 
+pub(super) use query::short;
+pub(super) use tail::Show;
+
 use clap::{Args, Subcommand};
 
 use super::client::Client;
@@ -88,9 +91,6 @@ pub(super) fn words(all: &[impl std::fmt::Display]) -> String {
 
 impl Filter {
     pub fn query(self) -> CallQuery {
-        let mut wheres = self.wheres;
-        // It is a condition by its form, as the tests of conditions show.
-        wheres.extend(self.flagged.then(|| "flagged=true".parse().ok()).flatten());
         CallQuery {
             agent: self.agent,
             run: self.run,
@@ -104,7 +104,8 @@ impl Filter {
             outcome: self.outcome,
             since: self.since.map(|w| w.0),
             until: self.until.map(|w| w.0),
-            wheres: Conditions(wheres),
+            flagged: self.flagged.then_some(true),
+            wheres: Conditions(self.wheres),
             pseudonyms: self.pseudonyms,
             ..CallQuery::default()
         }
