@@ -1,8 +1,10 @@
 //! Floor 2: each module knows one outside thing (a disk, a store, a socket, a clock). `gateway` comes next.
 
 pub mod audit;
+pub mod captures;
 pub mod keyring;
 pub mod ledger;
+pub mod people;
 pub mod policy_store;
 pub mod sandbox;
 pub mod switchboard;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::private::Private;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
@@ -38,6 +39,7 @@ pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
+    pub private: Private,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
     pub projection: tokio::task::JoinHandle<()>,
@@ -70,6 +72,7 @@ impl Parts {
         let books_store = Arc::new(SqliteBooks::open(&data)?);
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
+        let private = Private::open(&config)?;
         for flag in keyring.adopt(&ledger.flags(), Timestamp::now())? {
             tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
         }
@@ -92,6 +95,8 @@ impl Parts {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring2,
+            people: private.people.clone(),
+            captures: private.captures.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
             prices,
@@ -108,10 +113,10 @@ impl Parts {
             },
             tls: config.server.tls.is_some(),
         });
-        let started_at = Timestamp::now();
         Ok(Self {
             config,
             keyring,
+            private,
             ledger,
             books,
             projection,
@@ -124,7 +129,7 @@ impl Parts {
             new_token,
             own_token: options.admin_token.is_some(),
             vendors,
-            started_at,
+            started_at: Timestamp::now(),
         })
     }
 
@@ -145,7 +150,10 @@ impl Parts {
             sandbox,
         };
         Arc::new(ControlState {
+            pseudonyms: self.private.pseudonyms.clone(),
             keyring: self.keyring.clone(),
+            people: self.private.people.clone(),
+            captures: self.private.captures.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             policies: self.policies.clone(),
@@ -219,7 +227,7 @@ async fn vendors(config: &Config, with_sandbox: bool) -> Result<(Vec<Arc<Vendor>
     Ok((vendors, sources))
 }
 
-fn source(source: &CredentialSource) -> Source {
+pub fn source(source: &CredentialSource) -> Source {
     match source {
         CredentialSource::Env(name) => Source::Env(name.clone()),
         CredentialSource::File(path) => Source::File(path.clone()),

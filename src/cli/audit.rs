@@ -1,5 +1,6 @@
 //! `bursar audit tail|query`: the books as a stream of events, and as rows of calls.
 
+mod body;
 mod query;
 mod tail;
 
@@ -23,6 +24,8 @@ pub enum Command {
     Tail(tail::Tail),
     /// Find calls, newest first
     Query(query::Query),
+    /// Print a body that a policy captured; that somebody looked is an event
+    Body(body::Body),
 }
 
 /// Which calls.
@@ -65,6 +68,9 @@ pub struct Filter {
     /// On any column: `http_status>=500`, `reason~budget`, `subject.app=shop`, `run_id=` (none); may be given again
     #[arg(long = "where", value_name = "CONDITION")]
     wheres: Vec<Condition>,
+    /// Pseudonyms in the place of all that names somebody, to hand on; `spend` needs `--by` for it
+    #[arg(long)]
+    pseudonyms: bool,
 }
 
 pub(super) fn some(text: &str) -> Result<usize, String> {
@@ -100,6 +106,7 @@ impl Filter {
             until: self.until.map(|w| w.0),
             flagged: self.flagged.then_some(true),
             wheres: Conditions(self.wheres),
+            pseudonyms: self.pseudonyms,
             ..CallQuery::default()
         }
     }
@@ -109,6 +116,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     let client = Client::new(global)?;
     match command {
         Command::Tail(tail) => tail::run(global, &client, &tail).await,
+        Command::Body(body) => body::run(global, &client, body).await,
         Command::Query(query) => query::run(global, &client, query).await,
     }
 }

@@ -10,6 +10,7 @@ mod key;
 mod kill;
 mod ledger;
 mod output;
+mod person;
 mod policy;
 mod report;
 mod runs;
@@ -84,6 +85,9 @@ pub enum Command {
     Audit(audit::Command),
     /// What was spent: calls and cost, by operation, agent, run and vendor
     Spend(spend::Spend),
+    /// Who stands behind an alias of the books, and erasing a person
+    #[command(subcommand)]
+    Person(person::Command),
     /// What runs did: a list of them, or one page about one
     Runs(runs::Runs),
     /// Say what a call really cost, where only its bound could be charged
@@ -113,6 +117,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Unkill(kill) => kill::run(global, kill, false).await,
         Command::Audit(command) => audit::run(global, command).await,
         Command::Spend(spend) => spend::run(global, spend).await,
+        Command::Person(command) => person::run(global, command).await,
         Command::Runs(asked) => runs::run(global, asked).await,
         Command::Adjust(adjust) => adjust::run(global, adjust).await,
         Command::Ledger(command) => ledger::run(global, command).await,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::privacy::Privacy;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
 use crate::units::secret::Secret;
@@ -16,6 +17,7 @@ pub struct Config {
     pub server: Server,
     pub ledger: Ledger,
     pub audit: Audit,
+    pub privacy: Privacy,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,
     pub credentials: Vec<Credential>,

@@ -13,6 +13,7 @@ use http::HeaderMap;
 use super::ControlState;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
+use super::veil;
 use super::wire::{AdjustRequest, Adjusted, CheckView, ReportAsked, RunAsked};
 use crate::adapters::audit::history::History;
 use crate::adapters::audit::report::{self, Report};
@@ -104,7 +105,7 @@ pub(super) async fn runs(
     State(state): State<Arc<ControlState>>,
     query: Result<Query<CallQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<RunList>, Problem> {
-    let Query(query) = query?;
+    let query = veil::asked(&state, query?.0).await?;
     Ok(Json(state.books.ask(move |store| runs::list(store, &query)).await?))
 }
 

@@ -5,17 +5,20 @@
 //! on, `keys`, `books`, `ledger`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads the same
 //! types), `problem` what is refused and how.
 
+mod bodies;
 mod books;
 mod door;
 mod guard;
 pub mod keys;
 mod ledger;
+mod people;
 pub mod policies;
 pub mod problem;
 mod serve;
 mod status;
 mod stream;
 pub mod switch;
+mod veil;
 pub mod wire;
 
 #[cfg(test)]
@@ -28,10 +31,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::Vault;
@@ -49,6 +55,9 @@ pub use wire::Minted;
 /// What the admin API works with. Made once, by `app`.
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
+    pub people: Arc<People>,
+    pub captures: Arc<Captures>,
+    pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
     pub policies: Arc<PolicyStore>,
@@ -73,6 +82,8 @@ pub struct Turns {
     switch: tokio::sync::Mutex<()>,
     /// So that the budgets of all keys are counted, whoever is minted last.
     mint: tokio::sync::Mutex<()>,
+    /// So that nobody is erased twice at once.
+    erase: tokio::sync::Mutex<()>,
     /// So that nothing is corrected twice unsaid.
     adjust: tokio::sync::Mutex<()>,
 }
@@ -103,6 +114,9 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
         .route("/v1/spend", get(books::spend))
+        .route("/v1/audit/bodies/read", post(bodies::read_one))
+        .route("/v1/people/find", post(people::find))
+        .route("/v1/people/erase", post(people::erase))
         .route("/v1/runs", get(ledger::runs))
         .route("/v1/run", get(ledger::run))
         .route("/v1/adjust", post(ledger::adjust))

@@ -9,8 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::adapters::audit::AuditError;
+use crate::adapters::captures::CaptureError;
 use crate::adapters::keyring::KeyringError;
 use crate::adapters::ledger::LedgerError;
+use crate::adapters::people::PeopleError;
 
 /// A refusal or a failure.
 #[derive(Debug)]
@@ -114,6 +116,18 @@ impl From<LedgerError> for Problem {
             LedgerError::Hold(..) => Self::Refused { code: "refused", mistakes: vec![e.to_string()] },
             _ => Self::Down(e.to_string()),
         }
+    }
+}
+
+impl From<CaptureError> for Problem {
+    fn from(e: CaptureError) -> Self {
+        Self::Down(e.to_string())
+    }
+}
+
+impl From<PeopleError> for Problem {
+    fn from(e: PeopleError) -> Self {
+        Self::Down(e.to_string())
     }
 }
 

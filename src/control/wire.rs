@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::rules::subject::Name;
 
 pub use crate::adapters::audit::wire::*;
+pub use crate::adapters::captures::wire::*;
 pub use crate::adapters::keyring::wire::*;
+pub use crate::adapters::people::wire::*;
 
 /// A vendor, and whether bursar has a credential for it. Never the credential.
 #[derive(Clone, Debug, Serialize)]

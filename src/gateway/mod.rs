@@ -4,6 +4,7 @@ mod accept;
 mod admit;
 mod baggage;
 mod body;
+mod capture;
 mod context;
 mod envelope;
 mod filter;
@@ -33,10 +34,12 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::BodyHasher;
 use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::Upstream;
@@ -56,6 +59,8 @@ pub struct Gateway {
     pub ledger: Arc<dyn Ledger>,
     pub waiting: Arc<Waiting>,
     pub keyring: Arc<Keyring>,
+    pub people: Arc<People>,
+    pub captures: Arc<Captures>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
     pub prices: Arc<PriceBook>,
@@ -111,7 +116,7 @@ async fn steps(
     let (mut parts, body) = request.into_parts();
     // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
     headers::drop_hops(&mut parts.headers, parts.version);
-    let caller = identify::identify(gateway, context, &parts, about)?;
+    let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {
         return own::answer(gateway, context, &caller, page).await;

@@ -10,6 +10,7 @@ pub mod find;
 pub mod groups;
 pub mod history;
 mod project;
+pub mod pseudonyms;
 pub mod query;
 pub mod report;
 pub mod row;

@@ -55,6 +55,9 @@ pub struct CallQuery {
     /// On any column. No store filters by it: `find` does.
     #[serde(rename = "where", skip_serializing_if = "Conditions::is_empty")]
     pub wheres: Conditions,
+    /// Pseudonyms in the place of all that names somebody. No store knows of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pseudonyms: bool,
     /// Sums alone: the dimensions to cut by, with a comma between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

@@ -78,8 +78,8 @@ impl Out {
             Format::Csv => {
                 let all = || COLUMNS.iter().map(ToString::to_string).collect();
                 let columns: Vec<String> = if columns.is_empty() { all() } else { columns };
-                let sheet = Sheet::new(&columns)?;
-                Self::Csv(columns, Box::new(sheet))
+                let sheet = Box::new(Sheet::new(&columns)?);
+                Self::Csv(columns, sheet)
             }
         })
     }

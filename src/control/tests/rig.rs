@@ -12,11 +12,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::*;
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Feed;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::secrets;
 use crate::adapters::ledger::journal::Record;
 use crate::adapters::ledger::{Answer, LedgerError, Wake};
+use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options, Sandbox};
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Act, Control, Opening};
@@ -132,6 +135,9 @@ impl Rig {
         let (tcp, socket) = listen("127.0.0.1:0".parse().expect("an address"), dir.path()).await.expect("listeners");
         let state = Arc::new(ControlState {
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
+            captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
+            pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
+            people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),
             books: followed.expect("a follower").0,
             policies: Arc::new(policies(&dir).await),

@@ -82,6 +82,7 @@ impl Fold {
             Control::Stopped { flag, act } => drop(self.stopped.insert(flag.clone(), (entry.at, act.clone()))),
             Control::Restored { flag, .. } => drop(self.stopped.remove(flag)),
             Control::PricesLoaded { .. } | Control::LedgerRebuilt { .. } => {}
+            Control::PersonErased { .. } | Control::BodyRead { .. } => {}
         }
         if in_month {
             self.push(line);
