@@ -123,7 +123,6 @@ pub struct Group {
 }
 
 /// Who and where, when, and tags.
-type Cell = (Option<Facts>, Timestamp, Vec<Option<String>>);
 
 /// What a store gives that has no better way: every row that matches, one after the other.
 pub(super) fn walk(
