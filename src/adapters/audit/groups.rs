@@ -122,8 +122,6 @@ pub struct Group {
     pub last: Timestamp,
 }
 
-/// Who and where, when, and tags.
-
 /// What a store gives that has no better way: every row that matches, one after the other.
 pub(super) fn walk(
     mut calls: impl FnMut(&CallQuery) -> Result<CallPage, AuditError>,
