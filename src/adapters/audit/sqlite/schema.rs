@@ -8,7 +8,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[FIRST];
+const STEPS: &[&str] = &[FIRST, CHECKPOINTS];
 
 const FIRST: &str = "
 CREATE TABLE events (
@@ -51,6 +51,14 @@ CREATE VIEW calls AS SELECT
     c.body ->> '$.row.overhead_us' AS overhead_us, o.body ->> '$.row.request_hash' AS request_hash,
     o.body ->> '$.row.trace_id' AS trace_id, c.body ->> '$.row.error' AS error
 FROM call_rows r JOIN events o ON o.seq = r.seq LEFT JOIN events c ON c.seq = r.closed LEFT JOIN facts f ON f.id = r.facts;
+";
+
+/// `last` is the event that a checkpoint ends with; `body` its JSON, with the signature.
+const CHECKPOINTS: &str = "
+CREATE TABLE checkpoints (
+    number INTEGER PRIMARY KEY, last INTEGER NOT NULL, names_key INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX checkpoints_that_name_a_key ON checkpoints (number) WHERE names_key = 1;
 ";
 
 pub(super) fn migrate(db: &mut Connection) -> Result<(), AuditError> {

@@ -1,0 +1,1 @@
+//! Checkpoints, exports and proofs over a store with rows.

@@ -1,0 +1,1 @@
+//! Golden bytes, and the tables of trust.
