@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::{Failure, evidence};
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::audit::evidence::Evidence;
+use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
@@ -40,6 +42,8 @@ pub struct Parts {
     pub keyring: Arc<Keyring>,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
+    pub evidence: Arc<Evidence>,
+    pub anchors: Vec<Arc<Anchor>>,
     pub projection: tokio::task::JoinHandle<()>,
     /// Ends the projection, after everything else has ended.
     pub last_stop: CancellationToken,
@@ -73,6 +77,7 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
+        let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
         let (vault, missing) = Vault::new(sources);
         for (vendor, name, why) in missing {
@@ -108,6 +113,8 @@ impl Parts {
             keyring,
             ledger,
             books,
+            evidence,
+            anchors,
             projection,
             last_stop,
             policies,
@@ -142,6 +149,8 @@ impl Parts {
             keyring: self.keyring.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
+            evidence: self.evidence.clone(),
+            anchors: self.anchors.clone(),
             policies: self.policies.clone(),
             switchboard: self.switchboard.clone(),
             vault: self.vault.clone(),

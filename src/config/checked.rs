@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::evidence::Evidence;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
 use crate::units::secret::Secret;
@@ -119,6 +120,7 @@ pub enum Durability {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Audit {
     pub store: AuditStore,
+    pub evidence: Evidence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -1,10 +1,11 @@
 //! The operators' side: an admin API on loopback TCP (bearer token) and on a `0600` socket in the data folder (no token).
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
-//! `serve` has the listeners, `guard` who may come in, `switch` turns things off and on, `keys`, `books`, `policies` and
-//! `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
+//! `serve` has the listeners, `guard` who may come in, `switch` turns things off and on, `keys`, `books`, `evidence`,
+//! `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
 
 mod books;
+mod evidence;
 mod guard;
 pub mod keys;
 pub mod policies;
@@ -25,6 +26,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::audit::evidence::Evidence;
+use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
@@ -35,6 +38,7 @@ use crate::adapters::vault::Vault;
 use crate::rules::subject::Name;
 use crate::units::time::Timestamp;
 
+pub use evidence::keep_retention;
 pub use guard::Names;
 pub use keys::mint_key;
 pub use policies::tell_loaded;
@@ -47,6 +51,8 @@ pub struct ControlState {
     pub keyring: Arc<Keyring>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
+    pub evidence: Arc<Evidence>,
+    pub anchors: Vec<Arc<Anchor>>,
     pub policies: Arc<PolicyStore>,
     pub switchboard: Arc<Switchboard>,
     pub vault: Arc<Vault>,
@@ -68,6 +74,8 @@ pub struct Turns {
     switch: tokio::sync::Mutex<()>,
     /// So that the budgets of all keys are counted, whoever is minted last.
     mint: tokio::sync::Mutex<()>,
+    /// So that nothing is given up twice.
+    prune: tokio::sync::Mutex<()>,
 }
 
 /// What `status` says of this process.
@@ -95,6 +103,11 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/flags", get(switch::flags))
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
+        .route("/v1/audit/calls/{id}/proof", get(evidence::proof))
+        .route("/v1/audit/export", get(evidence::export))
+        .route("/v1/audit/key", get(evidence::keys))
+        .route("/v1/audit/key/rotate", post(evidence::rotate))
+        .route("/v1/audit/prune", post(evidence::prune))
         .route("/v1/spend", get(books::spend))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/reload", post(policies::reload))

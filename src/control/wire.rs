@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::rules::subject::Name;
 
+pub use crate::adapters::audit::evidence::wire::*;
 pub use crate::adapters::keyring::wire::*;
 
 /// A vendor, and whether bursar has a credential for it. Never the credential.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::{Facts, Flag, Name};
 use crate::units::amount::Amounts;
-use crate::units::ids::{CallId, Digest32, KeyId};
+use crate::units::ids::{CallId, Digest32, KeyId, Seq};
 use crate::units::time::Timestamp;
 
 /// Defines a closed set of words with one spelling for JSON, SQL and the terminal.
@@ -76,7 +76,8 @@ words! {
     Kind {
         Admitted = "admitted", Settled = "settled", Denied = "denied", Escalated = "escalated", Approved = "approved",
         Rejected = "rejected", Revoked = "revoked", Killed = "killed", Restored = "restored", KeyMinted = "key_minted",
-        PolicyLoaded = "policy_loaded", Expired = "expired", Adjusted = "adjusted",
+        PolicyLoaded = "policy_loaded", Expired = "expired", Adjusted = "adjusted", Pruned = "pruned",
+        SigningKeyRotated = "signing_key_rotated",
     }
 }
 
@@ -193,6 +194,20 @@ pub enum Control {
         hash: Digest32,
         act: Act,
     },
+    /// Events from here to there are given up; the checkpoint that covers the last of them stays.
+    Pruned {
+        from: Seq,
+        to: Seq,
+        checkpoint: u64,
+        act: Act,
+    },
+    /// Checkpoints behind this one are signed with another key. Both are public keys.
+    SigningKeyRotated {
+        checkpoint: u64,
+        from: Digest32,
+        to: Digest32,
+        act: Act,
+    },
 }
 
 impl Control {
@@ -203,6 +218,8 @@ impl Control {
             Self::Stopped { .. } => Kind::Killed,
             Self::Restored { .. } => Kind::Restored,
             Self::PolicyLoaded { .. } => Kind::PolicyLoaded,
+            Self::Pruned { .. } => Kind::Pruned,
+            Self::SigningKeyRotated { .. } => Kind::SigningKeyRotated,
         }
     }
 }

@@ -1,7 +1,21 @@
 //! Evidence about the books that needs no trust in whoever keeps them: checkpoints signed with Ed25519 over the head of the
 //! hash chain and the Merkle root of an interval. `lines` is the format that is handed out, `check` reads it against a public
-//! key, `trust` says which keys count, `proof` is about one call. Nothing here signs: the private key is `adapters`' alone.
+//! key, `trust` says which keys count, `anchors` are checkpoints that stand elsewhere, `proof` is about one call. Nothing here
+//! signs: the private key is `adapters`' alone.
+//!
+//! # What this proves, and against whom
+//!
+//! * Whoever can write the database, and has neither the key nor the anchors: any event that a checkpoint covers and that is
+//!   changed, dropped, moved or put in, and any checkpoint that is, shows with its number. Not covered are events younger than
+//!   the last checkpoint (`[audit.checkpoints]`, a minute by default). Rows cut from the end together with their checkpoints
+//!   leave older books that were true once: only an anchor, or an earlier export, shows that they were longer.
+//! * Whoever has the key as well can write other books from any point on, and sign them. An anchor that they cannot reach
+//!   holds the hash of the true checkpoint, and so shows the first one that was rewritten.
+//! * Whoever has the key before an event is anchored can leave it out. Nothing here proves that an event was written at all;
+//!   comparing with an independent count does (`audit verify --against`), and invariant 6 says when it is.
+//! * A key that leaked and was rotated away signs nothing more that counts with a reader who knows a later one.
 
+pub mod anchors;
 pub mod check;
 pub mod lines;
 pub mod proof;
@@ -133,28 +147,47 @@ impl Signed {
     }
 }
 
-/// Says that an export is whole: what was asked for, and the checkpoint that it ends with.
+/// Says that an export is whole: what was asked for, the checkpoint that it ends with, and the hash of all lines before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct End {
+    #[serde(flatten)]
+    pub said: Ending,
+    pub signature: Signature,
+}
+
+/// What is signed of an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
     /// The first event that was asked for; the file may begin earlier, at a checkpoint.
     pub from: Seq,
+    /// The last one that was asked for, if one was: books may go on behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_to: Option<Seq>,
     pub to: Seq,
     /// Number and hash of the last checkpoint.
     pub number: u64,
     pub last: Digest32,
+    /// Given up by retention when this was written; 0 if nothing was.
+    pub pruned_to: Seq,
+    /// SHA-256 of every byte before this line.
+    pub lines: Digest32,
     pub at: Timestamp,
-    pub signature: Signature,
+}
+
+impl Ending {
+    /// The bytes that are signed.
+    pub fn text(&self) -> String {
+        let Self { from, asked_to, to, number, last, pruned_to, lines, at } = self;
+        let asked = asked_to.map(|seq| format!("asked_to {seq}\n")).unwrap_or_default();
+        format!(
+            "bursar export {VERSION}\nfrom {from}\n{asked}to {to}\nnumber {number}\nlast {last}\npruned_to {pruned_to}\n\
+             lines {lines}\nat {at}\n"
+        )
+    }
 }
 
 impl End {
-    /// The bytes that are signed.
-    pub fn text(from: Seq, to: Seq, number: u64, last: &Digest32, at: Timestamp) -> String {
-        format!("bursar export {VERSION}\nfrom {from}\nto {to}\nnumber {number}\nlast {last}\nat {at}\n")
-    }
-
     pub fn is_by(&self, key: &PublicKey) -> bool {
-        let text = Self::text(self.from, self.to, self.number, &self.last, self.at);
-        key.signed(text.as_bytes(), &self.signature)
+        key.signed(self.said.text().as_bytes(), &self.signature)
     }
 }

@@ -9,24 +9,28 @@ pub struct Trust {
     given: Vec<PublicKey>,
     /// Signs now, by the chain of keys.
     current: Option<PublicKey>,
+    /// Signed before, and named a successor. They may be in wrong hands by now.
+    retired: Vec<PublicKey>,
     vouched: bool,
 }
 
 impl Trust {
     pub fn new(given: Vec<PublicKey>) -> Self {
-        Self { given, current: None, vouched: false }
+        Self { given, ..Self::default() }
     }
 
     /// May this key sign the next checkpoint? The first one may always; `is_vouched` says at the end whether a key that the
     /// reader brought stands behind it, before it or after: checkpoints are chained, so a later one vouches for earlier ones.
     pub fn admits(&self, key: &PublicKey) -> bool {
-        self.current.is_none_or(|current| current == *key) || self.given.contains(key)
+        self.current.is_none_or(|current| current == *key) || (self.given.contains(key) && !self.retired.contains(key))
     }
 
     /// A genuine checkpoint in the chain of keys.
     pub fn follow(&mut self, signed: &Signed) {
-        self.vouched |= self.given.contains(&signed.checkpoint.key);
-        self.current = Some(signed.checkpoint.signs_next());
+        let at = &signed.checkpoint;
+        self.vouched |= self.given.contains(&at.key);
+        self.retired.extend(at.next_key.is_some().then_some(at.key));
+        self.current = Some(at.signs_next());
     }
 
     /// The key that signs now.
@@ -43,15 +47,14 @@ impl Trust {
         self.vouched
     }
 
-    /// Does this checkpoint count, given changes of keys that came before it? They are no whole chain, so a later key does
-    /// not vouch for an earlier one here.
-    pub fn holds(given: &[PublicKey], changes: &[Signed], signed: &Signed) -> bool {
+    /// Does a chain of changes lead from a given key to this one? A later key does not vouch for an earlier one here.
+    pub fn reaches(given: &[PublicKey], changes: &[Signed], key: &PublicKey) -> bool {
         let mut known = given.to_vec();
         for change in changes.iter().filter(|c| c.is_genuine()) {
             if let (true, Some(next)) = (known.contains(&change.checkpoint.key), change.checkpoint.next_key) {
                 known.push(next);
             }
         }
-        signed.is_genuine() && (given.is_empty() || known.contains(&signed.checkpoint.key))
+        known.contains(key)
     }
 }

@@ -1,5 +1,4 @@
-//! The key that signs checkpoints: one file in the data folder, made at first start, its owner's alone. It cannot be printed.
-//! A rotation writes the next key beside it first, and moves it into place once the old one has named it.
+//! The key that signs checkpoints: one file, made at first start, its owner's alone. It cannot be printed. A rotation writes the next key beside it first, and moves it into place once the old one has named it.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -54,16 +53,17 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// `dir/secrets/checkpoint.key`.
-    pub fn new(dir: &Path) -> Result<Self, SecretError> {
-        let folder = dir.join("secrets");
-        closed_folder(&folder).map_err(|e| file_error(&folder, e))?;
-        Ok(Self { now: folder.join("checkpoint.key"), next: folder.join("next-checkpoint.key") })
+    /// Where the operator says, or `data/secrets/checkpoint.key`.
+    pub fn new(data: &Path, own: Option<&Path>) -> Self {
+        let now = own.map_or_else(|| data.join("secrets/checkpoint.key"), Path::to_owned);
+        Self { next: now.with_extension("next-key"), now }
     }
 
     /// Reads the key, or makes it. `expected` is who signs by the last checkpoint: a rotation that was cut off behind it is
     /// finished here.
     pub fn open(&self, expected: Option<PublicKey>) -> Result<SigningKey, SecretError> {
+        let folder = self.now.parent().filter(|f| !f.as_os_str().is_empty() && !f.exists());
+        folder.map_or(Ok(()), |f| closed_folder(f).map_err(|e| file_error(f, e)))?;
         let fresh = random_hex()?;
         let (text, made) = read_or_make(&self.now, || fresh)?;
         let key = parse(&self.now, &text)?;

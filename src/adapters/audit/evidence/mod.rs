@@ -1,20 +1,23 @@
 //! Evidence from the books: checkpoints every so many events or so many seconds, exports, proofs, retention. All of it stands
 //! beside the path of calls, and follows the books as any reader does. `sealing` makes checkpoints, `key` holds what signs
-//! them, `export` and `prove` hand out what `rules::evidence` checks.
+//! them, `export` and `prove` hand out what `rules::evidence` checks, `anchor` takes checkpoints elsewhere, `walk` reads the
+//! books of a folder that nobody serves, `find` has the way to a checkpoint, `wire` what the admin API says of all this.
 
+pub mod anchor;
 mod export;
+mod find;
 pub mod key;
 mod prove;
 mod sealing;
-
 #[cfg(test)]
 mod tests;
+pub mod walk;
+pub mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -22,12 +25,13 @@ use self::key::KeyFile;
 use self::sealing::{Also, Sealing};
 use super::tail::Books;
 use super::{AuditError, AuditStore};
+use crate::rules::evidence::Signed;
 use crate::rules::evidence::proof::Proof;
-use crate::rules::evidence::{PublicKey, Signed};
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
 pub use export::Export;
+pub use wire::{KeyChange, Keys};
 
 /// How often checkpoints are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,37 +47,40 @@ const RETRY: Duration = Duration::from_secs(5);
 
 pub struct Evidence {
     books: Arc<Books>,
-    sealing: Mutex<Sealing>,
+    file: KeyFile,
     every: Every,
+    /// Opened at first need, and anew after an error: what the store and the key file say is what holds.
+    sealing: Mutex<Option<Sealing>>,
     /// The last checkpoint's number.
     sealed: watch::Sender<u64>,
     trouble: Mutex<Option<String>>,
 }
 
-/// What retention gave up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Pruned {
-    /// Events up to here are gone; the chain is checked from the one behind it.
-    pub pruned_to: Seq,
-    pub events: u64,
+/// What retention may give up: events up to `to`, which a checkpoint covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub from: Seq,
+    pub to: Seq,
+    pub checkpoint: u64,
 }
 
 impl Evidence {
-    /// Reads the last checkpoint, and the key or makes it.
-    pub fn open(books: Arc<Books>, file: KeyFile, every: Every) -> Result<Arc<Self>, AuditError> {
-        let sealing = Sealing::open(books.store().clone(), file)?;
-        let sealed = watch::Sender::new(sealing.last().map_or(0, |l| l.checkpoint.number));
-        Ok(Arc::new(Self { books, sealing: Mutex::new(sealing), every, sealed, trouble: Mutex::default() }))
+    /// Nothing is read yet: books that were changed must not keep calls from being served. `trouble` says so then.
+    pub fn new(books: Arc<Books>, file: KeyFile, every: Every) -> Arc<Self> {
+        let (sealing, sealed, trouble) = (Mutex::default(), watch::Sender::new(0), Mutex::default());
+        Arc::new(Self { books, file, every, sealing, sealed, trouble })
     }
 
-    /// Makes checkpoints until `stop`. What is new then is the next start's.
+    /// Makes checkpoints until `stop`. What is new then is for `seal_all`, or the next start.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut projected = self.books.projected();
-        let mut pause = PAUSE;
+        let mut pause = Duration::ZERO;
         loop {
             tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(pause) => {} }
             projected.mark_unchanged();
-            pause = match self.work(Self::keep_up).await {
+            let done = self.work(Self::keep_up).await;
+            self.tell(done.as_ref().err());
+            pause = match done {
                 Ok(Some(due)) => due.max(PAUSE),
                 Ok(None) => {
                     // Nothing is new; an error means that the books are gone, and `stop` is near.
@@ -84,16 +91,14 @@ impl Evidence {
         }
     }
 
-    /// Off the async threads, and with its errors told.
+    /// Off the async threads.
     async fn work<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, AuditError> + Send + 'static,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, AuditError> + Send + 'static,
     ) -> Result<T, AuditError> {
         let this = self.clone();
         let done = tokio::task::spawn_blocking(move || work(&this)).await;
-        let done = done.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())));
-        self.tell(done.as_ref().err());
-        done
+        done.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))
     }
 
     fn tell(&self, error: Option<&AuditError>) {
@@ -110,34 +115,36 @@ impl Evidence {
     }
 
     /// Full checkpoints at once, and a smaller one when its time has come. Gives how long until then; `None` if nothing is new.
-    fn keep_up(&self) -> Result<Option<Duration>, AuditError> {
-        let mut sealing = self.sealing.lock();
-        while sealing.read_until(self.every.events)? {
+    fn keep_up(self: &Arc<Self>) -> Result<Option<Duration>, AuditError> {
+        let every = self.every;
+        self.sealing(|sealing| {
+            while sealing.read_until(every.events)? {
+                sealing.seal(Also::default())?;
+            }
+            if sealing.unsealed() == 0 {
+                return Ok(None);
+            }
+            let since = sealing.last().map_or(Timestamp(0), |l| l.checkpoint.at);
+            let waited = Duration::from_millis(Timestamp::now().millis_since(since));
+            if waited < every.time {
+                return Ok(Some((every.time - waited).min(Duration::from_secs(1))));
+            }
             sealing.seal(Also::default())?;
-            self.told(&sealing);
-        }
-        if sealing.unsealed() == 0 {
-            return Ok(None);
-        }
-        let since = sealing.last().map_or(Timestamp(0), |l| l.checkpoint.at);
-        let waited = Duration::from_millis(Timestamp::now().millis_since(since));
-        if waited < self.every.time {
-            return Ok(Some((self.every.time - waited).min(Duration::from_secs(1))));
-        }
-        sealing.seal(Also::default())?;
-        self.told(&sealing);
-        Ok(None)
+            Ok(None)
+        })
     }
 
-    fn told(&self, sealing: &Sealing) {
-        self.sealed.send_replace(sealing.last().map_or(0, |l| l.checkpoint.number));
-    }
-
-    /// A change that needs everything sealed, or seals more.
+    /// One at a time. After an error everything is read anew: a checkpoint may have been written all the same.
     fn sealing<T>(&self, work: impl FnOnce(&mut Sealing) -> Result<T, AuditError>) -> Result<T, AuditError> {
-        let mut sealing = self.sealing.lock();
+        let mut slot = self.sealing.lock();
+        let mut sealing = match slot.take() {
+            Some(sealing) => sealing,
+            None => Sealing::open(self.store().clone(), self.file.clone())?,
+        };
         let done = work(&mut sealing);
-        self.told(&sealing);
+        let number = sealing.last().map_or(0, |l| l.checkpoint.number);
+        self.sealed.send_if_modified(|last| std::mem::replace(last, number) != number);
+        *slot = done.is_ok().then_some(sealing);
         done
     }
 
@@ -150,14 +157,25 @@ impl Evidence {
         self.books.store()
     }
 
-    /// Who signs now.
-    pub fn public_key(&self) -> PublicKey {
-        self.sealing.lock().key().public()
+    pub async fn keys(self: &Arc<Self>) -> Result<Keys, AuditError> {
+        self.work(|this| {
+            this.sealing(|s| Ok((s.key().public(), s.last().map_or(0, |l| l.checkpoint.number)))).and_then(
+                |(key, last_checkpoint)| {
+                    let changes = this.store().checkpoints(1, find::KEYS, true)?;
+                    Ok(Keys { key, last_checkpoint, changes: changes.iter().filter_map(change).collect() })
+                },
+            )
+        })
+        .await
     }
 
     /// Changes the key: the old one names the new one in a checkpoint.
-    pub async fn rotate(self: &Arc<Self>) -> Result<PublicKey, AuditError> {
-        self.work(|this| this.sealing(|s| s.rotate(this.every.events))).await
+    pub async fn rotate(self: &Arc<Self>) -> Result<KeyChange, AuditError> {
+        self.work(|this| {
+            let signed = this.sealing(|s| s.rotate(this.every.events))?;
+            change(&signed).ok_or_else(|| AuditError::Store("the checkpoint names no key".to_owned()))
+        })
+        .await
     }
 
     /// Covers all events that are there, and gives the last checkpoint.
@@ -165,58 +183,58 @@ impl Evidence {
         self.work(|this| this.sealing(|s| s.catch_up(this.every.events))).await
     }
 
-    /// Everything from `from` to `to`, whole intervals, to be handed out line by line.
-    pub async fn export(self: &Arc<Self>, from: Seq, to: Option<Seq>) -> Result<Export, AuditError> {
+    /// Everything from `from` to `to`, whole intervals, to be handed out line by line. `None` of books without events.
+    pub async fn export(self: &Arc<Self>, from: Seq, to: Option<Seq>) -> Result<Option<Export>, AuditError> {
         self.work(move |this| {
-            let every = this.every.events;
-            this.sealing(|s| {
-                let last = s.catch_up(every)?;
-                Export::plan(this.store().clone(), s.key(), last, from, to)
-            })
+            let Some(last) = this.sealing(|s| s.catch_up(this.every.events))? else { return Ok(None) };
+            Export::plan(this.clone(), last, from, to).map(Some)
         })
         .await
     }
 
     /// A proof about one call; `None` if the books have no event of it.
     pub async fn proof(self: &Arc<Self>, call: CallId) -> Result<Option<Proof>, AuditError> {
-        self.seal_all().await?;
-        self.work(move |this| prove::proof(&**this.store(), call)).await
+        self.work(move |this| {
+            this.sealing(|s| {
+                s.catch_up(this.every.events)?;
+                prove::proof(&**this.store(), s.key(), call)
+            })
+        })
+        .await
     }
 
-    /// Gives up events that were checkpointed before `before`, and says so in a checkpoint first.
-    pub async fn prune(self: &Arc<Self>, before: Timestamp) -> Result<Pruned, AuditError> {
+    /// What retention may give up: events that were checkpointed before `before`. `None` if there is nothing new.
+    pub async fn due(self: &Arc<Self>, before: Timestamp) -> Result<Option<Due>, AuditError> {
         self.work(move |this| {
-            let pruned_to = this.sealing(|s| give_up(this, s, before))?;
-            Ok(Pruned { pruned_to, events: this.store().prune(pruned_to)? })
+            let Some(last) = this.store().last_checkpoint()?.map(|l| l.checkpoint) else { return Ok(None) };
+            let older = find::last(&**this.store(), last.number, |c| c.checkpoint.at < before)?;
+            let due =
+                older.map(|c| Due { from: last.pruned_to + 1, to: c.checkpoint.to, checkpoint: c.checkpoint.number });
+            Ok(due.filter(|due| due.to >= due.from))
+        })
+        .await
+    }
+
+    /// Gives events up to here up: first a checkpoint says so, then they are deleted. Gives how many were.
+    pub async fn prune(self: &Arc<Self>, to: Seq) -> Result<u64, AuditError> {
+        self.work(move |this| {
+            let upto = this.sealing(|s| s.give_up(this.every.events, to))?;
+            this.store().prune(upto)
+        })
+        .await
+    }
+
+    /// Deletes what a checkpoint gave up and a crash left behind.
+    pub async fn prune_rest(self: &Arc<Self>) -> Result<u64, AuditError> {
+        self.work(|this| {
+            let last = this.store().last_checkpoint()?;
+            last.map_or(Ok(0), |l| this.store().prune(l.checkpoint.pruned_to))
         })
         .await
     }
 }
 
-fn give_up(this: &Evidence, sealing: &mut Sealing, before: Timestamp) -> Result<Seq, AuditError> {
-    let Some(last) = sealing.last().map(|l| l.checkpoint.clone()) else { return Ok(0) };
-    let older = find(&**this.store(), last.number, |c| c.checkpoint.at < before)?;
-    let to = older.map_or(0, |c| c.checkpoint.to);
-    if to <= last.pruned_to {
-        return Ok(last.pruned_to);
-    }
-    sealing.catch_up(this.every.events)?;
-    sealing.seal(Also { pruned_to: Some(to), ..Also::default() })?;
-    Ok(to)
-}
-
-/// The last checkpoint of which `early` holds, among numbers up to `last`; it holds of all before it.
-fn find(store: &dyn AuditStore, last: u64, early: impl Fn(&Signed) -> bool) -> Result<Option<Signed>, AuditError> {
-    let (mut low, mut high, mut found) = (1, last + 1, None);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match store.checkpoints(middle, 1, false)?.pop() {
-            Some(checkpoint) if early(&checkpoint) => {
-                low = checkpoint.checkpoint.number.max(middle) + 1;
-                found = Some(checkpoint);
-            }
-            _ => high = middle,
-        }
-    }
-    Ok(found)
+fn change(signed: &Signed) -> Option<KeyChange> {
+    let at = &signed.checkpoint;
+    Some(KeyChange { checkpoint: at.number, at: at.at, from: at.key, to: at.next_key? })
 }

@@ -2,13 +2,15 @@
 
 use serde_json::value::RawValue;
 
-use super::export::covering;
+use super::find;
+use super::key::SigningKey;
 use crate::adapters::audit::{AuditError, AuditStore};
 use crate::rules::chain;
 use crate::rules::evidence::proof::{Member, Proof};
 use crate::rules::evidence::{Signed, VERSION};
 use crate::rules::merkle;
 use crate::units::ids::{CallId, Digest32, Seq};
+use crate::units::time::Timestamp;
 
 /// An interval, and the hashes of its events.
 struct Interval {
@@ -18,11 +20,19 @@ struct Interval {
 }
 
 /// All events are sealed. `None` if there is none of this call.
-pub(super) fn proof(store: &dyn AuditStore, call: CallId) -> Result<Option<Proof>, AuditError> {
+pub(super) fn proof(store: &dyn AuditStore, key: &SigningKey, call: CallId) -> Result<Option<Proof>, AuditError> {
     let (seqs, last) = (store.seqs_of(call)?, store.last_checkpoint()?);
     let Some(last) = last.filter(|_| !seqs.is_empty()) else { return Ok(None) };
-    let mut proof =
-        Proof { version: VERSION, call_id: call, events: Vec::new(), checkpoints: Vec::new(), keys: keys(store)? };
+    let mut proof = Proof {
+        version: VERSION,
+        call_id: call,
+        events: Vec::new(),
+        checkpoints: Vec::new(),
+        keys: store.checkpoints(1, find::KEYS, true)?,
+        at: Timestamp::now(),
+        key: key.public(),
+        signature: key.sign(""),
+    };
     let mut current: Option<Interval> = None;
     for seq in seqs {
         let interval = match current.take().filter(|i| i.checkpoint.checkpoint.to >= seq) {
@@ -36,16 +46,13 @@ pub(super) fn proof(store: &dyn AuditStore, call: CallId) -> Result<Option<Proof
         proof.events.push(member(&interval, seq)?);
         current = Some(interval);
     }
+    proof.signature = key.sign(&proof.text());
     Ok(Some(proof))
-}
-
-fn keys(store: &dyn AuditStore) -> Result<Vec<Signed>, AuditError> {
-    store.checkpoints(1, 10_000, true)
 }
 
 fn interval(store: &dyn AuditStore, last: u64, seq: Seq) -> Result<Interval, AuditError> {
     let none = || AuditError::Unreadable(format!("event {seq} stands in no checkpoint"));
-    let checkpoint = covering(store, last, seq)?.ok_or_else(none)?;
+    let checkpoint = find::covering(store, last, seq)?.ok_or_else(none)?;
     let at = &checkpoint.checkpoint;
     let (mut events, mut next) = (Vec::new(), at.from);
     while next <= at.to {

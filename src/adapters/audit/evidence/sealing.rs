@@ -93,14 +93,14 @@ impl Sealing {
     }
 
     /// Signs what was read, and writes it.
-    pub(super) fn seal(&mut self, also: Also) -> Result<(), AuditError> {
+    pub(super) fn seal(&mut self, also: Also) -> Result<Signed, AuditError> {
         let checkpoint = self.next(also);
         let signature = self.key.sign(&checkpoint.text());
         let signed = Signed { checkpoint, signature };
         self.store.seal(&signed)?;
-        self.last = Some(signed);
+        self.last = Some(signed.clone());
         self.tree = Tree::default();
-        Ok(())
+        Ok(signed)
     }
 
     fn next(&self, also: Also) -> Checkpoint {
@@ -124,14 +124,26 @@ impl Sealing {
     }
 
     /// A new key signs from here on. The old one says so, in a checkpoint over what is there.
-    pub(super) fn rotate(&mut self, every: u64) -> Result<PublicKey, AuditError> {
+    pub(super) fn rotate(&mut self, every: u64) -> Result<Signed, AuditError> {
         let unwritten = |e: crate::adapters::keyring::secrets::SecretError| AuditError::Store(e.to_string());
         self.catch_up(every)?;
         let next = self.file.prepare().map_err(unwritten)?;
-        self.seal(Also { next_key: Some(next.public()), ..Also::default() })?;
+        let signed = self.seal(Also { next_key: Some(next.public()), ..Also::default() })?;
         // From here on only the new key counts, whatever happens to the file: `open` looks for it.
         self.key = next;
         self.file.promote().map_err(unwritten)?;
-        Ok(self.key.public())
+        Ok(signed)
+    }
+
+    /// Says that events up to `to` are given up, and covers what is there. Gives up to where: never less than before.
+    pub(super) fn give_up(&mut self, every: u64, to: Seq) -> Result<Seq, AuditError> {
+        let last = self.catch_up(every)?;
+        let (before, end) = last.map_or((0, 0), |l| (l.checkpoint.pruned_to, l.checkpoint.to));
+        if to <= before {
+            return Ok(before);
+        }
+        let to = to.min(end);
+        self.seal(Also { pruned_to: Some(to), ..Also::default() })?;
+        Ok(to)
     }
 }

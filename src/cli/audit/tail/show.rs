@@ -149,6 +149,12 @@ fn changed(control: &Control) -> Line {
             let hash = hash.to_string();
             (format!("policy {policy} {}", hash.get(..12).unwrap_or_default()), act)
         }
+        Control::Pruned { from, to, checkpoint, act } => {
+            (format!("events {from} to {to}, under checkpoint {checkpoint}"), act)
+        }
+        Control::SigningKeyRotated { checkpoint, to, act, .. } => {
+            (format!("key {to} behind checkpoint {checkpoint}"), act)
+        }
     };
     Line {
         agent: act.actor.clone(),

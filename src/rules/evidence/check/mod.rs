@@ -1,15 +1,18 @@
 //! Reads an export line by line against public keys alone, recomputes heads, Merkle roots and signatures, and names the first
 //! bad row. Keeps a few hashes, whatever the length of the file. `fault` says what is wrong, `suspect` finds out how it was
-//! done, `statement` judges checkpoints and the end.
+//! done, `statement` judges checkpoints and the end, `read` takes a whole file.
 
 pub mod fault;
+mod read;
 mod statement;
 mod suspect;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use self::fault::{Fault, Row, What};
 use self::suspect::Suspect;
+use super::anchors::Anchors;
 use super::lines::{Event, Line};
 use super::trust::Trust;
 use super::{End, PublicKey, Signed};
@@ -32,8 +35,16 @@ pub struct Sound {
     /// The key that signs now, and whether it hangs on one that the reader brought.
     pub key: PublicKey,
     pub confirmed: bool,
-    /// Given up by retention, up to here.
+    /// Events behind the last checkpoint: chained, and signed by nobody yet.
+    pub unsigned: u64,
+    /// Given up by retention, up to here, and the checkpoint that still covers them, if it is here.
     pub pruned_to: Seq,
+    pub pruned_under: Option<u64>,
+    /// It was asked for up to this event alone.
+    pub asked_to: Option<Seq>,
+    /// Checkpoints that an anchor confirms, and the last event that an anchor knows of.
+    pub anchored: u64,
+    pub anchored_to: Option<Seq>,
     /// How many entries never reached the books, and the first of them: the chain itself says so.
     pub gaps: u64,
     pub first_gap: Option<Seq>,
@@ -41,6 +52,10 @@ pub struct Sound {
 
 pub struct Checker {
     trust: Trust,
+    anchors: Anchors,
+    anchored: u64,
+    /// Of every line so far.
+    lines: Sha256,
     line: u64,
     opened: bool,
     /// The last event that is good.
@@ -71,6 +86,9 @@ impl Checker {
     pub fn new(keys: Vec<PublicKey>) -> Self {
         Self {
             trust: Trust::new(keys),
+            anchors: Anchors::default(),
+            anchored: 0,
+            lines: Sha256::new(),
             line: 0,
             opened: false,
             place: Place::START,
@@ -88,6 +106,12 @@ impl Checker {
         }
     }
 
+    /// Checkpoints must be those that stand here, and reach as far.
+    #[must_use]
+    pub fn against(self, anchors: Anchors) -> Self {
+        Self { anchors, ..self }
+    }
+
     /// One line, without its end. `false` once nothing more can be learnt.
     pub fn line(&mut self, line: &[u8]) -> bool {
         self.line += 1;
@@ -103,7 +127,7 @@ impl Checker {
             State::Good => {}
         }
         match self.good(text) {
-            Ok(()) => {}
+            Ok(()) => self.lines = std::mem::take(&mut self.lines).chain_update(line).chain_update(b"\n"),
             Err(Wrong::At(row, what, why)) => self.state = State::Bad(Fault { line: self.line, row, what, why }),
             Err(Wrong::Event(found)) => self.state = State::Suspect(Suspect::new(self.line, self.place, found)),
         }
@@ -178,6 +202,17 @@ impl Checker {
             State::Bad(fault) => Err(fault),
             State::Suspect(suspect) => Err(suspect.judge()),
             State::Good => self.whole(),
+        }
+    }
+
+    /// The verdict on books as they stand, which have no end: events may follow on the last checkpoint.
+    ///
+    /// # Errors
+    /// The first bad row.
+    pub fn finish_open(mut self) -> Result<Sound, Fault> {
+        match std::mem::replace(&mut self.state, State::Good) {
+            State::Good if self.last.is_some() => self.sound(None),
+            _ => self.finish(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Signed lines of an export: does each continue the one before, by a key that counts, and does it say what its events say?
 
-use super::super::{End, Signed, VERSION};
+use sha2::Digest;
+
+use super::super::{End, Ending, Signed, VERSION};
 use super::fault::{Fault, Row, What};
 use super::{Checker, Sound, Wrong};
 use crate::rules::chain::Place;
@@ -44,8 +46,21 @@ impl Checker {
         if signed.checkpoint.version != VERSION {
             return Err(Wrong::At(row, What::Changed, "it is of a version that this program does not know".to_owned()));
         }
+        self.is_as_anchored(signed)?;
         self.first_signer = self.first_signer.or(Some(self.line));
         self.trust.follow(signed);
+        Ok(())
+    }
+
+    fn is_as_anchored(&mut self, signed: &Signed) -> Result<(), Wrong> {
+        let number = signed.checkpoint.number;
+        let Some(anchor) = self.anchors.get(number) else { return Ok(()) };
+        if anchor.hash != signed.checkpoint.hash() {
+            let why =
+                format!("an anchor holds another checkpoint {number}: the books were rewritten after it was made");
+            return Err(Wrong::At(Row::Checkpoint(number), What::Changed, why));
+        }
+        self.anchored += 1;
         Ok(())
     }
 
@@ -100,51 +115,78 @@ impl Checker {
         if !end.is_by(&signer) {
             return Err(Wrong::file(What::BadSignature, "its end is not signed by the key that signs its rows"));
         }
-        let at = &last.checkpoint;
-        if end.number > at.number && end.to > self.place.seq {
+        let (at, said) = (&last.checkpoint, &end.said);
+        if said.number > at.number && said.to > self.place.seq {
             return Err(Wrong::Event(None));
         }
-        if end.number > at.number {
+        if said.number > at.number {
             let why = "the end of the file names it".to_owned();
             return Err(Wrong::At(Row::Checkpoint(at.number + 1), What::Missing, why));
         }
         if self.place.seq > at.to {
             return Err(Wrong::At(Row::Event(at.to + 1), What::Extra, "no checkpoint stands behind it".to_owned()));
         }
-        if end.last != at.hash() || end.to != at.to {
+        if said.last != at.hash() || said.to != at.to {
             return Err(Wrong::file(What::Changed, "its end belongs to another file"));
+        }
+        if said.lines.0[..] != self.lines.clone().finalize()[..] {
+            return Err(Wrong::file(What::Changed, "its lines are not those that its end was signed for"));
         }
         self.end = Some(end);
         Ok(())
     }
 
     /// Nothing was wrong with any line; is the whole?
-    pub(super) fn whole(self) -> Result<Sound, Fault> {
+    pub(super) fn whole(mut self) -> Result<Sound, Fault> {
+        match self.end.take() {
+            Some(end) => self.sound(Some(&end.said)),
+            None => {
+                let row = Row::Event(self.place.seq + 1);
+                let why = "the file ends before its end".to_owned();
+                Err(Fault { line: self.line, row, what: What::Truncated, why })
+            }
+        }
+    }
+
+    /// `end` is missing for books as they stand.
+    pub(super) fn sound(self, end: Option<&Ending>) -> Result<Sound, Fault> {
         let fault = |line, row, what, why: &str| Err(Fault { line, row, what, why: why.to_owned() });
-        let (Some(end), Some(last)) = (&self.end, &self.last) else {
-            return fault(self.line, Row::Event(self.place.seq + 1), What::Truncated, "the file ends before its end");
+        let Some(last) = self.last.as_ref().map(|l| &l.checkpoint) else {
+            return fault(self.line, Row::Checkpoint(1), What::Missing, "nothing here is signed");
         };
-        let last = &last.checkpoint;
-        let from = self.base.as_ref().map_or(1, |b| b.checkpoint.to + 1);
-        if from > end.from && from > last.pruned_to + 1 {
+        let base = self.base.as_ref().map(|b| &b.checkpoint);
+        let from = base.map_or(1, |b| b.to + 1);
+        let pruned_to = end.map_or(last.pruned_to, |e| e.pruned_to);
+        let asked = end.map_or(1, |e| e.from);
+        if from > asked && from > pruned_to + 1 {
             let why = "it was asked for, is not here, and no checkpoint says that it was given up";
-            return fault(1, Row::Event(end.from.max(last.pruned_to + 1)), What::Missing, why);
+            return fault(1, Row::Event(asked.max(pruned_to + 1)), What::Missing, why);
         }
         if !self.trust.is_vouched() {
-            let number = self.base.as_ref().map_or(1, |b| b.checkpoint.number);
+            let number = base.map_or(1, |b| b.number);
             let why = "its key is none of yours, and none of yours has signed anything here";
             return fault(self.first_signer.unwrap_or(1), Row::Checkpoint(number), What::UnknownKey, why);
         }
+        let (asked_to, anchor) = (end.and_then(|e| e.asked_to), self.anchors.last());
+        if let Some(further) = anchor.filter(|a| a.number > last.number && asked_to.is_none()) {
+            let why = format!("an anchor holds checkpoint {}, up to event {}", further.number, further.to);
+            return fault(self.line, Row::Event(last.to + 1), What::Truncated, &why);
+        }
         Ok(Sound {
             from,
-            to: last.to,
+            to: self.place.seq,
             events: self.events,
             checkpoints: self.checkpoints,
             signed_at: last.at,
             last_checkpoint: last.number,
             key: last.signs_next(),
             confirmed: self.trust.is_confirmed(),
-            pruned_to: last.pruned_to,
+            unsigned: self.tree.size(),
+            pruned_to,
+            pruned_under: base.filter(|b| pruned_to > 0 && b.to == pruned_to).map(|b| b.number),
+            asked_to,
+            anchored: self.anchored,
+            anchored_to: anchor.map(|a| a.to),
             gaps: self.gaps,
             first_gap: self.first_gap,
         })

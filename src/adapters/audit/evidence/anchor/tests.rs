@@ -1,0 +1,1 @@
+//! Places that fail, come back, and hold what the books do not.
