@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use self::fault::{Fault, Row, What};
+pub use self::read::Reading;
 use self::suspect::Suspect;
 use super::anchors::Anchors;
 use super::lines::{Event, Line};
