@@ -215,10 +215,15 @@ impl Evidence {
         .await
     }
 
-    /// Gives events up to here up: first a checkpoint says so, then they are deleted. Gives how many were.
+    /// Gives events up to here up, as far as whole intervals go: first a checkpoint says so, then they are deleted. Gives how
+    /// many were.
     pub async fn prune(self: &Arc<Self>, to: Seq) -> Result<u64, AuditError> {
         self.work(move |this| {
-            let upto = this.sealing(|s| s.give_up(this.every.events, to))?;
+            let upto = this.sealing(|s| {
+                let newest = s.catch_up(this.every.events)?.map_or(0, |l| l.checkpoint.number);
+                let last = find::last(&**this.store(), newest, |c| c.checkpoint.to <= to)?;
+                s.give_up(last.map_or(0, |c| c.checkpoint.to))
+            })?;
             this.store().prune(upto)
         })
         .await

@@ -135,15 +135,12 @@ impl Sealing {
         Ok(signed)
     }
 
-    /// Says that events up to `to` are given up, and covers what is there. Gives up to where: never less than before.
-    pub(super) fn give_up(&mut self, every: u64, to: Seq) -> Result<Seq, AuditError> {
-        let last = self.catch_up(every)?;
-        let (before, end) = last.map_or((0, 0), |l| (l.checkpoint.pruned_to, l.checkpoint.to));
-        if to <= before {
-            return Ok(before);
+    /// Says that events up to `to`, where a checkpoint ends, are given up. Gives up to where: never less than before.
+    pub(super) fn give_up(&mut self, to: Seq) -> Result<Seq, AuditError> {
+        let before = self.last.as_ref().map_or(0, |l| l.checkpoint.pruned_to);
+        if to > before {
+            self.seal(Also { pruned_to: Some(to), ..Also::default() })?;
         }
-        let to = to.min(end);
-        self.seal(Also { pruned_to: Some(to), ..Also::default() })?;
-        Ok(to)
+        Ok(to.max(before))
     }
 }
