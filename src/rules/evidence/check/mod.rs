@@ -210,8 +210,8 @@ impl Checker {
     ///
     /// # Errors
     /// The first bad row.
-    pub fn finish_open(mut self) -> Result<Sound, Fault> {
-        match std::mem::replace(&mut self.state, State::Good) {
+    pub fn finish_open(self) -> Result<Sound, Fault> {
+        match self.state {
             State::Good if self.last.is_some() => self.sound(None),
             _ => self.finish(),
         }
