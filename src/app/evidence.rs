@@ -22,7 +22,7 @@ pub fn open(config: &Config, books: &Arc<Books>) -> Result<(Arc<Evidence>, Vec<A
         let place = match &a.to {
             AnchorTo::File(path) => Place::File(AnchorFile::new(path)),
             AnchorTo::Url { url, token } => {
-                Place::Webhook(Webhook::new(url.clone(), token.as_ref().map(self::token), data, &a.name)?)
+                Place::Webhook(Box::new(Webhook::new(url.clone(), token.as_ref().map(self::token), data, &a.name)?))
             }
         };
         Ok(Anchor::new(&a.name, place))

@@ -29,7 +29,7 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 
 pub enum Place {
     File(AnchorFile),
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
 }
 
 /// The last checkpoint that a place has.
