@@ -10,6 +10,7 @@ use super::{Failure, evidence};
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
@@ -18,6 +19,7 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
@@ -40,6 +42,8 @@ pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
+    people: Arc<People>,
+    pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
     pub evidence: Arc<Evidence>,
@@ -74,6 +78,7 @@ impl Parts {
         let books_store = Arc::new(SqliteBooks::open(&data)?);
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
+        let (people, pseudonyms) = persons(&config)?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -84,16 +89,20 @@ impl Parts {
             tracing::warn!(%vendor, %name, "a credential is missing: {why}");
         }
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
-        control::tell_loaded(&*ledger, &loaded, &Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) })
-            .await;
+        let prices = Arc::new(prices(&config)?);
+        let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
+        control::tell_loaded(&*ledger, &loaded, &start).await;
+        let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
+        control::tell_prices(&*ledger, prices.hash(), own_prices, start).await;
         let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring2,
+            people: people.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
-            prices: Arc::new(prices(&config)?),
+            prices,
             vault: vault.clone(),
             upstream: upstream(&config)?,
             switchboard: switchboard.clone(),
@@ -107,10 +116,11 @@ impl Parts {
             },
             tls: config.server.tls.is_some(),
         });
-        let started_at = Timestamp::now();
         Ok(Self {
             config,
             keyring,
+            people,
+            pseudonyms,
             ledger,
             books,
             evidence,
@@ -125,7 +135,7 @@ impl Parts {
             new_token,
             own_token: options.admin_token.is_some(),
             vendors,
-            started_at,
+            started_at: Timestamp::now(),
         })
     }
 
@@ -146,7 +156,9 @@ impl Parts {
             sandbox,
         };
         Arc::new(ControlState {
+            pseudonyms: self.pseudonyms.clone(),
             keyring: self.keyring.clone(),
+            people: self.people.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             evidence: self.evidence.clone(),
@@ -160,6 +172,7 @@ impl Parts {
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
+            door: control::Door::default(),
         })
     }
 
@@ -199,6 +212,12 @@ fn durability(config: &Config) -> Durability {
         config::Durability::Process => Durability::Process,
         config::Durability::Power => Durability::Power,
     }
+}
+
+fn persons(config: &Config) -> Result<(Arc<People>, Arc<Pseudonyms>), Failure> {
+    let data = &config.server.data;
+    let people = People::open(data, config.privacy.personal.clone())?;
+    Ok((Arc::new(people), Arc::new(Pseudonyms::new(BodyHasher::for_names(data)?))))
 }
 
 type Sources = Vec<(Name, Name, Source)>;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::evidence::Evidence;
+use super::privacy::Privacy;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
 use crate::units::secret::Secret;
@@ -17,6 +18,7 @@ pub struct Config {
     pub server: Server,
     pub ledger: Ledger,
     pub audit: Audit,
+    pub privacy: Privacy,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,
     pub credentials: Vec<Credential>,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::checked::{Audit, Config, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl, Server, Timeouts, Tls};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use super::{evidence, size, vendors};
+use super::{evidence, privacy, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -18,10 +18,11 @@ fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
     let server = section("server").map(|t| server(&t)).unwrap_or_default();
     let ledger = section("ledger").map(|t| ledger(&t)).unwrap_or_default();
     let audit = section("audit").map(|t| audit(&t)).unwrap_or_default();
+    let privacy = section("privacy").map(|t| privacy::read(&t)).unwrap_or_default();
     let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
     let (vendors, credentials) = vendors::read(section("vendors").as_ref(), root, env);
     root.done();
-    Config { server, ledger, audit, vendors, credentials, prices, file: None }
+    Config { server, ledger, audit, privacy, vendors, credentials, prices, file: None }
 }
 
 fn server(table: &Table<'_>) -> Server {

@@ -11,6 +11,7 @@ mod file;
 mod load;
 mod mistake;
 pub mod policy_file;
+mod privacy;
 mod raw;
 pub mod size;
 pub mod vendors;
@@ -22,6 +23,7 @@ pub use checked::{
 pub use file::{parse_address, read};
 pub use load::{Flags, load};
 pub use mistake::{Mistake, Mistakes};
+pub use privacy::Privacy;
 
 /// What `bursar config default` prints.
 pub const DEFAULT: &str = include_str!("default.toml");

@@ -6,6 +6,7 @@ use crate::rules::subject::Name;
 
 pub use crate::adapters::audit::evidence::wire::*;
 pub use crate::adapters::keyring::wire::*;
+pub use crate::adapters::people::wire::*;
 
 /// A vendor, and whether bursar has a credential for it. Never the credential.
 #[derive(Clone, Debug, Serialize)]

@@ -1,13 +1,19 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores; SQLite
 //! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `denials` bounds the rows of strangers, `evidence` signs what was chained, `sqlite` is the store.
+//! `condition`, `find`, `groups` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers,
+//! `evidence` signs what was chained, `sqlite` is the store.
 
+pub mod condition;
 pub mod denials;
 pub mod evidence;
+pub mod find;
+pub mod groups;
 mod project;
+pub mod pseudonyms;
 pub mod query;
 pub mod row;
+pub mod sift;
 pub mod sqlite;
 pub mod tail;
 
@@ -122,6 +128,11 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// Sums over the rows that match. `limit` and `before` do not apply.
     fn spend(&self, query: &CallQuery) -> Result<Spend, AuditError>;
+
+    /// Sums over the rows that match, by facts and as finely as `cut` says. `limit` and `before` do not apply.
+    fn groups(&self, query: &CallQuery, cut: &groups::Cut) -> Result<Vec<groups::Group>, AuditError> {
+        groups::walk(|page| self.calls(page), query, cut)
+    }
 
     /// What was charged since `start`, for each account of the shape.
     fn sums(&self, shape: &Shape, start: Timestamp) -> Result<Sums, AuditError>;

@@ -104,9 +104,18 @@ pub struct BodyHasher(Hmac<Sha256>);
 impl BodyHasher {
     /// Reads or makes `dir/secrets/body-hash.key`.
     pub fn open(dir: &Path) -> Result<Self, SecretError> {
+        Self::of_file(dir, "body-hash.key")
+    }
+
+    /// For pseudonyms in the place of names, which must tell nothing about bodies: a key of their own.
+    pub fn for_names(dir: &Path) -> Result<Self, SecretError> {
+        Self::of_file(dir, "pseudonym.key")
+    }
+
+    fn of_file(dir: &Path, file: &str) -> Result<Self, SecretError> {
         let folder = dir.join("secrets");
         closed_folder(&folder).map_err(|e| file_error(&folder, e))?;
-        let path = folder.join("body-hash.key");
+        let path = folder.join(file);
         let fresh = random_hex()?;
         let (text, _) = read_or_make(&path, || fresh)?;
         let key = text.parse::<Digest32>().map_err(|e| file_error(&path, e))?;

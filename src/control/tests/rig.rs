@@ -14,11 +14,13 @@ use tokio_util::sync::CancellationToken;
 use super::super::*;
 use crate::adapters::audit::evidence::Every;
 use crate::adapters::audit::evidence::key::KeyFile;
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Feed;
 use crate::adapters::keyring::secrets;
 use crate::adapters::ledger::journal::Record;
 use crate::adapters::ledger::{Answer, LedgerError, Wake};
+use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options, Sandbox};
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Act, Control, Opening};
@@ -39,6 +41,10 @@ pub struct Paper {
 impl Paper {
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Release);
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.lock().len()
     }
 
     fn write(&self, control: Control) -> Result<Seq, LedgerError> {
@@ -116,6 +122,10 @@ const POLICY: &str =
 
 impl Rig {
     pub async fn new() -> Self {
+        Self::with(Door::silent()).await
+    }
+
+    pub async fn with(door: Door) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let ledger =
             Arc::new(Paper { entries: Mutex::default(), grown: watch::Sender::new(0), down: AtomicBool::new(false) });
@@ -130,6 +140,8 @@ impl Rig {
             evidence: Evidence::new(books.clone(), KeyFile::new(dir.path(), None), every),
             anchors: Vec::new(),
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
+            pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
+            people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),
             books,
             policies: Arc::new(policies(&dir).await),
@@ -141,6 +153,7 @@ impl Rig {
             about: about(),
             stop,
             turns: Turns::default(),
+            door,
         });
         let admin = tcp.local_addr().expect("an address");
         tokio::spawn(serve_tcp(state.clone(), tcp));
@@ -194,7 +207,7 @@ impl Rig {
     /// The kinds of all events so far.
     pub async fn kinds(&self) -> Vec<&'static str> {
         self.caught_up().await;
-        let events = self.state.books.ask(|store| store.events(0, 100)).await.expect("events");
+        let events = self.state.books.ask(|store| store.events(0, 200)).await.expect("events");
         events.iter().filter_map(|e| Some(e.kind?.as_str())).collect()
     }
 
