@@ -62,7 +62,7 @@ fn every_tampering_is_found() {
                 let first = first_difference(file, &bad);
                 let named = usize::try_from(fault.line).expect("a line");
                 let an_event = lines(file).get(first - 1).is_some_and(|line| event(line).is_some());
-                let exact = an_event && matches!(how, "bit" | "drop" | "field" | "double" | "event and its head");
+                let exact = an_event && matches!(how, "bit" | "drop" | "field" | "double");
                 assert!(
                     if exact { named == first } else { named >= first || how == "rechained" },
                     "round {round}: {how} in line {first}, and it says {fault}\n{}",
@@ -135,7 +135,7 @@ fn tamper(dice: &mut Dice, file: &[u8], foreign: &[u8]) -> (&'static str, Vec<u8
             ("field", rows.concat())
         }
         10 => {
-            let Some(line) = refitted(dice, &rows, at) else { return ("nothing", file.to_vec()) };
+            let Some(line) = refitted(&rows, at) else { return ("nothing", file.to_vec()) };
             rows[at] = line;
             ("event and its head", rows.concat())
         }
@@ -205,17 +205,11 @@ fn place(rows: &[Vec<u8>], at: usize) -> Option<Place> {
     Some(Place { seq, head })
 }
 
-/// A changed event with the head that fits it; the next event's head does not.
-fn refitted(dice: &mut Dice, rows: &[Vec<u8>], at: usize) -> Option<Vec<u8>> {
+/// A changed event with the head that fits it; the next line does not fit any more.
+fn refitted(rows: &[Vec<u8>], at: usize) -> Option<Vec<u8>> {
     let ((seq, body), before) = (event(&rows[at])?, place(rows, at)?);
-    // Only with an event behind it does the next line show it.
-    event(rows.get(at + 1)?)?;
-    let body = body.replacen("/v1/refunds", &format!("/v1/refund{}", dice.between(0, 9)), 1);
+    let body = body.replacen("\"seq\":", "\"seq\": ", 1);
     let head = before.next(seq, body.as_bytes()).head;
-    // The row itself fits; the next does not. So that the first differing line is the bad one, its head is the old one.
-    let _ = head;
-    let old: Value = serde_json::from_slice(&rows[at]).ok()?;
-    let head = old["head"].as_str()?.to_owned();
     Some(format!("{{\"type\":\"event\",\"head\":\"{head}\",\"event\":{body}}}\n").into_bytes())
 }
 
@@ -230,11 +224,11 @@ fn rechained(dice: &mut Dice, mut rows: Vec<Vec<u8>>, at: usize) -> (&'static st
     if drop {
         rows.remove(at);
     }
-    for n in at..rows.len() {
-        let Some((seq, own)) = event(&rows[n]) else { continue };
+    for (n, row) in rows.iter_mut().enumerate().skip(at) {
+        let Some((seq, own)) = event(row) else { continue };
         let body = if n == at && !drop { &forged } else { &own };
         before = before.next(seq, body.as_bytes());
-        rows[n] = format!("{{\"type\":\"event\",\"head\":\"{}\",\"event\":{body}}}\n", before.head).into_bytes();
+        *row = format!("{{\"type\":\"event\",\"head\":\"{}\",\"event\":{body}}}\n", before.head).into_bytes();
     }
     if dice.between(0, 2) == 0 {
         let heads = before.head.to_string();

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::adapters::audit::sqlite::SqliteBooks;
-use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Spend, Sums};
+use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Linked, Spend, Sums};
 use crate::rules::books::{Act, Control};
+use crate::rules::evidence::Signed;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::subject::Flag;
+use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
 
 struct Journal {
@@ -78,6 +80,24 @@ impl AuditStore for Fragile {
     }
     fn gaps(&self) -> Result<Vec<Gap>, AuditError> {
         self.books.gaps()
+    }
+    fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError> {
+        self.books.linked(from, limit)
+    }
+    fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError> {
+        self.books.seqs_of(call)
+    }
+    fn seal(&self, signed: &Signed) -> Result<(), AuditError> {
+        self.books.seal(signed)
+    }
+    fn checkpoints(&self, from: u64, limit: usize, keys: bool) -> Result<Vec<Signed>, AuditError> {
+        self.books.checkpoints(from, limit, keys)
+    }
+    fn last_checkpoint(&self) -> Result<Option<Signed>, AuditError> {
+        self.books.last_checkpoint()
+    }
+    fn prune(&self, upto: Seq) -> Result<u64, AuditError> {
+        self.books.prune(upto)
     }
 }
 
