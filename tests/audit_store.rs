@@ -463,7 +463,8 @@ fn what_is_pruned_still_counts(store: &dyn AuditStore) {
     let since = CallQuery { since: Some(at(0)), ..CallQuery::default() };
     assert_eq!(store.spend(&since).expect("sums"), before, "times are found without the events");
     assert_eq!(store.seqs_of(call(2)).expect("events"), [5, 6], "what is left of it");
-    let shape = Shape { scope: Scope::Agent, unit: Unit::Usd, window: Window::Total, vendor: None, operations: None };
+    let shape =
+        Shape { scope: Scope::Agent, unit: Unit::Usd, window: Window::Total, vendor: None, operations: Vec::new() };
     let spent: u64 = store.sums(&shape, Timestamp(0)).expect("sums").accounts.iter().map(|(_, n)| n).sum();
     assert_eq!(spent, 570);
 }
