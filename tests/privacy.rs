@@ -120,3 +120,79 @@ fn what_is_handed_on_bears_pseudonyms() {
     let sums = house.bursar.json(&["spend", "--by", "agent,vendor", "--pseudonyms"]).swap_remove(0);
     assert!(!sums.to_string().contains("clerk-7") && number(&sums, "calls") == 3, "{sums}");
 }
+
+const KEPT: &str = r#"
+name = "kept"
+vendors = ["openai"]
+capture = { keep = "1h", most = "4KiB" }
+
+[[allow]]
+methods = ["POST"]
+paths = ["/v1/chat/completions"]
+"#;
+
+const BRIEF: &str = r#"
+name = "brief"
+vendors = ["openai"]
+capture = { keep = "1s", answers = false }
+
+[[allow]]
+methods = ["POST"]
+paths = ["/v1/chat/completions"]
+"#;
+
+/// A chat whose prompt is told apart from all else.
+fn secret_chat(key: &common::bursar::Key, more: usize) -> Ask {
+    let content = format!("the launch is on friday{}", "!".repeat(more));
+    let body =
+        serde_json::json!({"model": "penny-1", "max_tokens": 100, "messages": [{"role": "user", "content": content}]});
+    Ask::json("/openai/v1/chat/completions", &body).key(key)
+}
+
+#[test]
+fn bodies_are_kept_where_a_policy_says_so_and_only_encrypted() {
+    let house = House::new(&[POLICY, KEPT]);
+    let (plain, kept) = (house.mint("shop", "a"), house.mint("kept", "b"));
+    let calls: Vec<String> = [secret_chat(&plain, 0), secret_chat(&kept, 0), secret_chat(&kept, 9000)]
+        .iter()
+        .map(|ask| {
+            let answer = house.call(ask);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.call().expect("a call id").to_owned()
+        })
+        .collect();
+    assert_eq!(holding(&house.bursar.data, "the launch"), Vec::<String>::new(), "nothing readable lies on the disk");
+
+    let body = |call: &str, more: &[&str]| house.bursar.cli(&[&["audit", "body", call], more].concat());
+    assert_eq!(body(&calls[0], &[]).status.code(), Some(1), "its policy asked for nothing");
+    let request = body(&calls[1], &["--reason", "a complaint"]);
+    assert!(String::from_utf8_lossy(&request.stdout).contains("the launch is on friday"));
+    let answer = String::from_utf8(body(&calls[1], &["--answer"]).stdout).expect("text");
+    assert!(answer.contains("\"usage\""), "{answer}");
+    let long = house.bursar.json(&["audit", "body", &calls[2]]).swap_remove(0);
+    assert!(long["whole"] == false && text(&long, "text").len() == 4096);
+
+    let looked = wait_for("who looked", SOON, || {
+        let events = house.bursar.json(&["audit", "tail", "--from", "1"]);
+        let looked: Vec<_> = events.into_iter().filter(|e| text(e, "kind") == "body_read").collect();
+        (looked.len() == 3).then_some(looked)
+    });
+    assert!(looked[0].to_string().contains("a complaint") && looked[0].to_string().contains(&calls[1]));
+}
+
+#[test]
+fn a_stream_is_kept_as_the_caller_got_it_and_a_body_ends_with_its_time() {
+    let mut house = House::new(&[KEPT, BRIEF]);
+    let (kept, brief) = (house.mint("kept", "a"), house.mint("brief", "b"));
+    let stream = house.call(&Ask::stream(20).key(&kept));
+    let call = stream.call().expect("a call id").to_owned();
+    settled(&house.bursar, &[], 1, SOON);
+    let seen = house.bursar.cli(&["audit", "body", &call, "--answer"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&seen), stream.text());
+
+    let call = house.call(&secret_chat(&brief, 0)).call().expect("a call id").to_owned();
+    wait_for("the end of a second", SOON, || {
+        house.crash(); // what is over goes at a start, too
+        (house.bursar.cli(&["audit", "body", &call]).status.code() == Some(1)).then_some(())
+    });
+}

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::private::Private;
 use super::{Failure, evidence};
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
-use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
@@ -19,7 +19,6 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
-use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
@@ -42,8 +41,7 @@ pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
-    people: Arc<People>,
-    pseudonyms: Arc<Pseudonyms>,
+    pub private: Private,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
     pub evidence: Arc<Evidence>,
@@ -78,16 +76,13 @@ impl Parts {
         let books_store = Arc::new(SqliteBooks::open(&data)?);
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
-        let (people, pseudonyms) = persons(&config)?;
+        let private = Private::open(&config)?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
-        let (vault, missing) = Vault::new(sources);
-        for (vendor, name, why) in missing {
-            tracing::warn!(%vendor, %name, "a credential is missing: {why}");
-        }
+        let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
         let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
@@ -99,7 +94,8 @@ impl Parts {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring2,
-            people: people.clone(),
+            people: private.people.clone(),
+            captures: private.captures.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
             prices,
@@ -119,8 +115,7 @@ impl Parts {
         Ok(Self {
             config,
             keyring,
-            people,
-            pseudonyms,
+            private,
             ledger,
             books,
             evidence,
@@ -156,9 +151,10 @@ impl Parts {
             sandbox,
         };
         Arc::new(ControlState {
-            pseudonyms: self.pseudonyms.clone(),
+            pseudonyms: self.private.pseudonyms.clone(),
             keyring: self.keyring.clone(),
-            people: self.people.clone(),
+            people: self.private.people.clone(),
+            captures: self.private.captures.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             evidence: self.evidence.clone(),
@@ -214,10 +210,12 @@ fn durability(config: &Config) -> Durability {
     }
 }
 
-fn persons(config: &Config) -> Result<(Arc<People>, Arc<Pseudonyms>), Failure> {
-    let data = &config.server.data;
-    let people = People::open(data, config.privacy.personal.clone())?;
-    Ok((Arc::new(people), Arc::new(Pseudonyms::new(BodyHasher::for_names(data)?))))
+fn vault(sources: Sources) -> Vault {
+    let (vault, missing) = Vault::new(sources);
+    for (vendor, name, why) in missing {
+        tracing::warn!(%vendor, %name, "a credential is missing: {why}");
+    }
+    vault
 }
 
 type Sources = Vec<(Name, Name, Source)>;
@@ -240,7 +238,7 @@ async fn vendors(config: &Config, with_sandbox: bool) -> Result<(Vec<Arc<Vendor>
     Ok((vendors, sources))
 }
 
-fn source(source: &CredentialSource) -> Source {
+pub fn source(source: &CredentialSource) -> Source {
     match source {
         CredentialSource::Env(name) => Source::Env(name.clone()),
         CredentialSource::File(path) => Source::File(path.clone()),

@@ -2,6 +2,7 @@
 //! `verify`, `against`).
 
 mod against;
+mod body;
 mod evidence;
 mod query;
 mod tail;
@@ -35,6 +36,8 @@ pub enum Command {
     /// The key that signs checkpoints
     #[command(subcommand)]
     Key(evidence::Key),
+    /// Print a body that a policy captured; that somebody looked is an event
+    Body(body::Body),
 }
 
 /// Which calls.
@@ -132,6 +135,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Verify(_) => Ok(()),
         Command::Tail(tail) => tail::run(global, &client, &tail).await,
+        Command::Body(body) => body::run(global, &client, body).await,
         Command::Query(query) => query::run(global, &client, query).await,
         Command::Export(export) => evidence::export(&client, export).await,
         Command::Prove(prove) => evidence::prove(&client, prove).await,

@@ -5,6 +5,7 @@
 //! on, `keys`, `books`, `evidence`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads the same
 //! types), `problem` what is refused and how.
 
+mod bodies;
 mod books;
 mod door;
 mod evidence;
@@ -34,6 +35,7 @@ use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
@@ -57,6 +59,7 @@ pub use wire::Minted;
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
+    pub captures: Arc<Captures>,
     pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
@@ -121,6 +124,7 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/key/rotate", post(evidence::rotate))
         .route("/v1/audit/prune", post(evidence::prune))
         .route("/v1/spend", get(books::spend))
+        .route("/v1/audit/bodies/read", post(bodies::read_one))
         .route("/v1/people/find", post(people::find))
         .route("/v1/people/erase", post(people::erase))
         .route("/v1/policies", get(policies::list))

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::rules::subject::Name;
 
 pub use crate::adapters::audit::evidence::wire::*;
+pub use crate::adapters::captures::wire::*;
 pub use crate::adapters::keyring::wire::*;
 pub use crate::adapters::people::wire::*;
 

@@ -17,6 +17,7 @@ use crate::adapters::audit::evidence::key::KeyFile;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Feed;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::secrets;
 use crate::adapters::ledger::journal::Record;
 use crate::adapters::ledger::{Answer, LedgerError, Wake};
@@ -140,6 +141,7 @@ impl Rig {
             evidence: Evidence::new(books.clone(), KeyFile::new(dir.path(), None), every),
             anchors: Vec::new(),
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
+            captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),

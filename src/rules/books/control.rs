@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Act, Kind};
 use crate::rules::subject::{Flag, Name, Subject};
-use crate::units::ids::{Digest32, KeyId, Seq};
+use crate::units::ids::{CallId, Digest32, KeyId, Seq};
 use crate::units::time::Timestamp;
 
 /// A change by an operator, or by an agent that minted a child key; or a knock at the operators' door.
@@ -73,6 +73,12 @@ pub enum Control {
         alias: Name,
         act: Act,
     },
+    /// Somebody looked at a captured body.
+    BodyRead {
+        call: CallId,
+        part: Name,
+        act: Act,
+    },
     /// The accounts were written anew from the books.
     LedgerRebuilt {
         /// Entries that nobody has any more.
@@ -127,6 +133,7 @@ impl Control {
             Self::AdminLogin { .. } => Kind::AdminLogin,
             Self::AdminRefused { .. } => Kind::AdminRefused,
             Self::PersonErased { .. } => Kind::PersonErased,
+            Self::BodyRead { .. } => Kind::BodyRead,
             Self::LedgerRebuilt { .. } => Kind::LedgerRebuilt,
             Self::Pruned { .. } => Kind::Pruned,
             Self::SigningKeyRotated { .. } => Kind::SigningKeyRotated,
@@ -139,7 +146,7 @@ impl Control {
             Self::KeyMinted { act, .. } | Self::Stopped { act, .. } | Self::Restored { act, .. } => act,
             Self::PolicyLoaded { act, .. } | Self::PolicyRemoved { act, .. } | Self::PricesLoaded { act, .. } => act,
             Self::AdminLogin { act, .. } | Self::AdminRefused { act, .. } => act,
-            Self::PersonErased { act, .. } | Self::LedgerRebuilt { act, .. } => act,
+            Self::PersonErased { act, .. } | Self::BodyRead { act, .. } | Self::LedgerRebuilt { act, .. } => act,
             Self::Pruned { act, .. } | Self::SigningKeyRotated { act, .. } => act,
         }
     }
@@ -167,6 +174,7 @@ impl Control {
                 format!("admin API: {code} from {}", from.as_deref().unwrap_or("the socket"))
             }
             Self::PersonErased { dimension, alias, .. } => format!("{dimension} {alias}"),
+            Self::BodyRead { call, part, .. } => format!("{part} of call {call}"),
             Self::LedgerRebuilt { lost, .. } => {
                 let entries: u64 = lost.iter().map(|h| h.to.saturating_sub(h.from) + 1).sum();
                 format!("ledger rebuilt, {entries} entries lost")
