@@ -19,6 +19,7 @@ use super::guard::{Via, act};
 use super::problem::{Problem, read};
 use super::wire::{PruneRequest, Pruned};
 use crate::adapters::audit::AuditError;
+use crate::adapters::audit::evidence::index::Compared;
 use crate::adapters::audit::evidence::{Export, KeyChange, Keys};
 use crate::rules::books::{Act, Control};
 use crate::rules::evidence::proof::Proof;
@@ -72,6 +73,11 @@ pub(super) async fn proof(
     let id: CallId = call.parse().map_err(|_| Problem::Malformed(format!("`{call}` is no call's id")))?;
     let proof = state.evidence.proof(id).await?;
     proof.map(Json).ok_or_else(|| Problem::NotFound(format!("the books have no event of call {id}")))
+}
+
+/// Rows of calls beside their events. A pass over everything, beside the calls.
+pub(super) async fn check(State(state): State<Arc<ControlState>>) -> Result<Json<Compared>, Problem> {
+    Ok(Json(state.evidence.compare().await?))
 }
 
 pub(super) async fn keys(State(state): State<Arc<ControlState>>) -> Result<Json<Keys>, Problem> {

@@ -119,6 +119,7 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
         .route("/v1/audit/calls/{id}/proof", get(evidence::proof))
+        .route("/v1/audit/check", get(evidence::check))
         .route("/v1/audit/export", get(evidence::export))
         .route("/v1/audit/key", get(evidence::keys))
         .route("/v1/audit/key/rotate", post(evidence::rotate))

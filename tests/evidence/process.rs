@@ -213,6 +213,7 @@ fn a_row_that_is_changed_by_hand_is_named() {
     let at_rest = |rig: &Rig| offline(rig.dir.path(), &["audit", "verify", "--data", &data, "--key", &key]);
     let good = at_rest(&rig);
     assert!(good.status.success(), "{}", said(&good));
+    what_no_chain_covers_is_compared(&rig, &|| at_rest(&rig));
     let books = rusqlite::Connection::open(rig.bursar.data.join("books.db")).expect("the books");
     let seq: i64 =
         books.query_row("SELECT max(seq) FROM events WHERE kind = 'settled'", [], |row| row.get(0)).expect("a row");
@@ -230,6 +231,39 @@ fn a_row_that_is_changed_by_hand_is_named() {
     rig.calls(1);
     let bad = rig.bursar.cli(&["audit", "verify", "--key", &key]);
     assert!(bad.status.code() == Some(1) && said(&bad).contains(&named), "{named}: {}", said(&bad));
+}
+
+/// The tables that questions are answered from: each change by hand is found, and said.
+fn what_no_chain_covers_is_compared(rig: &Rig, verify: &dyn Fn() -> Output) {
+    let (path, copy) = (rig.bursar.data.join("books.db"), rig.dir.path().join("copy.db"));
+    fs::copy(&path, &copy).expect("copied");
+    let last = "(SELECT max(seq) FROM call_rows)";
+    for (change, word) in [
+        (format!("UPDATE call_rows SET usd = usd - 1 WHERE seq = {last}"), "another charge"),
+        (format!("UPDATE call_rows SET outcome = 'aborted' WHERE seq = {last}"), "another outcome"),
+        (format!("UPDATE call_rows SET verdict = 'allow_with_caps' WHERE seq = {last}"), "another verdict"),
+        (format!("UPDATE call_rows SET at = at + 1 WHERE seq = {last}"), "another time"),
+        (format!("UPDATE call_rows SET closed = NULL WHERE seq = {last}"), "an end that no event gives it"),
+        (format!("UPDATE call_rows SET closed = closed - 2 WHERE seq = {last}"), "an event of another call"),
+        (format!("UPDATE call_rows SET adjusted = closed WHERE seq = {last}"), "for an adjustment"),
+        (format!("DELETE FROM call_rows WHERE seq = {last}"), "has no row"),
+        ("UPDATE facts SET agent = 'somebody'".to_owned(), "names somebody else"),
+        ("UPDATE events SET kind = 'denied' WHERE kind = 'settled'".to_owned(), "another kind"),
+        ("UPDATE events SET at = at - 1 WHERE seq = 3".to_owned(), "another time"),
+        (
+            "INSERT INTO call_rows (seq, call_id, at, admitted, verdict) VALUES (2, zeroblob(16), 0, 1, 'allow')"
+                .to_owned(),
+            "that no event opens",
+        ),
+    ] {
+        fs::copy(&copy, &path).expect("put back");
+        let db = rusqlite::Connection::open(&path).expect("the books");
+        assert!(db.execute(&change, []).unwrap_or_else(|e| panic!("{change}: {e}")) > 0);
+        drop(db);
+        let lie = verify();
+        assert!(lie.status.code() == Some(1) && said(&lie).contains(word), "{change}: {}", said(&lie));
+    }
+    fs::copy(&copy, &path).expect("put back");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod tail;
 
 use std::sync::Arc;
 
+use self::evidence::index::Indexed;
 use crate::adapters::ledger::journal::Record;
 use crate::rules::books::Kind;
 use crate::rules::chain::Place;
@@ -142,6 +143,12 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// Events from `from` on as they were chained, all of them, at most `limit`.
     fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError>;
+
+    /// Events from `from` on with all that stands beside them, at most `limit`, as they are at one moment.
+    fn indexed(&self, from: Seq, limit: usize) -> Result<Vec<Indexed>, AuditError>;
+
+    /// How many rows of calls begin with an event from here to there.
+    fn rows_between(&self, from: Seq, to: Seq) -> Result<u64, AuditError>;
 
     /// The events of a call that are still there.
     fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError>;

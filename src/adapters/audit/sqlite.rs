@@ -17,6 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use super::evidence::index::Indexed;
 use super::groups::{Cut, Group};
 use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Linked, Spend, Sums};
 use crate::rules::chain::Place;
@@ -126,6 +127,14 @@ impl AuditStore for SqliteBooks {
 
     fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError> {
         self.read(|db| evidence::linked(db, from, limit))
+    }
+
+    fn indexed(&self, from: Seq, limit: usize) -> Result<Vec<Indexed>, AuditError> {
+        self.read(|db| evidence::indexed(db, from, limit))
+    }
+
+    fn rows_between(&self, from: Seq, to: Seq) -> Result<u64, AuditError> {
+        self.read(|db| evidence::rows_between(db, from, to))
     }
 
     fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError> {

@@ -13,6 +13,7 @@ use super::super::client::{Client, data_folder};
 use super::super::output::{BOLD, GOOD, WARN, json, line, note};
 use super::super::{Failure, Global};
 use super::against;
+use crate::adapters::audit::evidence::index::{self, Compared};
 use crate::adapters::audit::evidence::walk;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::ledger::embedded::FolderLock;
@@ -68,14 +69,11 @@ pub async fn run(global: &Global, asked: Verify) -> Result<(), Failure> {
     if let Some(path) = &asked.proof {
         return proof(global, &asked.keys, &anchors, path);
     }
-    let (what, verdict) = match &asked.file {
-        Some(path) => (path.display().to_string(), file(path, Checker::new(asked.keys).against(anchors))?),
-        None => {
-            own_anchors(global, &mut anchors)?;
-            ("the books".to_owned(), books(global, asked.keys, anchors).await?)
-        }
+    let Some(path) = &asked.file else {
+        own_anchors(global, &mut anchors)?;
+        return books(global, Checker::new(asked.keys).against(anchors)).await;
     };
-    tell(global, &what, verdict)
+    tell(global, &path.display().to_string(), file(path, Checker::new(asked.keys).against(anchors))?, None)
 }
 
 fn unreadable(path: &Path, e: impl std::fmt::Display) -> Failure {
@@ -127,12 +125,11 @@ fn file(path: &Path, checker: Checker) -> Result<Result<Sound, Fault>, Failure> 
 }
 
 /// Of a running server as an export; of a folder that nobody serves as they stand.
-async fn books(global: &Global, keys: Vec<PublicKey>, anchors: Anchors) -> Result<Result<Sound, Fault>, Failure> {
-    let checker = Checker::new(keys).against(anchors);
+async fn books(global: &Global, checker: Checker) -> Result<(), Failure> {
     let client = Client::new(global)?;
     let mut body = match client.stream("/v1/audit/export", &()).await {
         Ok(body) => body,
-        Err(e) if e.code == 3 && global.server.is_none() => return at_rest(&data_folder(global)?, checker, e),
+        Err(e) if e.code == 3 && global.server.is_none() => return at_rest(global, &data_folder(global)?, checker, e),
         Err(e) => return Err(e),
     };
     let mut reading = Reading::new(checker);
@@ -145,17 +142,23 @@ async fn books(global: &Global, keys: Vec<PublicKey>, anchors: Anchors) -> Resul
             break;
         }
     }
-    Ok(reading.finish())
+    let verdict = reading.finish();
+    let rows = if verdict.is_ok() { Some(client.get("/v1/audit/check", &()).await?) } else { None };
+    tell(global, BOOKS, verdict, rows)
 }
 
-fn at_rest(data: &Path, checker: Checker, unreachable: Failure) -> Result<Result<Sound, Fault>, Failure> {
+const BOOKS: &str = "the books";
+
+fn at_rest(global: &Global, data: &Path, checker: Checker, unreachable: Failure) -> Result<(), Failure> {
     if !data.join("books.db").exists() {
         return Err(unreachable);
     }
     // Held until the end, so that nobody writes meanwhile.
     let _lock = FolderLock::take(data).map_err(Failure::refused)?;
     let store = SqliteBooks::open(data).map_err(Failure::refused)?;
-    walk::check(&store, checker).map_err(Failure::refused)
+    let verdict = walk::check(&store, checker).map_err(Failure::refused)?;
+    let rows = verdict.is_ok().then(|| index::check(&store)).transpose().map_err(Failure::refused)?;
+    tell(global, BOOKS, verdict, rows)
 }
 
 #[derive(Serialize)]
@@ -165,11 +168,19 @@ struct Verdict<T> {
     what: T,
 }
 
-fn tell(global: &Global, what: &str, verdict: Result<Sound, Fault>) -> Result<(), Failure> {
-    match verdict {
-        Ok(sound) if global.json => json(&Verdict { ok: true, what: sound }),
-        Ok(sound) => good(what, &sound),
-        Err(fault) => {
+/// `rows`: how the rows of calls compare with the events, if they were looked at.
+fn tell(global: &Global, what: &str, verdict: Result<Sound, Fault>, rows: Option<Compared>) -> Result<(), Failure> {
+    match (verdict, rows.and_then(|r| r.lie)) {
+        (Ok(sound), None) if global.json => json(&Verdict { ok: true, what: sound }),
+        (Ok(sound), None) => good(what, &sound),
+        (Ok(_), Some(lie)) => {
+            if global.json {
+                json(&Verdict { ok: false, what: &lie })?;
+            }
+            let call = lie.call_id.map_or(String::new(), |id| format!(" of call {id}"));
+            Err(Failure::refused(format!("{what}: event {}{call}: {}", lie.event, lie.what)))
+        }
+        (Err(fault), _) => {
             if global.json {
                 json(&Verdict { ok: false, what: &fault })?;
             }

@@ -1,11 +1,12 @@
 //! Evidence from the books: checkpoints every so many events or so many seconds, exports, proofs, retention. All of it stands
 //! beside the path of calls, and follows the books as any reader does. `sealing` makes checkpoints, `key` holds what signs
 //! them, `export` and `prove` hand out what `rules::evidence` checks, `anchor` takes checkpoints elsewhere, `walk` reads the
-//! books of a folder that nobody serves, `find` has the way to a checkpoint, `wire` what the admin API says of all this.
+//! books of a folder that nobody serves, `index` compares what no chain covers, `find` has the way to a checkpoint, `wire` what the admin API says of all this.
 
 pub mod anchor;
 mod export;
 mod find;
+pub mod index;
 pub mod key;
 mod prove;
 mod sealing;
@@ -227,6 +228,11 @@ impl Evidence {
             this.store().prune(upto)
         })
         .await
+    }
+
+    /// Compares rows of calls with their events.
+    pub async fn compare(self: &Arc<Self>) -> Result<index::Compared, AuditError> {
+        self.work(|this| index::check(&**this.store())).await
     }
 
     /// Deletes what a checkpoint gave up and a crash left behind.

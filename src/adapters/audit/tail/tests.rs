@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
+use crate::adapters::audit::evidence::index::Indexed;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Linked, Spend, Sums};
 use crate::rules::books::{Act, Control};
@@ -83,6 +84,12 @@ impl AuditStore for Fragile {
     }
     fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError> {
         self.books.linked(from, limit)
+    }
+    fn indexed(&self, from: Seq, limit: usize) -> Result<Vec<Indexed>, AuditError> {
+        self.books.indexed(from, limit)
+    }
+    fn rows_between(&self, from: Seq, to: Seq) -> Result<u64, AuditError> {
+        self.books.rows_between(from, to)
     }
     fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError> {
         self.books.seqs_of(call)
