@@ -77,6 +77,9 @@ impl Parts {
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
+        for flag in keyring.adopt(&ledger.flags(), Timestamp::now())? {
+            tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
+        }
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;

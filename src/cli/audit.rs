@@ -8,6 +8,9 @@ mod query;
 mod tail;
 mod verify;
 
+pub(super) use query::short;
+pub(super) use tail::Show;
+
 use clap::{Args, Subcommand};
 
 use super::client::Client;
@@ -103,9 +106,6 @@ pub(super) fn words(all: &[impl std::fmt::Display]) -> String {
 
 impl Filter {
     pub fn query(self) -> CallQuery {
-        let mut wheres = self.wheres;
-        // It is a condition by its form, as the tests of conditions show.
-        wheres.extend(self.flagged.then(|| "flagged=true".parse().ok()).flatten());
         CallQuery {
             agent: self.agent,
             run: self.run,
@@ -119,7 +119,8 @@ impl Filter {
             outcome: self.outcome,
             since: self.since.map(|w| w.0),
             until: self.until.map(|w| w.0),
-            wheres: Conditions(wheres),
+            flagged: self.flagged.then_some(true),
+            wheres: Conditions(self.wheres),
             pseudonyms: self.pseudonyms,
             ..CallQuery::default()
         }

@@ -2,8 +2,8 @@
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
 //! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and
-//! on, `keys`, `books`, `evidence`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads the same
-//! types), `problem` what is refused and how.
+//! on, `keys`, `books`, `evidence`, `ledger`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads
+//! the same types), `problem` what is refused and how.
 
 mod bodies;
 mod books;
@@ -11,6 +11,7 @@ mod door;
 mod evidence;
 mod guard;
 pub mod keys;
+mod ledger;
 mod people;
 pub mod policies;
 pub mod problem;
@@ -91,6 +92,8 @@ pub struct Turns {
     prune: tokio::sync::Mutex<()>,
     /// So that nobody is erased twice at once.
     erase: tokio::sync::Mutex<()>,
+    /// So that nothing is corrected twice unsaid.
+    adjust: tokio::sync::Mutex<()>,
 }
 
 /// What `status` says of this process.
@@ -128,6 +131,11 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/bodies/read", post(bodies::read_one))
         .route("/v1/people/find", post(people::find))
         .route("/v1/people/erase", post(people::erase))
+        .route("/v1/runs", get(ledger::runs))
+        .route("/v1/run", get(ledger::run))
+        .route("/v1/adjust", post(ledger::adjust))
+        .route("/v1/report", get(ledger::report))
+        .route("/v1/ledger/check", get(ledger::check))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/vendors", get(status::vendors))

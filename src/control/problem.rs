@@ -112,7 +112,10 @@ impl From<KeyringError> for Problem {
 
 impl From<LedgerError> for Problem {
     fn from(e: LedgerError) -> Self {
-        Self::Down(e.to_string())
+        match e {
+            LedgerError::Hold(..) => Self::Refused { code: "refused", mistakes: vec![e.to_string()] },
+            _ => Self::Down(e.to_string()),
+        }
     }
 }
 

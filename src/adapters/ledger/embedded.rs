@@ -1,10 +1,13 @@
 //! The default ledger: the book in memory, its entries in a local journal, on one machine and in one process. The book and the
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
+mod check;
 mod lock;
 mod operations;
+mod rebuild;
 mod shapes;
 mod snapshot;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -17,13 +20,17 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 pub use self::lock::FolderLock;
-use super::journal::{Durability, Journal, JournalError, Record};
+pub use self::rebuild::{Orphan, Rebuilt, rebuild};
+pub use self::start::OpenError;
+use self::start::catch_up;
+use super::journal::{Durability, Journal, Record};
 use super::{Answer, Ledger, LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
 use crate::rules::ledger::ask::{Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::book::{Book, Fault, Ops};
 use crate::rules::ledger::entry::{Op, Posting};
+use crate::rules::subject::Flag;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
@@ -33,23 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(20);
 /// Entries between two snapshots: a start reads so many in about a second, and a busy hour writes few.
 const SNAPSHOT_EVERY: u64 = 300_000;
-
-/// Why the ledger of a data folder cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("another bursar serves the data folder `{0}`; stop it, or name another folder with `--data`")]
-    Taken(String),
-    #[error("the data folder `{0}` cannot be used: {1}")]
-    Folder(String, String),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error("the snapshot of the ledger cannot be read: {0}. Put it back from a copy; nothing was changed")]
-    Snapshot(String),
-    #[error(
-        "the books go up to entry {books}, and the journal ends at {journal}: a file of the journal was removed or put back from an older copy"
-    )]
-    Behind { books: Seq, journal: Seq },
-}
 
 /// The ledger of one data folder.
 pub struct Embedded {
@@ -107,6 +97,11 @@ impl Embedded {
     /// The last durable entry, as it grows.
     pub fn durable(&self) -> watch::Receiver<Seq> {
         self.journal.watch()
+    }
+
+    /// The flags that are set.
+    pub fn flags(&self) -> Vec<Flag> {
+        self.book.lock().flags().cloned().collect()
     }
 
     /// Charges every hold whose lease is over; says how many.
@@ -255,35 +250,6 @@ impl Embedded {
         let hold = settle.hold;
         self.step(hold, |book| book.settle(Timestamp::now(), settle))
     }
-}
-
-/// After a loss of power the books may hold entries that the journal lost: they are put back, in their order. Gives the last
-/// entry of the books.
-fn catch_up(book: &mut Book, journal: &Journal, books: &dyn AuditStore) -> Result<Seq, OpenError> {
-    let failed = |e: String| OpenError::Folder("books".to_owned(), e);
-    let known = books.place().map(|p| p.seq).map_err(|e| failed(e.to_string()))?;
-    let ends = book.seq();
-    while book.seq() < known {
-        let lost = books.entries(book.seq() + 1, 1000).map_err(|e| failed(e.to_string()))?;
-        let whole =
-            lost.first().is_some_and(|e| e.seq == book.seq() + 1) && lost.windows(2).all(|p| p[0].seq + 1 == p[1].seq);
-        if !whole {
-            return Err(OpenError::Behind { books: known, journal: ends });
-        }
-        for entry in lost {
-            let record = Arc::new(Record::encode(entry).map_err(|e| failed(e.to_string()))?);
-            journal.append(std::slice::from_ref(&record), true).map_err(failed)?;
-            book.apply(record.entry());
-        }
-    }
-    if known > ends {
-        tracing::warn!(
-            from = ends + 1,
-            to = known,
-            "the journal had lost its last entries, and the books put them back"
-        );
-    }
-    Ok(known)
 }
 
 /// The accounts of a hold that ended or shrank.

@@ -30,10 +30,13 @@ pub enum Control {
         flag: Flag,
         act: Act,
     },
-    /// With the lines of its file that are new or gone since the one before; all of them at a start.
+    /// With the lines of its file that are new or gone since the one before.
     PolicyLoaded {
         policy: Name,
         hash: Digest32,
+        /// None of that name was loaded before, as at each start: `added` is all of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        whole: bool,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         added: Vec<String>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

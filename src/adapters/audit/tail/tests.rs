@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::*;
 use crate::adapters::audit::evidence::index::Indexed;
 use crate::adapters::audit::sqlite::SqliteBooks;
-use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Linked, Spend, Sums};
+use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Linked, RunName, Spend, Sums};
 use crate::rules::books::{Act, Control};
 use crate::rules::evidence::Signed;
 use crate::rules::ledger::account::Shape;
@@ -69,6 +69,15 @@ impl AuditStore for Fragile {
     }
     fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError> {
         self.books.entries(from, limit)
+    }
+    fn changes(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
+        self.books.changes(from, limit)
+    }
+    fn entries_of(&self, call: CallId) -> Result<Vec<Entry>, AuditError> {
+        self.books.entries_of(call)
+    }
+    fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError> {
+        self.books.runs(query)
     }
     fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError> {
         self.books.calls(query)
