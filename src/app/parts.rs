@@ -108,11 +108,7 @@ impl Parts {
             hasher: BodyHasher::open(&data)?,
             strangers: DenialBudget::usual(Timestamp::now()),
             meters: Arc::new(Meters::default()),
-            limits: Limits {
-                body: config.server.limits.body,
-                body_time: config.server.timeouts.idle,
-                drain_answer: config.server.timeouts.drain,
-            },
+            limits: limits(&config),
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
@@ -204,6 +200,11 @@ impl Parts {
             .map(Some)
             .map_err(|p| format!("no key for the sandbox could be minted: {p:?}").into())
     }
+}
+
+fn limits(config: &Config) -> Limits {
+    let (limits, times) = (&config.server.limits, &config.server.timeouts);
+    Limits { body: limits.body, body_time: times.idle, drain_answer: times.drain }
 }
 
 fn durability(config: &Config) -> Durability {
