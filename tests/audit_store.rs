@@ -1,8 +1,12 @@
-//! The contract of `AuditStore`: what every store of the books must do. SQLite passes it now; the next store is one line in
-//! `stores!`. What is particular to one store is tested beside it.
+//! The contract of `AuditStore`: what every store of the books must do. the next store is one line in `stores!`. What is
+//! particular to one store is tested beside it, or in `audit_postgres.rs`.
 
+mod common;
+
+use std::any::Any;
 use std::sync::Arc;
 
+use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, CallQuery, Chained};
 use bursar::adapters::ledger::journal::Record;
@@ -15,6 +19,7 @@ use bursar::units::amount::{Amounts, Unit};
 use bursar::units::ids::{CallId, KeyId, Seq};
 use bursar::units::money::MicroCents;
 use bursar::units::time::{Timestamp, Window};
+use common::postgres::Postgres;
 use uuid::Uuid;
 
 /// As the journal has them.
@@ -23,11 +28,16 @@ fn records(entries: &[Entry]) -> Vec<Chained> {
 }
 
 /// A store, and what keeps its place alive.
-type Opened = (Box<dyn AuditStore>, tempfile::TempDir);
+type Opened = (Box<dyn AuditStore>, Box<dyn Any>);
 
 fn sqlite() -> Opened {
     let dir = tempfile::tempdir().expect("a folder");
-    (Box::new(SqliteBooks::open(dir.path()).expect("new books")), dir)
+    (Box::new(SqliteBooks::open(dir.path()).expect("new books")), Box::new(dir))
+}
+
+fn postgres() -> Opened {
+    let server = Postgres::start();
+    (Box::new(PostgresBooks::open(&server.url("postgres"), None).expect("new books")), Box::new(server))
 }
 
 macro_rules! stores {
@@ -42,7 +52,7 @@ macro_rules! stores {
         #[test] fn a_hole_is_said() { super::a_hole_is_said(&*super::$store().0); }
     })+ };
 }
-stores!(sqlite);
+stores!(sqlite, postgres);
 
 const START: i64 = 1_790_000_000_000_000;
 
@@ -326,40 +336,4 @@ fn a_hole_is_said(store: &dyn AuditStore) {
     let gaps = store.gaps().expect("gaps");
     assert_eq!(gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(3, 5)]);
     assert_eq!(store.place().expect("a place").seq, 9);
-}
-
-/// Run by hand: `cargo test --release --test audit_store -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn what_a_call_costs_the_books() {
-    let (store, _dir) = sqlite();
-    let calls = 200_000;
-    let agents: Vec<String> = (0..50).map(|n| format!("agent-{n}")).collect();
-    let both = |n: u64| {
-        let facts = facts(&agents[n as usize % 50], &format!("run-{}", n / 200), "stripe");
-        [entry(2 * n + 1, reserve(n.into(), facts)), entry(2 * n + 2, commit(n.into(), 500))]
-    };
-    let mut writing = std::time::Duration::ZERO;
-    for first in (0..calls).step_by(1000) {
-        let batch: Vec<Entry> = (first..first + 1000).flat_map(both).collect();
-        let began = std::time::Instant::now();
-        store.apply(&records(&batch), false).expect("written");
-        writing += began.elapsed();
-    }
-    println!("{:.1} us a call", writing.as_micros() as f64 / calls as f64);
-    let asked = |what: &str, q: &CallQuery| {
-        let began = std::time::Instant::now();
-        let rows = store.calls(q).expect("rows").calls.len();
-        println!("{what}: {rows} rows in {:?}", began.elapsed());
-    };
-    asked("newest", &query());
-    asked("one agent", &CallQuery { agent: Some("agent-7".into()), ..query() });
-    asked("one run", &CallQuery { run: Some("run-3".into()), ..query() });
-    asked("one agent since", &CallQuery { agent: Some("agent-7".into()), since: Some(at(300_000)), ..query() });
-    let began = std::time::Instant::now();
-    store.spend(&query()).expect("sums");
-    println!("spend over all: {:?}", began.elapsed());
-    let began = std::time::Instant::now();
-    store.spend(&CallQuery { run: Some("run-3".into()), ..query() }).expect("sums");
-    println!("spend of a run: {:?}", began.elapsed());
 }

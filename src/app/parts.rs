@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::audit::postgres::PostgresBooks;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
@@ -65,7 +67,7 @@ impl Parts {
             );
         }
         data_folder(&data)?;
-        let books_store = Arc::new(SqliteBooks::open(&data)?);
+        let books_store = books(&config)?;
         let ledger = Embedded::open(&data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
@@ -180,6 +182,16 @@ impl Parts {
             .await
             .map(Some)
             .map_err(|p| format!("no key for the sandbox could be minted: {p:?}").into())
+    }
+}
+
+/// May wait some seconds for PostgreSQL: nothing is served yet.
+fn books(config: &Config) -> Result<Arc<dyn AuditStore>, Failure> {
+    match &config.audit.store {
+        config::AuditStore::Sqlite => Ok(Arc::new(SqliteBooks::open(&config.server.data)?)),
+        config::AuditStore::Postgres { url, password } => {
+            Ok(Arc::new(PostgresBooks::open(url.expose(), password.as_ref())?))
+        }
     }
 }
 

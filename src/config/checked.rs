@@ -107,6 +107,28 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
+/// As `RedisUrl`: it may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(Secret);
+
+impl PostgresUrl {
+    pub fn new(url: String) -> Self {
+        Self(Secret::new(url))
+    }
+
+    /// For the client that connects there.
+    pub fn expose(&self) -> &str {
+        // It was made from a text.
+        std::str::from_utf8(self.0.expose()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://…")
+    }
+}
+
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -121,10 +143,15 @@ pub struct Audit {
     pub store: AuditStore,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum AuditStore {
     #[default]
     Sqlite,
+    Postgres {
+        url: PostgresUrl,
+        /// Instead of one in the address.
+        password: Option<CredentialSource>,
+    },
 }
 
 /// Where one credential of a vendor comes from.

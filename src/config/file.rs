@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::checked::{Audit, Config, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl, Server, Timeouts, Tls};
+use super::checked::{
+    Audit, AuditStore, Config, CredentialSource, Durability, Ledger, LedgerStore, Limits, PostgresUrl, Prices,
+    RedisUrl, Server, Timeouts, Tls,
+};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
 use super::{size, vendors};
@@ -157,15 +160,25 @@ fn ledger_store(text: &str) -> Result<LedgerStore, &'static str> {
 }
 
 fn audit(table: &Table<'_>) -> Audit {
-    if let Some(node) = table.get("store") {
-        match node.text() {
-            Some("sqlite") | None => {}
-            Some(text) if text.starts_with("postgres") => node.wrong("PostgreSQL is not built yet: use `sqlite`"),
-            Some(_) => node.wrong("it must be `sqlite`"),
-        }
+    let password = table.get("password");
+    let source = password.as_ref().and_then(|n| n.parsed(vendors::source));
+    let store = table.get("store").and_then(|n| n.parsed(|text| audit_store(text, source))).unwrap_or_default();
+    if let (Some(node), AuditStore::Sqlite) = (password, &store) {
+        node.wrong("only `postgres://…` has a password");
     }
     table.done();
-    Audit::default()
+    Audit { store }
+}
+
+/// Never repeats the address: it may hold a password.
+fn audit_store(text: &str, password: Option<CredentialSource>) -> Result<AuditStore, &'static str> {
+    match text.split_once("://") {
+        None if text == "sqlite" => Ok(AuditStore::Sqlite),
+        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {
+            Ok(AuditStore::Postgres { url: PostgresUrl::new(text.to_owned()), password })
+        }
+        _ => Err("it must be `sqlite` or `postgres://user@host:5432/database`"),
+    }
 }
 
 fn prices(table: &Table<'_>) -> Prices {

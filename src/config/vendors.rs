@@ -109,7 +109,7 @@ fn usual(vendor: &Vendor, env: &dyn Fn(&str) -> Option<String>) -> Option<Creden
 }
 
 /// Never repeats a text that may be the credential itself.
-fn source(text: &str) -> Result<CredentialSource, &'static str> {
+pub(super) fn source(text: &str) -> Result<CredentialSource, &'static str> {
     let env_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     match text.split_once(':') {
         Some(("env", name)) => {

@@ -8,6 +8,7 @@ pub mod child;
 pub mod client;
 pub mod dice;
 pub mod house;
+pub mod postgres;
 pub mod raw;
 pub mod vendor;
 

@@ -1,9 +1,10 @@
-//! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores; SQLite
-//! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
+//! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores.
+//! Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `denials` bounds the rows of strangers, `sqlite` is the store.
+//! `denials` bounds the rows of strangers, `sqlite` and `postgres` are the stores.
 
 pub mod denials;
+pub mod postgres;
 mod project;
 pub mod query;
 pub mod row;

@@ -135,6 +135,8 @@ impl Follower {
                 Err(e) if stopping => return tracing::error!("the books end behind the journal: {e}"),
                 Err(e) => {
                     self.report(e);
+                    // A server that was put back from a copy knows less than it did.
+                    self.place = self.books.store.place().unwrap_or(self.place);
                     tokio::select! { () = tokio::time::sleep(retry) => {}, () = stop.cancelled() => {} }
                     retry = (retry * 2).min(LAST_RETRY);
                 }
