@@ -15,7 +15,7 @@ use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, BodyHasher, data_folder};
 use crate::adapters::ledger::Ledger;
-use crate::adapters::ledger::embedded::Embedded;
+use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
@@ -67,8 +67,10 @@ impl Parts {
             );
         }
         data_folder(&data)?;
+        // Before the books: a newer bursar must not migrate those of one that serves.
+        let lock = FolderLock::take(&data)?;
         let books_store = books(&config)?;
-        let ledger = Embedded::open(&data, durability(&config), books_store.clone())?;
+        let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         let keyring = Arc::new(Keyring::open(&data)?);
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();

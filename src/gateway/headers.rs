@@ -4,6 +4,8 @@
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::baggage;
+
 /// Meant for one connection only (RFC 9110 7.6.1), whatever `Connection` says. `trailer` stays: without it hyper sends none.
 const HOP: [HeaderName; 7] = [
     header::CONNECTION,
@@ -36,6 +38,7 @@ pub fn towards_vendor(headers: &mut HeaderMap) {
     OURS.iter().for_each(|name| drop_all(headers, name));
     let ours: Vec<HeaderName> = headers.keys().filter(|n| n.as_str().starts_with(PREFIX)).cloned().collect();
     ours.into_iter().for_each(|name| drop_all(headers, name.as_str()));
+    baggage::strip(headers);
     if headers.contains_key(header::TE) {
         // So that it goes no further than it is meant to.
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));

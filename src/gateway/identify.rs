@@ -1,6 +1,7 @@
 //! Step 1: from the vault key to the caller: subject, policies as they stand now, narrower rules of the key and its ancestors.
 //! Reads no path and no body. `route` comes next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -8,6 +9,7 @@ use http::request::Parts;
 use zeroize::Zeroizing;
 
 use super::Gateway;
+use super::baggage;
 use super::context::Context;
 use super::problem::Problem;
 use super::refusal::About;
@@ -77,14 +79,15 @@ pub fn identify(gateway: &Gateway, context: &Context, parts: &Parts, about: &mut
 fn attributed(fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), Problem> {
     let mut subject = fixed.clone();
     let mut claimed = false;
-    if let Some(run) = header(headers, "x-bursar-run")? {
+    if let Some(run) = claim(headers, "x-bursar-run", "bursar.run")? {
         match &fixed.run {
             Some(own) if **own != *run => return Err(differs("x-bursar-run")),
             Some(_) => {}
             None => (subject.run, claimed) = (Some(Arc::from(run)), true),
         }
     }
-    let user = header(headers, "x-bursar-user")?.map(|user| ("user", user));
+    let user = claim(headers, "x-bursar-user", "bursar.user")?;
+    let user = user.as_deref().map(|user| ("user", user));
     let tags = header(headers, "x-bursar-tags")?.unwrap_or_default();
     let tags =
         tags.split(',').map(str::trim).filter(|t| !t.is_empty()).map(|t| t.split_once('=').unwrap_or((t, "true")));
@@ -97,21 +100,43 @@ fn attributed(fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), P
     Ok((subject, claimed))
 }
 
+/// What a header names, or a member of the W3C `baggage`. Both may, if they agree.
+fn claim<'h>(headers: &'h HeaderMap, name: &'static str, member: &str) -> Result<Option<Cow<'h, str>>, Problem> {
+    let mut named = header(headers, name)?.map(Cow::Borrowed);
+    for value in baggage::values(headers, member) {
+        let value = value.filter(|v| plain(name, v)).ok_or_else(|| malformed(member))?;
+        if named.as_ref().is_some_and(|n| *n != value) {
+            return Err(Problem::Malformed(format!("`{name}` and `baggage` name two; send one of them")));
+        }
+        named = Some(value);
+    }
+    Ok(named)
+}
+
 const MAX_TAGS: usize = 16;
 const MAX_VALUE: usize = 256;
 
 fn header<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let text = value.to_str().ok().map(str::trim).filter(|t| !t.is_empty() && t.len() <= MAX_VALUE);
-    // A name is part of an account's name, where `/` and blanks part it from others.
-    let text = text.filter(|t| name == "x-bursar-tags" || !t.contains(['/', ' ', '\t']));
+    let text = value.to_str().ok().map(str::trim).filter(|t| plain(name, t));
     match (text, values.next()) {
         (Some(text), None) => Ok(Some(text)),
-        _ => Err(Problem::Malformed(format!(
-            "`{name}` must be given once, in at most {MAX_VALUE} plain characters without `/` or blanks"
-        ))),
+        _ => Err(malformed(name)),
     }
+}
+
+/// A name is part of an account's name, where `/` and blanks part it from others.
+fn plain(name: &str, text: &str) -> bool {
+    let printable = text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'));
+    let whole = name == "x-bursar-tags" || !text.contains(['/', ' ', '\t']);
+    printable && whole && !text.is_empty() && text.len() <= MAX_VALUE
+}
+
+fn malformed(name: &str) -> Problem {
+    Problem::Malformed(format!(
+        "`{name}` must be given once, in at most {MAX_VALUE} plain characters without `/` or blanks"
+    ))
 }
 
 fn differs(name: &str) -> Problem {
@@ -138,5 +163,22 @@ mod tests {
         let same = headers(&[("x-bursar-run", "r0")]);
         assert!(matches!(attributed(&fixed, &same), Ok((_, false))));
         assert!(attributed(&open, &headers(&[("x-bursar-run", "a"), ("x-bursar-run", "b")])).is_err());
+    }
+
+    #[test]
+    fn baggage_claims_like_the_headers() {
+        let open = Subject::default();
+        let run = |lines: &[(&'static str, &'static str)]| {
+            attributed(&open, &headers(lines)).ok().and_then(|(subject, _)| subject.run).map(|r| r.to_string())
+        };
+        let carried = ("baggage", "x=1, bursar.run=r%201;ttl=3");
+        assert_eq!(run(&[carried]), None, "a blank is no part of a name");
+        let carried = ("baggage", "x=1, bursar.run = r1 ;ttl=3,bursar.user=ann");
+        assert_eq!(run(&[carried]).as_deref(), Some("r1"));
+        assert_eq!(run(&[carried, ("x-bursar-run", "r1")]).as_deref(), Some("r1"));
+        assert!(attributed(&open, &headers(&[carried, ("x-bursar-run", "r2")])).is_err(), "they name two");
+        assert!(attributed(&open, &headers(&[carried, ("baggage", "bursar.run=r3")])).is_err());
+        let fixed = Subject { run: Some("r0".into()), ..Subject::default() };
+        assert!(attributed(&fixed, &headers(&[carried])).is_err(), "the key names another");
     }
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod admit;
+mod baggage;
 mod body;
 mod context;
 mod envelope;

@@ -18,10 +18,14 @@ use crate::adapters::ledger::journal::Record;
 use crate::rules::chain::Place;
 use crate::units::ids::Seq;
 
-/// The journal, as the books see it. Both methods may block.
+/// The journal, as the books see it. Every method may block.
 pub trait Feed: Send + Sync + 'static {
     /// Entries from `seq` on that are durable in the journal, in order, at most `max`.
     fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String>;
+    /// The books hold everything up to `seq`: nobody will read it again soon.
+    fn applied_up_to(&self, seq: Seq) {
+        let _ = seq;
+    }
     /// The books hold everything up to `seq` and keep it through power loss: the journal may forget it.
     fn safe_up_to(&self, seq: Seq);
 }
@@ -192,6 +196,7 @@ fn batch(store: &dyn AuditStore, feed: &dyn Feed, place: Place, force: bool) -> 
     let (events, place) = Chained::after(place, records);
     if !events.is_empty() || force {
         store.apply(&events, force)?;
+        feed.applied_up_to(place.seq);
     }
     if force {
         feed.safe_up_to(place.seq);

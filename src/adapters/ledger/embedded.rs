@@ -1,13 +1,13 @@
 //! The default ledger: the book in memory, its entries in a local journal, on one machine and in one process. The book and the
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
+mod lock;
 mod operations;
 mod shapes;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+pub use self::lock::FolderLock;
 use super::journal::{Durability, Journal, JournalError, Record};
 use super::{Answer, Ledger, LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
@@ -65,13 +66,22 @@ pub struct Embedded {
     /// For work that blocks, on a thread of its own.
     me: Weak<Self>,
     /// Held while this process lives.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Embedded {
     /// Locks the folder, reads snapshot and journal, and charges what was left open and is over.
     pub fn open(folder: &Path, durability: Durability, books: Arc<dyn AuditStore>) -> Result<Arc<Self>, OpenError> {
-        let lock = lock(folder)?;
+        Self::open_locked(FolderLock::take(folder)?, folder, durability, books)
+    }
+
+    /// The same for whoever took the lock before, to open the books under it.
+    pub fn open_locked(
+        lock: FolderLock,
+        folder: &Path,
+        durability: Durability,
+        books: Arc<dyn AuditStore>,
+    ) -> Result<Arc<Self>, OpenError> {
         let mut book = snapshot::read(folder)?.unwrap_or_default();
         let covered = book.seq();
         let journal_folder = folder.join("journal");
@@ -279,17 +289,6 @@ fn catch_up(book: &mut Book, journal: &Journal, books: &dyn AuditStore) -> Resul
 /// The accounts of a hold that ended or shrank.
 type Freed = Arc<[Posting]>;
 
-fn lock(folder: &Path) -> Result<File, OpenError> {
-    let name = folder.display().to_string();
-    let failed = |e: std::io::Error| OpenError::Folder(name.clone(), e.to_string());
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(failed)?;
-    match fs4::FileExt::try_lock(&file) {
-        Ok(()) => Ok(file),
-        Err(_) => Err(OpenError::Taken(name)),
-    }
-}
-
 #[cfg(test)]
 impl Embedded {
     pub fn fill_disk(&self, full: bool) {
@@ -332,6 +331,10 @@ impl Embedded {
 impl Feed for Embedded {
     fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String> {
         self.journal.read_from(seq, max).map_err(|e| e.to_string())
+    }
+
+    fn applied_up_to(&self, seq: Seq) {
+        self.journal.release(seq);
     }
 
     fn safe_up_to(&self, seq: Seq) {

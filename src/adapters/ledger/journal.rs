@@ -147,6 +147,13 @@ impl Journal {
         self.core.read_from(seq, max)
     }
 
+    /// The records up to `upto` are not kept in memory any more; the files have them.
+    pub fn release(&self, upto: Seq) {
+        let released = self.core.inner.lock().release(upto);
+        // Dropped here, on the reader's thread and outside the lock.
+        drop(released);
+    }
+
     /// Deletes whole segments in which no entry after `upto` stands.
     pub fn trim(&self, upto: Seq) -> Result<(), JournalError> {
         segment::trim(&self.core.dir, upto)
@@ -210,6 +217,13 @@ impl Core {
 }
 
 impl Inner {
+    fn release(&mut self, upto: Seq) -> Vec<Arc<Record>> {
+        let known = self.recent.iter().take_while(|r| r.seq <= upto).count();
+        let released: Vec<_> = self.recent.drain(..known).collect();
+        self.recent_bytes -= released.iter().map(|r| r.json().len()).sum::<usize>();
+        released
+    }
+
     fn remember(&mut self, records: &[Arc<Record>]) {
         for record in records {
             self.recent_bytes += record.json().len();

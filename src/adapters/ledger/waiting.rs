@@ -5,6 +5,7 @@
 mod tests;
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -75,46 +76,45 @@ impl Waiting {
     ) -> Result<Waited<T>, LedgerError> {
         match self.holds.reserve(permit, ask.clone()).await? {
             Answered::Short(short) if short.cause == Cause::Held && Instant::now() < deadline => {
-                tokio::select! {
-                    biased;
-                    why = interrupt => Ok(Waited::Interrupted(why)),
-                    answered = Box::pin(self.wait(permit, ask, short, deadline)) => answered.map(Waited::Answered),
-                }
+                let patience = Patience { deadline: deadline.into(), interrupt: pin!(interrupt) };
+                Box::pin(self.wait(permit, ask, short, patience)).await
             }
             answered => Ok(Waited::Answered(answered)),
         }
     }
 
-    async fn wait(
+    async fn wait<F: Future>(
         &self,
         permit: &Permit,
         ask: Reserve,
         mut short: Box<Short>,
-        deadline: Instant,
-    ) -> Result<Answered, LedgerError> {
-        let Some(_place) = Place::take(&self.waiters) else { return Ok(Answered::Short(short)) };
-        let turns = async {
-            loop {
-                let line = Line::join(&self.queues, &short.account);
-                if let Some(answered) = self.in_line(permit, &ask, &line, &mut short).await? {
-                    return Ok(answered);
-                }
+        mut patience: Patience<'_, F>,
+    ) -> Result<Waited<F::Output>, LedgerError> {
+        let Some(_place) = Place::take(&self.waiters) else { return Ok(Waited::Answered(Answered::Short(short))) };
+        loop {
+            let line = Line::join(&self.queues, &short.account);
+            match self.in_line(permit, &ask, &line, &mut short, &mut patience).await? {
+                Turn::Answered(answered) => return Ok(Waited::Answered(answered)),
+                Turn::Elsewhere => {}
+                Turn::Over(Over::Late) => return Ok(Waited::Answered(Answered::Short(short))),
+                Turn::Over(Over::Interrupted(why)) => return Ok(Waited::Interrupted(why)),
             }
-        };
-        // The borrow of `short` ends with the time-out, so that the last refusal can be told.
-        let ended = tokio::time::timeout_at(deadline.into(), turns).await;
-        ended.unwrap_or_else(|_| Ok(Answered::Short(short)))
+        }
     }
 
-    /// Tries whenever something is freed, once its turn has come. `None`: another account stands in the way now.
-    async fn in_line(
+    /// Tries whenever something is freed, once its turn has come.
+    async fn in_line<F: Future>(
         &self,
         permit: &Permit,
         ask: &Reserve,
         line: &Line<'_>,
         short: &mut Box<Short>,
-    ) -> Result<Option<Answered>, LedgerError> {
-        let _turn = line.queue.turn.lock().await;
+        patience: &mut Patience<'_, F>,
+    ) -> Result<Turn<F::Output>, LedgerError> {
+        let _turn = match patience.wait_for(line.queue.turn.lock()).await {
+            Ok(turn) => turn,
+            Err(over) => return Ok(Turn::Over(over)),
+        };
         loop {
             let freed = line.queue.freed.notified();
             tokio::pin!(freed);
@@ -124,12 +124,47 @@ impl Waiting {
                     let moved = again.account != short.account;
                     *short = again;
                     if moved {
-                        return Ok(None);
+                        return Ok(Turn::Elsewhere);
                     }
                 }
-                answered => return Ok(Some(answered)),
+                answered => return Ok(Turn::Answered(answered)),
             }
-            freed.await;
+            if let Err(over) = patience.wait_for(freed).await {
+                return Ok(Turn::Over(over));
+            }
+        }
+    }
+}
+
+/// How a turn at one account's queue ended.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
+enum Turn<T> {
+    Answered(Answered),
+    /// Another account stands in the way now.
+    Elsewhere,
+    Over(Over<T>),
+}
+
+/// Why waiting is over.
+enum Over<T> {
+    Late,
+    Interrupted(T),
+}
+
+/// How long to wait, and for what not. It ends waits alone: a question to the ledger that is dropped half-way could have
+/// taken its hold, and the same question could not be asked again.
+struct Patience<'a, F> {
+    deadline: tokio::time::Instant,
+    interrupt: Pin<&'a mut F>,
+}
+
+impl<F: Future> Patience<'_, F> {
+    async fn wait_for<O>(&mut self, what: impl Future<Output = O>) -> Result<O, Over<F::Output>> {
+        tokio::select! {
+            biased;
+            why = self.interrupt.as_mut() => Err(Over::Interrupted(why)),
+            () = tokio::time::sleep_until(self.deadline) => Err(Over::Late),
+            done = what => Ok(done),
         }
     }
 }

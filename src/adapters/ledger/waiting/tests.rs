@@ -4,14 +4,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::Waited;
 use super::{MOST_WAITERS, Waiting};
+use crate::adapters::ledger::embedded::Embedded;
 use crate::adapters::ledger::hold::{Answered, Reserved};
 use crate::adapters::ledger::testing::{House, house, permit};
-use crate::rules::ledger::ask::{Cause, Line};
+use crate::adapters::ledger::{Answer, Ledger, Wake};
+use crate::rules::books::{Act, Control, Opening};
+use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::ask::{AccountState, Cause, End, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::book::rig::{amounts, ask, closing, usd};
+use crate::units::amount::Amounts;
+use crate::units::ids::{CallId, Seq};
 
 fn waiting() -> (House, Arc<Waiting>) {
     let house = house();
@@ -172,4 +179,85 @@ async fn a_crowd_is_served_up_to_the_limit_and_no_further() {
     // Each holds ten times what it costs, so the last nine cents cannot be reached.
     assert_eq!(served, 91);
     assert_eq!((waiting.waiting(), waiting.queues.len()), (0, 0));
+}
+
+/// A ledger that takes its time to say yes.
+struct Slow {
+    inner: Arc<Embedded>,
+    asked: Semaphore,
+    answer: Semaphore,
+}
+
+impl Ledger for Slow {
+    fn reserve(&self, ask: Reserve) -> Answer<'_, Reservation> {
+        Box::pin(async move {
+            let answer = self.inner.reserve(ask).await?;
+            if matches!(answer, Reservation::Held(_)) {
+                self.asked.add_permits(1);
+                self.answer.acquire().await.expect("it stays open").forget();
+            }
+            Ok(answer)
+        })
+    }
+    fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Answer<'_, Reservation> {
+        self.inner.resize(hold, step, amounts)
+    }
+    fn renew(&self, hold: CallId) -> Answer<'_, ()> {
+        self.inner.renew(hold)
+    }
+    fn settle(&self, settle: Settle) -> Answer<'_, Settled> {
+        self.inner.settle(settle)
+    }
+    fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Answer<'_, ()> {
+        self.inner.adjust(hold, step, charge, exact, act)
+    }
+    fn deny(&self, row: Opening) -> Answer<'_, Seq> {
+        self.inner.deny(row)
+    }
+    fn control(&self, control: Control) -> Answer<'_, Seq> {
+        self.inner.control(control)
+    }
+    fn declare(&self, shapes: Vec<Shape>) -> Answer<'_, ()> {
+        self.inner.declare(shapes)
+    }
+    fn accounts(&self, names: Vec<Line>) -> Answer<'_, Vec<AccountState>> {
+        self.inner.accounts(names)
+    }
+    fn settle_later(&self, settle: Settle) {
+        self.inner.settle_later(settle);
+    }
+    fn on_freed(&self, wake: Wake) {
+        self.inner.on_freed(wake);
+    }
+    fn trouble(&self) -> Option<String> {
+        self.inner.trouble()
+    }
+    fn flush(&self) -> Answer<'_, ()> {
+        self.inner.flush()
+    }
+}
+
+/// A change of policies that comes while the ledger takes the hold: the hold is heard of, and nothing is asked twice.
+#[tokio::test]
+async fn an_interruption_waits_for_the_ledgers_word() {
+    let house = house();
+    let lines = [usd("a", 100)];
+    let first = house.ledger.reserve(ask(1, &lines, 100)).await.expect("it answers");
+    assert!(matches!(first, Reservation::Held(_)));
+    let slow = Arc::new(Slow { inner: house.ledger.clone(), asked: Semaphore::new(0), answer: Semaphore::new(0) });
+    let waiting = Waiting::new(slow.clone());
+    let (interrupt, interrupted) = tokio::sync::oneshot::channel::<()>();
+    let waiter = tokio::spawn({
+        let (waiting, lines) = (waiting.clone(), lines.clone());
+        async move { waiting.reserve(&permit(), ask(2, &lines, 100), Instant::now() + LONG, interrupted).await }
+    });
+    until(|| waiting.waiting() == 1).await;
+    let end = End::Commit { charge: amounts(0, 0, 1, 0), exact: true };
+    house.ledger.settle(Settle { hold: closing(1).call, end, closing: closing(1) }).await.expect("settled");
+    slow.asked.acquire().await.expect("it stays open").forget();
+    interrupt.send(()).expect("it listens");
+    tokio::task::yield_now().await;
+    slow.answer.add_permits(1);
+    let waited = waiter.await.expect("no panic").expect("it answers");
+    assert!(matches!(waited, Waited::Answered(Answered::Held(_))), "the hold was taken, so it is not lost");
 }

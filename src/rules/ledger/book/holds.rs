@@ -11,9 +11,9 @@ use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
-/// A hold whose charge is exact, and that nobody shares, is remembered so long: it answers a repeated settle, and covers for a new shape what the
-/// audit store has not seen yet.
-pub(super) const KEEP_EXACT_SECS: i64 = 10;
+/// A hold whose charge is exact, and that nobody shares, is remembered so long: it answers a repeated settle, and covers for a
+/// new shape what the audit store has not seen yet. A busy minute has many, so not longer than that needs.
+pub(super) const KEEP_EXACT_SECS: i64 = 4;
 /// Any other is remembered for a day: its charge may be replaced, and a repeat may share it.
 pub(super) const KEEP_BOUND_SECS: i64 = 24 * 3600;
 
