@@ -1,4 +1,4 @@
-//! The contract of `AuditStore`: what every store of the books must do. the next store is one line in `stores!`. What is
+//! The contract of `AuditStore`: what every store of the books must do. The next store is one line in `stores!`. What is
 //! particular to one store is tested beside it, or in `audit_postgres.rs`.
 
 mod common;
@@ -6,6 +6,9 @@ mod common;
 use std::any::Any;
 use std::sync::Arc;
 
+use bursar::adapters::audit::condition::Conditions;
+use bursar::adapters::audit::find::find;
+use bursar::adapters::audit::groups::{ByLine, spend_by};
 use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, CallQuery, Chained};
@@ -48,6 +51,8 @@ macro_rules! stores {
         #[test] fn filters_and_pages_find_the_same_rows() { super::filters_and_pages(&*super::$store().0); }
         #[test] fn sums_are_what_the_rules_say() { super::sums_are_what_the_rules_say(&*super::$store().0); }
         #[test] fn spend_adds_up() { super::spend_adds_up(&*super::$store().0); }
+        #[test] fn sums_by_any_dimension_add_up() { super::sums_by_any_dimension(&*super::$store().0); }
+        #[test] fn any_column_can_be_asked_for() { super::any_column_can_be_asked_for(&*super::$store().0); }
         #[test] fn late_changes_reach_the_row() { super::late_changes_reach_the_row(&*super::$store().0); }
         #[test] fn a_hole_is_said() { super::a_hole_is_said(&*super::$store().0); }
     })+ };
@@ -185,7 +190,7 @@ fn rows_follow_their_events(store: &dyn AuditStore) {
     assert_eq!((settled["tokens_in"].as_u64(), settled["tokens_cached"].as_u64()), (Some(7), Some(2)));
     let names = "seq call_id run_id agent_id subject key_id policy_id policy_hash timestamp_utc vendor endpoint method path \
         action tier verdict enforced reason http_status vendor_request_id estimate_usd cost_usd cost_source tokens_in \
-        tokens_out tokens_cached tokens_reasoning outcome approved_by latency_ms overhead_us request_hash trace_id error";
+        tokens_out tokens_cached tokens_reasoning outcome approved_by latency_ms overhead_us request_hash trace_id error flagged";
     let object = settled.as_object().expect("an object");
     assert!(
         names.split_whitespace().all(|n| object.contains_key(n)) && object.len() == names.split_whitespace().count()
@@ -294,6 +299,75 @@ fn spend_adds_up(store: &dyn AuditStore) {
     assert_eq!(store.spend(&CallQuery { since: Some(at(4)), ..query() }).expect("sums").total.cost_usd, MicroCents(0));
 }
 
+fn sums_by_any_dimension(store: &dyn AuditStore) {
+    let mut story = story();
+    let (door, mut nowhere) = (story.len() as Seq + 1, facts("a", "r1", ""));
+    nowhere.operation = "".into();
+    story.push(entry(door, Op::Deny { row: opening(6, Some(nowhere), Verdict::Deny) }));
+    store.apply(&records(&story), false).expect("written");
+    let all = store.spend(&query()).expect("sums");
+    assert_eq!((all.total.refused, all.by_vendor.len(), all.by_operation.len()), (3, 2, 2), "no line without a name");
+    let by = |words: &str, q: &CallQuery| {
+        let by: Vec<_> = words.split(',').map(|w| w.parse().expect("a dimension")).collect();
+        let sums = spend_by(store, q, &by).expect("sums");
+        let total =
+            sums.lines.iter().fold((0, 0, 0), |t, l| (t.0 + l.sum.calls, t.1 + l.sum.refused, t.2 + l.sum.cost_usd.0));
+        assert_eq!(total, (sums.total.calls, sums.total.refused, sums.total.cost_usd.0), "the lines add up");
+        let name = |l: &ByLine, n: &str| l.group[n].clone().unwrap_or_default();
+        let names = |l: &ByLine| words.split(',').map(|n| name(l, n)).collect::<Vec<_>>().join(" ");
+        sums.lines.iter().map(|l| (names(l), l.sum.calls, l.sum.cost_usd.0)).collect::<Vec<_>>()
+    };
+    let line = |name: &str, calls, cost| (name.to_owned(), calls, cost);
+    let usual = [line("a", 2, 500), line("b", 1, 70), line("", 0, 0)];
+    assert_eq!(by("agent", &query()), usual);
+    let walked = CallQuery { wheres: "seq>0".parse_into(), ..query() };
+    assert_eq!(by("agent", &walked), usual);
+    let day = [line("2026-09-21 openai", 1, 70), line("2026-09-21 stripe", 2, 500), line("2026-09-21 ", 0, 0)];
+    assert_eq!(by("day,vendor", &query()), [day[1].clone(), day[0].clone(), day[2].clone()]);
+    assert_eq!(by("month", &query()), [line("2026-09", 3, 570)]);
+    assert_eq!(
+        by("hour,tenant", &CallQuery { agent: Some("b".into()), ..query() }),
+        [line("2026-09-21T14 default", 1, 70)]
+    );
+    let tags = [line("r1", 1, 500), line("r2", 1, 70), line("r3", 1, 0), line("", 0, 0)];
+    assert_eq!(by("tag.ticket", &query()), tags);
+    let dear = CallQuery { wheres: "cost_usd>0".parse_into(), ..query() };
+    assert_eq!(by("key,policy", &dear), [line("key-a refunds", 1, 500), line("key-b refunds", 1, 70)]);
+}
+
+/// As it comes over the wire.
+trait ParseInto {
+    fn parse_into(&self) -> Conditions;
+}
+
+impl ParseInto for str {
+    fn parse_into(&self) -> Conditions {
+        serde_json::from_value(serde_json::json!(self)).expect("conditions")
+    }
+}
+
+fn any_column_can_be_asked_for(store: &dyn AuditStore) {
+    store.apply(&records(&story()), false).expect("written");
+    let seqs = |q: CallQuery| find(store, &q).expect("rows").calls.iter().map(|r| r.seq).collect::<Vec<_>>();
+    let such = |text: &str| seqs(CallQuery { wheres: text.parse_into(), ..query() });
+    assert_eq!(such("http_status=200"), [3, 1]);
+    assert_eq!(such(r#"["http_status=403","reason~BUDGET"]"#), [9, 8]);
+    assert_eq!(such("agent_id="), [9]);
+    assert_eq!(such("subject.dimensions.ticket=r3"), [7]);
+    assert_eq!(such("cost_usd>0.000001"), [1]);
+    assert_eq!(such("outcome="), [7], "it is open");
+    for column in bursar::adapters::audit::row::COLUMNS {
+        such(&format!("{column}="));
+    }
+    assert_eq!(seqs(CallQuery { call: Some(call(2)), ..query() }), [3]);
+    assert_eq!(seqs(CallQuery { operation: Some("POST /v1/refunds".into()), limit: Some(1), ..query() }), [8]);
+    let first =
+        find(store, &CallQuery { wheres: "agent_id=a".parse_into(), limit: Some(2), ..query() }).expect("a page");
+    assert_eq!(first.calls.iter().map(|r| r.seq).collect::<Vec<_>>(), [8, 7]);
+    let rest = CallQuery { wheres: "agent_id=a".parse_into(), before: first.next, ..query() };
+    assert_eq!(seqs(rest), [1]);
+}
+
 fn late_changes_reach_the_row(store: &dyn AuditStore) {
     store.apply(&records(&story()), false).expect("written");
     let adjust = |step, charge, row| Op::Adjust {
@@ -320,6 +394,7 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
         .apply(&records(&[entry(11, adjust(0, 300, Some(closing(3, usd(300), Outcome::Ok))))]), false)
         .expect("written");
     let late = row(store);
+    assert!(expired.flagged && !late.flagged);
     assert_eq!((late.outcome, late.cost_usd, late.http_status), (Some(Outcome::Ok), Some(MicroCents(300)), Some(200)));
     store.apply(&records(&[entry(12, adjust(1, 310, None))]), false).expect("written");
     let adjusted = row(store);

@@ -1,15 +1,17 @@
 //! `bursar audit tail|query`: the books as a stream of events, and as rows of calls.
 
+mod query;
 mod tail;
 
 use clap::{Args, Subcommand};
 
 use super::client::Client;
-use super::output::{Columns, json, note, or_dash};
 use super::when::When;
 use super::{Failure, Global};
-use crate::adapters::audit::{CallPage, CallQuery, CallRow};
+use crate::adapters::audit::CallQuery;
+use crate::adapters::audit::condition::{Condition, Conditions};
 use crate::rules::books::{Outcome, Verdict};
+use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
 
 #[derive(Debug, Subcommand)]
@@ -17,7 +19,7 @@ pub enum Command {
     /// Print events as they stand in the books; with --follow, as they happen
     Tail(tail::Tail),
     /// Find calls, newest first
-    Query(Query),
+    Query(query::Query),
 }
 
 /// Which calls.
@@ -36,6 +38,12 @@ pub struct Filter {
     policy: Option<String>,
     #[arg(long)]
     vendor: Option<String>,
+    /// Method and template: `POST /v1/refunds`
+    #[arg(long)]
+    operation: Option<String>,
+    /// A call's id: `x-bursar-call` of its answer
+    #[arg(long, value_name = "ID")]
+    call: Option<CallId>,
     /// `allow`, `allow_with_caps`, `deny`, `escalate` or `rate_limited`
     #[arg(long, value_parser = verdict)]
     verdict: Option<Verdict>,
@@ -48,6 +56,12 @@ pub struct Filter {
     /// Before this
     #[arg(long)]
     until: Option<When>,
+    /// Charged with a bound, not with what the vendor said: for a person to look at
+    #[arg(long)]
+    flagged: bool,
+    /// On any column: `http_status>=500`, `reason~budget`, `subject.app=shop`, `run_id=` (none); may be given again
+    #[arg(long = "where", value_name = "CONDITION")]
+    wheres: Vec<Condition>,
 }
 
 fn some(text: &str) -> Result<usize, String> {
@@ -68,6 +82,9 @@ fn words(all: &[impl std::fmt::Display]) -> String {
 
 impl Filter {
     pub fn query(self) -> CallQuery {
+        let mut wheres = self.wheres;
+        // It is a condition by its form, as the tests of conditions show.
+        wheres.extend(self.flagged.then(|| "flagged=true".parse().ok()).flatten());
         CallQuery {
             agent: self.agent,
             run: self.run,
@@ -75,94 +92,25 @@ impl Filter {
             key: self.key,
             policy: self.policy,
             vendor: self.vendor,
+            operation: self.operation,
+            call: self.call,
             verdict: self.verdict,
             outcome: self.outcome,
             since: self.since.map(|w| w.0),
             until: self.until.map(|w| w.0),
-            limit: None,
-            before: None,
+            wheres: Conditions(wheres),
+            ..CallQuery::default()
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub struct Query {
-    #[command(flatten)]
-    filter: Filter,
-    /// At most so many rows
-    #[arg(long, default_value_t = 50, value_parser = some)]
-    limit: usize,
-    /// Older than this row: the `seq` of the last one that was seen
-    #[arg(long, value_name = "SEQ")]
-    before: Option<u64>,
 }
 
 pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     let client = Client::new(global)?;
     match command {
         Command::Tail(tail) => tail::run(global, &client, &tail).await,
-        Command::Query(query) => self::query(global, &client, query).await,
+        Command::Query(query) => query::run(global, &client, query).await,
     }
 }
-
-/// Rows that the server gives at a time.
-const PAGE: usize = 1000;
-
-async fn query(global: &Global, client: &Client, asked: Query) -> Result<(), Failure> {
-    let mut query = CallQuery { before: asked.before, ..asked.filter.query() };
-    let mut left = asked.limit;
-    let mut rows = Vec::new();
-    while left > 0 {
-        query.limit = Some(left.min(PAGE));
-        let page: CallPage = client.get("/v1/audit/calls", &query).await?;
-        left = left.saturating_sub(page.calls.len());
-        query.before = page.next;
-        match global.json {
-            true => page.calls.iter().try_for_each(json)?,
-            false => rows.extend(page.calls),
-        }
-        if page.next.is_none() {
-            break;
-        }
-    }
-    if global.json { Ok(()) } else { table(&rows) }
-}
-
-fn table(rows: &[CallRow]) -> Result<(), Failure> {
-    if rows.is_empty() {
-        note("No calls match.");
-        return Ok(());
-    }
-    let names =
-        ["seq", "time", "verdict", "outcome", "agent", "run", "vendor", "operation", "status", "cost", "reason"];
-    let mut columns = Columns::new(&names);
-    columns.right(&[0, 8, 9]);
-    for row in rows {
-        columns.row([
-            row.seq.to_string(),
-            to_the_second(row.timestamp_utc),
-            row.verdict.to_string(),
-            row.outcome.map_or_else(|| "open".to_owned(), |o| o.to_string()),
-            or_dash(row.agent_id.as_ref()),
-            or_dash(row.run_id.as_ref()),
-            or_dash(row.vendor.as_ref()),
-            row.endpoint.as_ref().map_or_else(|| format!("{} {}", row.method, row.path), ToString::to_string),
-            or_dash(row.http_status),
-            row.cost_usd.map_or_else(|| "-".to_owned(), |c| format!("${c}")),
-            short(row.reason.as_ref().or(row.error.as_ref()).map_or("", |r| r)),
-        ]);
-    }
-    columns.print()
-}
-
-/// A table keeps its shape; `--json` has the whole sentence.
-fn short(reason: &str) -> String {
-    let mut chars = reason.chars();
-    let kept: String = chars.by_ref().take(REASON).collect();
-    if chars.next().is_some() { format!("{kept}…") } else { kept }
-}
-
-const REASON: usize = 60;
 
 /// `2026-10-01 12:00:00`, in UTC.
 pub(super) fn to_the_second(at: Timestamp) -> String {

@@ -10,6 +10,7 @@ mod kill;
 mod output;
 mod policy;
 pub mod serve;
+mod sheet;
 mod spend;
 mod when;
 

@@ -5,19 +5,36 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use serde::Serialize;
 
 use super::ControlState;
 use super::problem::Problem;
-use crate::adapters::audit::{CallPage, CallQuery, Spend};
+use crate::adapters::audit::groups::{self, Dimension, SpendBy};
+use crate::adapters::audit::{CallPage, CallQuery, Spend, find};
+
+/// With `by`, or without.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Sums {
+    All(Spend),
+    By(SpendBy),
+}
 
 type Asked = Result<Query<CallQuery>, QueryRejection>;
 
 pub(super) async fn calls(State(state): State<Arc<ControlState>>, query: Asked) -> Result<Json<CallPage>, Problem> {
     let Query(query) = query?;
-    Ok(Json(state.books.ask(move |store| store.calls(&query)).await?))
+    if query.by.is_some() {
+        return Err(Problem::Malformed("`by` is for `/v1/spend`".to_owned()));
+    }
+    Ok(Json(state.books.ask(move |store| find::find(store, &query)).await?))
 }
 
-pub(super) async fn spend(State(state): State<Arc<ControlState>>, query: Asked) -> Result<Json<Spend>, Problem> {
+pub(super) async fn spend(State(state): State<Arc<ControlState>>, query: Asked) -> Result<Json<Sums>, Problem> {
     let Query(query) = query?;
-    Ok(Json(state.books.ask(move |store| store.spend(&query)).await?))
+    let Some(by) = &query.by else {
+        return Ok(Json(Sums::All(state.books.ask(move |store| groups::spend(store, &query)).await?)));
+    };
+    let by = by.split(',').map(str::parse).collect::<Result<Vec<Dimension>, _>>().map_err(Problem::Malformed)?;
+    Ok(Json(Sums::By(state.books.ask(move |store| groups::spend_by(store, &query, &by)).await?)))
 }

@@ -1,9 +1,13 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores.
 //! Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `denials` bounds the rows of strangers, `sqlite` and `postgres` are the stores.
+//! `condition`, `find` and `groups` ask what stores need no index for, `denials` bounds the rows of strangers, `sqlite` and
+//! `postgres` are the stores.
 
+pub mod condition;
 pub mod denials;
+pub mod find;
+pub mod groups;
 pub mod postgres;
 mod project;
 pub mod query;
@@ -113,6 +117,11 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// Sums over the rows that match. `limit` and `before` do not apply.
     fn spend(&self, query: &CallQuery) -> Result<Spend, AuditError>;
+
+    /// Sums over the rows that match, by facts and as finely as `cut` says. `limit` and `before` do not apply.
+    fn groups(&self, query: &CallQuery, cut: &groups::Cut) -> Result<Vec<groups::Group>, AuditError> {
+        groups::walk(|page| self.calls(page), query, cut)
+    }
 
     /// What was charged since `start`, for each account of the shape.
     fn sums(&self, shape: &Shape, start: Timestamp) -> Result<Sums, AuditError>;

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Client;
 
+use super::groups::{Cut, Group};
 use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Spend, Sums};
 use crate::config::CredentialSource;
 use crate::rules::chain::Place;
@@ -104,6 +105,11 @@ impl AuditStore for PostgresBooks {
     fn spend(&self, query: &CallQuery) -> Result<Spend, AuditError> {
         let query = query.clone();
         self.read(move |db| Box::pin(read::spend(db, query.clone())))
+    }
+
+    fn groups(&self, query: &CallQuery, cut: &Cut) -> Result<Vec<Group>, AuditError> {
+        let (query, cut) = (query.clone(), cut.clone());
+        self.read(move |db| Box::pin(read::groups(db, query.clone(), cut.clone())))
     }
 
     fn sums(&self, shape: &Shape, start: Timestamp) -> Result<Sums, AuditError> {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::CallRow;
+use super::condition::Conditions;
 use crate::rules::books::{Outcome, Verdict};
 use crate::rules::subject::Facts;
-use crate::units::ids::Seq;
+use crate::units::ids::{CallId, Seq};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
@@ -32,6 +33,12 @@ pub struct CallQuery {
     pub policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
+    /// Method and template: `POST /v1/refunds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// This call alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +49,12 @@ pub struct CallQuery {
     /// Before this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// On any column. No store filters by it: `find` does.
+    #[serde(rename = "where", skip_serializing_if = "Conditions::is_empty")]
+    pub wheres: Conditions,
+    /// Sums alone: the dimensions to cut by, with a comma between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// The `next` of the page before: only rows older than that one.
@@ -59,6 +72,7 @@ impl CallQuery {
             ("key", &self.key),
             ("policy", &self.policy),
             ("vendor", &self.vendor),
+            ("operation", &self.operation),
         ];
         all.into_iter().filter_map(|(column, value)| Some((column, value.as_deref()?))).collect()
     }
@@ -90,7 +104,7 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.calls += other.calls;
         self.refused += other.refused;
         self.open += other.open;
@@ -130,16 +144,17 @@ impl Spend {
         groups.iter().for_each(|(_, sum)| total.add(sum));
         Self {
             total,
-            by_operation: by(|f| Some(format!("{} {}", f.vendor, f.operation))),
+            // What was refused at the door has neither; it is in the total.
+            by_operation: by(|f| (!f.operation.is_empty()).then(|| format!("{} {}", f.vendor, f.operation))),
             by_agent: by(|f| f.subject.agent.as_ref().map(|a| in_tenant(f, a))),
             by_run: by(|f| f.subject.run.as_ref().map(|r| in_tenant(f, r))),
-            by_vendor: by(|f| Some(f.vendor.to_string())),
+            by_vendor: by(|f| (!f.vendor.is_empty()).then(|| f.vendor.to_string())),
         }
     }
 }
 
 /// The tenant stands before the name only where it is not the usual one.
-fn in_tenant(facts: &Facts, name: &str) -> String {
+pub(super) fn in_tenant(facts: &Facts, name: &str) -> String {
     match &*facts.subject.tenant {
         crate::rules::subject::DEFAULT_TENANT => name.to_owned(),
         tenant => format!("{tenant}/{name}"),

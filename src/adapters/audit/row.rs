@@ -10,6 +10,45 @@ use crate::units::ids::{CallId, Digest32, KeyId, Seq};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
+/// The columns, in their order.
+pub const COLUMNS: [&str; 35] = [
+    "seq",
+    "call_id",
+    "run_id",
+    "agent_id",
+    "subject",
+    "key_id",
+    "policy_id",
+    "policy_hash",
+    "timestamp_utc",
+    "vendor",
+    "endpoint",
+    "method",
+    "path",
+    "action",
+    "tier",
+    "verdict",
+    "enforced",
+    "reason",
+    "http_status",
+    "vendor_request_id",
+    "estimate_usd",
+    "cost_usd",
+    "cost_source",
+    "tokens_in",
+    "tokens_out",
+    "tokens_cached",
+    "tokens_reasoning",
+    "outcome",
+    "approved_by",
+    "latency_ms",
+    "overhead_us",
+    "request_hash",
+    "trace_id",
+    "error",
+    "flagged",
+];
+
 /// One call. Every field is always there; what is not known is null.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRow {
@@ -48,6 +87,8 @@ pub struct CallRow {
     pub request_hash: Option<Digest32>,
     pub trace_id: Option<String>,
     pub error: Option<String>,
+    /// A person should look: the charge is a bound, not what the vendor said.
+    pub flagged: bool,
 }
 
 impl CallRow {
@@ -104,6 +145,7 @@ impl CallRow {
             request_hash: o.request_hash,
             trace_id: o.trace_id,
             error: None,
+            flagged: false,
         }
     }
 
@@ -114,7 +156,8 @@ impl CallRow {
             Op::Release { row, .. } => self.close(*row, MicroCents::ZERO),
             Op::Expire { charge, .. } => self.expire(charge.usd),
             Op::Adjust { charge, row: Some(row), .. } => self.close(*row, charge.usd),
-            Op::Adjust { charge, act, .. } => {
+            Op::Adjust { charge, exact, act, .. } => {
+                self.flagged = !exact;
                 self.cost_usd = Some(charge.usd);
                 self.error = Some(adjusted(&act.actor, act.reason.as_deref()));
             }
@@ -135,12 +178,14 @@ impl CallRow {
         self.latency_ms = Some(c.latency_ms);
         self.overhead_us = Some(c.overhead_us);
         self.error = c.error;
+        self.flagged = c.flagged;
     }
 
     fn expire(&mut self, charged: MicroCents) {
         self.outcome = Some(Outcome::Expired);
         self.cost_usd = Some(charged);
         self.cost_source = Some(CostSource::Estimated);
+        self.flagged = true;
         self.error = Some("nobody ended this call in time; its bound was charged in full".to_owned());
     }
 }

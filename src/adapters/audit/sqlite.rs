@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use super::groups::{Cut, Group};
 use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Spend, Sums};
 use crate::rules::chain::Place;
 use crate::rules::ledger::account::Shape;
@@ -106,6 +107,10 @@ impl AuditStore for SqliteBooks {
 
     fn spend(&self, query: &CallQuery) -> Result<Spend, AuditError> {
         self.read(|db| read::spend(db, query))
+    }
+
+    fn groups(&self, query: &CallQuery, cut: &Cut) -> Result<Vec<Group>, AuditError> {
+        self.read(|db| read::groups(db, query, cut))
     }
 
     fn sums(&self, shape: &Shape, start: Timestamp) -> Result<Sums, AuditError> {

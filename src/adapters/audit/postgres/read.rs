@@ -1,5 +1,6 @@
 //! Questions to the books on PostgreSQL. Each runs inside one read transaction, so that it sees one moment. Writes nothing.
 
+mod groups;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::units::ids::{CallId, Seq};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
+pub(super) use groups::groups;
 pub(super) use rows::calls;
 
 pub(super) async fn events(db: &Client, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
@@ -71,6 +73,9 @@ impl Asked {
     /// Conditions on `r` (call_rows), but for those on names.
     fn conditions(&mut self, q: &CallQuery) -> String {
         let mut sql = String::new();
+        if let Some(call) = q.call {
+            sql += &format!(" AND r.call_id = {}", self.value(call.0));
+        }
         if let Some(verdict) = q.verdict {
             sql += &format!(" AND r.verdict = {}", self.value(verdict.as_str()));
         }

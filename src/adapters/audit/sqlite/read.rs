@@ -1,5 +1,6 @@
 //! Questions to `books.db`. Each runs inside one read transaction, so that it sees one moment. Writes nothing.
 
+mod groups;
 mod rows;
 
 use rusqlite::types::Value;
@@ -16,6 +17,7 @@ use crate::units::ids::Seq;
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
+pub(super) use groups::groups;
 pub(super) use rows::calls;
 
 pub(super) fn events(db: &Connection, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
@@ -82,6 +84,9 @@ pub(super) fn conditions(db: &Connection, q: &CallQuery) -> Result<(String, Vec<
         sql.push_str(text);
         values.push(value);
     };
+    if let Some(call) = q.call {
+        add(" AND r.call_id = ?", Value::Blob(call.0.as_bytes().to_vec()));
+    }
     if let Some(verdict) = q.verdict {
         add(" AND r.verdict = ?", Value::Text(verdict.as_str().to_owned()));
     }
@@ -137,7 +142,7 @@ fn sum(row: &Row<'_>) -> rusqlite::Result<Sum> {
     })
 }
 
-fn facts(json: &str) -> Result<Facts, AuditError> {
+pub(super) fn facts(json: &str) -> Result<Facts, AuditError> {
     serde_json::from_str(json).map_err(|e| AuditError::Unreadable(format!("facts: {e}")))
 }
 

@@ -45,9 +45,10 @@ fn call(stored: &Row) -> Result<CallRow, AuditError> {
     let seq = opened.seq;
     let mut row =
         CallRow::opened(opened).ok_or_else(|| AuditError::Unreadable(format!("event {seq} opens no call")))?;
-    for later in [stored.try_get::<_, Option<&str>>(1)?, stored.try_get(2)?].into_iter().flatten() {
-        row.add(entry(later)?.op);
-    }
+    let later = [stored.try_get::<_, Option<&str>>(1)?, stored.try_get(2)?].into_iter().flatten().map(entry);
+    let mut later = later.collect::<Result<Vec<_>, _>>()?;
+    later.sort_by_key(|entry| entry.seq);
+    later.into_iter().for_each(|entry| row.add(entry.op));
     // Whichever came last, a late commit or an adjustment, the table has its charge.
     row.cost_usd = stored.try_get::<_, bool>(3)?.then_some(MicroCents(count(stored, 4)?));
     Ok(row)

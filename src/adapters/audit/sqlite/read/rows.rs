@@ -76,9 +76,10 @@ impl Stored {
         let seq = opened.seq;
         let mut row =
             CallRow::opened(opened).ok_or_else(|| AuditError::Unreadable(format!("event {seq} opens no call")))?;
-        for later in [self.closed, self.adjusted].into_iter().flatten() {
-            row.add(entry(&later)?.op);
-        }
+        let later = [self.closed, self.adjusted].into_iter().flatten().map(|body| entry(&body));
+        let mut later = later.collect::<Result<Vec<_>, _>>()?;
+        later.sort_by_key(|entry| entry.seq);
+        later.into_iter().for_each(|entry| row.add(entry.op));
         // Whichever came last, a late commit or an adjustment, the table has its charge.
         row.cost_usd = self.ended.then_some(MicroCents(self.usd));
         Ok(row)
