@@ -5,6 +5,7 @@ pub mod keyring;
 pub mod ledger;
 pub mod policy_store;
 pub mod sandbox;
+pub mod sinks;
 pub mod switchboard;
 pub mod upstream;
 pub mod vault;

@@ -20,6 +20,7 @@ use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
+use crate::adapters::sinks::Sinks;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
 use crate::adapters::vault::{DEFAULT, Source, Vault};
@@ -45,6 +46,10 @@ pub struct Parts {
     pub projection: tokio::task::JoinHandle<()>,
     /// Ends the projection, after everything else has ended.
     pub last_stop: CancellationToken,
+    pub sinks: Arc<Sinks>,
+    pub sink_tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Ends the sinks, after the projection.
+    pub sinks_stop: CancellationToken,
     pub policies: Arc<PolicyStore>,
     pub vault: Arc<Vault>,
     pub switchboard: Arc<Switchboard>,
@@ -71,10 +76,13 @@ impl Parts {
         let lock = FolderLock::take(&data)?;
         let books_store = books(&config)?;
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
+        ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
+        let sinks_stop = CancellationToken::new();
+        let (sinks, sink_tasks) = Sinks::start(&config.sinks, &data, &books, &sinks_stop)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
         let (vault, missing) = Vault::new(sources);
         for (vendor, name, why) in missing {
@@ -112,6 +120,9 @@ impl Parts {
             books,
             projection,
             last_stop,
+            sinks: Arc::new(sinks),
+            sink_tasks,
+            sinks_stop,
             policies,
             vault,
             switchboard,
@@ -144,6 +155,7 @@ impl Parts {
             keyring: self.keyring.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
+            sinks: self.sinks.clone(),
             policies: self.policies.clone(),
             switchboard: self.switchboard.clone(),
             vault: self.vault.clone(),

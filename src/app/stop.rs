@@ -12,6 +12,8 @@ use crate::adapters::ledger::Ledger;
 
 /// For the last rows to be written once every call has ended.
 const LAST_ROWS: Duration = Duration::from_secs(10);
+/// For the sinks to get them as well.
+const LAST_DELIVERIES: Duration = Duration::from_secs(5);
 
 /// Until SIGTERM or SIGINT.
 pub async fn asked() {
@@ -50,6 +52,11 @@ pub async fn down(
     parts.last_stop.cancel();
     if tokio::time::timeout(LAST_ROWS, parts.projection).await.is_err() {
         tracing::warn!("the books end behind the journal; the next start writes the rest");
+    }
+    parts.sinks_stop.cancel();
+    let sinks = futures_util::future::join_all(parts.sink_tasks);
+    if tokio::time::timeout(LAST_DELIVERIES, sinks).await.is_err() {
+        tracing::info!("a sink has not got all yet; it goes on from its place at the next start");
     }
     tracing::info!("stopped");
     Ok(())

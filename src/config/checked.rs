@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sinks::Sink;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
 use crate::units::secret::Secret;
@@ -16,6 +17,7 @@ pub struct Config {
     pub server: Server,
     pub ledger: Ledger,
     pub audit: Audit,
+    pub sinks: Vec<Sink>,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,
     pub credentials: Vec<Credential>,
@@ -138,9 +140,11 @@ pub enum Durability {
     Power,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
     pub store: AuditStore,
+    /// Entries that the books may be behind the journal before calls are refused.
+    pub backlog: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -215,5 +219,11 @@ impl Default for Limits {
 impl Default for Ledger {
     fn default() -> Self {
         Self { store: LedgerStore::Embedded, durability: Durability::Process, name: "bursar".into() }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { store: AuditStore::default(), backlog: 1_000_000 }
     }
 }

@@ -9,7 +9,7 @@ use super::checked::{
 };
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use super::{size, vendors};
+use super::{sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -22,9 +22,10 @@ fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
     let ledger = section("ledger").map(|t| ledger(&t)).unwrap_or_default();
     let audit = section("audit").map(|t| audit(&t)).unwrap_or_default();
     let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
+    let sinks = sinks::read(root);
     let (vendors, credentials) = vendors::read(section("vendors").as_ref(), root, env);
     root.done();
-    Config { server, ledger, audit, vendors, credentials, prices, file: None }
+    Config { server, ledger, audit, sinks, vendors, credentials, prices, file: None }
 }
 
 fn server(table: &Table<'_>) -> Server {
@@ -62,7 +63,7 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn path(node: &Node<'_>) -> Option<PathBuf> {
+pub(super) fn path(node: &Node<'_>) -> Option<PathBuf> {
     let text = node.text()?;
     if text.is_empty() {
         node.wrong("the path is empty");
@@ -166,9 +167,21 @@ fn audit(table: &Table<'_>) -> Audit {
     if let (Some(node), AuditStore::Sqlite) = (password, &store) {
         node.wrong("only `postgres://…` has a password");
     }
+    let backlog = table.get("backlog").and_then(|n| backlog(&n)).unwrap_or(Audit::default().backlog);
     table.done();
-    Audit { store }
+    Audit { store, backlog }
 }
+
+fn backlog(node: &Node<'_>) -> Option<u64> {
+    let entries = node.count()?;
+    if entries < LEAST_BACKLOG {
+        node.wrong(format!("it must be {LEAST_BACKLOG} or more: the books are always a little behind"));
+    }
+    Some(entries)
+}
+
+/// A busy second of a small machine.
+const LEAST_BACKLOG: u64 = 1000;
 
 /// Never repeats the address: it may hold a password.
 fn audit_store(text: &str, password: Option<CredentialSource>) -> Result<AuditStore, &'static str> {

@@ -1,7 +1,7 @@
 //! Configuration: files to checked values, with all mistakes at once, each with file, line and field. Floor 1, beside `rules`;
 //! the stores and the gateway only ever see what came out of here.
 //!
-//! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `vendors` its vendor tables, `checked` is
+//! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `vendors` its vendor tables, `sinks` what follows the books, `checked` is
 //! what the rest sees. `load` puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
 
 mod checked;
@@ -11,6 +11,7 @@ mod load;
 mod mistake;
 pub mod policy_file;
 mod raw;
+pub mod sinks;
 pub mod size;
 pub mod vendors;
 
@@ -21,6 +22,7 @@ pub use checked::{
 pub use file::{parse_address, read};
 pub use load::{Flags, load};
 pub use mistake::{Mistake, Mistakes};
+pub use sinks::{Sink, SinkStart, SinkTarget, SinkUrl};
 
 /// What `bursar config default` prints.
 pub const DEFAULT: &str = include_str!("default.toml");

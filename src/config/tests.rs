@@ -62,6 +62,7 @@ fn one_mistake_each() {
         ("[audit]\nstore = \"mysql://h/db\"", "audit.store"),
         ("[audit]\nstore = \"postgres://h/db\"\npassword = \"hunter2\"", "audit.password"),
         ("[audit]\npassword = \"env:PG\"", "audit.password"),
+        ("[audit]\nbacklog = 10", "audit.backlog"),
         ("[prices]\noverride = \"x\"", "prices.override"),
         ("[vendors.openai]\nbaseurl = \"https://x\"", "vendors.openai.baseurl"),
         ("[vendors.openai]\nbase_url = 5", "vendors.openai.base_url"),

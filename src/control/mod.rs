@@ -30,6 +30,7 @@ use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
 use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::sinks::Sinks;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::Vault;
 use crate::rules::subject::Name;
@@ -47,6 +48,7 @@ pub struct ControlState {
     pub keyring: Arc<Keyring>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
+    pub sinks: Arc<Sinks>,
     pub policies: Arc<PolicyStore>,
     pub switchboard: Arc<Switchboard>,
     pub vault: Arc<Vault>,

@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::wire::{CredentialView, VendorList, VendorView};
 use super::{About, ControlState};
 use crate::adapters::audit::Gap;
+use crate::adapters::sinks::SinkView;
 use crate::rules::subject::Name;
 use crate::units::ids::Seq;
 
@@ -33,6 +34,9 @@ pub(super) struct Status {
     books_behind: u64,
     /// Stretches of the journal that never reached the books.
     books_gaps: Vec<Gap>,
+    /// Calls refused since the start because the books were too far behind.
+    refused_behind: u64,
+    sinks: Vec<SinkView>,
 }
 
 pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Json<Status>, Problem> {
@@ -43,18 +47,24 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         Ok(gaps) => (gaps, None),
         Err(e) => (Vec::new(), Some(e.to_string())),
     };
+    let books_seq = *state.books.projected().borrow();
+    let sinks = state.sinks.views(books_seq);
+    let stuck =
+        sinks.iter().filter_map(|s| Some(format!("sink `{}` does not deliver: {}", s.name, s.trouble.as_ref()?)));
     Ok(Json(Status {
         about: state.about.clone(),
         ready,
-        trouble: [ledger, books, unread].into_iter().flatten().collect(),
+        trouble: [ledger, books, unread].into_iter().flatten().chain(stuck).collect(),
         calls_in_flight: state.switchboard.in_flight(),
         keys: state.keyring.list().len(),
         flags: state.keyring.flags().len(),
         flags_untold: state.keyring.untold().len(),
         policies: state.policies.current().len(),
-        books_seq: *state.books.projected().borrow(),
+        books_seq,
         books_behind: state.books.lag(),
         books_gaps,
+        refused_behind: state.ledger.refused_behind(),
+        sinks,
     }))
 }
 

@@ -1,6 +1,8 @@
 //! The default ledger: the book in memory, its entries in a local journal, on one machine and in one process. The book and the
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
+mod backlog;
+mod catch_up;
 mod lock;
 mod operations;
 mod shapes;
@@ -16,6 +18,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use self::backlog::Backlog;
+use self::catch_up::catch_up;
 pub use self::lock::FolderLock;
 use super::journal::{Durability, Journal, JournalError, Record};
 use super::{Answer, Ledger, LedgerError, Wake};
@@ -57,6 +61,7 @@ pub struct Embedded {
     book: Mutex<Book>,
     journal: Journal,
     books: Arc<dyn AuditStore>,
+    backlog: Backlog,
     wake: OnceLock<Wake>,
     /// The last entry that a snapshot covers, and the last that the books keep.
     snapshot: AtomicU64,
@@ -93,6 +98,7 @@ impl Embedded {
             book: Mutex::new(book),
             journal,
             books,
+            backlog: Backlog::new(known),
             wake: OnceLock::new(),
             snapshot: AtomicU64::new(covered),
             safe: AtomicU64::new(known),
@@ -102,6 +108,11 @@ impl Embedded {
         });
         ledger.expire();
         Ok(ledger)
+    }
+
+    /// From here on the books may be so many entries behind before calls are refused.
+    pub fn bound_backlog(&self, entries: u64) {
+        self.backlog.bound_to(entries);
     }
 
     /// The last durable entry, as it grows.
@@ -175,6 +186,9 @@ impl Embedded {
     /// # Errors
     /// While the journal cannot be written, only what `must` be kept is taken; nothing is changed otherwise.
     fn write(&self, book: &mut Book, ops: Ops, must: bool) -> Result<Option<Seq>, LedgerError> {
+        if !must && ops.iter().any(Option::is_some) {
+            self.backlog.refuse(book.seq()).map_err(LedgerError::Down)?;
+        }
         let entries = book.entries(Timestamp::now(), ops);
         let records = Record::encode_all(entries).map_err(|e| LedgerError::Down(e.to_string()))?;
         if !records.is_empty() {
@@ -228,6 +242,7 @@ impl Embedded {
 
     async fn reserve_durably(&self, ask: Reserve) -> Result<Reservation, LedgerError> {
         let hold = ask.hold;
+        self.brake().await;
         let (answer, seq) = self.reserve_now(ask)?;
         if let Err(e) = self.durably(seq).await {
             // Its row may yet be written, so its end must be too.
@@ -235,6 +250,14 @@ impl Embedded {
             return Err(e);
         }
         Ok(answer)
+    }
+
+    /// While the books are far behind, calls come in more slowly.
+    async fn brake(&self) {
+        let wait = self.backlog.brake(self.journal.durable());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
     }
 
     fn reserve_now(&self, ask: Reserve) -> Result<(Reservation, Option<Seq>), LedgerError> {
@@ -255,35 +278,6 @@ impl Embedded {
         let hold = settle.hold;
         self.step(hold, |book| book.settle(Timestamp::now(), settle))
     }
-}
-
-/// After a loss of power the books may hold entries that the journal lost: they are put back, in their order. Gives the last
-/// entry of the books.
-fn catch_up(book: &mut Book, journal: &Journal, books: &dyn AuditStore) -> Result<Seq, OpenError> {
-    let failed = |e: String| OpenError::Folder("books".to_owned(), e);
-    let known = books.place().map(|p| p.seq).map_err(|e| failed(e.to_string()))?;
-    let ends = book.seq();
-    while book.seq() < known {
-        let lost = books.entries(book.seq() + 1, 1000).map_err(|e| failed(e.to_string()))?;
-        let whole =
-            lost.first().is_some_and(|e| e.seq == book.seq() + 1) && lost.windows(2).all(|p| p[0].seq + 1 == p[1].seq);
-        if !whole {
-            return Err(OpenError::Behind { books: known, journal: ends });
-        }
-        for entry in lost {
-            let record = Arc::new(Record::encode(entry).map_err(|e| failed(e.to_string()))?);
-            journal.append(std::slice::from_ref(&record), true).map_err(failed)?;
-            book.apply(record.entry());
-        }
-    }
-    if known > ends {
-        tracing::warn!(
-            from = ends + 1,
-            to = known,
-            "the journal had lost its last entries, and the books put them back"
-        );
-    }
-    Ok(known)
 }
 
 /// The accounts of a hold that ended or shrank.
@@ -321,6 +315,9 @@ impl Embedded {
     /// While the disk refuses writes, refused calls are not queued: there is no bound to how many there are.
     fn plain(&self, op: Op, must: bool) -> Answer<'_, Seq> {
         Box::pin(async move {
+            if !must {
+                self.brake().await;
+            }
             let seq = self.write(&mut self.book.lock(), [Some(op), None], must)?;
             self.durably(seq).await?;
             Ok(seq.unwrap_or_default())
@@ -334,6 +331,7 @@ impl Feed for Embedded {
     }
 
     fn applied_up_to(&self, seq: Seq) {
+        self.backlog.applied(seq);
         self.journal.release(seq);
     }
 

@@ -126,6 +126,7 @@ impl Rig {
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
             ledger: ledger.clone(),
             books: followed.expect("a follower").0,
+            sinks: Arc::default(),
             policies: Arc::new(policies(&dir).await),
             switchboard: Switchboard::new(),
             vault: Arc::new(Vault::default()),

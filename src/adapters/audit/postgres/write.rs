@@ -76,7 +76,11 @@ impl Writer {
         // Taken out: an error, or an end half-way, leaves no connection behind.
         let link = match self.link.take().filter(|link| !link.client.is_closed()) {
             Some(link) => link,
-            None => connect(&self.address).await?,
+            None => {
+                // It may be another server by now, put back from a copy.
+                self.months = Months::default();
+                connect(&self.address).await?
+            }
         };
         // What was remembered in a transaction that did not end is nobody's.
         let mut known = std::mem::take(&mut self.known);
