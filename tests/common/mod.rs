@@ -10,6 +10,7 @@ pub mod dice;
 pub mod house;
 pub mod postgres;
 pub mod raw;
+pub mod sinkhole;
 pub mod vendor;
 
 use std::fs::{self, File};
