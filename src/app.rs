@@ -133,17 +133,7 @@ fn watcher() -> Act {
 }
 
 fn control_tasks(state: Arc<ControlState>, admin: TcpListener, socket: tokio::net::UnixListener) -> Vec<Task> {
-    let on_tcp = control::serve_tcp(state.clone(), admin);
-    let on_socket = control::serve_socket(state, socket);
-    let said = |what: &'static str, ended: std::io::Result<()>| {
-        if let Err(error) = ended {
-            tracing::error!(%error, "{what} stopped");
-        }
-    };
-    vec![
-        tokio::spawn(async move { said("the admin API", on_tcp.await) }),
-        tokio::spawn(async move { said("the admin socket", on_socket.await) }),
-    ]
+    vec![tokio::spawn(control::serve_tcp(state.clone(), admin)), tokio::spawn(control::serve_socket(state, socket))]
 }
 
 #[cfg(test)]

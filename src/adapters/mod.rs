@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod keyring;
 pub mod ledger;
+pub mod people;
 pub mod policy_store;
 pub mod sandbox;
 pub mod sinks;

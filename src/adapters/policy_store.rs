@@ -17,7 +17,7 @@ use tokio::sync::{Mutex as Turn, watch};
 
 use crate::config::{Mistake, Mistakes};
 use crate::rules::ledger::account::Shape;
-use crate::rules::policy::PolicySet;
+use crate::rules::policy::{Policy, PolicySet};
 use crate::rules::subject::Name;
 use crate::units::ids::Digest32;
 use folder::Stamps;
@@ -59,10 +59,40 @@ pub struct PolicyStore {
 /// What a load changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
-    /// New or different, with the hash of each file.
-    pub loaded: Vec<(Name, Digest32)>,
+    /// New or different.
+    pub loaded: Vec<Changed>,
     /// Keys under these are refused from now on.
-    pub removed: Vec<Name>,
+    pub removed: Vec<(Name, Digest32)>,
+}
+
+/// A policy that is new or different: the hash of its file, and the lines of it that are new or gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    pub policy: Name,
+    pub hash: Digest32,
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+}
+
+impl Changed {
+    fn between(old: Option<&Policy>, new: &Policy) -> Self {
+        let old = old.map(|p| p.lines.as_slice()).unwrap_or_default();
+        let (policy, hash) = (new.name.clone(), new.hash);
+        Self { policy, hash, added: beyond(&new.lines, old), removed: beyond(old, &new.lines) }
+    }
+}
+
+/// What stands in `lines` more often than in `other`.
+fn beyond(lines: &[String], other: &[String]) -> Vec<String> {
+    let mut left: Vec<&String> = other.iter().collect();
+    let new = lines.iter().filter(|line| match left.iter().position(|l| l == line) {
+        Some(at) => {
+            left.swap_remove(at);
+            false
+        }
+        None => true,
+    });
+    new.cloned().collect()
 }
 
 impl Reloaded {
@@ -72,8 +102,9 @@ impl Reloaded {
 
     fn between(old: &PolicySet, new: &PolicySet) -> Self {
         let same = |name: &str, hash| old.get(name).is_some_and(|p| p.hash == hash);
-        let loaded = new.policies().filter(|p| !same(&p.name, p.hash)).map(|p| (p.name.clone(), p.hash));
-        let removed = old.policies().filter(|p| new.get(&p.name).is_none()).map(|p| p.name.clone());
+        let changed = new.policies().filter(|p| !same(&p.name, p.hash));
+        let loaded = changed.map(|p| Changed::between(old.get(&p.name).map(|p| &**p), p));
+        let removed = old.policies().filter(|p| new.get(&p.name).is_none()).map(|p| (p.name.clone(), p.hash));
         Self { loaded: loaded.collect(), removed: removed.collect() }
     }
 }

@@ -18,6 +18,7 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::sinks::Sinks;
@@ -41,6 +42,7 @@ pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
+    people: Arc<People>,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
     pub projection: tokio::task::JoinHandle<()>,
@@ -78,6 +80,7 @@ impl Parts {
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
+        let people = Arc::new(People::open(&data, config.privacy.personal.clone())?);
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -89,16 +92,20 @@ impl Parts {
             tracing::warn!(%vendor, %name, "a credential is missing: {why}");
         }
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
-        control::tell_loaded(&*ledger, &loaded, &Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) })
-            .await;
+        let prices = Arc::new(prices(&config)?);
+        let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
+        control::tell_loaded(&*ledger, &loaded, &start).await;
+        let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
+        control::tell_prices(&*ledger, prices.hash(), own_prices, start).await;
         let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring2,
+            people: people.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
-            prices: Arc::new(prices(&config)?),
+            prices,
             vault: vault.clone(),
             upstream: upstream(&config)?,
             switchboard: switchboard.clone(),
@@ -116,6 +123,7 @@ impl Parts {
         Ok(Self {
             config,
             keyring,
+            people,
             ledger,
             books,
             projection,
@@ -153,6 +161,7 @@ impl Parts {
         };
         Arc::new(ControlState {
             keyring: self.keyring.clone(),
+            people: self.people.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             sinks: self.sinks.clone(),
@@ -165,6 +174,7 @@ impl Parts {
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
+            door: control::Door::default(),
         })
     }
 

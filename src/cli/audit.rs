@@ -64,11 +64,11 @@ pub struct Filter {
     wheres: Vec<Condition>,
 }
 
-fn some(text: &str) -> Result<usize, String> {
+pub(super) fn some(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number of 1 or more".to_owned())
 }
 
-fn verdict(text: &str) -> Result<Verdict, String> {
+pub(super) fn verdict(text: &str) -> Result<Verdict, String> {
     Verdict::parse(text).ok_or_else(|| format!("one of {}", words(Verdict::ALL)))
 }
 
@@ -76,7 +76,7 @@ fn outcome(text: &str) -> Result<Outcome, String> {
     Outcome::parse(text).ok_or_else(|| format!("one of {}", words(Outcome::ALL)))
 }
 
-fn words(all: &[impl std::fmt::Display]) -> String {
+pub(super) fn words(all: &[impl std::fmt::Display]) -> String {
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 

@@ -54,9 +54,9 @@ impl Client {
     }
 
     /// The answer as it comes, for streams.
-    pub async fn stream(&self, path: &str, query: &impl Serialize) -> Result<Incoming, Failure> {
+    pub async fn stream(&self, path: &str, query: &impl Serialize) -> Result<Response<Incoming>, Failure> {
         let target = format!("{path}{}", query_string(query)?);
-        Ok(self.send(Method::GET, &target, Bytes::new()).await?.into_body())
+        self.send(Method::GET, &target, Bytes::new()).await
     }
 
     async fn send(&self, method: Method, target: &str, body: Bytes) -> Result<Response<Incoming>, Failure> {

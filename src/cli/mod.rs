@@ -8,6 +8,7 @@ mod credential;
 mod key;
 mod kill;
 mod output;
+mod person;
 mod policy;
 pub mod serve;
 mod sheet;
@@ -80,6 +81,9 @@ pub enum Command {
     Audit(audit::Command),
     /// What was spent: calls and cost, by operation, agent, run and vendor
     Spend(spend::Spend),
+    /// Who stands behind an alias of the books, and erasing a person
+    #[command(subcommand)]
+    Person(person::Command),
     /// Check policies
     #[command(subcommand)]
     Policy(policy::Command),
@@ -100,6 +104,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Unkill(kill) => kill::run(global, kill, false).await,
         Command::Audit(command) => audit::run(global, command).await,
         Command::Spend(spend) => spend::run(global, spend).await,
+        Command::Person(command) => person::run(global, command).await,
         Command::Policy(command) => policy::run(global, command).await,
         Command::Config(command) => config::run(global, command),
         Command::Credential(command) => credential::run(global, command).await,

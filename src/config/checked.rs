@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::privacy::Privacy;
 use super::sinks::Sink;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
@@ -18,6 +19,7 @@ pub struct Config {
     pub ledger: Ledger,
     pub audit: Audit,
     pub sinks: Vec<Sink>,
+    pub privacy: Privacy,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,
     pub credentials: Vec<Credential>,

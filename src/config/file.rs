@@ -9,7 +9,7 @@ use super::checked::{
 };
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use super::{sinks, size, vendors};
+use super::{privacy, sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -21,11 +21,12 @@ fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
     let server = section("server").map(|t| server(&t)).unwrap_or_default();
     let ledger = section("ledger").map(|t| ledger(&t)).unwrap_or_default();
     let audit = section("audit").map(|t| audit(&t)).unwrap_or_default();
+    let privacy = section("privacy").map(|t| privacy::read(&t)).unwrap_or_default();
     let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
     let sinks = sinks::read(root);
     let (vendors, credentials) = vendors::read(section("vendors").as_ref(), root, env);
     root.done();
-    Config { server, ledger, audit, sinks, vendors, credentials, prices, file: None }
+    Config { server, ledger, audit, sinks, privacy, vendors, credentials, prices, file: None }
 }
 
 fn server(table: &Table<'_>) -> Server {

@@ -10,6 +10,7 @@ mod file;
 mod load;
 mod mistake;
 pub mod policy_file;
+mod privacy;
 mod raw;
 pub mod sinks;
 pub mod size;
@@ -22,6 +23,7 @@ pub use checked::{
 pub use file::{parse_address, read};
 pub use load::{Flags, load};
 pub use mistake::{Mistake, Mistakes};
+pub use privacy::Privacy;
 pub use sinks::{Sink, SinkStart, SinkTarget, SinkUrl};
 
 /// What `bursar config default` prints.

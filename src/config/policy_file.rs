@@ -2,6 +2,7 @@
 //! and decides nothing about calls.
 
 mod budgets;
+mod lines;
 mod params;
 mod rules;
 #[cfg(test)]
@@ -27,7 +28,8 @@ const NOT_BUILT: [&str; 9] =
 /// Reads one file. `vendors` are those that are configured; none given, none checked.
 pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
     let hash = Digest32(Sha256::digest(text).into());
-    raw::read(file, text, |root| policy(&root, hash, vendors))
+    let policy = raw::read(file, text, |root| policy(&root, hash, vendors))?;
+    Ok(Policy { lines: lines::of(text), ..policy })
 }
 
 fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<Policy> {

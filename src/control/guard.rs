@@ -1,7 +1,7 @@
 //! Who may come in. On TCP: whoever calls by a name of ours and has the token. On the socket: whoever may open the file.
 //! A page in a browser can be led here under a foreign name (DNS rebinding), so names are checked before the token.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -9,8 +9,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, HOST};
 
-use super::ControlState;
 use super::problem::Problem;
+use super::{ControlState, door};
 use crate::rules::books::Act;
 
 /// How a caller came in; it stands in front of the name that it gives itself.
@@ -43,18 +43,33 @@ fn without_port(host: &str) -> &str {
 }
 
 pub(super) async fn on_tcp(State(state): State<Arc<ControlState>>, mut request: Request, next: Next) -> Response {
+    let from = request.extensions().get::<SocketAddr>().map(|from| from.ip().to_string());
+    let who = act(Via::Token, request.headers(), None);
     match check(&state, &request) {
         Ok(()) => {
+            door::entered(&state, from, who);
             request.extensions_mut().insert(Via::Token);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            // Whoever is not let in has no name.
+            let nobody = Act { actor: "nobody".to_owned(), reason: Some(target(&request)) };
+            door::refused(&state, problem.code(), from, nobody);
+            problem.into_response()
+        }
     }
 }
 
-pub(super) async fn on_socket(mut request: Request, next: Next) -> Response {
+pub(super) async fn on_socket(State(state): State<Arc<ControlState>>, mut request: Request, next: Next) -> Response {
+    door::entered(&state, None, act(Via::Socket, request.headers(), None));
     request.extensions_mut().insert(Via::Socket);
     next.run(request).await
+}
+
+/// What was asked for; a stranger's words are kept short.
+fn target(request: &Request) -> String {
+    let path: String = request.uri().path().chars().take(100).collect();
+    format!("{} {path}", request.method())
 }
 
 fn check(state: &ControlState, request: &Request) -> Result<(), Problem> {

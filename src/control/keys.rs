@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use super::problem::{Problem, read};
 use super::switch::on_disk;
 use super::wire::{KeyList, KeyStatus, KeyView, MintRequest, Minted};
 use crate::adapters::keyring::{KeyRecord, NewKey};
-use crate::rules::books::{Act, Control};
+use crate::rules::books::{Act, Control, Minting};
 use crate::units::ids::KeyId;
 use crate::units::time::Timestamp;
 
@@ -39,8 +39,10 @@ impl Filter {
     }
 }
 
-fn view(state: &ControlState, key: &KeyRecord, now: Timestamp) -> KeyView {
-    KeyView::new(key, state.keyring.standing(key, now))
+fn view(state: &ControlState, key: &KeyRecord, now: Timestamp) -> Result<KeyView, Problem> {
+    let mut view = KeyView::new(key, state.keyring.standing(key, now));
+    state.people.unveil(&mut view.subject)?;
+    Ok(view)
 }
 
 pub(super) async fn list(
@@ -49,14 +51,16 @@ pub(super) async fn list(
 ) -> Result<Json<KeyList>, Problem> {
     let (Query(filter), now) = (filter?, Timestamp::now());
     let all = state.keyring.list();
-    let keys = all.iter().map(|key| view(&state, key, now)).filter(|key| filter.takes(key)).collect();
+    let keys = all.iter().map(|key| view(&state, key, now));
+    let keys = keys.filter(|key| key.as_ref().map_or(true, |key| filter.takes(key))).collect::<Result<_, _>>()?;
     Ok(Json(KeyList { keys }))
 }
 
 pub(super) async fn show(
     State(state): State<Arc<ControlState>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<KeyView>, Problem> {
+    let Path(id) = id?;
     let named = KeyId(id.as_str().into());
     let key = match state.keyring.find(&named) {
         Some(key) => Some(key),
@@ -64,7 +68,7 @@ pub(super) async fn show(
     };
     let key =
         key.ok_or_else(|| Problem::NotFound(format!("there is no key `{id}`; `bursar key list` has them all")))?;
-    Ok(Json(view(&state, &key, Timestamp::now())))
+    view(&state, &key, Timestamp::now()).map(Json)
 }
 
 pub(super) async fn mint(
@@ -81,7 +85,8 @@ pub(super) async fn mint(
 
 /// Mints, tells the ledger and the books, and only then reveals the key. `app` mints the sandbox's key with it.
 pub async fn mint_key(state: &Arc<ControlState>, asked: MintRequest, act: Act) -> Result<Minted, Problem> {
-    let new = checked(state, asked, &act)?;
+    let mut new = checked(state, asked, &act)?;
+    state.people.veil(&mut new.subject).await?;
     let _one_at_a_time = state.turns.mint.lock().await;
     let (key, record) = on_disk(state, move |keyring| keyring.mint(new, Timestamp::now())).await?;
     if let Err(why) = make_known(state, &record, act).await {
@@ -90,11 +95,13 @@ pub async fn mint_key(state: &Arc<ControlState>, asked: MintRequest, act: Act) -
         on_disk(state, move |keyring| keyring.forget(&id)).await?;
         return Err(Problem::Down(format!("no key was minted: {why}")));
     }
+    let mut subject = record.subject.clone();
+    state.people.unveil(&mut subject)?;
     Ok(Minted {
         id: record.id.clone(),
         key: key.reveal().to_string(),
         policy: record.policy.clone(),
-        subject: record.subject.clone(),
+        subject,
         created_at: record.created_at,
         expires_at: record.expires_at,
     })
@@ -110,9 +117,15 @@ async fn make_known(state: &ControlState, record: &KeyRecord, act: Act) -> Resul
         policy: record.policy.clone(),
         parent: record.parent().cloned(),
         expires_at: record.expires_at,
+        minting: Some(Box::new(Minting { subject: record.subject.clone(), narrower: narrower(record) })),
         act,
     };
     state.ledger.control(minted).await.map(|_| ()).map_err(|e| e.to_string())
+}
+
+fn narrower(record: &KeyRecord) -> Option<String> {
+    // Plain data, which always becomes text.
+    record.overlay.as_ref().and_then(|overlay| serde_json::to_string(overlay).ok())
 }
 
 /// All mistakes at once.

@@ -1,12 +1,14 @@
 //! The operators' side: an admin API on loopback TCP (bearer token) and on a `0600` socket in the data folder (no token).
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
-//! `serve` has the listeners, `guard` who may come in, `switch` turns things off and on, `keys`, `books`, `policies` and
+//! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and on, `keys`, `books`, `policies` and
 //! `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
 
 mod books;
+mod door;
 mod guard;
 pub mod keys;
+mod people;
 pub mod policies;
 pub mod problem;
 mod serve;
@@ -29,6 +31,7 @@ use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
 use crate::adapters::sinks::Sinks;
 use crate::adapters::switchboard::Switchboard;
@@ -36,9 +39,10 @@ use crate::adapters::vault::Vault;
 use crate::rules::subject::Name;
 use crate::units::time::Timestamp;
 
+pub use door::Door;
 pub use guard::Names;
 pub use keys::mint_key;
-pub use policies::tell_loaded;
+pub use policies::{tell_loaded, tell_prices};
 pub use serve::{listen, serve_socket, serve_tcp};
 pub use switch::keep_telling;
 pub use wire::Minted;
@@ -46,6 +50,7 @@ pub use wire::Minted;
 /// What the admin API works with. Made once, by `app`.
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
+    pub people: Arc<People>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
     pub sinks: Arc<Sinks>,
@@ -61,6 +66,7 @@ pub struct ControlState {
     /// Ends what follows the books for ever.
     pub stop: CancellationToken,
     pub turns: Turns,
+    pub door: Door,
 }
 
 /// What is done one at a time.
@@ -70,6 +76,8 @@ pub struct Turns {
     switch: tokio::sync::Mutex<()>,
     /// So that the budgets of all keys are counted, whoever is minted last.
     mint: tokio::sync::Mutex<()>,
+    /// So that nobody is erased twice at once.
+    erase: tokio::sync::Mutex<()>,
 }
 
 /// What `status` says of this process.
@@ -98,6 +106,8 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
         .route("/v1/spend", get(books::spend))
+        .route("/v1/people/find", post(people::find))
+        .route("/v1/people/erase", post(people::erase))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/vendors", get(status::vendors))

@@ -11,7 +11,7 @@ use super::ControlState;
 use super::guard::{Via, act};
 use super::problem::Problem;
 use crate::adapters::ledger::Ledger;
-use crate::adapters::policy_store::Reloaded;
+use crate::adapters::policy_store::{Changed, Reloaded};
 use crate::config::Mistakes;
 use crate::rules::books::{Act, Control};
 use crate::rules::policy::PolicySet;
@@ -68,6 +68,9 @@ pub(super) struct Loaded {
 struct LoadedPolicy {
     policy: Name,
     hash: Digest32,
+    /// Lines of its file that are new, and that are gone.
+    added: Vec<String>,
+    removed: Vec<String>,
 }
 
 /// Reads the folder again. Whole or not at all: with a mistake anywhere, everything stays as it was.
@@ -81,8 +84,9 @@ pub(super) async fn reload(
         let reloaded = state.policies.reload().await.map_err(refused)?;
         tell_loaded(&*state.ledger, &reloaded, &act).await;
         let policies = state.policies.current().len();
-        let loaded = reloaded.loaded.into_iter().map(|(policy, hash)| LoadedPolicy { policy, hash }).collect();
-        Ok(Json(Loaded { loaded, removed: reloaded.removed, policies }))
+        let loaded = |c: Changed| LoadedPolicy { policy: c.policy, hash: c.hash, added: c.added, removed: c.removed };
+        let removed = reloaded.removed.into_iter().map(|(policy, _)| policy).collect();
+        Ok(Json(Loaded { loaded: reloaded.loaded.into_iter().map(loaded).collect(), removed, policies }))
     });
     done.await?
 }
@@ -92,13 +96,26 @@ fn refused(mistakes: Mistakes) -> Problem {
     Problem::Refused { code: "policies_refused", mistakes }
 }
 
-/// Each policy that was loaded stands in the books. The policies hold already: a ledger that is down is said in the log,
-/// and admits nothing meanwhile.
+/// Each policy that was loaded or removed stands in the books. The policies hold already: a ledger that is down is said in
+/// the log, and admits nothing meanwhile.
 pub async fn tell_loaded(ledger: &dyn Ledger, reloaded: &Reloaded, act: &Act) {
-    for (policy, hash) in &reloaded.loaded {
-        let control = Control::PolicyLoaded { policy: policy.clone(), hash: *hash, act: act.clone() };
+    let loaded = reloaded.loaded.iter().cloned().map(|c| {
+        let (added, removed, act) = (c.added, c.removed, act.clone());
+        Control::PolicyLoaded { policy: c.policy, hash: c.hash, added, removed, act }
+    });
+    let removed = reloaded.removed.iter().cloned();
+    let removed = removed.map(|(policy, hash)| Control::PolicyRemoved { policy, hash, act: act.clone() });
+    for control in loaded.chain(removed) {
+        let about = control.about();
         if let Err(e) = ledger.control(control).await {
-            tracing::error!(%policy, "a policy was loaded, and the books could not be told: {e}");
+            tracing::error!("{about} was loaded or removed, and the books could not be told: {e}");
         }
+    }
+}
+
+/// What calls are reckoned with stands in the books, from each start on.
+pub async fn tell_prices(ledger: &dyn Ledger, hash: Digest32, overrides: Option<String>, act: Act) {
+    if let Err(e) = ledger.control(Control::PricesLoaded { hash, overrides, act }).await {
+        tracing::error!("prices were loaded, and the books could not be told: {e}");
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::adapters::audit::AuditError;
 use crate::adapters::keyring::KeyringError;
 use crate::adapters::ledger::LedgerError;
+use crate::adapters::people::PeopleError;
 
 /// A refusal or a failure.
 #[derive(Debug)]
@@ -49,6 +50,16 @@ struct Detail<'a> {
 }
 
 impl Problem {
+    /// Of a caller who is not let in.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::WrongToken => "wrong_token",
+            Self::WrongHost(_) => "wrong_host",
+            _ => "refused",
+        }
+    }
+
     fn parts(self) -> (StatusCode, &'static str, String) {
         match self {
             Self::Malformed(why) => (StatusCode::BAD_REQUEST, "malformed", why),
@@ -104,6 +115,12 @@ impl From<LedgerError> for Problem {
     }
 }
 
+impl From<PeopleError> for Problem {
+    fn from(e: PeopleError) -> Self {
+        Self::Down(e.to_string())
+    }
+}
+
 impl From<AuditError> for Problem {
     fn from(e: AuditError) -> Self {
         Self::Down(e.to_string())
@@ -118,6 +135,12 @@ impl From<tokio::task::JoinError> for Problem {
 
 impl From<QueryRejection> for Problem {
     fn from(e: QueryRejection) -> Self {
+        Self::Malformed(e.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(e: PathRejection) -> Self {
         Self::Malformed(e.body_text())
     }
 }

@@ -18,7 +18,9 @@ use tokio::sync::watch;
 
 use super::ControlState;
 use super::problem::Problem;
-use crate::adapters::audit::{AuditError, Event};
+use crate::adapters::audit::sift::Sift;
+use crate::adapters::audit::{AuditError, AuditStore, CallQuery, Event};
+use crate::rules::books::{Kind, Verdict};
 use crate::units::ids::Seq;
 
 #[derive(Debug, Default, Deserialize)]
@@ -26,12 +28,46 @@ use crate::units::ids::Seq;
 pub(super) struct Asked {
     /// The first sequence number wanted.
     from: Option<Seq>,
-    /// Or: begin so many entries before the end.
+    /// Or: begin so many events before the end.
     last: Option<u64>,
     limit: Option<u64>,
     /// `follow`, `follow=true`: go on as events happen.
     follow: Option<String>,
+    /// These kinds alone, with a comma between.
+    kind: Option<String>,
+    agent: Option<String>,
+    run: Option<String>,
+    tenant: Option<String>,
+    key: Option<String>,
+    policy: Option<String>,
+    vendor: Option<String>,
+    verdict: Option<Verdict>,
 }
+
+impl Asked {
+    fn sift(&mut self) -> Result<Sift, Problem> {
+        let kind = |word: &str| {
+            let all = || Kind::ALL.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(", ");
+            Kind::parse(word)
+                .ok_or_else(|| Problem::Malformed(format!("`{word}` is no kind of event; there are {}", all())))
+        };
+        let kinds = self.kind.as_deref().unwrap_or_default().split(',').filter(|w| !w.is_empty()).map(kind);
+        let who = CallQuery {
+            agent: self.agent.take(),
+            run: self.run.take(),
+            tenant: self.tenant.take(),
+            key: self.key.take(),
+            policy: self.policy.take(),
+            vendor: self.vendor.take(),
+            verdict: self.verdict,
+            ..CallQuery::default()
+        };
+        Ok(Sift::new(kinds.collect::<Result<_, _>>()?, who))
+    }
+}
+
+/// Says where the answer begins, so that a caller who saw no event yet can go on from there.
+const BEGINS: &str = "x-bursar-from";
 
 /// Events read at a time.
 const PAGE: usize = 500;
@@ -49,12 +85,13 @@ pub(super) async fn events(
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(asked) = asked?;
+    let Query(mut asked) = asked?;
     let form = match header(&headers, ACCEPT.as_str()) {
         Some(accept) if accept.contains("text/event-stream") => Form::ServerSent,
         _ => Form::Lines,
     };
-    let follower = Follower::new(state, &headers, &asked, form)?;
+    let follower = Follower::new(state, &headers, &mut asked, form).await?;
+    let begins = HeaderValue::from(follower.from);
     let body = Body::from_stream(stream::unfold(follower, Follower::next));
     let content = match form {
         Form::Lines => "application/x-ndjson",
@@ -62,7 +99,7 @@ pub(super) async fn events(
     };
     let fixed =
         [(CONTENT_TYPE, HeaderValue::from_static(content)), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((fixed, body).into_response())
+    Ok((fixed, [(BEGINS, begins)], body).into_response())
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -77,18 +114,32 @@ struct Follower {
     follow: bool,
     form: Form,
     done: bool,
+    sift: Sift,
 }
 
 impl Follower {
-    fn new(state: Arc<ControlState>, headers: &HeaderMap, asked: &Asked, form: Form) -> Result<Self, Problem> {
+    async fn new(
+        state: Arc<ControlState>,
+        headers: &HeaderMap,
+        asked: &mut Asked,
+        form: Form,
+    ) -> Result<Self, Problem> {
         let projected = state.books.projected();
-        let from = first(headers, asked, *projected.borrow())?;
+        let (mut sift, end) = (asked.sift()?, *projected.borrow());
+        let from = match first(headers, asked)? {
+            Begin::At(from) => from,
+            Begin::Last(last) => {
+                let found = state.books.ask(move |store| Ok((sift.back(store, end, last)?, sift))).await?;
+                sift = found.1;
+                found.0
+            }
+        };
         let follow = match asked.follow.as_deref() {
             None | Some("false" | "0") => false,
             Some("" | "true" | "1") => true,
             Some(other) => return Err(Problem::Malformed(format!("`follow={other}`: say `follow` or leave it out"))),
         };
-        Ok(Self { state, projected, from, left: asked.limit.unwrap_or(u64::MAX), follow, form, done: false })
+        Ok(Self { state, projected, from, left: asked.limit.unwrap_or(u64::MAX), follow, form, done: false, sift })
     }
 
     /// The next piece of the answer; `None` at its end.
@@ -97,7 +148,9 @@ impl Follower {
             // Before reading: what is written meanwhile wakes us at once.
             self.projected.mark_unchanged();
             match self.page().await {
-                Ok(piece) if !piece.is_empty() => return Some((Ok(piece), self)),
+                Ok((piece, _)) if !piece.is_empty() => return Some((Ok(piece), self)),
+                // Nothing of this page was wanted; the next one is there already.
+                Ok((_, true)) => continue,
                 Ok(_) if !self.follow => return None,
                 Ok(_) => {}
                 // The answer is cut, not ended: the caller sees that something is missing, and resumes.
@@ -115,36 +168,65 @@ impl Follower {
         None
     }
 
-    async fn page(&mut self) -> Result<Bytes, AuditError> {
-        let (from, want) = (self.from, self.left.min(PAGE as u64) as usize);
-        let events = self.state.books.ask(move |store| store.events(from, want)).await?;
-        self.from = events.last().map_or(self.from, |e| e.seq + 1);
+    /// The next events that are wanted, and whether there was anything to look at.
+    async fn page(&mut self) -> Result<(Bytes, bool), AuditError> {
+        let (from, want, mut sift) = (self.from, self.left.min(PAGE as u64) as usize, std::mem::take(&mut self.sift));
+        let asked = self.state.books.ask(move |store| {
+            let page = page(store, &mut sift, from, want)?;
+            Ok((page, sift))
+        });
+        let ((events, next), sift) = asked.await?;
+        self.sift = sift;
+        let looked = next != self.from;
+        self.from = next;
         self.left -= (events.len() as u64).min(self.left);
         let mut text = String::new();
         events.iter().for_each(|e| write_event(&mut text, self.form, e));
-        Ok(text.into())
+        Ok((text.into(), looked))
     }
 
+    /// Server-sent, it moves the place where a reader would resume past events that it did not want.
     fn pulse(&self) -> Bytes {
         match self.form {
             Form::Lines => Bytes::from_static(b"\n"),
-            Form::ServerSent => Bytes::from_static(b":\n\n"),
+            Form::ServerSent => format!(":\nid: {}\n\n", self.from.saturating_sub(1)).into(),
         }
     }
 }
 
-/// Where to begin. A browser that reconnects says so in `Last-Event-ID`, which is newer than its address.
-fn first(headers: &HeaderMap, asked: &Asked, projected: Seq) -> Result<Seq, Problem> {
+/// At most `want` events from `from` on that are wanted, and where to go on.
+fn page(store: &dyn AuditStore, sift: &mut Sift, from: Seq, want: usize) -> Result<(Vec<Event>, Seq), AuditError> {
+    let (mut taken, mut next) = (Vec::new(), from);
+    for event in store.events(from, if sift.is_open() { want } else { PAGE })? {
+        if taken.len() == want {
+            break;
+        }
+        next = event.seq + 1;
+        if sift.takes(&event, store)? {
+            taken.push(event);
+        }
+    }
+    Ok((taken, next))
+}
+
+/// Where to begin.
+enum Begin {
+    At(Seq),
+    Last(u64),
+}
+
+/// A browser that reconnects says so in `Last-Event-ID`, which is newer than its address.
+fn first(headers: &HeaderMap, asked: &Asked) -> Result<Begin, Problem> {
     if let Some(id) = header(headers, "last-event-id").filter(|id| !id.is_empty()) {
         let last: Seq =
             id.parse().map_err(|_| Problem::Malformed(format!("`Last-Event-ID: {id}` is no sequence number")))?;
-        return Ok(last.saturating_add(1));
+        return Ok(Begin::At(last.saturating_add(1)));
     }
     match (asked.from, asked.last) {
         (Some(_), Some(_)) => Err(Problem::Malformed("`from` or `last`, not both".to_owned())),
-        (Some(from), None) => Ok(from),
-        (None, Some(last)) => Ok(projected.saturating_sub(last).saturating_add(1)),
-        (None, None) => Ok(1),
+        (Some(from), None) => Ok(Begin::At(from)),
+        (None, Some(last)) => Ok(Begin::Last(last)),
+        (None, None) => Ok(Begin::At(1)),
     }
 }
 

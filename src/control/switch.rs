@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use bytes::Bytes;
@@ -27,11 +27,11 @@ type Body = Result<Bytes, BytesRejection>;
 pub(super) async fn revoke(
     State(state): State<Arc<ControlState>>,
     Extension(via): Extension<Via>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let asked: ReasonRequest = read(body)?;
+    let (Path(id), asked): (_, ReasonRequest) = (id?, read(body)?);
     let flag = Flag::Key { id: KeyId(id.into()) };
     turn(state, flag, act(via, &headers, asked.reason), true).await
 }
@@ -39,11 +39,11 @@ pub(super) async fn revoke(
 pub(super) async fn restore(
     State(state): State<Arc<ControlState>>,
     Extension(via): Extension<Via>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let asked: ReasonRequest = read(body)?;
+    let (Path(id), asked): (_, ReasonRequest) = (id?, read(body)?);
     let flag = Flag::Key { id: KeyId(id.into()) };
     turn(state, flag, act(via, &headers, asked.reason), false).await
 }

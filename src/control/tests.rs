@@ -150,6 +150,40 @@ async fn on_tcp_only_the_token_and_our_names_are_let_in() {
 }
 
 #[tokio::test]
+async fn who_came_in_and_who_was_turned_away_stands_in_the_books() {
+    let rig = Rig::with(super::Door::default()).await;
+    let bearer = format!("Authorization: Bearer {}\r\nx-bursar-actor: eve\r\n", rig.token);
+    for _ in 0..3 {
+        assert_eq!(rig.tcp("GET", "/v1/status", &bearer, "localhost").await.0, 200);
+    }
+    for _ in 0..100 {
+        assert_eq!(rig.tcp("GET", "/v1/keys", "Authorization: Bearer guess\r\n", "localhost").await.0, 401);
+    }
+    rig.wait_for(|| rig.ledger.len() >= 61).await;
+    let kinds = rig.kinds().await;
+    assert_eq!(kinds.iter().filter(|k| **k == "admin_login").count(), 1, "{kinds:?}");
+    assert!(
+        (60..70).contains(&kinds.iter().filter(|k| **k == "admin_refused").count()),
+        "a scan is bounded: {kinds:?}"
+    );
+    let events = rig.text("/v1/audit/events?kind=admin_login,admin_refused&limit=2", "").await;
+    for part in ["token:eve", "127.0.0.1", "wrong_token", "GET /v1/keys"] {
+        assert!(events.contains(part), "{part} in {events}");
+    }
+    assert!(!events.contains("guess"), "{events}");
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_malformed() {
+    let rig = Rig::new().await;
+    for (method, target) in [("GET", "/v1/keys/%ff"), ("POST", "/v1/keys/%ff/revoke")] {
+        let bearer = format!("Authorization: Bearer {}\r\n", rig.token);
+        let (status, said) = rig.tcp(method, target, &bearer, "localhost").await;
+        assert_eq!((status, said["error"]["code"].as_str()), (400, Some("malformed")), "{target}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn the_stream_resumes_where_it_was_left() {
     let rig = Rig::new().await;
     for _ in 0..4 {
@@ -164,8 +198,25 @@ async fn the_stream_resumes_where_it_was_left() {
     assert_eq!(seqs(&rig.text("/v1/audit/events?from=3", "").await), [3, 4]);
     assert_eq!(seqs(&rig.text("/v1/audit/events?last=1", "").await), [4]);
     assert_eq!(seqs(&rig.text("/v1/audit/events?from=2&limit=2", "").await), [2, 3]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?last=0", "").await), [0; 0]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?kind=key_minted&limit=1", "").await), [1]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?kind=revoked,killed", "").await), [0; 0]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?policy=refunds&last=2", "").await), [3, 4]);
+    assert_eq!(seqs(&rig.text("/v1/audit/events?policy=other", "").await), [0; 0]);
+    assert_eq!(rig.get("/v1/audit/events?kind=novel").await.0, 400);
     let sse = rig.text("/v1/audit/events", "Accept: text/event-stream\r\nLast-Event-ID: 3\r\n").await;
     assert!(sse.starts_with("id: 4\nevent: key_minted\ndata: {") && sse.ends_with("}\n\n"), "{sse}");
+}
+
+#[tokio::test]
+async fn a_stream_without_events_says_where_it_begins() {
+    let rig = Rig::new().await;
+    let empty = rig::read_all(rig.open("/v1/audit/events?last=20", "").await).await;
+    assert!(empty.contains("x-bursar-from: 1\r\n"), "{empty}");
+    mint(&rig).await;
+    rig.caught_up().await;
+    let resumed = rig::read_all(rig.open("/v1/audit/events?last=0", "").await).await;
+    assert!(resumed.contains("x-bursar-from: 2\r\n"), "{resumed}");
 }
 
 #[tokio::test]

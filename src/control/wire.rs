@@ -1,8 +1,9 @@
 //! What goes over the admin API's wire beside keys and flags. Values alone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::rules::subject::Name;
+use crate::units::ids::Seq;
 
 pub use crate::adapters::keyring::wire::*;
 
@@ -22,4 +23,29 @@ pub struct CredentialView {
 #[derive(Clone, Debug, Serialize)]
 pub struct VendorList {
     pub vendors: Vec<VendorView>,
+}
+
+/// Who is meant: a name as calls write it, or an alias from the books.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonRequest {
+    pub dimension: Name,
+    pub name: Name,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PersonView {
+    pub dimension: Name,
+    pub value: Name,
+    pub alias: Name,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Erased {
+    pub dimension: Name,
+    pub alias: Name,
+    /// The event that says so.
+    pub seq: Seq,
 }

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::problem::Problem;
 use super::refusal::About;
 use crate::adapters::keyring::{KeyRecord, Standing};
+use crate::adapters::people::{People, PeopleError, Person};
 use crate::rules::policy::{Overlay, Policy, PolicySet};
 use crate::rules::subject::{Name, Subject};
 use crate::rules::vendors::credential;
@@ -54,7 +55,12 @@ impl Caller {
 }
 
 /// 401 before anything else is looked at.
-pub fn identify(gateway: &Gateway, context: &Context, parts: &Parts, about: &mut About) -> Result<Caller, Problem> {
+pub async fn identify(
+    gateway: &Gateway,
+    context: &Context,
+    parts: &Parts,
+    about: &mut About,
+) -> Result<Caller, Problem> {
     let carried = credential::find_vault_keys(&parts.headers, parts.uri.query()).map_err(|_| Problem::TwoKeys)?;
     let carried = Zeroizing::new(carried.ok_or(Problem::NoKey)?);
     let sent = VaultKey::parse(&carried).ok_or(Problem::UnknownKey)?;
@@ -71,12 +77,13 @@ pub fn identify(gateway: &Gateway, context: &Context, parts: &Parts, about: &mut
     // An ancestor that is gone leaves no rules to obey, so its children end with it.
     let ancestors = key.ancestors.iter().map(|id| gateway.keyring.find(id).ok_or(Problem::Revoked));
     let ancestors = ancestors.collect::<Result<_, _>>()?;
-    let (subject, run_claimed) = attributed(&key.subject, &parts.headers)?;
+    let (subject, run_claimed) = attributed(&gateway.people, &key.subject, &parts.headers).await?;
     Ok(Caller { key, ancestors, policies, policy, subject, run_claimed, carried })
 }
 
-/// What a header names is claimed; what the key names is fixed, and a header that differs is refused.
-fn attributed(fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), Problem> {
+/// What a header names is claimed; what the key names is fixed, and a header that differs is refused. From here on a person
+/// goes by an alias.
+async fn attributed(people: &Arc<People>, fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), Problem> {
     let mut subject = fixed.clone();
     let mut claimed = false;
     if let Some(run) = claim(headers, "x-bursar-run", "bursar.run")? {
@@ -92,9 +99,13 @@ fn attributed(fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), P
     let tags =
         tags.split(',').map(str::trim).filter(|t| !t.is_empty()).map(|t| t.split_once('=').unwrap_or((t, "true")));
     for (name, value) in user.into_iter().chain(tags.take(MAX_TAGS)) {
-        match fixed.dimensions.get(name) {
-            Some(own) if **own != *value => return Err(differs(name)),
-            _ => drop(subject.dimensions.insert(Arc::from(name), Arc::from(value))),
+        let (name, mut value): (Name, Name) = (name.into(), value.into());
+        if people.is_personal(&name) {
+            value = people.alias(Person { dimension: name.clone(), value }).await.map_err(no_alias)?;
+        }
+        match fixed.dimensions.get(&name) {
+            Some(own) if *own != value => return Err(differs(&name)),
+            _ => drop(subject.dimensions.insert(name, value)),
         }
     }
     Ok((subject, claimed))
@@ -139,6 +150,11 @@ fn malformed(name: &str) -> Problem {
     ))
 }
 
+fn no_alias(error: PeopleError) -> Problem {
+    tracing::error!(%error, "a call was refused: the person that it names has no alias");
+    Problem::StoreDown
+}
+
 fn differs(name: &str) -> Problem {
     Problem::Malformed(format!("the vault key fixes `{name}`, and a header names another; leave the header out"))
 }
@@ -151,34 +167,39 @@ mod tests {
         pairs.iter().map(|(k, v)| ((*k).try_into().expect("a name"), (*v).try_into().expect("a value"))).collect()
     }
 
-    #[test]
-    fn a_header_claims_what_the_key_leaves_open() {
-        let open = Subject::default();
-        let h = headers(&[("x-bursar-run", "r1"), ("x-bursar-user", "ann"), ("x-bursar-tags", "ticket=7, beta")]);
-        let (subject, claimed) = attributed(&open, &h).expect("well-formed");
-        assert!(claimed && subject.run.as_deref() == Some("r1"));
-        assert_eq!(subject.dimensions.len(), 3);
-        let fixed = Subject { run: Some("r0".into()), ..Subject::default() };
-        assert!(attributed(&fixed, &h).is_err());
-        let same = headers(&[("x-bursar-run", "r0")]);
-        assert!(matches!(attributed(&fixed, &same), Ok((_, false))));
-        assert!(attributed(&open, &headers(&[("x-bursar-run", "a"), ("x-bursar-run", "b")])).is_err());
+    /// Whom headers name beside a key; the folder ends with the test.
+    async fn named(fixed: &Subject, lines: &[(&'static str, &'static str)]) -> Result<(Subject, bool), Problem> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let people = Arc::new(People::open(dir.path(), vec!["user".into()]).expect("opens"));
+        attributed(&people, fixed, &headers(lines)).await
     }
 
-    #[test]
-    fn baggage_claims_like_the_headers() {
+    #[tokio::test]
+    async fn a_header_claims_what_the_key_leaves_open() {
         let open = Subject::default();
-        let run = |lines: &[(&'static str, &'static str)]| {
-            attributed(&open, &headers(lines)).ok().and_then(|(subject, _)| subject.run).map(|r| r.to_string())
-        };
-        let carried = ("baggage", "x=1, bursar.run=r%201;ttl=3");
-        assert_eq!(run(&[carried]), None, "a blank is no part of a name");
-        let carried = ("baggage", "x=1, bursar.run = r1 ;ttl=3,bursar.user=ann");
-        assert_eq!(run(&[carried]).as_deref(), Some("r1"));
-        assert_eq!(run(&[carried, ("x-bursar-run", "r1")]).as_deref(), Some("r1"));
-        assert!(attributed(&open, &headers(&[carried, ("x-bursar-run", "r2")])).is_err(), "they name two");
-        assert!(attributed(&open, &headers(&[carried, ("baggage", "bursar.run=r3")])).is_err());
+        let all = [("x-bursar-run", "r1"), ("x-bursar-user", "ann"), ("x-bursar-tags", "ticket=7, beta")];
+        let (subject, claimed) = named(&open, &all).await.expect("well-formed");
+        assert!(claimed && subject.run.as_deref() == Some("r1"));
+        assert_eq!(subject.dimensions.len(), 3);
+        assert!(subject.dimensions["user"].starts_with("person-"), "a person goes by an alias");
         let fixed = Subject { run: Some("r0".into()), ..Subject::default() };
-        assert!(attributed(&fixed, &headers(&[carried])).is_err(), "the key names another");
+        assert!(named(&fixed, &all).await.is_err());
+        assert!(matches!(named(&fixed, &[("x-bursar-run", "r0")]).await, Ok((_, false))));
+        assert!(named(&open, &[("x-bursar-run", "a"), ("x-bursar-run", "b")]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn baggage_claims_like_the_headers() {
+        let open = Subject::default();
+        let blank = ("baggage", "x=1, bursar.run=r%201;ttl=3");
+        assert!(named(&open, &[blank]).await.is_err(), "a blank is no part of a name");
+        let carried = ("baggage", "x=1, bursar.run = r1 ;ttl=3,bursar.user=ann");
+        for lines in [&[carried][..], &[carried, ("x-bursar-run", "r1")]] {
+            assert!(named(&open, lines).await.is_ok_and(|(s, _)| s.run.as_deref() == Some("r1")));
+        }
+        assert!(named(&open, &[carried, ("x-bursar-run", "r2")]).await.is_err(), "they name two");
+        assert!(named(&open, &[carried, ("baggage", "bursar.run=r3")]).await.is_err());
+        let fixed = Subject { run: Some("r0".into()), ..Subject::default() };
+        assert!(named(&fixed, &[carried]).await.is_err(), "the key names another");
     }
 }

@@ -37,6 +37,7 @@ use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::BodyHasher;
 use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::Upstream;
@@ -56,6 +57,7 @@ pub struct Gateway {
     pub ledger: Arc<dyn Ledger>,
     pub waiting: Arc<Waiting>,
     pub keyring: Arc<Keyring>,
+    pub people: Arc<People>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
     pub prices: Arc<PriceBook>,
@@ -111,7 +113,7 @@ async fn steps(
     let (mut parts, body) = request.into_parts();
     // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
     headers::drop_hops(&mut parts.headers, parts.version);
-    let caller = identify::identify(gateway, context, &parts, about)?;
+    let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {
         return own::answer(gateway, context, &caller, page).await;

@@ -1,14 +1,18 @@
-//! What the books say of a call: the closed words of a row, its opening half and its closing half, and control events.
+//! What the books say of a call: the closed words of a row, its opening half and its closing half; `control` has the changes
+//! by people.
 //! Pure data. `ledger::entry` carries it in the journal; `adapters::audit` stores it.
+
+mod control;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::subject::{Facts, Flag, Name};
+use super::subject::{Facts, Name};
 use crate::units::amount::Amounts;
-use crate::units::ids::{CallId, Digest32, KeyId};
-use crate::units::time::Timestamp;
+use crate::units::ids::{CallId, Digest32};
+
+pub use control::{Control, Hole, Minting};
 
 /// Defines a closed set of words with one spelling for JSON, SQL and the terminal.
 macro_rules! words {
@@ -76,7 +80,9 @@ words! {
     Kind {
         Admitted = "admitted", Settled = "settled", Denied = "denied", Escalated = "escalated", Approved = "approved",
         Rejected = "rejected", Revoked = "revoked", Killed = "killed", Restored = "restored", KeyMinted = "key_minted",
-        PolicyLoaded = "policy_loaded", Expired = "expired", Adjusted = "adjusted",
+        PolicyLoaded = "policy_loaded", PolicyRemoved = "policy_removed", PricesLoaded = "prices_loaded",
+        AdminLogin = "admin_login", AdminRefused = "admin_refused", LedgerRebuilt = "ledger_rebuilt",
+        PersonErased = "person_erased", Expired = "expired", Adjusted = "adjusted",
     }
 }
 
@@ -166,45 +172,6 @@ pub struct Act {
     pub actor: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// A change by an operator, or by an agent that minted a child key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "change", rename_all = "snake_case")]
-pub enum Control {
-    KeyMinted {
-        key: KeyId,
-        policy: Name,
-        parent: Option<KeyId>,
-        expires_at: Option<Timestamp>,
-        act: Act,
-    },
-    /// `revoked` for a key, `killed` for anything wider.
-    Stopped {
-        flag: Flag,
-        act: Act,
-    },
-    Restored {
-        flag: Flag,
-        act: Act,
-    },
-    PolicyLoaded {
-        policy: Name,
-        hash: Digest32,
-        act: Act,
-    },
-}
-
-impl Control {
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::KeyMinted { .. } => Kind::KeyMinted,
-            Self::Stopped { flag: Flag::Key { .. }, .. } => Kind::Revoked,
-            Self::Stopped { .. } => Kind::Killed,
-            Self::Restored { .. } => Kind::Restored,
-            Self::PolicyLoaded { .. } => Kind::PolicyLoaded,
-        }
-    }
 }
 
 impl Tier {

@@ -1,8 +1,8 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores.
 //! Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `condition`, `find` and `groups` ask what stores need no index for, `denials` bounds the rows of strangers, `sqlite` and
-//! `postgres` are the stores.
+//! `condition`, `find`, `groups` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers,
+//! `sqlite` and `postgres` are the stores.
 
 pub mod condition;
 pub mod denials;
@@ -12,6 +12,7 @@ pub mod postgres;
 mod project;
 pub mod query;
 pub mod row;
+pub mod sift;
 pub mod sqlite;
 pub mod tail;
 

@@ -287,7 +287,7 @@ impl Ledger for Redis {
             let flag = match &control {
                 Control::Stopped { flag, .. } => Some((flag, true)),
                 Control::Restored { flag, .. } => Some((flag, false)),
-                Control::KeyMinted { .. } | Control::PolicyLoaded { .. } => None,
+                _ => None,
             };
             self.0.append("control", json(&control), flag).await
         })

@@ -55,14 +55,17 @@ async fn the_folder_loads_whole_or_not_at_all() {
 
     rig.write("b.toml", &policy("b", "tenant"));
     let changed = store.reload().await.expect("sound again");
-    assert_eq!(changed.loaded.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(changed.loaded.iter().map(|c| &*c.policy).collect::<Vec<_>>(), ["a"]);
+    let lines = |list: &[String]| list.iter().filter(|l| l.contains("budget")).count();
+    assert_eq!((lines(&changed.loaded[0].added), lines(&changed.loaded[0].removed)), (1, 1), "the changed rule alone");
+    assert!(changed.loaded[0].added.len() == 1 && changed.loaded[0].added[0].contains("app"), "{changed:?}");
     assert!(changes.has_changed().expect("open") && store.mistakes().is_empty());
     // First what both sets count, then what the new one does.
     assert_eq!(*rig.declared.lock(), [2, 2, 3, 2]);
 
     fs::remove_file(rig.folder.path().join("b.toml")).expect("removed");
     let removed = store.reload().await.expect("sound");
-    assert_eq!((removed.loaded.len(), removed.removed), (0, vec!["b".into()]));
+    assert_eq!((removed.loaded.len(), &*removed.removed[0].0), (0, "b"));
     assert!(store.reload().await.expect("sound").is_empty());
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::super::client::Client;
 use super::super::output::{line, note};
 use super::super::{Failure, Global};
+use crate::rules::books::{Kind, Verdict};
 use crate::units::ids::Seq;
 
 #[derive(Debug, Args)]
@@ -25,30 +26,78 @@ pub struct Tail {
     /// Begin so many events before the end
     #[arg(long, short = 'n', default_value_t = 20, conflicts_with = "from")]
     last: u64,
+    /// These kinds alone: admitted, settled, denied, revoked, killed, key_minted, policy_loaded, expired, adjusted, ...
+    #[arg(long, value_delimiter = ',', value_parser = kind)]
+    kind: Vec<Kind>,
+    #[arg(long)]
+    agent: Option<String>,
+    #[arg(long)]
+    run: Option<String>,
+    #[arg(long)]
+    tenant: Option<String>,
+    #[arg(long, value_parser = super::super::key::id)]
+    key: Option<String>,
+    #[arg(long)]
+    policy: Option<String>,
+    #[arg(long)]
+    vendor: Option<String>,
+    #[arg(long, value_parser = super::verdict)]
+    verdict: Option<Verdict>,
+    /// These alone, in this order
+    #[arg(long, value_delimiter = ',', value_enum, conflicts_with = "json")]
+    columns: Vec<show::Column>,
+}
+
+pub(super) fn kind(text: &str) -> Result<Kind, String> {
+    Kind::parse(text).ok_or_else(|| format!("one of {}", super::words(Kind::ALL)))
 }
 
 #[derive(Serialize)]
-struct Asked {
-    #[serde(skip_serializing_if = "Option::is_none")]
+struct Asked<'t> {
     from: Option<Seq>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     follow: Option<bool>,
+    kind: Option<String>,
+    agent: &'t Option<String>,
+    run: &'t Option<String>,
+    tenant: &'t Option<String>,
+    key: &'t Option<String>,
+    policy: &'t Option<String>,
+    vendor: &'t Option<String>,
+    verdict: Option<Verdict>,
+}
+
+impl Tail {
+    fn asked(&self, next: Option<Seq>) -> Asked<'_> {
+        let kinds: Vec<_> = self.kind.iter().map(|k| k.as_str()).collect();
+        Asked {
+            from: next,
+            last: next.is_none().then_some(self.last),
+            follow: self.follow.then_some(true),
+            kind: (!kinds.is_empty()).then(|| kinds.join(",")),
+            agent: &self.agent,
+            run: &self.run,
+            tenant: &self.tenant,
+            key: &self.key,
+            policy: &self.policy,
+            vendor: &self.vendor,
+            verdict: self.verdict,
+        }
+    }
 }
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 pub async fn run(global: &Global, client: &Client, tail: &Tail) -> Result<(), Failure> {
-    let mut lines = Lines { json: global.json, next: tail.from, buffer: Vec::new(), show: show::Show::default() };
+    let mut lines =
+        Lines { json: global.json, next: tail.from, buffer: Vec::new(), show: show::Show::new(&tail.columns) };
     let mut connected = false;
     loop {
-        let last = lines.next.is_none().then_some(tail.last);
-        let asked = Asked { from: lines.next, last, follow: tail.follow.then_some(true) };
-        let end = match client.stream("/v1/audit/events", &asked).await {
-            Ok(body) => {
+        let end = match client.stream("/v1/audit/events", &tail.asked(lines.next)).await {
+            Ok(answer) => {
                 connected = true;
-                lines.print(body).await
+                lines.begin(&answer);
+                lines.print(answer.into_body()).await
             }
             Err(e) => Err(e),
         };
@@ -78,6 +127,12 @@ struct Place {
 }
 
 impl Lines {
+    /// Before the first event, the server says where it begins: should the connection break now, nothing is passed over.
+    fn begin<B>(&mut self, answer: &http::Response<B>) {
+        let begins = answer.headers().get("x-bursar-from").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        self.next = self.next.or(begins);
+    }
+
     async fn print(&mut self, mut body: hyper::body::Incoming) -> Result<(), Failure> {
         self.buffer.clear();
         while let Some(frame) = body.frame().await {

@@ -17,6 +17,7 @@ use crate::adapters::audit::tail::Feed;
 use crate::adapters::keyring::secrets;
 use crate::adapters::ledger::journal::Record;
 use crate::adapters::ledger::{Answer, LedgerError, Wake};
+use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options, Sandbox};
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Act, Control, Opening};
@@ -37,6 +38,10 @@ pub struct Paper {
 impl Paper {
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Release);
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.lock().len()
     }
 
     fn write(&self, control: Control) -> Result<Seq, LedgerError> {
@@ -114,6 +119,10 @@ const POLICY: &str =
 
 impl Rig {
     pub async fn new() -> Self {
+        Self::with(Door::silent()).await
+    }
+
+    pub async fn with(door: Door) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let ledger =
             Arc::new(Paper { entries: Mutex::default(), grown: watch::Sender::new(0), down: AtomicBool::new(false) });
@@ -124,6 +133,7 @@ impl Rig {
         let (tcp, socket) = listen("127.0.0.1:0".parse().expect("an address"), dir.path()).await.expect("listeners");
         let state = Arc::new(ControlState {
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
+            people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),
             books: followed.expect("a follower").0,
             sinks: Arc::default(),
@@ -136,6 +146,7 @@ impl Rig {
             about: about(),
             stop,
             turns: Turns::default(),
+            door,
         });
         let admin = tcp.local_addr().expect("an address");
         tokio::spawn(serve_tcp(state.clone(), tcp));
@@ -189,7 +200,7 @@ impl Rig {
     /// The kinds of all events so far.
     pub async fn kinds(&self) -> Vec<&'static str> {
         self.caught_up().await;
-        let events = self.state.books.ask(|store| store.events(0, 100)).await.expect("events");
+        let events = self.state.books.ask(|store| store.events(0, 200)).await.expect("events");
         events.iter().filter_map(|e| Some(e.kind?.as_str())).collect()
     }
 

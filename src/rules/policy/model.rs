@@ -23,6 +23,8 @@ pub struct Policy {
     pub name: Name,
     /// Of the file's bytes.
     pub hash: Digest32,
+    /// The file, one setting or rule a line, whatever its layout: two of them are compared by these.
+    pub lines: Vec<String>,
     /// Empty in the global policy alone, where it means all.
     pub vendors: Vec<Name>,
     pub mode: Mode,
@@ -59,6 +61,7 @@ impl Policy {
         Self {
             name: name.into(),
             hash,
+            lines: Vec::new(),
             vendors: Vec::new(),
             mode: Mode::Enforce,
             global: false,

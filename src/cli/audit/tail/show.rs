@@ -1,4 +1,4 @@
-//! One event as one line for people: time, kind, verdict, agent, operation, status, cost, reason.
+//! One event as one line for people: time, kind, verdict, agent, operation, status, cost, reason, or the columns asked for.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,9 +10,38 @@ use crate::rules::ledger::entry::{Entry, Op};
 use crate::units::ids::CallId;
 use crate::units::money::MicroCents;
 
+/// What a line can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Column {
+    Seq,
+    Time,
+    Kind,
+    Verdict,
+    Agent,
+    Run,
+    Key,
+    Call,
+    Operation,
+    Status,
+    Cost,
+    Reason,
+}
+
+const USUAL: [Column; 8] = [
+    Column::Time,
+    Column::Kind,
+    Column::Verdict,
+    Column::Agent,
+    Column::Operation,
+    Column::Status,
+    Column::Cost,
+    Column::Reason,
+];
+
 /// Remembers who opened a call, so that the line of its end can say so.
 #[derive(Default)]
 pub struct Show {
+    columns: Vec<Column>,
     opened: HashMap<CallId, Who>,
     order: VecDeque<CallId>,
 }
@@ -20,6 +49,8 @@ pub struct Show {
 #[derive(Clone)]
 struct Who {
     agent: String,
+    run: String,
+    key: String,
     operation: String,
     verdict: Verdict,
 }
@@ -32,6 +63,8 @@ const REMEMBERED: usize = 10_000;
 struct Line {
     verdict: String,
     agent: String,
+    run: String,
+    key: String,
     operation: String,
     status: String,
     cost: String,
@@ -39,6 +72,11 @@ struct Line {
 }
 
 impl Show {
+    /// The usual columns if none is named.
+    pub fn new(columns: &[Column]) -> Self {
+        Self { columns: columns.to_vec(), ..Self::default() }
+    }
+
     pub fn event(&mut self, json: &[u8]) -> String {
         // An event of a newer server is shown as it is, not hidden.
         match serde_json::from_slice::<Entry>(json) {
@@ -49,21 +87,9 @@ impl Show {
 
     fn entry(&mut self, entry: &Entry) -> String {
         let line = self.columns(&entry.op);
-        let kind = entry.op.kind();
-        let style = style(kind, &entry.op);
-        let time = entry.at.to_string();
-        let time = time.get(11..19).unwrap_or_default();
-        let text = format!(
-            "{DIM}{time}{DIM:#} {style}{:<13}{style:#} {:<15} {:<16} {:<34} {:>3} {:>12} {}",
-            kind.map_or("ledger", Kind::as_str),
-            line.verdict,
-            plain(&line.agent),
-            plain(&line.operation),
-            line.status,
-            line.cost,
-            plain(&line.reason)
-        );
-        text.trim_end().to_owned()
+        let columns = if self.columns.is_empty() { &USUAL[..] } else { &self.columns };
+        let cells = columns.iter().map(|column| line.cell(*column, entry));
+        cells.collect::<Vec<_>>().join(" ").trim_end().to_owned()
     }
 
     fn columns(&mut self, op: &Op) -> Line {
@@ -89,7 +115,10 @@ impl Show {
         let operation =
             row.endpoint.as_ref().map_or_else(|| format!("{} {}", row.method, row.path), ToString::to_string);
         let vendor = row.facts.as_ref().map_or_else(String::new, |f| format!("{} ", f.vendor));
+        let facts = row.facts.as_ref();
         let who = Who {
+            run: facts.and_then(|f| f.subject.run.as_ref()).map(ToString::to_string).unwrap_or_default(),
+            key: facts.and_then(|f| f.keys.first()).map(ToString::to_string).unwrap_or_default(),
             agent: agent.unwrap_or_else(|| "?".to_owned()),
             operation: format!("{vendor}{operation}"),
             verdict: row.verdict,
@@ -100,6 +129,8 @@ impl Show {
         Line {
             verdict: if row.enforced { row.verdict.to_string() } else { format!("({})", row.verdict) },
             agent: who.agent,
+            run: who.run,
+            key: who.key,
             operation: who.operation,
             status: row.http_status.map_or_else(String::new, |s| s.to_string()),
             cost: held.map_or_else(String::new, |h| format!("≤{}", cost(h))),
@@ -119,11 +150,13 @@ impl Show {
     /// A later event of a call. One that began before this tail is named by its id.
     fn of(&mut self, call: CallId, cost: String, reason: &str) -> Line {
         let who = self.opened.remove(&call);
-        let unknown = || Who { agent: String::new(), operation: format!("call {call}"), verdict: Verdict::Allow };
+        let (agent, run, key) = Default::default();
+        let unknown = || Who { agent, run, key, operation: format!("call {call}"), verdict: Verdict::Allow };
         let known = who.is_some();
         let who = who.unwrap_or_else(unknown);
         let verdict = if known { who.verdict.to_string() } else { String::new() };
-        Line { verdict, agent: who.agent, operation: who.operation, cost, reason: reason.to_owned(), ..Line::default() }
+        let Who { agent, run, key, operation, .. } = who;
+        Line { verdict, agent, run, key, operation, cost, reason: reason.to_owned(), ..Line::default() }
     }
 
     fn remember(&mut self, call: CallId, who: Who) {
@@ -137,22 +170,42 @@ impl Show {
     }
 }
 
+impl Line {
+    /// As wide as it usually is.
+    fn cell(&self, column: Column, entry: &Entry) -> String {
+        let kind = entry.op.kind();
+        match column {
+            Column::Seq => format!("{DIM}{:>8}{DIM:#}", entry.seq),
+            Column::Time => {
+                let time = entry.at.to_string();
+                format!("{DIM}{}{DIM:#}", time.get(11..19).unwrap_or_default())
+            }
+            Column::Kind => {
+                let style = style(kind, &entry.op);
+                format!("{style}{:<14}{style:#}", kind.map_or("ledger", Kind::as_str))
+            }
+            Column::Verdict => format!("{:<15}", self.verdict),
+            Column::Agent => format!("{:<16}", plain(&self.agent)),
+            Column::Run => format!("{:<16}", plain(&self.run)),
+            Column::Key => format!("{:<16}", plain(&self.key)),
+            Column::Call => format!("{:<36}", entry.op.call().map_or_else(String::new, |c| c.to_string())),
+            Column::Operation => format!("{:<34}", plain(&self.operation)),
+            Column::Status => format!("{:>3}", self.status),
+            Column::Cost => format!("{:>12}", self.cost),
+            Column::Reason => plain(&self.reason),
+        }
+    }
+}
+
 fn cost(usd: MicroCents) -> String {
     format!("${usd}")
 }
 
 fn changed(control: &Control) -> Line {
-    let (what, act) = match control {
-        Control::KeyMinted { key, policy, act, .. } => (format!("key {key} under {policy}"), act),
-        Control::Stopped { flag, act } | Control::Restored { flag, act } => (flag.to_string(), act),
-        Control::PolicyLoaded { policy, hash, act } => {
-            let hash = hash.to_string();
-            (format!("policy {policy} {}", hash.get(..12).unwrap_or_default()), act)
-        }
-    };
+    let act = control.act();
     Line {
         agent: act.actor.clone(),
-        operation: what,
+        operation: control.about(),
         reason: act.reason.clone().unwrap_or_default(),
         ..Line::default()
     }
@@ -162,8 +215,8 @@ fn style(kind: Option<Kind>, op: &Op) -> Style {
     match (kind, op) {
         (Some(Kind::Settled), Op::Commit { row, .. } | Op::Release { row, .. }) if row.outcome != Outcome::Ok => WARN,
         (Some(Kind::Settled | Kind::Approved | Kind::Restored), _) => GOOD,
-        (Some(Kind::Denied | Kind::Rejected | Kind::Revoked | Kind::Killed), _) => BAD,
-        (Some(Kind::Expired | Kind::Adjusted | Kind::Escalated), _) => WARN,
+        (Some(Kind::Denied | Kind::Rejected | Kind::Revoked | Kind::Killed | Kind::AdminRefused), _) => BAD,
+        (Some(Kind::Expired | Kind::Adjusted | Kind::Escalated | Kind::LedgerRebuilt), _) => WARN,
         _ => Style::new(),
     }
 }
@@ -205,6 +258,8 @@ mod tests {
         );
         assert!(!show.event(settled.as_bytes()).contains("\u{1b}[2J"), "a vendor's words do not steer the terminal");
         assert!(show.opened.is_empty());
+        let mut chosen = Show::new(&[Column::Seq, Column::Key, Column::Call]);
+        assert_eq!(squeeze(shown(&mut chosen, &admitted)), format!("1 k {CALL}"));
         assert_eq!(shown(&mut show, "{\"seq\":3,\"kind\":\"novel\"}"), "{\"seq\":3,\"kind\":\"novel\"}");
     }
 }

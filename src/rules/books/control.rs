@@ -1,0 +1,164 @@
+//! Control events: what an operator did, or was refused, with who and why. Pure data; `control` makes them, and the journal
+//! carries them like any other event.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Act, Kind};
+use crate::rules::subject::{Flag, Name, Subject};
+use crate::units::ids::{Digest32, KeyId, Seq};
+use crate::units::time::Timestamp;
+
+/// A change by an operator, or by an agent that minted a child key; or a knock at the operators' door.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Control {
+    KeyMinted {
+        key: KeyId,
+        policy: Name,
+        parent: Option<KeyId>,
+        expires_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minting: Option<Box<Minting>>,
+        act: Act,
+    },
+    /// `revoked` for a key, `killed` for anything wider.
+    Stopped {
+        flag: Flag,
+        act: Act,
+    },
+    Restored {
+        flag: Flag,
+        act: Act,
+    },
+    /// With the lines of its file that are new or gone since the one before; all of them at a start.
+    PolicyLoaded {
+        policy: Name,
+        hash: Digest32,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<String>,
+        act: Act,
+    },
+    /// Its keys are refused from now on.
+    PolicyRemoved {
+        policy: Name,
+        hash: Digest32,
+        act: Act,
+    },
+    /// Prices and exchange rates that calls are reckoned with from now on.
+    PricesLoaded {
+        hash: Digest32,
+        /// The operator's own file on top of the shipped book.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        overrides: Option<String>,
+        act: Act,
+    },
+    /// The first request of somebody within an hour.
+    AdminLogin {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        act: Act,
+    },
+    /// Not let in; the reason is in the act, and counts those like it that have no event of their own.
+    AdminRefused {
+        code: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        act: Act,
+    },
+    /// Whose alias this is, nobody can say any more.
+    PersonErased {
+        dimension: Name,
+        alias: Name,
+        act: Act,
+    },
+    /// The accounts were written anew from the books.
+    LedgerRebuilt {
+        /// Entries that nobody has any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lost: Vec<Hole>,
+        /// Where the old journal lies.
+        kept: String,
+        act: Act,
+    },
+}
+
+/// For whom a key was minted, and how it is narrower than its policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minting {
+    pub subject: Subject,
+    /// As JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrower: Option<String>,
+}
+
+/// A stretch of entries that are gone, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hole {
+    pub from: Seq,
+    pub to: Seq,
+}
+
+impl Control {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::KeyMinted { .. } => Kind::KeyMinted,
+            Self::Stopped { flag: Flag::Key { .. }, .. } => Kind::Revoked,
+            Self::Stopped { .. } => Kind::Killed,
+            Self::Restored { .. } => Kind::Restored,
+            Self::PolicyLoaded { .. } => Kind::PolicyLoaded,
+            Self::PolicyRemoved { .. } => Kind::PolicyRemoved,
+            Self::PricesLoaded { .. } => Kind::PricesLoaded,
+            Self::AdminLogin { .. } => Kind::AdminLogin,
+            Self::AdminRefused { .. } => Kind::AdminRefused,
+            Self::PersonErased { .. } => Kind::PersonErased,
+            Self::LedgerRebuilt { .. } => Kind::LedgerRebuilt,
+        }
+    }
+
+    /// Who did it, and why.
+    pub fn act(&self) -> &Act {
+        match self {
+            Self::KeyMinted { act, .. } | Self::Stopped { act, .. } | Self::Restored { act, .. } => act,
+            Self::PolicyLoaded { act, .. } | Self::PolicyRemoved { act, .. } | Self::PricesLoaded { act, .. } => act,
+            Self::AdminLogin { act, .. } | Self::AdminRefused { act, .. } => act,
+            Self::PersonErased { act, .. } | Self::LedgerRebuilt { act, .. } => act,
+        }
+    }
+
+    /// What it is about, in words.
+    pub fn about(&self) -> String {
+        match self {
+            Self::KeyMinted { key, policy, parent, minting, .. } => {
+                let whose = minting.as_ref().and_then(|m| m.subject.agent.as_ref());
+                let whose = whose.map(|a| format!(" for agent {a}")).unwrap_or_default();
+                let from = parent.as_ref().map(|p| format!(" from key {p}")).unwrap_or_default();
+                format!("key {key} under {policy}{whose}{from}")
+            }
+            Self::Stopped { flag, .. } | Self::Restored { flag, .. } => flag.to_string(),
+            Self::PolicyLoaded { policy, hash, added, removed, .. } => {
+                format!("policy {policy} {} (+{} -{} lines)", short(hash), added.len(), removed.len())
+            }
+            Self::PolicyRemoved { policy, .. } => format!("policy {policy}"),
+            Self::PricesLoaded { hash, overrides, .. } => {
+                let own = overrides.as_ref().map(|file| format!(" with {file}")).unwrap_or_default();
+                format!("prices {}{own}", short(hash))
+            }
+            Self::AdminLogin { from, .. } => format!("admin API from {}", from.as_deref().unwrap_or("the socket")),
+            Self::AdminRefused { code, from, .. } => {
+                format!("admin API: {code} from {}", from.as_deref().unwrap_or("the socket"))
+            }
+            Self::PersonErased { dimension, alias, .. } => format!("{dimension} {alias}"),
+            Self::LedgerRebuilt { lost, .. } => {
+                let entries: u64 = lost.iter().map(|h| h.to.saturating_sub(h.from) + 1).sum();
+                format!("ledger rebuilt, {entries} entries lost")
+            }
+        }
+    }
+}
+
+/// Enough of a hash to tell it by.
+fn short(hash: &Digest32) -> String {
+    hash.to_string().chars().take(12).collect()
+}
