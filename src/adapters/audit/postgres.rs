@@ -44,9 +44,14 @@ pub struct PostgresBooks {
 
 impl From<tokio_postgres::Error> for AuditError {
     fn from(e: tokio_postgres::Error) -> Self {
-        let told = e.as_db_error().map(|db| format!("PostgreSQL: {} ({})", db.message(), db.code().code()));
-        let behind = std::error::Error::source(&e).map(|s| format!(": {s}")).unwrap_or_default();
-        Self::Store(told.unwrap_or_else(|| format!("PostgreSQL: {e}{behind}")))
+        let Some(db) = e.as_db_error() else {
+            let behind = std::error::Error::source(&e).map(|s| format!(": {s}")).unwrap_or_default();
+            return Self::Store(format!("PostgreSQL: {e}{behind}"));
+        };
+        let (code, told) = (db.code().code(), format!("PostgreSQL: {} ({})", db.message(), db.code().code()));
+        // A wrong user, password or database, or a missing right: waiting does not heal it, an operator does.
+        let refused = code.starts_with("28") || ["3D000", "3F000", "42501"].contains(&code);
+        if refused { Self::Unreadable(told) } else { Self::Store(told) }
     }
 }
 
