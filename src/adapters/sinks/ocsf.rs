@@ -1,5 +1,5 @@
 //! An event of the books as OCSF 1.6 has it: calls are API Activity (6003) with the Security Control profile, control changes
-//! Entity Management (3004). What OCSF has no field for is in `unmapped`, and the whole event in `raw_data`.
+//! Entity Management (3004), who came in to the admin API is Authentication (3002). What OCSF has no field for is in `unmapped`, and the whole event in `raw_data`.
 
 use serde_json::{Map, Value, json};
 
@@ -8,6 +8,7 @@ use crate::rules::books::Kind;
 
 const API_ACTIVITY: u64 = 6003;
 const ENTITY_MANAGEMENT: u64 = 3004;
+const AUTHENTICATION: u64 = 3002;
 
 /// The whole record. An event that is no JSON, which no store gives, has its text in `raw_data` all the same.
 pub(super) fn record(event: &Event) -> Value {
@@ -30,7 +31,7 @@ fn kind(event: &Event) -> &'static str {
 pub(super) fn severity(event: &Event) -> u64 {
     match event.kind {
         Some(Kind::Killed) => 4,
-        Some(Kind::Denied | Kind::Rejected | Kind::Expired | Kind::Revoked) => 3,
+        Some(Kind::Denied | Kind::Rejected | Kind::Expired | Kind::Revoked | Kind::AdminRefused) => 3,
         Some(Kind::Adjusted | Kind::Escalated) => 2,
         _ => 1,
     }
@@ -99,20 +100,34 @@ fn activity(method: Option<&str>) -> u64 {
 
 fn control_change(event: &Event, control: &Value) -> Map<String, Value> {
     let of = |path: &str| control.pointer(path).cloned().unwrap_or_default();
-    let (activity, entity) = match event.kind {
-        Some(Kind::KeyMinted) => (1, json!({ "type": "vault key", "uid": of("/key") })),
-        Some(Kind::PolicyLoaded) => (3, json!({ "type": "policy", "name": of("/policy"), "version": of("/hash") })),
-        Some(Kind::Restored) => (8, flag(control)),
-        Some(Kind::Revoked | Kind::Killed) => (9, flag(control)),
-        _ => (99, Value::Null),
+    let policy = || json!({ "type": "policy", "name": of("/policy"), "version": of("/hash") });
+    let (class, activity, entity) = match event.kind {
+        Some(Kind::AdminLogin | Kind::AdminRefused) => (AUTHENTICATION, 1, Value::Null),
+        Some(Kind::KeyMinted) => (ENTITY_MANAGEMENT, 1, json!({ "type": "vault key", "uid": of("/key") })),
+        Some(Kind::PolicyLoaded) => (ENTITY_MANAGEMENT, 3, policy()),
+        Some(Kind::PolicyRemoved) => (ENTITY_MANAGEMENT, 4, policy()),
+        Some(Kind::PricesLoaded) => (ENTITY_MANAGEMENT, 3, json!({ "type": "price book", "version": of("/hash") })),
+        Some(Kind::PersonErased) => (ENTITY_MANAGEMENT, 4, json!({ "type": "person", "uid": of("/alias") })),
+        Some(Kind::Restored) => (ENTITY_MANAGEMENT, 8, flag(control)),
+        Some(Kind::Revoked | Kind::Killed) => (ENTITY_MANAGEMENT, 9, flag(control)),
+        _ => (ENTITY_MANAGEMENT, 99, Value::Null),
     };
     object(json!({
-        "category_uid": 3, "class_uid": ENTITY_MANAGEMENT, "activity_id": activity,
-        "type_uid": ENTITY_MANAGEMENT * 100 + activity, "activity_name": (activity == 99).then(|| kind(event)),
-        "status_id": 1, "status_detail": of("/act/reason"), "entity": entity,
-        "actor": { "user": { "name": of("/act/actor"), "type_id": 2 } },
+        "category_uid": 3, "class_uid": class, "activity_id": activity, "type_uid": class * 100 + activity,
+        "activity_name": (activity == 99).then(|| kind(event)), "entity": entity,
+        "status_id": if event.kind == Some(Kind::AdminRefused) { 2 } else { 1 },
+        "status_code": of("/code"), "status_detail": of("/act/reason"), "src_endpoint": { "ip": of("/from") },
+        "actor": { "user": { "name": of("/act/actor"), "type_id": 2 } }, "user": login(event, of("/act/actor")),
         "unmapped": { "change": control },
     }))
+}
+
+/// Authentication names whom it lets in, beside the actor.
+fn login(event: &Event, actor: Value) -> Value {
+    match event.kind {
+        Some(Kind::AdminLogin | Kind::AdminRefused) => json!({ "name": actor, "type_id": 2 }),
+        _ => Value::Null,
+    }
 }
 
 fn flag(control: &Value) -> Value {
