@@ -39,6 +39,21 @@ use crate::units::time::Timestamp;
 /// The vendors that the sandbox stands in for.
 pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 
+/// The sinks, their tasks, and what ends them after the projection.
+pub struct Running {
+    sinks: Arc<Sinks>,
+    pub tasks: Vec<tokio::task::JoinHandle<()>>,
+    pub stop: CancellationToken,
+}
+
+impl Running {
+    fn start(config: &Config, books: &Arc<Books>) -> Result<Self, Failure> {
+        let stop = CancellationToken::new();
+        let (sinks, tasks) = Sinks::start(&config.sinks, &config.server.data, books, &stop)?;
+        Ok(Self { sinks: Arc::new(sinks), tasks, stop })
+    }
+}
+
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
@@ -48,10 +63,7 @@ pub struct Parts {
     pub projection: tokio::task::JoinHandle<()>,
     /// Ends the projection, after everything else has ended.
     pub last_stop: CancellationToken,
-    pub sinks: Arc<Sinks>,
-    pub sink_tasks: Vec<tokio::task::JoinHandle<()>>,
-    /// Ends the sinks, after the projection.
-    pub sinks_stop: CancellationToken,
+    pub sinks: Running,
     pub policies: Arc<PolicyStore>,
     pub vault: Arc<Vault>,
     pub switchboard: Arc<Switchboard>,
@@ -84,8 +96,7 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
-        let sinks_stop = CancellationToken::new();
-        let (sinks, sink_tasks) = Sinks::start(&config.sinks, &data, &books, &sinks_stop)?;
+        let sinks = Running::start(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
         let (vault, missing) = Vault::new(sources);
         for (vendor, name, why) in missing {
@@ -112,11 +123,7 @@ impl Parts {
             hasher: BodyHasher::open(&data)?,
             strangers: DenialBudget::usual(Timestamp::now()),
             meters: Arc::new(Meters::default()),
-            limits: Limits {
-                body: config.server.limits.body,
-                body_time: config.server.timeouts.idle,
-                drain_answer: config.server.timeouts.drain,
-            },
+            limits: limits(&config),
             tls: config.server.tls.is_some(),
         });
         let started_at = Timestamp::now();
@@ -128,9 +135,7 @@ impl Parts {
             books,
             projection,
             last_stop,
-            sinks: Arc::new(sinks),
-            sink_tasks,
-            sinks_stop,
+            sinks,
             policies,
             vault,
             switchboard,
@@ -164,7 +169,7 @@ impl Parts {
             people: self.people.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
-            sinks: self.sinks.clone(),
+            sinks: self.sinks.sinks.clone(),
             policies: self.policies.clone(),
             switchboard: self.switchboard.clone(),
             vault: self.vault.clone(),
@@ -216,6 +221,14 @@ fn books(config: &Config) -> Result<Arc<dyn AuditStore>, Failure> {
         config::AuditStore::Postgres { url, password } => {
             Ok(Arc::new(PostgresBooks::open(url.expose(), password.as_ref())?))
         }
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        body: config.server.limits.body,
+        body_time: config.server.timeouts.idle,
+        drain_answer: config.server.timeouts.drain,
     }
 }
 

@@ -53,8 +53,8 @@ pub async fn down(
     if tokio::time::timeout(LAST_ROWS, parts.projection).await.is_err() {
         tracing::warn!("the books end behind the journal; the next start writes the rest");
     }
-    parts.sinks_stop.cancel();
-    let sinks = futures_util::future::join_all(parts.sink_tasks);
+    parts.sinks.stop.cancel();
+    let sinks = futures_util::future::join_all(parts.sinks.tasks);
     if tokio::time::timeout(LAST_DELIVERIES, sinks).await.is_err() {
         tracing::info!("a sink has not got all yet; it goes on from its place at the next start");
     }

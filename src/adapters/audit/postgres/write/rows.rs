@@ -69,14 +69,13 @@ impl Rows {
         let here = Some((entry.seq, entry.at));
         match project::change(&entry.op) {
             None => {}
+            // A second opening of one call keeps the first row; its event is there all the same.
+            Some(Change::Open { call, .. }) if self.index.contains_key(&call) => {}
             Some(Change::Open { call, facts, verdict, outcome }) => {
-                // A second opening of one call keeps the first row; its event is there all the same.
-                if !self.index.contains_key(&call) {
-                    self.index.insert(call, self.fresh.len());
-                    let facts = facts.map(|f| project::group(f).into_owned());
-                    let (seq, at, admitted) = (entry.seq, entry.at, outcome.is_none());
-                    self.fresh.push(Fresh { seq, call, at, facts, verdict, admitted, end: End { outcome, ..OPEN } });
-                }
+                self.index.insert(call, self.fresh.len());
+                let facts = facts.map(|f| project::group(f).into_owned());
+                let (seq, at, admitted) = (entry.seq, entry.at, outcome.is_none());
+                self.fresh.push(Fresh { seq, call, at, facts, verdict, admitted, end: End { outcome, ..OPEN } });
             }
             Some(Change::Close { call, outcome, charge, flagged }) => {
                 self.end(call, End { outcome: Some(outcome), closed: here, adjusted: None, flagged, charge });
