@@ -3,6 +3,7 @@
 
 mod page;
 mod parts;
+mod private;
 mod stop;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::captures::Captures;
 use crate::cli::serve::Options;
 use crate::config::{self, Config};
 use crate::control::{self, ControlState};
@@ -26,8 +28,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How often credential files and policies are looked at.
 const LOOK: Duration = Duration::from_millis(400);
 
-/// How often keys that ended long ago are taken out of memory.
-const FORGET: Duration = Duration::from_secs(3600);
+/// How often keys that ended long ago are taken out of memory, and captured bodies whose time is over are deleted.
+const FORGET: Duration = Duration::from_secs(60);
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(options: Options) -> Result<(), Failure> {
@@ -100,14 +102,23 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
             }
         }
     }));
-    let keyring = parts.keyring.clone();
+    let (keyring, captures) = (parts.keyring.clone(), parts.private.captures.clone());
     let forgetting = tokio::spawn(until(stop.clone(), async move {
         loop {
             keyring.forget_ended(Timestamp::now());
+            forget_bodies(captures.clone()).await;
             tokio::time::sleep(FORGET).await;
         }
     }));
     vec![expiry, telling, watching, credentials, forgetting]
+}
+
+async fn forget_bodies(captures: Arc<Captures>) {
+    match tokio::task::spawn_blocking(move || captures.forget(Timestamp::now())).await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(count)) => tracing::info!(count, "captured bodies whose time is over were deleted"),
+        Ok(Err(error)) => tracing::error!(%error, "captured bodies whose time is over could not be deleted"),
+    }
 }
 
 async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {

@@ -9,17 +9,19 @@ use std::sync::Arc;
 use bursar::adapters::audit::condition::Conditions;
 use bursar::adapters::audit::find::find;
 use bursar::adapters::audit::groups::{ByLine, spend_by};
+use bursar::adapters::audit::history::{History, causes};
 use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
-use bursar::adapters::audit::{AuditStore, CallQuery, Chained};
+use bursar::adapters::audit::{AuditStore, CallQuery, Chained, report, runs};
 use bursar::adapters::ledger::journal::Record;
 use bursar::rules::books::{Act, Closing, Control, CostSource, Kind, Opening, Outcome, TokenCounts, Verdict};
 use bursar::rules::chain::Place;
 use bursar::rules::ledger::account::{Scope, Shape};
+use bursar::rules::ledger::ask::{Checked, Difference};
 use bursar::rules::ledger::entry::{Entry, Op};
 use bursar::rules::subject::{Facts, Flag, Subject};
 use bursar::units::amount::{Amounts, Unit};
-use bursar::units::ids::{CallId, KeyId, Seq};
+use bursar::units::ids::{CallId, Digest32, KeyId, Seq};
 use bursar::units::money::MicroCents;
 use bursar::units::time::{Timestamp, Window};
 use common::postgres::Postgres;
@@ -54,6 +56,10 @@ macro_rules! stores {
         #[test] fn sums_by_any_dimension_add_up() { super::sums_by_any_dimension(&*super::$store().0); }
         #[test] fn any_column_can_be_asked_for() { super::any_column_can_be_asked_for(&*super::$store().0); }
         #[test] fn late_changes_reach_the_row() { super::late_changes_reach_the_row(&*super::$store().0); }
+        #[test] fn changes_are_found_apart_from_calls() { super::changes_are_found(&*super::$store().0); }
+        #[test] fn a_call_is_found_with_its_entries() { super::a_call_with_its_entries(&*super::$store().0); }
+        #[test] fn runs_are_listed_and_shown() { super::runs_are_listed(&*super::$store().0); }
+        #[test] fn a_month_is_reported() { super::a_month_is_reported(&*super::$store().0); }
         #[test] fn a_hole_is_said() { super::a_hole_is_said(&*super::$store().0); }
     })+ };
 }
@@ -378,8 +384,10 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
         heard: None,
         passed: None,
         row,
+        past: None,
         act: act(),
     };
+    assert_eq!(flagged(store), [0; 0]);
     let row = |store: &dyn AuditStore| {
         store.calls(&CallQuery { run: Some("r3".into()), ..query() }).expect("rows").calls.remove(0)
     };
@@ -390,6 +398,7 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
     assert_eq!((expired.outcome, expired.cost_usd), (Some(Outcome::Expired), Some(MicroCents(900))));
     assert_eq!(expired.cost_source, Some(CostSource::Estimated));
     assert_eq!(store.spend(&query()).expect("sums").total.flagged, 1);
+    assert_eq!(flagged(store), [7]);
     store
         .apply(&records(&[entry(11, adjust(0, 300, Some(closing(3, usd(300), Outcome::Ok))))]), false)
         .expect("written");
@@ -402,6 +411,122 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
     assert!(adjusted.error.expect("a word").contains("a test"));
     let total = store.spend(&query()).expect("sums").total;
     assert_eq!((total.flagged, total.cost_usd, total.open), (0, MicroCents(880), 0));
+}
+
+fn flagged(store: &dyn AuditStore) -> Vec<Seq> {
+    let asked = |flagged| store.calls(&CallQuery { flagged: Some(flagged), ..query() }).expect("rows").calls;
+    assert_eq!(asked(true).len() + asked(false).len(), store.calls(&query()).expect("rows").calls.len());
+    asked(true).iter().map(|r| r.seq).collect()
+}
+
+/// The story, and what became of it later.
+fn long_story() -> Vec<Entry> {
+    let minted = Control::KeyMinted {
+        key: KeyId("key-a".into()),
+        policy: "refunds".into(),
+        parent: None,
+        expires_at: None,
+        minting: None,
+        act: act(),
+    };
+    let loaded = Control::PolicyLoaded {
+        policy: "refunds".into(),
+        hash: Digest32([7; 32]),
+        whole: true,
+        added: vec!["mode = \"observe\"".into()],
+        removed: Vec::new(),
+        act: act(),
+    };
+    let correct = Op::Adjust {
+        hold: call(3),
+        step: 1,
+        charge: usd(200),
+        exact: true,
+        heard: None,
+        passed: None,
+        row: None,
+        past: None,
+        act: act(),
+    };
+    let later = [
+        Op::Expire { hold: call(3), charge: usd(900), exact: false },
+        correct,
+        Op::Control { control: minted },
+        Op::Control { control: loaded },
+        Op::Control { control: Control::Stopped { flag: Flag::Key { id: KeyId("key-a".into()) }, act: act() } },
+        Op::Control { control: Control::Restored { flag: Flag::Everyone, act: act() } },
+        Op::Resize { hold: call(9), step: 1, amounts: usd(1) },
+    ];
+    let later = (10..).zip(later).map(|(seq, op)| entry(seq, op));
+    story().into_iter().chain(later).collect()
+}
+
+fn changes_are_found(store: &dyn AuditStore) {
+    store.apply(&records(&long_story()), false).expect("written");
+    let seqs = |from, limit| store.changes(from, limit).expect("events").iter().map(|e| e.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(1, 100), [2, 10, 11, 12, 13, 14, 15]);
+    assert_eq!((seqs(3, 2), seqs(16, 5)), (vec![10, 11], Vec::new()));
+    assert_eq!(store.changes(2, 1).expect("events"), store.events(2, 1).expect("events"), "as a tail shows them");
+}
+
+fn a_call_with_its_entries(store: &dyn AuditStore) {
+    store.apply(&records(&long_story()), false).expect("written");
+    let seqs = |n| store.entries_of(call(n)).expect("entries").iter().map(|e| e.seq).collect::<Vec<_>>();
+    assert_eq!((seqs(1), seqs(3), seqs(4), seqs(99)), (vec![1, 4], vec![7, 10, 11], vec![8], Vec::new()));
+    let history = History::of(store, call(3)).expect("entries").expect("a call");
+    assert_eq!((history.outcome, history.charge, history.flagged), (Some(Outcome::Expired), usd(200), false));
+    assert!(history.adjusted.is_some_and(|(by, _)| by == act()) && history.step == 1);
+    let day = Shape { scope: Scope::Everyone, unit: Unit::Usd, window: Window::Day, vendor: None, operations: vec![] };
+    let odd = Difference {
+        account: day.account(""),
+        unit: day.unit,
+        window: day.window,
+        window_start: at(0),
+        ledger: 1,
+        books: 2,
+    };
+    let remembered = vec![(call(1), usd(500)), (call(2), usd(71))];
+    let checked = Checked { differences: vec![odd], remembered, ..Checked::default() };
+    let causes = causes(store, &checked).expect("causes");
+    assert_eq!(causes.iter().map(|c| (c.call_id, c.ledger_usd)).collect::<Vec<_>>(), [(call(2), Some(MicroCents(71)))]);
+}
+
+fn runs_are_listed(store: &dyn AuditStore) {
+    store.apply(&records(&long_story()), false).expect("written");
+    let names = |q: CallQuery| {
+        let found = runs::list(store, &q).expect("runs").runs;
+        found.iter().map(|r| r.run_id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(query()), ["r3", "r2", "r1"]);
+    assert_eq!(names(CallQuery { agent: Some("a".into()), ..query() }), ["r3", "r1"]);
+    assert_eq!(names(CallQuery { since: Some(at(5)), ..query() }), ["r3", "r1"], "r1 was refused then");
+    let first = runs::list(store, &CallQuery { limit: Some(2), ..query() }).expect("runs");
+    let rest = runs::list(store, &CallQuery { limit: Some(2), before: first.next, ..query() }).expect("runs");
+    assert_eq!((first.runs.len(), rest.runs.len(), &*rest.runs[0].run_id, rest.next), (2, 1, "r1", None));
+    let page = runs::page(store, "default", "r1").expect("a page").expect("a run");
+    assert_eq!((page.line.sum.calls, page.line.sum.refused, page.line.sum.cost_usd), (1, 1, MicroCents(500)));
+    assert_eq!(page.timeline.iter().map(|r| r.seq).collect::<Vec<_>>(), [1, 8]);
+    assert_eq!((page.refusals[0].reason.as_str(), page.refusals[0].count), ("budget_spent", 1));
+    let expired = runs::page(store, "default", "r3").expect("a page").expect("a run");
+    assert_eq!(expired.changes.iter().map(|c| &c["kind"]).collect::<Vec<_>>(), ["expired", "adjusted"]);
+    assert!(runs::page(store, "other", "r1").expect("no page").is_none());
+}
+
+fn a_month_is_reported(store: &dyn AuditStore) {
+    store.apply(&records(&long_story()), false).expect("written");
+    let (from, until) = report::month("2026-09").expect("a month");
+    let september = report::report(store, "2026-09", from, until).expect("a report");
+    assert_eq!((september.sums.calls, september.sums.refused, september.books_seq), (3, 2, 16));
+    let kinds: Vec<_> = september.changes.iter().map(|c| c.kind.as_str()).collect();
+    assert_eq!(kinds, ["killed", "key_minted", "policy_loaded", "revoked", "restored"]);
+    assert!(september.keys.len() == 1 && september.keys[0].revoked_by == Some(act()));
+    assert_eq!((&*september.exceptions.observing[0], september.stopped.len()), ("refunds", 1));
+    assert_eq!(september.exceptions.corrected[0].cost_usd, Some(MicroCents(200)));
+    assert_eq!(september.exceptions.expired.calls.len(), 1);
+    assert_eq!(september.exceptions.refusals.iter().map(|r| r.count).sum::<u64>(), 2);
+    let (from, until) = report::month("2026-10").expect("a month");
+    let october = report::report(store, "2026-10", from, until).expect("a report");
+    assert_eq!((october.sums.calls, october.changes.len(), october.keys.len(), october.policies.len()), (0, 0, 0, 1));
 }
 
 fn a_hole_is_said(store: &dyn AuditStore) {

@@ -214,6 +214,21 @@ impl Keyring {
         Ok(())
     }
 
+    /// Flags that the ledger knows and this file does not, because it was put back from an older copy: they hold here too,
+    /// so that the door and the ledger agree and an operator can clear them. Says which.
+    pub fn adopt(&self, known: &[Flag], now: Timestamp) -> Result<Vec<Flag>, KeyringError> {
+        let act = Act { actor: "bursar".to_owned(), reason: Some("the ledger knew of it".to_owned()) };
+        let missing = known.iter().filter(|flag| self.flags.get(*flag).is_none_or(|f| !f.on && f.told));
+        let missing: Vec<Flag> = missing.cloned().collect();
+        let store = self.store.lock();
+        for flag in &missing {
+            let record = FlagRecord { flag: flag.clone(), on: true, act: act.clone(), at: now, told: true };
+            store.put_flag(&record)?;
+            self.remember(record);
+        }
+        Ok(missing)
+    }
+
     fn remember(&self, record: FlagRecord) {
         let (wider, on) = (!is_key(&record.flag), record.on);
         let was = self.flags.insert(record.flag.clone(), record).is_some_and(|f| f.on);

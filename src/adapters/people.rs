@@ -4,6 +4,7 @@
 //! `gateway::identify` and `control` ask it.
 
 mod store;
+pub mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -148,8 +149,8 @@ mod tests {
     async fn only_personal_dimensions_are_veiled() {
         let dir = tempfile::tempdir().expect("a folder");
         let people = open(dir.path());
-        let mut subject = Subject::default();
-        subject.dimensions = [("user", "ann"), ("ticket", "7")].map(|(k, v)| (k.into(), v.into())).into();
+        let dimensions = [("user", "ann"), ("ticket", "7")].map(|(k, v)| (k.into(), v.into())).into();
+        let mut subject = Subject { dimensions, ..Subject::default() };
         let clear = subject.clone();
         people.veil(&mut subject).await.expect("veiled");
         assert_eq!(&*subject.dimensions["ticket"], "7");

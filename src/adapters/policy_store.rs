@@ -70,15 +70,17 @@ pub struct Reloaded {
 pub struct Changed {
     pub policy: Name,
     pub hash: Digest32,
+    /// None of that name was loaded before.
+    pub whole: bool,
     pub added: Vec<String>,
     pub removed: Vec<String>,
 }
 
 impl Changed {
     fn between(old: Option<&Policy>, new: &Policy) -> Self {
+        let (policy, hash, whole) = (new.name.clone(), new.hash, old.is_none());
         let old = old.map(|p| p.lines.as_slice()).unwrap_or_default();
-        let (policy, hash) = (new.name.clone(), new.hash);
-        Self { policy, hash, added: beyond(&new.lines, old), removed: beyond(old, &new.lines) }
+        Self { policy, hash, whole, added: beyond(&new.lines, old), removed: beyond(old, &new.lines) }
     }
 }
 

@@ -22,6 +22,17 @@ pub enum Source {
     Given(Secret),
 }
 
+impl Source {
+    /// What it gives now.
+    pub fn read(&self) -> Result<Secret, Missing> {
+        match self {
+            Self::Given(secret) => Ok(secret.clone()),
+            Self::Env(name) => from_env(name),
+            Self::File(path) => from_file(path),
+        }
+    }
+}
+
 /// The credential of a vendor that names none.
 pub const DEFAULT: &str = "default";
 
@@ -104,14 +115,15 @@ impl Entry {
     }
 
     fn read(&self) -> Result<(), Missing> {
-        let (secret, from) = match &self.source {
-            Source::Given(secret) => (secret.clone(), "the sandbox".to_owned()),
-            Source::Env(name) => (from_env(name)?, format!("`{name}`")),
+        let from = match &self.source {
+            Source::Given(_) => "the sandbox".to_owned(),
+            Source::Env(name) => format!("`{name}`"),
             Source::File(path) => {
                 *self.stamp.lock() = modified(path);
-                (from_file(path)?, format!("`{}`", path.display()))
+                format!("`{}`", path.display())
             }
         };
+        let secret = self.source.read()?;
         if !secret.fits_a_header() {
             return Err(Missing::Unusable(from));
         }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::private::Private;
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::postgres::PostgresBooks;
@@ -18,7 +19,6 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
-use crate::adapters::people::People;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::sinks::Sinks;
@@ -57,7 +57,7 @@ impl Running {
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
-    people: Arc<People>,
+    pub private: Private,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
     pub projection: tokio::task::JoinHandle<()>,
@@ -92,7 +92,10 @@ impl Parts {
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
-        let people = Arc::new(People::open(&data, config.privacy.personal.clone())?);
+        let private = Private::open(&config)?;
+        for flag in keyring.adopt(&ledger.flags(), Timestamp::now())? {
+            tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
+        }
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -113,7 +116,8 @@ impl Parts {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring2,
-            people: people.clone(),
+            people: private.people.clone(),
+            captures: private.captures.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
             prices,
@@ -126,11 +130,10 @@ impl Parts {
             limits: limits(&config),
             tls: config.server.tls.is_some(),
         });
-        let started_at = Timestamp::now();
         Ok(Self {
             config,
             keyring,
-            people,
+            private,
             ledger,
             books,
             projection,
@@ -144,7 +147,7 @@ impl Parts {
             new_token,
             own_token: options.admin_token.is_some(),
             vendors,
-            started_at,
+            started_at: Timestamp::now(),
         })
     }
 
@@ -165,8 +168,10 @@ impl Parts {
             sandbox,
         };
         Arc::new(ControlState {
+            pseudonyms: self.private.pseudonyms.clone(),
             keyring: self.keyring.clone(),
-            people: self.people.clone(),
+            people: self.private.people.clone(),
+            captures: self.private.captures.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             sinks: self.sinks.sinks.clone(),
@@ -259,7 +264,7 @@ async fn vendors(config: &Config, with_sandbox: bool) -> Result<(Vec<Arc<Vendor>
     Ok((vendors, sources))
 }
 
-fn source(source: &CredentialSource) -> Source {
+pub fn source(source: &CredentialSource) -> Source {
     match source {
         CredentialSource::Env(name) => Source::Env(name.clone()),
         CredentialSource::File(path) => Source::File(path.clone()),

@@ -1,7 +1,11 @@
 //! `bursar audit tail|query`: the books as a stream of events, and as rows of calls.
 
+mod body;
 mod query;
 mod tail;
+
+pub(super) use query::short;
+pub(super) use tail::Show;
 
 use clap::{Args, Subcommand};
 
@@ -20,6 +24,8 @@ pub enum Command {
     Tail(tail::Tail),
     /// Find calls, newest first
     Query(query::Query),
+    /// Print a body that a policy captured; that somebody looked is an event
+    Body(body::Body),
 }
 
 /// Which calls.
@@ -62,6 +68,9 @@ pub struct Filter {
     /// On any column: `http_status>=500`, `reason~budget`, `subject.app=shop`, `run_id=` (none); may be given again
     #[arg(long = "where", value_name = "CONDITION")]
     wheres: Vec<Condition>,
+    /// Pseudonyms in the place of all that names somebody, to hand on; `spend` needs `--by` for it
+    #[arg(long)]
+    pseudonyms: bool,
 }
 
 pub(super) fn some(text: &str) -> Result<usize, String> {
@@ -82,9 +91,6 @@ pub(super) fn words(all: &[impl std::fmt::Display]) -> String {
 
 impl Filter {
     pub fn query(self) -> CallQuery {
-        let mut wheres = self.wheres;
-        // It is a condition by its form, as the tests of conditions show.
-        wheres.extend(self.flagged.then(|| "flagged=true".parse().ok()).flatten());
         CallQuery {
             agent: self.agent,
             run: self.run,
@@ -98,7 +104,9 @@ impl Filter {
             outcome: self.outcome,
             since: self.since.map(|w| w.0),
             until: self.until.map(|w| w.0),
-            wheres: Conditions(wheres),
+            flagged: self.flagged.then_some(true),
+            wheres: Conditions(self.wheres),
+            pseudonyms: self.pseudonyms,
             ..CallQuery::default()
         }
     }
@@ -108,6 +116,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     let client = Client::new(global)?;
     match command {
         Command::Tail(tail) => tail::run(global, &client, &tail).await,
+        Command::Body(body) => body::run(global, &client, body).await,
         Command::Query(query) => query::run(global, &client, query).await,
     }
 }

@@ -1,15 +1,19 @@
 //! The command line: one file per command. Commands other than `serve` speak the admin API and hold no state. Exit codes: 0
 //! done, 1 refused or not found, 2 wrong usage, 3 cannot reach the server. `client` is the way there, `output` the way out.
 
+mod adjust;
 mod audit;
 mod client;
 mod config;
 mod credential;
 mod key;
 mod kill;
+mod ledger;
 mod output;
 mod person;
 mod policy;
+mod report;
+mod runs;
 pub mod serve;
 mod sheet;
 mod spend;
@@ -84,6 +88,15 @@ pub enum Command {
     /// Who stands behind an alias of the books, and erasing a person
     #[command(subcommand)]
     Person(person::Command),
+    /// What runs did: a list of them, or one page about one
+    Runs(runs::Runs),
+    /// Say what a call really cost, where only its bound could be charged
+    Adjust(adjust::Adjust),
+    /// Compare the ledger with the books, or write it anew from them
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    /// A month for an auditor: who could do what, who changed it, who approved, exceptions; as Markdown, or JSON
+    Report(report::ReportArgs),
     /// Check policies
     #[command(subcommand)]
     Policy(policy::Command),
@@ -105,6 +118,10 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(global, command).await,
         Command::Spend(spend) => spend::run(global, spend).await,
         Command::Person(command) => person::run(global, command).await,
+        Command::Runs(asked) => runs::run(global, asked).await,
+        Command::Adjust(adjust) => adjust::run(global, adjust).await,
+        Command::Ledger(command) => ledger::run(global, command).await,
+        Command::Report(asked) => report::run(global, asked).await,
         Command::Policy(command) => policy::run(global, command).await,
         Command::Config(command) => config::run(global, command),
         Command::Credential(command) => credential::run(global, command).await,

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::client::Client;
 use super::output::{BOLD, GOOD, json, line, plain};
 use super::{Failure, Global};
-use crate::control::wire::{Erased, PersonRequest, PersonView};
+use crate::adapters::people::wire::{Erased, PersonRequest, PersonView};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -2,6 +2,7 @@
 //! and decides nothing about calls.
 
 mod budgets;
+mod capture;
 mod lines;
 mod params;
 mod rules;
@@ -97,6 +98,7 @@ fn settings(root: &Table<'_>, policy: &mut Policy) {
     policy.trust_headers = root.get("trust_headers").and_then(|n| n.flag()).unwrap_or(false);
     policy.credential = root.get("credential").and_then(|n| n.text()).map(Into::into);
     policy.delegate = root.get("delegate").and_then(|n| delegate(&n)).unwrap_or_default();
+    policy.capture = root.get("capture").and_then(|n| n.table()).and_then(|t| capture::read(&t));
     if let Some(node) = root.get("unknown_model") {
         let words = [("refuse", UnknownModel::Refuse), ("dearest", UnknownModel::Dearest)];
         policy.unknown_model = node.word(&words).unwrap_or(policy.unknown_model);

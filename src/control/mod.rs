@@ -1,13 +1,16 @@
 //! The operators' side: an admin API on loopback TCP (bearer token) and on a `0600` socket in the data folder (no token).
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
-//! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and on, `keys`, `books`, `policies` and
-//! `status` answer, `wire` has what goes over the wire (the CLI reads the same types), `problem` what is refused and how.
+//! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and
+//! on, `keys`, `books`, `ledger`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads the same
+//! types), `problem` what is refused and how.
 
+mod bodies;
 mod books;
 mod door;
 mod guard;
 pub mod keys;
+mod ledger;
 mod people;
 pub mod policies;
 pub mod problem;
@@ -15,6 +18,7 @@ mod serve;
 mod status;
 mod stream;
 pub mod switch;
+mod veil;
 pub mod wire;
 
 #[cfg(test)]
@@ -27,7 +31,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
@@ -51,6 +57,8 @@ pub use wire::Minted;
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
+    pub captures: Arc<Captures>,
+    pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
     pub sinks: Arc<Sinks>,
@@ -78,6 +86,8 @@ pub struct Turns {
     mint: tokio::sync::Mutex<()>,
     /// So that nobody is erased twice at once.
     erase: tokio::sync::Mutex<()>,
+    /// So that nothing is corrected twice unsaid.
+    adjust: tokio::sync::Mutex<()>,
 }
 
 /// What `status` says of this process.
@@ -106,8 +116,14 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
         .route("/v1/spend", get(books::spend))
+        .route("/v1/audit/bodies/read", post(bodies::read_one))
         .route("/v1/people/find", post(people::find))
         .route("/v1/people/erase", post(people::erase))
+        .route("/v1/runs", get(ledger::runs))
+        .route("/v1/run", get(ledger::run))
+        .route("/v1/adjust", post(ledger::adjust))
+        .route("/v1/report", get(ledger::report))
+        .route("/v1/ledger/check", get(ledger::check))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/vendors", get(status::vendors))

@@ -69,7 +69,7 @@ fn unknown(asked: &PersonRequest) -> Problem {
     ))
 }
 
-async fn on_disk<T: Send + 'static>(
+pub(super) async fn on_disk<T: Send + 'static>(
     state: &Arc<ControlState>,
     work: impl FnOnce(&People) -> Result<T, PeopleError> + Send + 'static,
 ) -> Result<T, Problem> {

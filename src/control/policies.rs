@@ -101,7 +101,7 @@ fn refused(mistakes: Mistakes) -> Problem {
 pub async fn tell_loaded(ledger: &dyn Ledger, reloaded: &Reloaded, act: &Act) {
     let loaded = reloaded.loaded.iter().cloned().map(|c| {
         let (added, removed, act) = (c.added, c.removed, act.clone());
-        Control::PolicyLoaded { policy: c.policy, hash: c.hash, added, removed, act }
+        Control::PolicyLoaded { policy: c.policy, hash: c.hash, whole: c.whole, added, removed, act }
     });
     let removed = reloaded.removed.iter().cloned();
     let removed = removed.map(|(policy, hash)| Control::PolicyRemoved { policy, hash, act: act.clone() });

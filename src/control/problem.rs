@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::adapters::audit::AuditError;
+use crate::adapters::captures::CaptureError;
 use crate::adapters::keyring::KeyringError;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::people::PeopleError;
@@ -111,6 +112,15 @@ impl From<KeyringError> for Problem {
 
 impl From<LedgerError> for Problem {
     fn from(e: LedgerError) -> Self {
+        match e {
+            LedgerError::Hold(..) => Self::Refused { code: "refused", mistakes: vec![e.to_string()] },
+            _ => Self::Down(e.to_string()),
+        }
+    }
+}
+
+impl From<CaptureError> for Problem {
+    fn from(e: CaptureError) -> Self {
         Self::Down(e.to_string())
     }
 }

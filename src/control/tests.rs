@@ -17,12 +17,12 @@ async fn mint(rig: &Rig) -> Value {
 async fn a_key_is_minted_listed_revoked_and_restored() {
     let rig = Rig::new().await;
     let minted = mint(&rig).await;
-    let (id, key) = (minted["id"].as_str().expect("an id"), minted["key"].as_str().expect("a key"));
+    let (id, key) = (minted["key_id"].as_str().expect("an id"), minted["key"].as_str().expect("a key"));
     assert!(key.starts_with(&format!("vk_{id}_")));
     let read: super::Minted = serde_json::from_value(minted.clone()).expect("as it was sent");
     assert!(!format!("{read:?}").contains(&key[16..40]));
     let (_, list) = rig.get("/v1/keys?agent=a").await;
-    assert_eq!((list["keys"][0]["id"].as_str(), list["keys"][0]["status"].as_str()), (Some(id), Some("good")));
+    assert_eq!((list["keys"][0]["key_id"].as_str(), list["keys"][0]["status"].as_str()), (Some(id), Some("good")));
     assert!(!list.to_string().contains("hash") && !list.to_string().contains(&key[16..40]), "{list}");
 
     let call = rig.enter(id);
@@ -44,10 +44,10 @@ async fn a_key_is_minted_listed_revoked_and_restored() {
 #[tokio::test]
 async fn restoring_a_key_that_ended_with_its_parent_names_the_parent() {
     let rig = Rig::new().await;
-    let parent = mint(&rig).await["id"].as_str().expect("an id").to_owned();
+    let parent = mint(&rig).await["key_id"].as_str().expect("an id").to_owned();
     let (_, child) = rig.post("/v1/keys", json!({ "policy": "refunds", "parent": parent })).await;
     rig.post(&format!("/v1/keys/{parent}/revoke"), json!({})).await;
-    let child = child["id"].as_str().expect("an id");
+    let child = child["key_id"].as_str().expect("an id");
     let (status, said) = rig.post(&format!("/v1/keys/{child}/restore"), json!({})).await;
     assert!(status == 404 && said["error"]["message"].as_str().is_some_and(|m| m.contains(&parent)), "{said}");
 }
@@ -82,7 +82,7 @@ async fn a_kill_reaches_what_it_names_and_nothing_that_is_not_there() {
 async fn a_ledger_that_is_down_leaves_a_stop_in_force_and_is_told_later() {
     let rig = Rig::new().await;
     let minted = mint(&rig).await;
-    let id = minted["id"].as_str().expect("an id");
+    let id = minted["key_id"].as_str().expect("an id");
     let call = rig.enter(id);
     rig.ledger.set_down(true);
     let (status, said) = rig.post(&format!("/v1/keys/{id}/revoke"), json!({})).await;

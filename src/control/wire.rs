@@ -2,10 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::adapters::audit::Gap;
+use crate::adapters::audit::history::Cause;
+use crate::rules::ledger::ask::Checked;
 use crate::rules::subject::Name;
-use crate::units::ids::Seq;
+use crate::units::ids::{CallId, Seq};
+use crate::units::money::MicroCents;
 
+pub use crate::adapters::captures::wire::*;
 pub use crate::adapters::keyring::wire::*;
+pub use crate::adapters::people::wire::*;
 
 /// A vendor, and whether bursar has a credential for it. Never the credential.
 #[derive(Clone, Debug, Serialize)]
@@ -25,27 +31,56 @@ pub struct VendorList {
     pub vendors: Vec<VendorView>,
 }
 
-/// Who is meant: a name as calls write it, or an alias from the books.
+/// What a call really cost, by a person's word.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PersonRequest {
-    pub dimension: Name,
-    pub name: Name,
+pub struct AdjustRequest {
+    pub call_id: CallId,
+    pub cost_usd: MicroCents,
+    /// As they were, if unsaid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub tokens: Option<u64>,
+    pub reason: String,
+    /// It was adjusted before, and that is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PersonView {
-    pub dimension: Name,
-    pub value: Name,
-    pub alias: Name,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Erased {
-    pub dimension: Name,
-    pub alias: Name,
+pub struct Adjusted {
+    pub call_id: CallId,
     /// The event that says so.
     pub seq: Seq,
+    pub was_usd: MicroCents,
+    pub cost_usd: MicroCents,
+    /// What was held before it left.
+    pub estimate_usd: MicroCents,
+}
+
+/// The ledger beside the books.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckView {
+    /// Nothing differs.
+    pub whole: bool,
+    #[serde(flatten)]
+    pub checked: Checked,
+    /// The calls behind the differences.
+    pub causes: Vec<Cause>,
+    /// Stretches of events that the books never got.
+    pub gaps: Vec<Gap>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunAsked {
+    pub run: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportAsked {
+    /// `2026-10`
+    pub month: String,
 }

@@ -101,7 +101,7 @@ pub enum Sendable {
 }
 
 impl Sendable {
-    fn bytes(&self) -> Option<&Bytes> {
+    pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Whole(bytes) => Some(bytes),
             Self::Stream(_) => None,
@@ -124,7 +124,8 @@ impl Judged<'_> {
         if body.is_end_stream() {
             return Ok(Sendable::Whole(Bytes::new()));
         }
-        if !self.reads_request() {
+        let kept = self.policies.capture(&self.facts.policy).is_some_and(|c| c.requests);
+        if !kept && !self.reads_request() {
             return Ok(Sendable::Stream(body));
         }
         let limit = self.gateway.limits.body;

@@ -24,6 +24,7 @@ use super::meter::{Flow, Stop};
 use super::problem::Problem;
 use super::settle::{Dues, Settlement};
 use super::unanswered;
+use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::Reserved;
 use crate::adapters::switchboard::Seat;
 use crate::adapters::upstream::{Answer as Upstream, Progress, SendError, Upload};
@@ -49,6 +50,8 @@ pub struct Outgoing {
     pub head: bool,
     /// The output limit that was written into the request.
     pub caps: Option<u64>,
+    /// Keeps the answer, if a policy asks for it.
+    pub taking: Option<Box<Taking>>,
     pub links: Links,
 }
 
@@ -112,12 +115,13 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
         repeatable,
         head,
         caps,
+        taking,
         links,
     } = out;
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
-    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters };
+    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking };
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, links, gateway: gateway.clone() };

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
 
+use super::capture;
 use super::filter::Filter;
 use super::settle::{Dues, Ending};
 use crate::adapters::upstream::Answer;
@@ -44,8 +45,13 @@ pub enum Stop {
 
 impl Flow {
     pub fn take(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        let filter = &mut self.filter;
-        self.meter.push(chunk, &mut |piece| filter.push(piece, &mut |clean| out.push_back(clean)));
+        let (filter, taking) = (&mut self.filter, &mut self.dues.taking);
+        self.meter.push(chunk, &mut |piece| {
+            filter.push(piece, &mut |clean| {
+                capture::push(taking, &clean);
+                out.push_back(clean);
+            });
+        });
     }
 
     /// Reads the meter's last word. What is still held back goes out only if the answer is complete.
@@ -55,16 +61,22 @@ impl Flow {
     }
 
     fn close(mut self: Box<Self>, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
-        let filter = &mut self.filter;
+        let (filter, taking) = (&mut self.filter, &mut self.dues.taking);
+        let mut pass = |clean: Bytes| {
+            capture::push(taking, &clean);
+            out.push_back(clean);
+        };
         // Of an answer that broke off, an event that is not whole goes nowhere.
         let whole = end == End::Complete;
         let usage = self.meter.finish(end, &mut |piece| {
             if whole {
-                filter.push(piece, &mut |clean| out.push_back(clean));
+                filter.push(piece, &mut pass);
             }
         });
         if whole {
-            self.filter.finish(&mut |clean| out.push_back(clean));
+            filter.finish(&mut pass);
+        } else if let Some(taking) = taking {
+            taking.cut();
         }
         let (outcome, error) = match stop {
             Stop::Complete if self.status >= 400 => (Outcome::VendorError, None),

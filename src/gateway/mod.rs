@@ -4,6 +4,7 @@ mod accept;
 mod admit;
 mod baggage;
 mod body;
+mod capture;
 mod context;
 mod envelope;
 mod filter;
@@ -33,6 +34,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::BodyHasher;
 use crate::adapters::ledger::Ledger;
@@ -58,6 +60,7 @@ pub struct Gateway {
     pub waiting: Arc<Waiting>,
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
+    pub captures: Arc<Captures>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
     pub prices: Arc<PriceBook>,

@@ -6,12 +6,14 @@ use bytes::Bytes;
 use http::Request;
 
 use super::admit::{Judged, Sendable};
+use super::capture;
 use super::forward::Outgoing;
 use super::links::Links;
 use super::problem::Problem;
 use super::request::{self, Pieces};
 use super::reserve::HeldCall;
 use super::unanswered;
+use crate::adapters::captures::Taking;
 use crate::adapters::upstream::{Progress, Upload};
 use crate::rules::books::Tier;
 use crate::rules::json::Document;
@@ -26,8 +28,15 @@ pub async fn outgoing(
     held: HeldCall,
     credential: Name,
 ) -> Result<Outgoing, Problem> {
+    let taking = match capture::begin(judged, &body).await {
+        Ok(taking) => taking,
+        Err(problem) => {
+            unanswered::unsent(judged.gateway, judged.context, held.hold, &problem).await;
+            return Err(problem);
+        }
+    };
     match judged.leaving(body, &held, credential) {
-        Ok(leaving) => Ok(judged.outgoing(leaving, held)),
+        Ok(leaving) => Ok(judged.outgoing(leaving, held, taking)),
         Err(problem) => {
             unanswered::unsent(judged.gateway, judged.context, held.hold, &problem).await;
             Err(problem)
@@ -62,7 +71,7 @@ impl Judged<'_> {
         Ok(Leaving { request, progress, credential })
     }
 
-    fn outgoing(&self, leaving: Leaving, held: HeldCall) -> Outgoing {
+    fn outgoing(&self, leaving: Leaving, held: HeldCall, taking: Option<Box<Taking>>) -> Outgoing {
         let vendor = &self.place.vendor;
         let Leaving { request, progress, credential } = leaving;
         Outgoing {
@@ -78,6 +87,7 @@ impl Judged<'_> {
             progress,
             credential,
             caps: held.caps,
+            taking,
             links: Links::new(vendor, self.place.base.clone()),
         }
     }

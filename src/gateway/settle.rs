@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use super::capture;
 use super::context::Context;
 use super::record::Meters;
+use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::InFlight;
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Closing, CostSource, Outcome};
@@ -22,6 +24,7 @@ pub struct Dues {
     pub seat: Seat,
     pub overhead_us: u64,
     pub meters: Arc<Meters>,
+    pub taking: Option<Box<Taking>>,
 }
 
 /// How a call ended, as far as forwarding and metering saw it.
@@ -42,7 +45,8 @@ pub struct Settlement {
 
 impl Dues {
     /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full.
-    pub async fn finish(self, ending: Ending) -> Settlement {
+    pub async fn finish(mut self, mut ending: Ending) -> Settlement {
+        capture::end(self.taking.take(), &mut ending).await;
         let held = *self.hold.amounts();
         // The vendor repeated an answer whose money is in the books already.
         let paid = ending.usage.replayed && self.hold.paid();

@@ -82,7 +82,7 @@ words! {
         Rejected = "rejected", Revoked = "revoked", Killed = "killed", Restored = "restored", KeyMinted = "key_minted",
         PolicyLoaded = "policy_loaded", PolicyRemoved = "policy_removed", PricesLoaded = "prices_loaded",
         AdminLogin = "admin_login", AdminRefused = "admin_refused", LedgerRebuilt = "ledger_rebuilt",
-        PersonErased = "person_erased", Expired = "expired", Adjusted = "adjusted",
+        PersonErased = "person_erased", BodyRead = "body_read", Expired = "expired", Adjusted = "adjusted",
     }
 }
 

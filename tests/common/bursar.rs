@@ -125,7 +125,7 @@ impl Bursar {
     pub fn mint(&self, policy: &str, agent: &str, more: &[&str]) -> Key {
         let said = self.json(&[&["key", "mint", "--policy", policy, "--agent", agent], more].concat());
         let text = |field: &str| said[0][field].as_str().unwrap_or_else(|| panic!("no {field} in {said:?}")).to_owned();
-        Key { id: text("id"), key: text("key") }
+        Key { id: text("key_id"), key: text("key") }
     }
 }
 

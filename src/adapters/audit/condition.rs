@@ -126,6 +126,19 @@ pub fn plain(value: &Value) -> String {
 }
 
 impl Condition {
+    /// The column and the text that it shall be, or not be.
+    pub fn names(&self) -> Option<(&str, &str)> {
+        match (&self.wanted, self.test) {
+            (Wanted::Text(text), Test::Is | Test::IsNot) => Some((&self.column, text)),
+            _ => None,
+        }
+    }
+
+    /// Rows have another name for it.
+    pub fn rename(&mut self, name: String) {
+        self.wanted = Wanted::Text(name);
+    }
+
     fn holds(&self, row: &Value) -> bool {
         let value = field(row, &self.column);
         if value.is_null() {

@@ -122,13 +122,16 @@ pub struct Group {
     pub last: Timestamp,
 }
 
+/// Who and where, when, and tags.
+type Cell = (Option<Facts>, Timestamp, Vec<Option<String>>);
+
 /// What a store gives that has no better way: every row that matches, one after the other.
 pub(super) fn walk(
     mut calls: impl FnMut(&CallQuery) -> Result<CallPage, AuditError>,
     query: &CallQuery,
     cut: &Cut,
 ) -> Result<Vec<Group>, AuditError> {
-    let mut groups: HashMap<(Option<Facts>, Timestamp, Vec<Option<String>>), Group> = HashMap::new();
+    let mut groups: HashMap<Cell, Group> = HashMap::new();
     let mut page = CallQuery { limit: Some(super::query::MAX_LIMIT), before: None, ..query.clone() };
     loop {
         let CallPage { calls, next } = calls(&page)?;

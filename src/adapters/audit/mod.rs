@@ -1,17 +1,21 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores.
 //! Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `condition`, `find`, `groups` and `sift` ask what stores need no index for, `denials` bounds the rows of strangers,
-//! `sqlite` and `postgres` are the stores.
+//! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds
+//! the rows of strangers, `sqlite` and `postgres` are the stores.
 
 pub mod condition;
 pub mod denials;
 pub mod find;
 pub mod groups;
+pub mod history;
 pub mod postgres;
 mod project;
+pub mod pseudonyms;
 pub mod query;
+pub mod report;
 pub mod row;
+pub mod runs;
 pub mod sift;
 pub mod sqlite;
 pub mod tail;
@@ -26,7 +30,7 @@ use crate::rules::ledger::entry::Entry;
 use crate::units::ids::{CallId, Digest32, Seq};
 use crate::units::time::Timestamp;
 
-pub use query::{CallPage, CallQuery, Spend};
+pub use query::{CallPage, CallQuery, RunName, Spend};
 pub use row::CallRow;
 
 /// Why the books did not answer.
@@ -82,7 +86,7 @@ impl Event {
 }
 
 /// A stretch of the journal that never reached these books: somebody removed one of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Gap {
     pub from: Seq,
     pub to: Seq,
@@ -112,6 +116,16 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// Entries from `from` on as the journal had them, all of them: to put back what a journal lost.
     fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError>;
+
+    /// Events other than `admitted`, `settled` and `denied`: what operators did, and what became of calls later. From `from`
+    /// on, in order, at most `limit`. Indexed.
+    fn changes(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError>;
+
+    /// The entries that the row of a call is made of: its opening, its end, its last adjustment. Indexed.
+    fn entries_of(&self, call: CallId) -> Result<Vec<Entry>, AuditError>;
+
+    /// Runs whose calls have the names of the query, the latest first, and where each stands: a page goes on `before` one.
+    fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError>;
 
     /// Rows that match, newest first.
     fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError>;

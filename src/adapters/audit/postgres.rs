@@ -18,12 +18,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Client;
 
 use super::groups::{Cut, Group};
-use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Spend, Sums};
+use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, RunName, Spend, Sums};
 use crate::config::CredentialSource;
 use crate::rules::chain::Place;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::Entry;
-use crate::units::ids::Seq;
+use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 use connect::Address;
 use pool::{Answer, Readers};
@@ -100,6 +100,19 @@ impl AuditStore for PostgresBooks {
 
     fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError> {
         self.read(move |db| Box::pin(read::entries(db, from, limit)))
+    }
+
+    fn changes(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
+        self.read(move |db| Box::pin(read::changes(db, from, limit)))
+    }
+
+    fn entries_of(&self, call: CallId) -> Result<Vec<Entry>, AuditError> {
+        self.read(move |db| Box::pin(read::entries_of(db, call)))
+    }
+
+    fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError> {
+        let query = query.clone();
+        self.read(move |db| Box::pin(read::runs(db, query.clone())))
     }
 
     fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError> {

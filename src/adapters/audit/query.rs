@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::CallRow;
 use super::condition::Conditions;
 use crate::rules::books::{Outcome, Verdict};
-use crate::rules::subject::Facts;
+use crate::rules::subject::{Facts, Name};
 use crate::units::ids::{CallId, Seq};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
@@ -43,6 +43,9 @@ pub struct CallQuery {
     pub verdict: Option<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Those to look at, or those not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flagged: Option<bool>,
     /// From here on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -52,6 +55,9 @@ pub struct CallQuery {
     /// On any column. No store filters by it: `find` does.
     #[serde(rename = "where", skip_serializing_if = "Conditions::is_empty")]
     pub wheres: Conditions,
+    /// Pseudonyms in the place of all that names somebody. No store knows of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pseudonyms: bool,
     /// Sums alone: the dimensions to cut by, with a comma between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -80,6 +86,14 @@ impl CallQuery {
     pub(super) fn rows(&self) -> usize {
         self.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)
     }
+}
+
+/// A run, and where it stands among all: the later it said something new, the higher.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunName {
+    pub tenant: Name,
+    pub run: Name,
+    pub place: u64,
 }
 
 /// Rows, newest first, and where the next page begins if there may be one.

@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::groups::{Cut, Group};
-use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Spend, Sums};
+use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, RunName, Spend, Sums};
 use crate::rules::chain::Place;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::Entry;
-use crate::units::ids::Seq;
+use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
 /// Readers that stay open between questions.
@@ -43,21 +43,40 @@ impl From<rusqlite::Error> for AuditError {
     }
 }
 
+impl AuditError {
+    /// With the file's name in front.
+    fn of(self, path: &Path) -> Self {
+        let named = |why: String| format!("{}: {why}", path.display());
+        match self {
+            Self::Store(why) => Self::Store(named(why)),
+            Self::Unreadable(why) => Self::Unreadable(named(why)),
+        }
+    }
+}
+
 impl SqliteBooks {
     /// Opens or makes `dir/books.db`.
     pub fn open(dir: &Path) -> Result<Self, AuditError> {
         let path = dir.join("books.db");
-        let mut db = connect(&path)?;
+        let writer = Self::writer(&path).map_err(|e| e.of(&path))?;
+        Ok(Self { path, writer: Mutex::new(writer), readers: Mutex::default() })
+    }
+
+    fn writer(path: &Path) -> Result<write::Writer, AuditError> {
+        let mut db = connect(path)?;
         // Events fill pages in order: large ones are fewer writes. It counts for a new file alone.
         db.pragma_update(None, "page_size", 16_384)?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         schema::migrate(&mut db)?;
-        let writer = Mutex::new(write::Writer::new(db)?);
-        Ok(Self { path, writer, readers: Mutex::default() })
+        write::Writer::new(db)
     }
 
     /// Runs a question on a connection of its own, at one moment of the books, beside the writer.
     fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, AuditError>) -> Result<T, AuditError> {
+        self.try_read(ask).map_err(|e| e.of(&self.path))
+    }
+
+    fn try_read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, AuditError>) -> Result<T, AuditError> {
         let idle = self.readers.lock().pop();
         let mut db = idle.map_or_else(|| self.reader(), Ok)?;
         let moment = db.transaction()?;
@@ -90,7 +109,7 @@ impl AuditStore for SqliteBooks {
     }
 
     fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
-        self.writer.lock().apply(events, durable)
+        self.writer.lock().apply(events, durable).map_err(|e| e.of(&self.path))
     }
 
     fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
@@ -99,6 +118,18 @@ impl AuditStore for SqliteBooks {
 
     fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError> {
         self.read(|db| read::entries(db, from, limit))
+    }
+
+    fn changes(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
+        self.read(|db| read::changes(db, from, limit))
+    }
+
+    fn entries_of(&self, call: CallId) -> Result<Vec<Entry>, AuditError> {
+        self.read(|db| read::entries_of(db, call))
+    }
+
+    fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError> {
+        self.read(|db| read::runs(db, query))
     }
 
     fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError> {

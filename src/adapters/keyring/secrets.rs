@@ -97,6 +97,17 @@ fn random_hex() -> Result<Zeroizing<String>, SecretError> {
     Ok(Zeroizing::new(Digest32(*bytes).to_string()))
 }
 
+/// Reads or makes a key in `dir/secrets`.
+pub fn own_key(dir: &Path, file: &str) -> Result<Zeroizing<[u8; 32]>, SecretError> {
+    let folder = dir.join("secrets");
+    closed_folder(&folder).map_err(|e| file_error(&folder, e))?;
+    let path = folder.join(file);
+    let fresh = random_hex()?;
+    let (text, _) = read_or_make(&path, || fresh)?;
+    let key = text.parse::<Digest32>().map_err(|e| file_error(&path, e))?;
+    Ok(Zeroizing::new(key.0))
+}
+
 /// Hashes request bodies with a key of this installation, so that a row proves a body without revealing a guessable one.
 #[derive(Clone)]
 pub struct BodyHasher(Hmac<Sha256>);
@@ -104,13 +115,17 @@ pub struct BodyHasher(Hmac<Sha256>);
 impl BodyHasher {
     /// Reads or makes `dir/secrets/body-hash.key`.
     pub fn open(dir: &Path) -> Result<Self, SecretError> {
-        let folder = dir.join("secrets");
-        closed_folder(&folder).map_err(|e| file_error(&folder, e))?;
-        let path = folder.join("body-hash.key");
-        let fresh = random_hex()?;
-        let (text, _) = read_or_make(&path, || fresh)?;
-        let key = text.parse::<Digest32>().map_err(|e| file_error(&path, e))?;
-        Self::with_key(&key.0).ok_or_else(|| file_error(&path, "is no key"))
+        Self::of_file(dir, "body-hash.key")
+    }
+
+    /// For pseudonyms in the place of names, which must tell nothing about bodies: a key of their own.
+    pub fn for_names(dir: &Path) -> Result<Self, SecretError> {
+        Self::of_file(dir, "pseudonym.key")
+    }
+
+    fn of_file(dir: &Path, file: &str) -> Result<Self, SecretError> {
+        let key = own_key(dir, file)?;
+        Self::with_key(key.as_ref()).ok_or_else(|| file_error(&dir.join("secrets").join(file), "is no key"))
     }
 
     /// `None` never happens with HMAC, which takes a key of any length; said so instead of a panic.

@@ -224,3 +224,18 @@ fn weak_admin_tokens_are_refused() {
     let (token, _) = secrets::AdminToken::open(dir.path(), Some(&good)).expect("a good one");
     assert!(token.matches(b"a3f09b8c7d6e5f4a3b2c1d0e"), "the line's end is no part of it");
 }
+
+#[test]
+fn what_the_ledger_knows_and_an_older_file_does_not_holds_here_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let known = [Flag::Everyone, Flag::Vendor { name: Name::from("stripe") }];
+    ring.stop(&known[1], &act(), NOW).expect("stopped");
+    let cleared = ring.restore(&known[1], &act(), NOW).expect("written").expect("it was set");
+    // It is cleared here and the ledger will be told: that is no older copy.
+    assert_eq!(ring.adopt(&known, NOW).expect("written"), known[..1]);
+    ring.told(&cleared).expect("written");
+    assert_eq!(ring.adopt(&known, NOW).expect("written"), known[1..], "cleared and told, and yet the ledger has it");
+    assert!(ring.adopt(&known, NOW).expect("written").is_empty() && ring.untold().is_empty());
+    assert!(ring.restore(&Flag::Everyone, &act(), NOW).expect("written").is_some(), "an operator can clear it");
+}

@@ -112,7 +112,9 @@ impl MintRequest {
 /// One key, without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyView {
+    #[serde(rename = "key_id")]
     pub id: KeyId,
+    #[serde(rename = "policy_id")]
     pub policy: Name,
     pub subject: Subject,
     pub overlay: Option<Overlay>,
@@ -173,8 +175,10 @@ impl KeyView {
 /// A key at the one moment when it is shown.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Minted {
+    #[serde(rename = "key_id")]
     pub id: KeyId,
     pub key: String,
+    #[serde(rename = "policy_id")]
     pub policy: Name,
     pub subject: Subject,
     pub created_at: Timestamp,

@@ -2,11 +2,13 @@
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
 mod backlog;
-mod catch_up;
+mod check;
 mod lock;
 mod operations;
+mod rebuild;
 mod shapes;
 mod snapshot;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -19,15 +21,18 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use self::backlog::Backlog;
-use self::catch_up::catch_up;
 pub use self::lock::FolderLock;
-use super::journal::{Durability, Journal, JournalError, Record};
+pub use self::rebuild::{Orphan, Rebuilt, rebuild};
+pub use self::start::OpenError;
+use self::start::catch_up;
+use super::journal::{Durability, Journal, Record};
 use super::{Answer, Ledger, LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
 use crate::rules::ledger::ask::{Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::book::{Book, Fault, Ops};
 use crate::rules::ledger::entry::{Op, Posting};
+use crate::rules::subject::Flag;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
@@ -37,23 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(20);
 /// Entries between two snapshots: a start reads so many in about a second, and a busy hour writes few.
 const SNAPSHOT_EVERY: u64 = 300_000;
-
-/// Why the ledger of a data folder cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("another bursar serves the data folder `{0}`; stop it, or name another folder with `--data`")]
-    Taken(String),
-    #[error("the data folder `{0}` cannot be used: {1}")]
-    Folder(String, String),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error("the snapshot of the ledger cannot be read: {0}. Put it back from a copy; nothing was changed")]
-    Snapshot(String),
-    #[error(
-        "the books go up to entry {books}, and the journal ends at {journal}: a file of the journal was removed or put back from an older copy"
-    )]
-    Behind { books: Seq, journal: Seq },
-}
 
 /// The ledger of one data folder.
 pub struct Embedded {
@@ -118,6 +106,11 @@ impl Embedded {
     /// The last durable entry, as it grows.
     pub fn durable(&self) -> watch::Receiver<Seq> {
         self.journal.watch()
+    }
+
+    /// The flags that are set.
+    pub fn flags(&self) -> Vec<Flag> {
+        self.book.lock().flags().cloned().collect()
     }
 
     /// Charges every hold whose lease is over; says how many.

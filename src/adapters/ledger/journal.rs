@@ -6,6 +6,7 @@ mod active;
 mod frame;
 mod read;
 mod record;
+mod salvage;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use self::active::Active;
 use self::read::Place;
 pub use self::record::Record;
+pub use self::salvage::salvage;
 use crate::rules::ledger::entry::Entry;
 use crate::units::ids::Seq;
 
@@ -112,6 +114,16 @@ impl Journal {
             move || core.run()
         });
         Ok(Self { core, writer: Some(writer.map_err(JournalError::io(dir))?) })
+    }
+
+    /// A new journal whose first entry will be `first`.
+    ///
+    /// # Errors
+    /// There is one already.
+    pub fn begin(dir: &Path, durability: Durability, first: Seq) -> Result<Self, JournalError> {
+        std::fs::create_dir_all(dir).map_err(JournalError::io(dir))?;
+        drop(Active::create(dir, first)?);
+        Self::open(dir, durability, first.saturating_sub(1), |_| {})
     }
 
     /// Appends the records of one step. They count as accepted when this returns, and as written when `durable` says so,

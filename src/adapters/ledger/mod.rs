@@ -15,7 +15,7 @@ use std::pin::Pin;
 
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
-use crate::rules::ledger::ask::{AccountState, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::Posting;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
@@ -53,6 +53,15 @@ pub trait Ledger: Send + Sync + 'static {
     fn settle(&self, settle: Settle) -> Answer<'_, Settled>;
     /// Replaces the charge of an ended hold.
     fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Answer<'_, ()>;
+    /// A person's word on what an ended call cost, also where the ledger remembers it no more.
+    fn correct(&self, ask: Correct) -> Answer<'_, Seq> {
+        drop(ask);
+        Box::pin(std::future::ready(Err(LedgerError::Unsupported("corrections"))))
+    }
+    /// Compares the accounts with the books.
+    fn check(&self) -> Answer<'_, Checked> {
+        Box::pin(std::future::ready(Err(LedgerError::Unsupported("being checked"))))
+    }
     /// The row of a refused call.
     fn deny(&self, row: Opening) -> Answer<'_, Seq>;
     /// A control change; a flag that it sets stops every later reserve.

@@ -65,7 +65,7 @@ pub async fn run(global: &Global, client: &Client, asked: Query) -> Result<(), F
 /// Where rows go.
 enum Out {
     Json(Vec<String>),
-    Csv(Vec<String>, Sheet),
+    Csv(Vec<String>, Box<Sheet>),
     Table(Vec<String>, Vec<CallRow>),
 }
 
@@ -78,7 +78,7 @@ impl Out {
             Format::Csv => {
                 let all = || COLUMNS.iter().map(ToString::to_string).collect();
                 let columns: Vec<String> = if columns.is_empty() { all() } else { columns };
-                let sheet = Sheet::new(&columns)?;
+                let sheet = Box::new(Sheet::new(&columns)?);
                 Self::Csv(columns, sheet)
             }
         })

@@ -15,6 +15,8 @@ use super::super::{Failure, Global};
 use crate::rules::books::{Kind, Verdict};
 use crate::units::ids::Seq;
 
+pub use show::Show;
+
 #[derive(Debug, Args)]
 pub struct Tail {
     /// Go on as events happen

@@ -12,8 +12,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::*;
+use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Feed;
+use crate::adapters::captures::Captures;
 use crate::adapters::keyring::secrets;
 use crate::adapters::ledger::journal::Record;
 use crate::adapters::ledger::{Answer, LedgerError, Wake};
@@ -133,6 +135,8 @@ impl Rig {
         let (tcp, socket) = listen("127.0.0.1:0".parse().expect("an address"), dir.path()).await.expect("listeners");
         let state = Arc::new(ControlState {
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
+            captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
+            pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),
             books: followed.expect("a follower").0,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Act, Kind};
 use crate::rules::subject::{Flag, Name, Subject};
-use crate::units::ids::{Digest32, KeyId, Seq};
+use crate::units::ids::{CallId, Digest32, KeyId, Seq};
 use crate::units::time::Timestamp;
 
 /// A change by an operator, or by an agent that minted a child key; or a knock at the operators' door.
@@ -30,10 +30,13 @@ pub enum Control {
         flag: Flag,
         act: Act,
     },
-    /// With the lines of its file that are new or gone since the one before; all of them at a start.
+    /// With the lines of its file that are new or gone since the one before.
     PolicyLoaded {
         policy: Name,
         hash: Digest32,
+        /// None of that name was loaded before, as at each start: `added` is all of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        whole: bool,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         added: Vec<String>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -71,6 +74,12 @@ pub enum Control {
     PersonErased {
         dimension: Name,
         alias: Name,
+        act: Act,
+    },
+    /// Somebody looked at a captured body.
+    BodyRead {
+        call: CallId,
+        part: Name,
         act: Act,
     },
     /// The accounts were written anew from the books.
@@ -113,6 +122,7 @@ impl Control {
             Self::AdminLogin { .. } => Kind::AdminLogin,
             Self::AdminRefused { .. } => Kind::AdminRefused,
             Self::PersonErased { .. } => Kind::PersonErased,
+            Self::BodyRead { .. } => Kind::BodyRead,
             Self::LedgerRebuilt { .. } => Kind::LedgerRebuilt,
         }
     }
@@ -123,7 +133,7 @@ impl Control {
             Self::KeyMinted { act, .. } | Self::Stopped { act, .. } | Self::Restored { act, .. } => act,
             Self::PolicyLoaded { act, .. } | Self::PolicyRemoved { act, .. } | Self::PricesLoaded { act, .. } => act,
             Self::AdminLogin { act, .. } | Self::AdminRefused { act, .. } => act,
-            Self::PersonErased { act, .. } | Self::LedgerRebuilt { act, .. } => act,
+            Self::PersonErased { act, .. } | Self::BodyRead { act, .. } | Self::LedgerRebuilt { act, .. } => act,
         }
     }
 
@@ -150,6 +160,7 @@ impl Control {
                 format!("admin API: {code} from {}", from.as_deref().unwrap_or("the socket"))
             }
             Self::PersonErased { dimension, alias, .. } => format!("{dimension} {alias}"),
+            Self::BodyRead { call, part, .. } => format!("{part} of call {call}"),
             Self::LedgerRebuilt { lost, .. } => {
                 let entries: u64 = lost.iter().map(|h| h.to.saturating_sub(h.from) + 1).sum();
                 format!("ledger rebuilt, {entries} entries lost")

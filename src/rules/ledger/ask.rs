@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::account::AccountName;
+use super::entry::Posting;
 use super::need::Need;
-use crate::rules::books::{Closing, Opening};
-use crate::rules::subject::{Flag, Name};
+use crate::rules::books::{Act, Closing, Opening};
+use crate::rules::subject::{Facts, Flag, Name};
 use crate::units::amount::{Amounts, Unit};
-use crate::units::ids::{CallId, Digest32};
+use crate::units::ids::{CallId, Digest32, Seq};
 use crate::units::time::{Timestamp, Window};
 
 /// One account of a call, and the limit on it if its own policy or the global one sets one.
@@ -145,6 +146,54 @@ pub enum Settled {
     Adjusted,
     /// Money of a released hold went over to a repeat that is still open.
     Passed,
+}
+
+/// Replaces the charge of an ended call, whether or not the ledger remembers its hold.
+#[derive(Clone, Debug)]
+pub struct Correct {
+    pub hold: CallId,
+    pub charge: Amounts,
+    pub exact: bool,
+    pub act: Act,
+    /// What the books say of it.
+    pub known: Known,
+}
+
+/// A call as the books know it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub taken: Timestamp,
+    pub facts: Option<Arc<Facts>>,
+    pub charge: Amounts,
+    /// The accounts that it was held on.
+    pub postings: Arc<[Posting]>,
+    /// It shares the money of another call, and bears none.
+    pub repeats: bool,
+    /// The last adjustment.
+    pub step: u32,
+}
+
+/// An account whose `spent` is not what the books say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    pub account: AccountName,
+    pub unit: Unit,
+    pub window: Window,
+    pub window_start: Timestamp,
+    pub ledger: u64,
+    pub books: u64,
+}
+
+/// The ledger beside the books.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Entries up to here were compared.
+    pub upto: Seq,
+    /// Accounts that were compared.
+    pub accounts: u64,
+    pub differences: Vec<Difference>,
+    /// What the ledger says of calls that it remembers, on accounts that differ.
+    pub remembered: Vec<(CallId, Amounts)>,
 }
 
 /// The state of one account in one window.

@@ -4,7 +4,9 @@
 
 mod accounts;
 mod apply;
+mod check;
 mod clock;
+mod correct;
 mod fit;
 mod holds;
 mod invariants;
@@ -74,6 +76,11 @@ impl Book {
     /// The last entry that was applied.
     pub fn seq(&self) -> Seq {
         self.seq
+    }
+
+    /// Passes over entries that nobody has any more: the next one is `seq + 1`. A rebuild does this, and says so.
+    pub fn pass_over(&mut self, seq: Seq) {
+        self.seq = self.seq.max(seq);
     }
 
     /// The latest time that an entry named. It never goes back.

@@ -54,6 +54,13 @@ pub struct Evidence {
     pub exact: bool,
 }
 
+/// An ended hold that the ledger has forgotten: what it was charged, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    pub charge: Amounts,
+    pub postings: Arc<[Posting]>,
+}
+
 /// What was done, and the row that says so. It names results, not requests, so that replaying decides nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
@@ -112,6 +119,9 @@ pub enum Op {
         /// The call's own row, if it ended only after its hold had expired.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         row: Option<Box<Closing>>,
+        /// What the ledger no longer remembers of it, from the books.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        past: Option<Box<Past>>,
         act: Act,
     },
     /// A refused call.

@@ -22,7 +22,7 @@ mod tests;
 pub use decide::{Decision, Question};
 pub use denial::{Code, Denial};
 pub use limit::{BadLimit, Per, parse_budget, parse_limit};
-pub use model::{Budget, CallLimit, DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, rule_text};
+pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, rule_text};
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
 pub use param::{Bound, Fault, Param, Presence, Scalar, Target, Test};
 pub use permit::{PerCall, Permit};

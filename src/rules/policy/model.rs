@@ -53,6 +53,18 @@ pub struct Policy {
     pub credential: Option<Name>,
     pub delegate: Delegate,
     pub unknown_model: UnknownModel,
+    /// Bodies that are kept word for word.
+    pub capture: Option<Capture>,
+}
+
+/// What is kept of a call's bodies, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capture {
+    pub keep: Duration,
+    pub requests: bool,
+    pub answers: bool,
+    /// Bytes of each.
+    pub most: usize,
 }
 
 impl Policy {
@@ -81,6 +93,7 @@ impl Policy {
             credential: None,
             delegate: Delegate::default(),
             unknown_model: UnknownModel::Refuse,
+            capture: None,
         }
     }
 

@@ -2,7 +2,7 @@
 //! all. Immutable; a reload makes another, and calls in flight keep theirs. `decide` asks it.
 
 use super::lines::LinePlan;
-use super::model::Policy;
+use super::model::{Capture, Policy};
 use super::permit::CallBound;
 use crate::rules::ledger::account::Shape;
 use crate::rules::subject::Name;
@@ -72,6 +72,12 @@ impl PolicySet {
     /// By name.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.plans.values().map(|plan| &plan.policy)
+    }
+
+    /// What is kept of the bodies of this policy's calls; the global policy may ask for it, too.
+    pub fn capture(&self, name: &str) -> Option<Capture> {
+        let own = self.get(name).and_then(|policy| policy.capture);
+        own.or_else(|| self.global.as_ref().and_then(|policy| policy.capture))
     }
 
     pub fn global(&self) -> Option<&Arc<Policy>> {

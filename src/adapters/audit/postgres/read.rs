@@ -9,12 +9,12 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
 use super::super::query::Sum;
-use super::super::{AuditError, CallQuery, Event, Gap, Spend, Sums};
+use super::super::{AuditError, CallQuery, Event, Gap, RunName, Spend, Sums};
 use super::write::{signed, storable};
 use crate::rules::books::Kind;
 use crate::rules::ledger::account::{AccountName, Shape};
 use crate::rules::ledger::entry::Entry;
-use crate::rules::subject::Facts;
+use crate::rules::subject::{Facts, Name};
 use crate::units::ids::{CallId, Seq};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
@@ -33,6 +33,39 @@ pub(super) async fn entries(db: &Client, from: Seq, limit: usize) -> Result<Vec<
     let sql = "SELECT body FROM events WHERE seq >= $1 ORDER BY seq LIMIT $2";
     let rows = db.query(sql, &[&signed(from), &signed(limit as u64)]).await?;
     rows.iter().map(|row| entry(row.try_get(0)?)).collect()
+}
+
+/// Such events are few: they have an index of their own, which usual calls do not pay for.
+pub(super) async fn changes(db: &Client, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
+    let sql = "SELECT seq, at, kind, call_id, body FROM events
+        WHERE seq >= $1 AND kind NOT IN ('admitted', 'settled', 'denied') ORDER BY seq LIMIT $2";
+    let rows = db.query(sql, &[&signed(from), &signed(limit as u64)]).await?;
+    rows.iter().map(event).collect()
+}
+
+pub(super) async fn entries_of(db: &Client, call: CallId) -> Result<Vec<Entry>, AuditError> {
+    let sql = "SELECT e.body FROM call_rows r
+        CROSS JOIN LATERAL (VALUES (r.seq, r.at), (r.closed, r.closed_at), (r.adjusted, r.adjusted_at)) p (seq, at)
+        JOIN events e ON e.seq = p.seq AND e.at = p.at WHERE r.call_id = $1 ORDER BY e.seq";
+    let rows = db.query(sql, &[&call.0]).await?;
+    rows.iter().map(|row| entry(row.try_get(0)?)).collect()
+}
+
+/// Walks the groups of facts from the newest; a run counts where its newest group stands.
+pub(super) async fn runs(db: &Client, q: CallQuery) -> Result<Vec<RunName>, AuditError> {
+    let mut asked = Asked::default();
+    let names = asked.names(&q);
+    let newer = names.replace(" f.", " g.");
+    let before = asked.value(q.before.map_or(i64::MAX, signed));
+    let limit = asked.value(signed(q.rows() as u64));
+    let sql = format!(
+        "SELECT f.id, f.tenant, f.run FROM facts f WHERE f.run IS NOT NULL{names} AND f.id < {before}
+            AND NOT EXISTS (SELECT 1 FROM facts g WHERE g.run = f.run AND g.tenant = f.tenant AND g.id > f.id{newer})
+            ORDER BY f.id DESC LIMIT {limit}"
+    );
+    let name = |row: &Row, column: usize| Ok::<_, AuditError>(Name::from(row.try_get::<_, &str>(column)?));
+    let run = |row: &Row| Ok(RunName { place: count(row, 0)?, tenant: name(row, 1)?, run: name(row, 2)? });
+    asked.rows(db, &sql).await?.iter().map(run).collect()
 }
 
 fn entry(body: &str) -> Result<Entry, AuditError> {
@@ -76,12 +109,10 @@ impl Asked {
         if let Some(call) = q.call {
             sql += &format!(" AND r.call_id = {}", self.value(call.0));
         }
-        if let Some(verdict) = q.verdict {
-            sql += &format!(" AND r.verdict = {}", self.value(verdict.as_str()));
-        }
-        if let Some(outcome) = q.outcome {
-            sql += &format!(" AND r.outcome = {}", self.value(outcome.as_str()));
-        }
+        // Words of closed sets, as they are: so it is seen that the indexes of what is rare serve.
+        sql += &q.verdict.map_or(String::new(), |verdict| format!(" AND r.verdict = '{verdict}'"));
+        sql += &q.outcome.map_or(String::new(), |outcome| format!(" AND r.outcome = '{outcome}'"));
+        sql += q.flagged.map_or("", |flagged| if flagged { " AND r.flagged" } else { " AND NOT r.flagged" });
         for (sign, at) in [(">=", q.since), ("<", q.until)] {
             // A question of its own, so that it is asked once and the index is used for what it finds.
             sql +=

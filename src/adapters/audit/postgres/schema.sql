@@ -6,6 +6,9 @@ CREATE TABLE events (
 -- The net under the months: what comes before its month was made is kept all the same.
 CREATE TABLE events_other PARTITION OF events DEFAULT;
 
+-- What is not a call's usual way; a usual call does not pay for it.
+CREATE INDEX changes ON events (seq) WHERE kind NOT IN ('admitted', 'settled', 'denied');
+
 -- Who and where, once for all calls that share it. An index entry has a limit and a text has none, so the hash is unique.
 CREATE TABLE facts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, hash bytea NOT NULL UNIQUE, json text NOT NULL,
@@ -16,14 +19,17 @@ CREATE INDEX facts_by_run ON facts USING hash (run);
 CREATE INDEX facts_by_key ON facts USING hash (key);
 
 -- `seq` is the event that opened the call; `closed` and `adjusted` are later ones, with the time that finds their partition.
--- The room in each page is for the end of a call, which then touches no index.
 CREATE TABLE call_rows (
     seq bigint PRIMARY KEY, call_id uuid NOT NULL UNIQUE, at bigint NOT NULL, facts bigint REFERENCES facts (id),
     admitted boolean NOT NULL, verdict text NOT NULL, outcome text, closed bigint, closed_at bigint,
     adjusted bigint, adjusted_at bigint, flagged boolean NOT NULL, usd bigint NOT NULL, tokens bigint NOT NULL,
     calls bigint NOT NULL, risk bigint NOT NULL
-) WITH (fillfactor = 85);
+);
 CREATE INDEX call_rows_by_facts ON call_rows (facts, seq);
+-- They hold only what is rare.
+CREATE INDEX call_rows_by_verdict ON call_rows (verdict, seq) WHERE verdict <> 'allow';
+CREATE INDEX call_rows_by_outcome ON call_rows (outcome, seq) WHERE outcome <> 'ok';
+CREATE INDEX call_rows_flagged ON call_rows (seq) WHERE flagged;
 
 CREATE TABLE place (only_row boolean PRIMARY KEY CHECK (only_row), seq bigint NOT NULL, head bytea NOT NULL);
 INSERT INTO place VALUES (true, 0, decode(repeat('00', 32), 'hex'));

@@ -84,3 +84,12 @@ fn a_failed_batch_leaves_no_trace() {
     books.apply(&records([denied(2)]), false).expect("the same batch, later");
     assert_eq!(books.events(0, 9).expect("events").len(), 2);
 }
+
+#[test]
+fn a_damaged_file_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::write(dir.path().join("books.db"), "no database at all, but long enough to look at it".repeat(50))
+        .expect("written");
+    let said = SqliteBooks::open(dir.path()).map(|_| ()).expect_err("no database").to_string();
+    assert!(said.contains("books.db") && said.contains("not a database"), "{said}");
+}

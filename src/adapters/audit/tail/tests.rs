@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::adapters::audit::sqlite::SqliteBooks;
-use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Spend, Sums};
+use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, RunName, Spend, Sums};
 use crate::rules::books::{Act, Control};
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::subject::Flag;
+use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
 
 struct Journal {
@@ -66,6 +67,15 @@ impl AuditStore for Fragile {
     }
     fn entries(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, AuditError> {
         self.books.entries(from, limit)
+    }
+    fn changes(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
+        self.books.changes(from, limit)
+    }
+    fn entries_of(&self, call: CallId) -> Result<Vec<Entry>, AuditError> {
+        self.books.entries_of(call)
+    }
+    fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError> {
+        self.books.runs(query)
     }
     fn calls(&self, query: &CallQuery) -> Result<CallPage, AuditError> {
         self.books.calls(query)

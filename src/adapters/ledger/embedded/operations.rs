@@ -4,7 +4,7 @@ use super::Embedded;
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
-use crate::rules::ledger::ask::{AccountState, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::Op;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
@@ -43,6 +43,18 @@ impl Ledger for Embedded {
             let ((), seq) = self.step(hold, |book| Ok(((), book.adjust(now, hold, step, charge, exact, act)?)))?;
             self.durably(seq).await
         })
+    }
+
+    fn correct(&self, ask: Correct) -> Answer<'_, Seq> {
+        Box::pin(async move {
+            let ((), seq) = self.step(ask.hold, |book| Ok(((), book.correct(Timestamp::now(), ask)?)))?;
+            self.durably(seq).await?;
+            Ok(seq.unwrap_or_default())
+        })
+    }
+
+    fn check(&self) -> Answer<'_, Checked> {
+        Box::pin(async move { self.off_thread(Self::check_now).await? })
     }
 
     fn deny(&self, row: Opening) -> Answer<'_, Seq> {

@@ -42,7 +42,7 @@ impl Embedded {
         }
     }
 
-    fn sums(&self, shape: &Shape) -> Result<Sums, LedgerError> {
+    pub(super) fn sums(&self, shape: &Shape) -> Result<Sums, LedgerError> {
         let start = shape.window.start(Timestamp::now().max(self.book.lock().now()));
         let sums = self.books.sums(shape, start).map_err(|e| LedgerError::Down(e.to_string()))?;
         let spent = sums.accounts.into_iter().map(|(account, sum)| (account, start, sum)).collect();

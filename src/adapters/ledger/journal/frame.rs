@@ -64,6 +64,12 @@ fn read_full(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// Does a whole frame stand anywhere in these bytes? Then what comes before it is no torn tail.
 pub(super) fn any_whole(bytes: &[u8]) -> bool {
+    first_whole(bytes).is_some()
+}
+
+/// Where the first whole frame in these bytes begins.
+pub(super) fn first_whole(bytes: &[u8]) -> Option<usize> {
     let starts = memchr::memmem::find_iter(bytes, br#"{"seq":"#);
-    starts.filter_map(|json| json.checked_sub(HEADER)).any(|at| matches!(next(&mut &bytes[at..]), Ok(Next::Body(_))))
+    let mut whole = starts.filter_map(|json| json.checked_sub(HEADER));
+    whole.find(|at| matches!(next(&mut &bytes[*at..]), Ok(Next::Body(_))))
 }

@@ -38,9 +38,12 @@ impl Book {
                 self.end(*hold, How::Released, charge, exact, *passed);
             }
             Op::Expire { hold, charge, exact } => self.end(*hold, How::Expired, *charge, *exact, None),
-            Op::Adjust { hold, step, charge, exact, heard, passed, .. } => {
+            Op::Adjust { hold, step, charge, exact, heard, passed, past, .. } => {
                 self.pass(*hold, *passed);
-                self.adjusted(*hold, *step, *charge, *exact, *heard);
+                match past {
+                    Some(past) if !self.ended.contains_key(hold) => self.corrected(past, charge),
+                    _ => self.adjusted(*hold, *step, *charge, *exact, *heard),
+                }
             }
             Op::Deny { .. } => {}
             Op::Control { .. } => self.flag(op),

@@ -78,7 +78,7 @@ impl Book {
         row.charge = charge;
         let act = ledger_act("the call ended after its hold had expired");
         let (exact, passed, row) = (fate.exact, fate.passed, Some(Box::new(row)));
-        let op = Op::Adjust { hold, step: 0, charge, exact, heard: None, passed, row, act };
+        let op = Op::Adjust { hold, step: 0, charge, exact, heard: None, passed, row, past: None, act };
         (Settled::Adjusted, [told, Some(op)])
     }
 
@@ -112,7 +112,10 @@ impl Book {
         if step <= ended.step {
             return Ok(NO_OPS);
         }
-        Ok([None, Some(Op::Adjust { hold, step, charge, exact, heard: None, passed: None, row: None, act })])
+        Ok([
+            None,
+            Some(Op::Adjust { hold, step, charge, exact, heard: None, passed: None, row: None, past: None, act }),
+        ])
     }
 }
 

@@ -92,7 +92,13 @@ impl Book {
 
 /// Postings of a hold on a shape that was not there when it was taken. Inherited money may stand in an earlier window of
 /// the same account; the books count it by the heir's own time, so here it counts in both.
-fn missing(shape: &Shape, start: Timestamp, taken: Timestamp, facts: Option<&Facts>, has: &[Posting]) -> Vec<Posting> {
+pub(super) fn missing(
+    shape: &Shape,
+    start: Timestamp,
+    taken: Timestamp,
+    facts: Option<&Facts>,
+    has: &[Posting],
+) -> Vec<Posting> {
     let in_window = shape.window.start(taken) == start;
     let accounts = facts.filter(|_| in_window).map(|f| shape.accounts(f)).unwrap_or_default();
     let new = accounts.into_iter().filter(|a| has.iter().all(|p| p.start != start || p.account != *a));

@@ -102,6 +102,7 @@ fn retell(hold: CallId, ended: &Ended, evidence: Evidence) -> Option<Op> {
             exact: now.exact,
             heard: Some(evidence),
             passed: None,
+            past: None,
             row: None,
             act,
         });

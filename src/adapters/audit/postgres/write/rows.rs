@@ -1,7 +1,7 @@
 //! What one batch does to the rows of calls, gathered first and written in three statements at most: new groups of facts, new
 //! rows, ends of older rows. A call that opens and ends in the same batch is written once, as it ended. Knows no event.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -176,25 +176,40 @@ async fn run(
     Ok(())
 }
 
+/// A group of facts that is not known yet.
+struct New {
+    hash: [u8; 32],
+    facts: Arc<Facts>,
+    json: String,
+}
+
+/// Each once, in the order in which they came: a later one has a higher number.
+fn unknown(known: &Known, fresh: &[Fresh]) -> Result<Vec<New>, AuditError> {
+    let (mut new, mut seen) = (Vec::new(), HashSet::new());
+    for facts in fresh.iter().filter_map(|f| f.facts.as_ref()).filter(|f| !known.contains_key(*f)) {
+        if seen.insert(facts) {
+            let json = serde_json::to_string(&**facts).map_err(|e| AuditError::Unreadable(e.to_string()))?;
+            new.push(New { hash: Sha256::digest(&json).into(), facts: facts.clone(), json });
+        }
+    }
+    Ok(new)
+}
+
 /// Row numbers for the groups of facts that are not known yet; made for those that are new.
 async fn learn(db: &Client, known: &mut Known, fresh: &[Fresh]) -> Result<(), AuditError> {
-    let mut new: BTreeMap<[u8; 32], (Arc<Facts>, String)> = BTreeMap::new();
-    for facts in fresh.iter().filter_map(|f| f.facts.as_ref()).filter(|f| !known.contains_key(*f)) {
-        let json = serde_json::to_string(&**facts).map_err(|e| AuditError::Unreadable(e.to_string()))?;
-        new.insert(Sha256::digest(&json).into(), (facts.clone(), json));
-    }
+    let new = unknown(known, fresh)?;
     if new.is_empty() {
         return Ok(());
     }
     let sql = "INSERT INTO facts (hash, json, tenant, agent, run, key, policy, vendor, operation)
         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
         ON CONFLICT (hash) DO UPDATE SET tenant = EXCLUDED.tenant RETURNING hash, id";
-    let hashes: Vec<&[u8]> = new.keys().map(<[u8; 32]>::as_slice).collect();
-    let groups: Vec<&(Arc<Facts>, String)> = new.values().collect();
-    let name = |value: fn(&Facts) -> Option<&str>| column(&groups, |(f, _)| value(f).map(storable));
+    let name = |value: fn(&Facts) -> Option<&str>| column(&new, |n| value(&n.facts).map(storable));
+    let hashes: Vec<&[u8]> = new.iter().map(|n| n.hash.as_slice()).collect();
+    let texts: Vec<&str> = new.iter().map(|n| n.json.as_str()).collect();
     let values: [&(dyn ToSql + Sync); 9] = [
         &hashes,
-        &column(&groups, |(_, json)| json.as_str()),
+        &texts,
         &name(|f| Some(&f.subject.tenant)),
         &name(|f| f.subject.agent.as_deref()),
         &name(|f| f.subject.run.as_deref()),
@@ -203,12 +218,11 @@ async fn learn(db: &Client, known: &mut Known, fresh: &[Fresh]) -> Result<(), Au
         &name(|f| Some(&f.vendor)),
         &name(|f| Some(&f.operation)),
     ];
+    let mut ids = HashMap::new();
     for row in db.query(sql, &values).await? {
-        let group = <[u8; 32]>::try_from(row.try_get::<_, &[u8]>(0)?).ok().and_then(|hash| new.get(&hash));
-        if let Some((facts, _)) = group {
-            known.insert(facts.clone(), row.try_get(1)?);
-        }
+        ids.insert(row.try_get::<_, &[u8]>(0)?.to_vec(), row.try_get::<_, i64>(1)?);
     }
+    known.extend(new.into_iter().filter_map(|n| Some((n.facts, *ids.get(n.hash.as_slice())?))));
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! How holds end: idempotency, expiry, late ends, adjustment, forgetting.
 
 use crate::rules::books::CostSource;
-use crate::rules::ledger::ask::{End, Settled};
+use crate::rules::ledger::ask::{Correct, End, Known, Settled};
+use crate::rules::ledger::book::Fault;
 use crate::rules::ledger::book::rig::*;
 use crate::rules::ledger::entry::Op;
 use crate::units::amount::{Amounts, Unit};
@@ -114,5 +115,41 @@ fn what_is_exact_is_forgotten_soon_and_what_is_not_a_day_later() {
     rig.pass_secs(3600);
     rig.held(ask(5, &[usd("b", 1)], 1));
     assert_eq!(rig.book.accounts.cells().count(), 1, "closed windows without holds are forgotten");
+    rig.check_replay();
+}
+
+#[test]
+fn a_correction_reaches_a_call_that_is_long_forgotten() {
+    let mut rig = Rig::new();
+    let lines = [limited(line("a", Unit::Usd, Window::Total), 1000), limited(line("a", Unit::Usd, Window::Hour), 1000)];
+    let correct = |rig: &mut Rig, n: u32, known: Known, usd: u64| {
+        let (hold, charge) = (id(n), amounts(usd, 0, 1, 0));
+        let ops = rig.book.correct(rig.now, Correct { hold, charge, exact: true, act: act(), known })?;
+        rig.write(ops);
+        Ok::<_, Fault>(())
+    };
+    rig.held(ask(1, &lines, 50));
+    let (taken, postings) = (rig.now, rig.book.postings(id(1)).expect("held").clone());
+    let known = |usd, step| Known {
+        taken,
+        facts: None,
+        charge: amounts(usd, 0, 1, 0),
+        postings: postings.clone(),
+        repeats: false,
+        step,
+    };
+    assert!(correct(&mut rig, 1, known(0, 0), 1).is_err(), "it is open");
+    rig.commit_bound(1);
+    correct(&mut rig, 1, known(50, 0), 40).expect("it is remembered");
+    assert_eq!(rig.at(&lines[0]), (40, 0));
+    rig.pass_secs(3 * 24 * 3600);
+    rig.held(ask(2, &lines, 5));
+    rig.commit(2, 5);
+    assert!(rig.adjust(1, 9, Amounts::ZERO, true).is_err(), "the book has forgotten it");
+    correct(&mut rig, 1, known(40, 1), 10).expect("the books remember");
+    assert_eq!(rig.at(&lines[0]), (15, 0));
+    assert_eq!(rig.at(&lines[1]), (5, 0), "its hour is over");
+    let repeat = Known { repeats: true, ..known(10, 2) };
+    assert!(correct(&mut rig, 1, repeat, 0).is_err(), "another call bears the money");
     rig.check_replay();
 }

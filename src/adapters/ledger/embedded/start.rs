@@ -1,12 +1,32 @@
-//! The start after a loss of power: what the journal lost and the books have. Decides nothing else.
+//! What a start of the embedded ledger may find: errors that say what to do, and a journal that lost its end to the books.
 
 use std::sync::Arc;
 
-use super::OpenError;
 use crate::adapters::audit::AuditStore;
-use crate::adapters::ledger::journal::{Journal, Record};
+use crate::adapters::ledger::journal::{Journal, JournalError, Record};
 use crate::rules::ledger::book::Book;
 use crate::units::ids::Seq;
+
+/// Why the ledger of a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("another bursar serves the data folder `{0}`; stop it, or name another folder with `--data`")]
+    Taken(String),
+    #[error("the data folder `{0}` cannot be used: {1}")]
+    Folder(String, String),
+    #[error(
+        "{0}. Put it back from a copy, or write the ledger anew from the books: `bursar ledger rebuild`; nothing was changed"
+    )]
+    Journal(#[from] JournalError),
+    #[error(
+        "the snapshot of the ledger cannot be read: {0}. Put it back from a copy, or write the ledger anew from the books: `bursar ledger rebuild`; nothing was changed"
+    )]
+    Snapshot(String),
+    #[error(
+        "the books go up to entry {books}, and the journal ends at {journal}: a file of the journal was removed or put back from an older copy. `bursar ledger rebuild` writes the ledger anew from the books"
+    )]
+    Behind { books: Seq, journal: Seq },
+}
 
 /// After a loss of power the books may hold entries that the journal lost: they are put back, in their order. Gives the last
 /// entry of the books.
