@@ -185,8 +185,9 @@ impl Sinks {
         self.0.iter().map(|state| state.view(books)).collect()
     }
 
-    /// Every sink has everything up to here: the books must keep what comes after. `None` without sinks.
-    pub fn delivered_up_to(&self) -> Option<Seq> {
-        self.0.iter().map(|state| state.seq.load(Ordering::Acquire)).min()
+    /// Who has not got everything up to here yet, and would miss it if it were deleted: the one that is furthest behind.
+    pub fn slowest(&self, upto: Seq) -> Option<SinkView> {
+        let slowest = self.0.iter().map(|state| state.view(upto)).min_by_key(|view| view.seq);
+        slowest.filter(|view| view.seq < upto)
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::Failure;
 use super::private::Private;
-use crate::adapters::audit::AuditStore;
+use super::stores::{self, Sinking};
+use super::{Failure, evidence};
 use crate::adapters::audit::denials::DenialBudget;
-use crate::adapters::audit::postgres::PostgresBooks;
-use crate::adapters::audit::sqlite::SqliteBooks;
+use crate::adapters::audit::evidence::Evidence;
+use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, BodyHasher, data_folder};
@@ -21,7 +21,6 @@ use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
-use crate::adapters::sinks::Sinks;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
 use crate::adapters::vault::{DEFAULT, Source, Vault};
@@ -39,31 +38,18 @@ use crate::units::time::Timestamp;
 /// The vendors that the sandbox stands in for.
 pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 
-/// The sinks, their tasks, and what ends them after the projection.
-pub struct Running {
-    sinks: Arc<Sinks>,
-    pub tasks: Vec<tokio::task::JoinHandle<()>>,
-    pub stop: CancellationToken,
-}
-
-impl Running {
-    fn start(config: &Config, books: &Arc<Books>) -> Result<Self, Failure> {
-        let stop = CancellationToken::new();
-        let (sinks, tasks) = Sinks::start(&config.sinks, &config.server.data, books, &stop)?;
-        Ok(Self { sinks: Arc::new(sinks), tasks, stop })
-    }
-}
-
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
     pub private: Private,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
+    pub evidence: Arc<Evidence>,
+    pub anchors: Vec<Arc<Anchor>>,
     pub projection: tokio::task::JoinHandle<()>,
     /// Ends the projection, after everything else has ended.
     pub last_stop: CancellationToken,
-    pub sinks: Running,
+    pub sinks: Sinking,
     pub policies: Arc<PolicyStore>,
     pub vault: Arc<Vault>,
     pub switchboard: Arc<Switchboard>,
@@ -88,7 +74,7 @@ impl Parts {
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = books(&config)?;
+        let books_store = stores::books(&config)?;
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
@@ -99,12 +85,10 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
-        let sinks = Running::start(&config, &books)?;
+        let sinks = Sinking::start(&config, &books)?;
+        let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
-        let (vault, missing) = Vault::new(sources);
-        for (vendor, name, why) in missing {
-            tracing::warn!(%vendor, %name, "a credential is missing: {why}");
-        }
+        let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
         let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
@@ -136,6 +120,8 @@ impl Parts {
             private,
             ledger,
             books,
+            evidence,
+            anchors,
             projection,
             last_stop,
             sinks,
@@ -174,7 +160,9 @@ impl Parts {
             captures: self.private.captures.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
-            sinks: self.sinks.sinks.clone(),
+            sinks: self.sinks.all.clone(),
+            evidence: self.evidence.clone(),
+            anchors: self.anchors.clone(),
             policies: self.policies.clone(),
             switchboard: self.switchboard.clone(),
             vault: self.vault.clone(),
@@ -219,16 +207,6 @@ impl Parts {
     }
 }
 
-/// May wait some seconds for PostgreSQL: nothing is served yet.
-fn books(config: &Config) -> Result<Arc<dyn AuditStore>, Failure> {
-    match &config.audit.store {
-        config::AuditStore::Sqlite => Ok(Arc::new(SqliteBooks::open(&config.server.data)?)),
-        config::AuditStore::Postgres { url, password } => {
-            Ok(Arc::new(PostgresBooks::open(url.expose(), password.as_ref())?))
-        }
-    }
-}
-
 fn limits(config: &Config) -> Limits {
     Limits {
         body: config.server.limits.body,
@@ -242,6 +220,14 @@ fn durability(config: &Config) -> Durability {
         config::Durability::Process => Durability::Process,
         config::Durability::Power => Durability::Power,
     }
+}
+
+fn vault(sources: Sources) -> Vault {
+    let (vault, missing) = Vault::new(sources);
+    for (vendor, name, why) in missing {
+        tracing::warn!(%vendor, %name, "a credential is missing: {why}");
+    }
+    vault
 }
 
 type Sources = Vec<(Name, Name, Source)>;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::evidence::Evidence;
 use super::privacy::Privacy;
 use super::sinks::Sink;
 use crate::rules::subject::Name;
@@ -147,6 +148,7 @@ pub struct Audit {
     pub store: AuditStore,
     /// Entries that the books may be behind the journal before calls are refused.
     pub backlog: u64,
+    pub evidence: Evidence,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -226,6 +228,6 @@ impl Default for Ledger {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { store: AuditStore::default(), backlog: 1_000_000 }
+        Self { store: AuditStore::default(), backlog: 1_000_000, evidence: Evidence::default() }
     }
 }

@@ -9,7 +9,7 @@ use super::checked::{
 };
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use super::{privacy, sinks, size, vendors};
+use super::{evidence, privacy, sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -169,8 +169,9 @@ fn audit(table: &Table<'_>) -> Audit {
         node.wrong("only `postgres://…` has a password");
     }
     let backlog = table.get("backlog").and_then(|n| backlog(&n)).unwrap_or(Audit::default().backlog);
+    let evidence = evidence::read(table);
     table.done();
-    Audit { store, backlog }
+    Audit { store, backlog, evidence }
 }
 
 fn backlog(node: &Node<'_>) -> Option<u64> {

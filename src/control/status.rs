@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::wire::{CredentialView, VendorList, VendorView};
 use super::{About, ControlState};
 use crate::adapters::audit::Gap;
+use crate::adapters::audit::evidence::anchor::AnchorState;
 use crate::adapters::sinks::SinkView;
 use crate::rules::subject::Name;
 use crate::units::ids::Seq;
@@ -37,6 +38,9 @@ pub(super) struct Status {
     /// Calls refused since the start because the books were too far behind.
     refused_behind: u64,
     sinks: Vec<SinkView>,
+    /// The last signed checkpoint, and how far each anchor is.
+    checkpoint: u64,
+    anchors: Vec<AnchorState>,
 }
 
 pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Json<Status>, Problem> {
@@ -47,6 +51,10 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         Ok(gaps) => (gaps, None),
         Err(e) => (Vec::new(), Some(e.to_string())),
     };
+    let unsigned = state.evidence.trouble().map(|why| format!("no checkpoint can be made: {why}"));
+    let anchors: Vec<AnchorState> = state.anchors.iter().map(|a| a.state()).collect();
+    let unanchored: Vec<String> =
+        anchors.iter().filter_map(|a| Some(format!("anchor `{}`: {}", a.name, a.trouble.as_ref()?))).collect();
     let books_seq = *state.books.projected().borrow();
     let sinks = state.sinks.views(books_seq);
     let stuck =
@@ -54,7 +62,7 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
     Ok(Json(Status {
         about: state.about.clone(),
         ready,
-        trouble: [ledger, books, unread].into_iter().flatten().chain(stuck).collect(),
+        trouble: [ledger, books, unread, unsigned].into_iter().flatten().chain(unanchored).chain(stuck).collect(),
         calls_in_flight: state.switchboard.in_flight(),
         keys: state.keyring.list().len(),
         flags: state.keyring.flags().len(),
@@ -65,6 +73,8 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         books_gaps,
         refused_behind: state.ledger.refused_behind(),
         sinks,
+        checkpoint: *state.evidence.sealed().borrow(),
+        anchors,
     }))
 }
 

@@ -9,6 +9,7 @@ use crate::rules::subject::Name;
 use crate::units::ids::{CallId, Seq};
 use crate::units::money::MicroCents;
 
+pub use crate::adapters::audit::evidence::wire::*;
 pub use crate::adapters::captures::wire::*;
 pub use crate::adapters::keyring::wire::*;
 pub use crate::adapters::people::wire::*;

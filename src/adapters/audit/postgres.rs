@@ -3,6 +3,7 @@
 //! the questions. Whatever fails is an error that may heal: the follower tries again, on a new connection.
 
 mod connect;
+mod evidence;
 mod pool;
 mod read;
 mod schema;
@@ -17,10 +18,12 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Client;
 
+use super::evidence::index::Indexed;
 use super::groups::{Cut, Group};
-use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, RunName, Spend, Sums};
+use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Linked, RunName, Spend, Sums};
 use crate::config::CredentialSource;
 use crate::rules::chain::Place;
+use crate::rules::evidence::Signed;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::Entry;
 use crate::units::ids::{CallId, Seq};
@@ -75,6 +78,19 @@ impl PostgresBooks {
     ) -> Result<T, AuditError> {
         let readers = self.readers.clone();
         self.bridge.wait(async move { readers.ask(ask).await })
+    }
+
+    /// A change that concerns no event, by the one connection that writes; it survives a loss of power, as does all before it.
+    fn change<T: Send + 'static>(
+        &self,
+        change: impl for<'a> Fn(&'a Client) -> Answer<'a, T> + Send + Sync + 'static,
+    ) -> Result<T, AuditError> {
+        let writer = self.writer.clone();
+        self.bridge.wait(async move {
+            let mut writer = writer.lock().await;
+            let changed = tokio::time::timeout(WRITE_TIME, writer.durably(change)).await;
+            changed.unwrap_or_else(|_| Err(late()))
+        })
     }
 }
 
@@ -137,6 +153,50 @@ impl AuditStore for PostgresBooks {
 
     fn gaps(&self) -> Result<Vec<Gap>, AuditError> {
         self.read(|db| Box::pin(read::gaps(db)))
+    }
+
+    fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError> {
+        self.read(move |db| Box::pin(evidence::linked(db, from, limit)))
+    }
+
+    fn indexed(&self, from: Seq, limit: usize) -> Result<Vec<Indexed>, AuditError> {
+        self.read(move |db| Box::pin(evidence::indexed(db, from, limit)))
+    }
+
+    fn rows_between(&self, from: Seq, to: Seq) -> Result<u64, AuditError> {
+        self.read(move |db| Box::pin(evidence::rows_between(db, from, to)))
+    }
+
+    fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError> {
+        self.read(move |db| Box::pin(evidence::seqs_of(db, call)))
+    }
+
+    fn seal(&self, signed: &Signed) -> Result<(), AuditError> {
+        let signed = signed.clone();
+        self.change(move |db| {
+            let signed = signed.clone();
+            Box::pin(async move { evidence::seal(db, &signed).await })
+        })
+    }
+
+    fn checkpoints(&self, from: u64, limit: usize, keys: bool) -> Result<Vec<Signed>, AuditError> {
+        self.read(move |db| Box::pin(evidence::checkpoints(db, from, limit, keys)))
+    }
+
+    fn last_checkpoint(&self) -> Result<Option<Signed>, AuditError> {
+        self.read(|db| Box::pin(evidence::last_checkpoint(db)))
+    }
+
+    fn prune(&self, upto: Seq) -> Result<u64, AuditError> {
+        let mut deleted = 0;
+        loop {
+            // In small steps, so that the books follow the journal in between.
+            let step = self.change(move |db| Box::pin(evidence::prune(db, upto)))?;
+            deleted += step;
+            if step == 0 {
+                return Ok(deleted);
+            }
+        }
     }
 }
 

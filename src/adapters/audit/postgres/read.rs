@@ -72,7 +72,7 @@ fn entry(body: &str) -> Result<Entry, AuditError> {
     serde_json::from_str(body).map_err(|e| AuditError::Unreadable(format!("event: {e}")))
 }
 
-fn count(row: &Row, column: usize) -> Result<u64, AuditError> {
+pub(super) fn count(row: &Row, column: usize) -> Result<u64, AuditError> {
     let n: i64 = row.try_get(column)?;
     u64::try_from(n).map_err(|_| AuditError::Unreadable(format!("column {column} is {n}")))
 }

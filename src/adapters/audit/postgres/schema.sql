@@ -35,15 +35,20 @@ CREATE TABLE place (only_row boolean PRIMARY KEY CHECK (only_row), seq bigint NO
 INSERT INTO place VALUES (true, 0, decode(repeat('00', 32), 'hex'));
 CREATE TABLE gaps (first bigint PRIMARY KEY, last bigint NOT NULL, noticed_at bigint NOT NULL);
 
--- The first entry at or after a time. The ledger's time never goes backward, so halving finds it without an index.
+-- `last` is the event that a checkpoint ends with; `body` its JSON, with the signature.
+CREATE TABLE checkpoints (number bigint PRIMARY KEY, last bigint NOT NULL, names_key boolean NOT NULL, body text NOT NULL);
+CREATE INDEX checkpoints_that_name_a_key ON checkpoints (number) WHERE names_key;
+
+-- The first call at or after a time. The ledger's time never goes backward, so halving finds it without an index. Rows of
+-- calls stay when retention deletes their events.
 CREATE FUNCTION first_since(since bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     low bigint; high bigint; middle bigint; found record;
 BEGIN
-    SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) + 1 INTO low, high FROM events;
+    SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) + 1 INTO low, high FROM call_rows;
     WHILE low < high LOOP
         middle := low + (high - low) / 2;
-        SELECT seq, at INTO found FROM events WHERE seq >= middle ORDER BY seq LIMIT 1;
+        SELECT seq, at INTO found FROM call_rows WHERE seq >= middle ORDER BY seq LIMIT 1;
         IF found.at < since THEN low := found.seq + 1; ELSE high := middle; END IF;
     END LOOP;
     RETURN low;

@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Row};
 
 use super::super::{AuditError, Chained};
 use super::connect::{Address, Link};
+use super::pool::Answer;
 use super::schema;
 use crate::rules::chain::Place;
 use crate::rules::subject::Facts;
@@ -73,15 +74,7 @@ impl Writer {
         if self.known.len() > REMEMBERED {
             self.known.clear();
         }
-        // Taken out: an error, or an end half-way, leaves no connection behind.
-        let link = match self.link.take().filter(|link| !link.client.is_closed()) {
-            Some(link) => link,
-            None => {
-                // It may be another server by now, put back from a copy.
-                self.months = Months::default();
-                connect(&self.address).await?
-            }
-        };
+        let link = self.take_link().await?;
         // What was remembered in a transaction that did not end is nobody's.
         let mut known = std::mem::take(&mut self.known);
         if let (Some(first), Some(last)) = (events.first(), events.last()) {
@@ -90,6 +83,29 @@ impl Writer {
         self.place = self.batch(&link.client, &mut known, events, durable).await?;
         (self.known, self.link) = (known, Some(link));
         Ok(self.place)
+    }
+
+    /// Taken out: an error, or an end half-way, leaves no connection behind.
+    async fn take_link(&mut self) -> Result<Link, AuditError> {
+        if let Some(link) = self.link.take().filter(|link| !link.client.is_closed()) {
+            return Ok(link);
+        }
+        // It may be another server by now, put back from a copy.
+        self.months = Months::default();
+        connect(&self.address).await
+    }
+
+    /// A change that concerns no event, in a transaction of its own.
+    pub(super) async fn durably<T>(
+        &mut self,
+        change: impl for<'a> Fn(&'a Client) -> Answer<'a, T>,
+    ) -> Result<T, AuditError> {
+        let link = self.take_link().await?;
+        link.client.batch_execute("BEGIN; SET LOCAL synchronous_commit TO on").await?;
+        let changed = change(&link.client).await?;
+        link.client.batch_execute("COMMIT").await?;
+        self.link = Some(link);
+        Ok(changed)
     }
 
     async fn batch(
@@ -125,9 +141,13 @@ async fn connect(address: &Address) -> Result<Link, AuditError> {
 }
 
 fn place(row: &Row) -> Result<Place, AuditError> {
-    let (seq, head): (i64, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
-    let head = head.try_into().map_err(|_| AuditError::Unreadable("place: its head is no hash".to_owned()))?;
-    Ok(Place { seq: u64::try_from(seq).unwrap_or(0), head: Digest32(head) })
+    let seq: i64 = row.try_get(0)?;
+    Ok(Place { seq: u64::try_from(seq).unwrap_or(0), head: head(row, 1)? })
+}
+
+pub(super) fn head(row: &Row, column: usize) -> Result<Digest32, AuditError> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map(Digest32).map_err(|_| AuditError::Unreadable("a head of the chain is no hash".to_owned()))
 }
 
 /// All that comes after `last`. Gives the new place.
