@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{BUSY, Told, one_round, rounds, the_books_are_right};
+use super::{BUSY, Load, Told, rounds, the_books_are_right};
 use crate::common::books::number;
 use crate::common::dice::Dice;
 use crate::common::house::House;
@@ -22,13 +22,22 @@ fn slow_sinks_and_kills_lose_nothing() {
     house.bursar.server.kill();
     let (mut told, mut dice) = (Told::new(), Dice(77));
     for round in 0..rounds() {
-        match dice.between(0, 3) {
+        let fault = dice.between(0, 3);
+        match fault {
             0 => hook.slow(Duration::from_millis(dice.between(1, 400))),
             1 => hook.answers(500),
             2 => hook.away(),
             _ => {}
         }
-        told.extend(one_round(&mut house, &key, round, dice.between(1, 60)));
+        let load = Load::begin(&house, &key, round);
+        let tried = hook.tried();
+        house.bursar.restart();
+        load.until(&house, dice.between(1, 60));
+        if fault != 2 {
+            // Killed while the sink is at work, not before.
+            wait_for("a delivery", SOON, || (hook.tried() > tried).then_some(()));
+        }
+        told.extend(load.end_with_a_kill(&mut house));
         hook.slow(Duration::ZERO);
         hook.answers(200);
         hook.away();
