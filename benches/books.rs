@@ -35,6 +35,7 @@ const SECONDS: u32 = 5;
 const CALLERS: usize = 64;
 
 type Opened = (Arc<dyn AuditStore>, Box<dyn Any>);
+type Open = fn() -> Opened;
 
 fn sqlite() -> Opened {
     let dir = tempfile::tempdir().expect("a folder");
@@ -49,7 +50,7 @@ fn postgres() -> Opened {
 
 fn main() {
     let only = std::env::args().skip(1).find(|a| !a.starts_with("--"));
-    let stores: [(&str, fn() -> Opened); 2] = [("sqlite", sqlite), ("postgres", postgres)];
+    let stores: [(&str, Open); 2] = [("sqlite", sqlite), ("postgres", postgres)];
     let stores: Vec<_> = stores.into_iter().filter(|(name, _)| only.as_deref().is_none_or(|o| o == *name)).collect();
     println!("-- a store alone: {CALLS} calls of two rows each, in batches of {BATCH}");
     for (name, open) in &stores {

@@ -5,8 +5,8 @@ mod evidence;
 mod page;
 mod parts;
 mod private;
+mod sinking;
 mod stop;
-mod stores;
 
 use std::sync::Arc;
 use std::time::Duration;

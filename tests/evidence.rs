@@ -4,6 +4,8 @@
 #[path = "evidence/attacks.rs"]
 mod attacks;
 mod common;
+#[path = "evidence/cost.rs"]
+mod cost;
 #[path = "evidence/fuzz.rs"]
 mod fuzz;
 #[path = "evidence/process.rs"]

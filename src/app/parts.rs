@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::private::Private;
-use super::stores::{self, Sinking};
+use super::sinking::Sinking;
 use super::{Failure, evidence};
+use crate::adapters::audit;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
@@ -74,7 +75,7 @@ impl Parts {
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = stores::books(&config)?;
+        let books_store = audit::open(&config.audit.store, &data)?;
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
@@ -208,11 +209,8 @@ impl Parts {
 }
 
 fn limits(config: &Config) -> Limits {
-    Limits {
-        body: config.server.limits.body,
-        body_time: config.server.timeouts.idle,
-        drain_answer: config.server.timeouts.drain,
-    }
+    let (limits, times) = (&config.server.limits, &config.server.timeouts);
+    Limits { body: limits.body, body_time: times.idle, drain_answer: times.drain }
 }
 
 fn durability(config: &Config) -> Durability {

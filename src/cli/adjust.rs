@@ -5,7 +5,7 @@ use clap::Args;
 use super::client::Client;
 use super::output::{BOLD, json, line, note};
 use super::{Failure, Global};
-use crate::control::wire::{AdjustRequest, Adjusted};
+use crate::adapters::audit::wire::{AdjustRequest, Adjusted};
 use crate::units::ids::CallId;
 use crate::units::money::MicroCents;
 

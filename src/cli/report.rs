@@ -10,7 +10,7 @@ use super::client::Client;
 use super::output::{json, line, note};
 use super::{Failure, Global};
 use crate::adapters::audit::report::Report;
-use crate::control::wire::ReportAsked;
+use crate::adapters::audit::wire::ReportAsked;
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {

@@ -8,8 +8,8 @@ use super::output::{BAD, BOLD, Columns, DIM, WARN, json, line, note, or_dash, pl
 use super::when::When;
 use super::{Failure, Global};
 use crate::adapters::audit::runs::{RunLine, RunList, RunPage};
+use crate::adapters::audit::wire::RunAsked;
 use crate::adapters::audit::{CallQuery, CallRow};
-use crate::control::wire::RunAsked;
 use crate::rules::books::Outcome;
 use crate::rules::subject::DEFAULT_TENANT;
 

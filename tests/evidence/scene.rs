@@ -47,16 +47,20 @@ impl Feed for Silent {
 
 impl Scene {
     pub fn new() -> Self {
+        Self::every(EVERY)
+    }
+
+    pub fn every(events: u64) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
-        let (store, evidence) = open(&runtime, dir.path());
+        let (store, evidence) = open(&runtime, dir.path(), events);
         Self { store, evidence, seq: 0, dir, runtime }
     }
 
     /// The same books, opened anew.
     pub fn reopen(&mut self) {
-        (self.store, self.evidence) = open(&self.runtime, self.dir.path());
+        (self.store, self.evidence) = open(&self.runtime, self.dir.path(), EVERY);
     }
 
     pub fn data(&self) -> &Path {
@@ -75,15 +79,24 @@ impl Scene {
         }
     }
 
+    /// So many more, in batches as the books take them in a busy hour.
+    pub fn grow_at_once(&mut self, count: u64) {
+        for first in (0..count).step_by(1000) {
+            let seqs = self.seq + first + 1..self.seq + (first + 1000).min(count) + 1;
+            let records = Record::encode_all(seqs.map(entry)).expect("plain data");
+            let chained = Chained::after(self.store.place().expect("a place"), records).0;
+            self.store.apply(&chained, false).expect("written");
+        }
+        self.seq += count;
+    }
+
     /// Entries that never reach the books.
     pub fn lose(&mut self, count: u64) {
         self.seq += count;
     }
 
     fn append(&self, seq: Seq) {
-        let at = Timestamp(1_790_000_000_000_000 + i64::try_from(seq).expect("small") * 1_000_000);
-        let op = if seq.is_multiple_of(3) { stopped() } else { denied(seq) };
-        let records = Record::encode_all([Entry { seq, at, op }]).expect("plain data");
+        let records = Record::encode_all([entry(seq)]).expect("plain data");
         let chained = Chained::after(self.store.place().expect("a place"), records).0;
         self.store.apply(&chained, false).expect("written");
     }
@@ -137,13 +150,18 @@ pub fn verify(file: &[u8], keys: &[PublicKey], anchors: Anchors) -> Result<Sound
     reading.finish()
 }
 
-fn open(runtime: &tokio::runtime::Runtime, dir: &Path) -> (Arc<SqliteBooks>, Arc<Evidence>) {
+fn open(runtime: &tokio::runtime::Runtime, dir: &Path, events: u64) -> (Arc<SqliteBooks>, Arc<Evidence>) {
     let store = Arc::new(SqliteBooks::open(dir).expect("books"));
     let _inside = runtime.enter();
     let end = watch::Sender::new(Seq::MAX).subscribe();
     let (books, _) = Books::follow(store.clone(), Arc::new(Silent), end, CancellationToken::new()).expect("a follower");
-    let every = Every { events: EVERY, time: Duration::from_secs(3600) };
+    let every = Every { events, time: Duration::from_secs(3600) };
     (store, Evidence::new(books, KeyFile::new(dir, None), every))
+}
+
+fn entry(seq: Seq) -> Entry {
+    let at = Timestamp(1_790_000_000_000_000 + i64::try_from(seq).expect("small") * 1_000_000);
+    Entry { seq, at, op: if seq.is_multiple_of(3) { stopped() } else { denied(seq) } }
 }
 
 pub fn call(seq: Seq) -> CallId {

@@ -122,9 +122,6 @@ pub struct Group {
     pub last: Timestamp,
 }
 
-/// Who and where, when, and tags.
-type Cell = (Option<Facts>, Timestamp, Vec<Option<String>>);
-
 /// What a store gives that has no better way: every row that matches, one after the other.
 pub(super) fn walk(
     mut calls: impl FnMut(&CallQuery) -> Result<CallPage, AuditError>,
@@ -273,3 +270,6 @@ fn values(by: &[Dimension], cut: &Cut, group: &Group) -> Vec<Option<String>> {
     };
     by.iter().map(value).collect()
 }
+
+/// What makes a group: facts, stretch of time, tags.
+type Cell = (Option<Facts>, Timestamp, Vec<Option<String>>);

@@ -1,4 +1,4 @@
-//! Where the books are kept, and who follows them, from the configuration.
+//! Who follows the books, from the configuration.
 
 use std::sync::Arc;
 
@@ -6,22 +6,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
-use crate::adapters::audit::AuditStore;
-use crate::adapters::audit::postgres::PostgresBooks;
-use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::sinks::Sinks;
-use crate::config::{self, Config};
-
-/// May wait some seconds for PostgreSQL: nothing is served yet.
-pub fn books(config: &Config) -> Result<Arc<dyn AuditStore>, Failure> {
-    match &config.audit.store {
-        config::AuditStore::Sqlite => Ok(Arc::new(SqliteBooks::open(&config.server.data)?)),
-        config::AuditStore::Postgres { url, password } => {
-            Ok(Arc::new(PostgresBooks::open(url.expose(), password.as_ref())?))
-        }
-    }
-}
+use crate::config::Config;
 
 /// The sinks, their tasks, and what ends them after the projection.
 pub struct Sinking {
