@@ -145,6 +145,7 @@ impl Rig {
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),
+            sinks: Arc::default(),
             books,
             policies: Arc::new(policies(&dir).await),
             switchboard: Switchboard::new(),
