@@ -26,6 +26,7 @@ fn facts() -> Facts {
         policy: "refund-agent".into(),
         vendor: "openai".into(),
         operation: "POST /v1/chat/completions".into(),
+        claimed_run: false,
     }
 }
 

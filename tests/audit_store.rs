@@ -82,6 +82,7 @@ fn facts(agent: &str, run: &str, vendor: &str) -> Facts {
         policy: "refunds".into(),
         vendor: vendor.into(),
         operation: "POST /v1/refunds".into(),
+        claimed_run: false,
     }
 }
 
