@@ -178,7 +178,9 @@ fn time(what: &str, question: impl Fn() -> usize) {
 }
 
 fn ask(store: &SqliteBooks, rows: u64) {
-    let (agent, run) = (Some("agent-7".to_owned()), Some(format!("run-{}", rows / 2 / (RUN * 50) * 50 + 7)));
+    let run = rows / 2 / (RUN * 50) * 50 + 7;
+    let number = mix(run) % AGENTS;
+    let (agent, run) = (Some(format!("agent-{number}")), Some(format!("run-{run}")));
     let (day, end) = (Some(at(rows / 2)), Some(at(rows / 2 + rows / 30)));
     let q = CallQuery::default;
     println!("{:<48} {:>7} {:>13} {:>13}", "question", "answers", "first", "middle");
@@ -187,7 +189,7 @@ fn ask(store: &SqliteBooks, rows: u64) {
     calls("newest of an agent", CallQuery { agent: agent.clone(), ..q() });
     calls("an agent on a day", CallQuery { agent: agent.clone(), since: day, until: end, ..q() });
     calls("a run", CallQuery { run: run.clone(), ..q() });
-    calls("a key", CallQuery { key: Some("key000000007".to_owned()), ..q() });
+    calls("a key", CallQuery { key: Some(format!("key{number:09}")), ..q() });
     calls("one call by its id", CallQuery { call: Some(id(rows / 3)), ..q() });
     calls("a day, from the middle", CallQuery { since: day, until: end, ..q() });
     calls("refused", CallQuery { verdict: Some(Verdict::Deny), ..q() });
