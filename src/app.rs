@@ -1,6 +1,7 @@
 //! Floor 5: the only wiring. Configuration to stores, stores to gateway and control, and down again in order: stop accepting,
 //! let calls finish, settle every hold, write the books, exit. Decides nothing about calls.
 
+mod evidence;
 mod page;
 mod parts;
 mod private;
@@ -110,7 +111,9 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
             tokio::time::sleep(FORGET).await;
         }
     }));
-    vec![expiry, telling, watching, credentials, forgetting]
+    let mut tasks = evidence::background(parts, state, stop);
+    tasks.extend([expiry, telling, watching, credentials, forgetting]);
+    tasks
 }
 
 async fn forget_bodies(captures: Arc<Captures>) {

@@ -12,6 +12,7 @@ use bursar::adapters::audit::{AuditStore, CallQuery, Chained, report, runs};
 use bursar::adapters::ledger::journal::Record;
 use bursar::rules::books::{Act, Closing, Control, CostSource, Kind, Opening, Outcome, TokenCounts, Verdict};
 use bursar::rules::chain::Place;
+use bursar::rules::evidence::{Checkpoint, PublicKey, Signature, Signed};
 use bursar::rules::ledger::account::{Scope, Shape};
 use bursar::rules::ledger::ask::{Checked, Difference};
 use bursar::rules::ledger::entry::{Entry, Op};
@@ -51,6 +52,9 @@ macro_rules! stores {
         #[test] fn runs_are_listed_and_shown() { super::runs_are_listed(&*super::$store().0); }
         #[test] fn a_month_is_reported() { super::a_month_is_reported(&*super::$store().0); }
         #[test] fn a_hole_is_said() { super::a_hole_is_said(&*super::$store().0); }
+        #[test] fn events_are_given_as_they_were_chained() { super::events_are_given_as_they_were_chained(&*super::$store().0); }
+        #[test] fn checkpoints_are_kept_in_order() { super::checkpoints_are_kept_in_order(&*super::$store().0); }
+        #[test] fn what_is_pruned_still_counts() { super::what_is_pruned_still_counts(&*super::$store().0); }
     })+ };
 }
 stores!(sqlite);
@@ -526,6 +530,68 @@ fn a_hole_is_said(store: &dyn AuditStore) {
     let gaps = store.gaps().expect("gaps");
     assert_eq!(gaps.iter().map(|g| (g.from, g.to)).collect::<Vec<_>>(), [(3, 5)]);
     assert_eq!(store.place().expect("a place").seq, 9);
+}
+
+fn events_are_given_as_they_were_chained(store: &dyn AuditStore) {
+    let chained = records(&story());
+    store.apply(&chained, false).expect("written");
+    let linked = store.linked(1, 100).expect("events");
+    assert_eq!(linked.len(), chained.len(), "those that are no events of a call too");
+    for (is, was) in linked.iter().zip(&chained) {
+        assert_eq!((is.seq, is.head, is.body.as_bytes()), (was.record.seq, was.head, was.record.json()));
+    }
+    assert_eq!(store.linked(4, 2).expect("events").iter().map(|e| e.seq).collect::<Vec<_>>(), [4, 5]);
+    for (n, seqs) in [(1, &[1, 4][..]), (2, &[3, 5, 6]), (3, &[7]), (5, &[9]), (77, &[])] {
+        assert_eq!(store.seqs_of(call(n)).expect("events"), seqs, "call {n}");
+    }
+}
+
+fn signed(number: u64, to: Seq, next_key: bool) -> Signed {
+    let key = PublicKey(Digest32([7; 32]));
+    let checkpoint = Checkpoint {
+        version: 1,
+        number,
+        from: to,
+        to,
+        events: 1,
+        head: Digest32([1; 32]),
+        root: Digest32([2; 32]),
+        at: at(number),
+        key,
+        previous: Digest32::default(),
+        next_key: next_key.then_some(key),
+        pruned_to: 0,
+    };
+    Signed { checkpoint, signature: Signature([9; 64]) }
+}
+
+fn checkpoints_are_kept_in_order(store: &dyn AuditStore) {
+    assert!(store.last_checkpoint().expect("none").is_none());
+    let all: Vec<Signed> = (1..=5).map(|n| signed(n, n, n % 2 == 0)).collect();
+    all.iter().for_each(|c| store.seal(c).expect("written"));
+    assert!(store.seal(&all[2]).is_err(), "a number is given once");
+    assert_eq!(store.last_checkpoint().expect("there").as_ref(), all.last());
+    assert_eq!(store.checkpoints(2, 2, false).expect("there"), all[1..3]);
+    let numbers = |from| store.checkpoints(from, 9, true).expect("there").iter().map(|c| c.checkpoint.number).collect();
+    let (all, some): (Vec<u64>, Vec<u64>) = (numbers(1), numbers(3));
+    assert_eq!((all, some), (vec![2, 4], vec![4]), "those that name a key");
+}
+
+fn what_is_pruned_still_counts(store: &dyn AuditStore) {
+    let story = story();
+    store.apply(&records(&story), false).expect("written");
+    let before = store.spend(&CallQuery::default()).expect("sums");
+    assert_eq!(store.prune(4).expect("pruned"), 4);
+    assert_eq!(store.prune(4).expect("pruned"), 0);
+    assert_eq!(store.linked(1, 100).expect("events")[0].seq, 5);
+    assert_eq!(store.spend(&CallQuery::default()).expect("sums"), before);
+    let since = CallQuery { since: Some(at(0)), ..CallQuery::default() };
+    assert_eq!(store.spend(&since).expect("sums"), before, "times are found without the events");
+    assert_eq!(store.seqs_of(call(2)).expect("events"), [5, 6], "what is left of it");
+    let shape =
+        Shape { scope: Scope::Agent, unit: Unit::Usd, window: Window::Total, vendor: None, operations: Vec::new() };
+    let spent: u64 = store.sums(&shape, Timestamp(0)).expect("sums").accounts.iter().map(|(_, n)| n).sum();
+    assert_eq!(spent, 570);
 }
 
 /// Run by hand: `cargo test --release --test audit_store -- --ignored --nocapture`.

@@ -22,9 +22,9 @@ const FLOORS: [(&str, u8); 9] = [
     ("main", 5),
 ];
 const UNITS_CRATES: &[&str] = &["serde", "uuid", "jiff", "zeroize", "subtle", "sha2", "crc32fast", "thiserror"];
-/// Beside those of the units.
+/// Beside those of the units. `ring` for checking signatures: what signs, and needs randomness, stands above.
 const RULES_CRATES: &[&str] =
-    &["serde_json", "toml", "bytes", "http", "memchr", "base64", "regex", "globset", "percent_encoding"];
+    &["ring", "serde_json", "toml", "bytes", "http", "memchr", "base64", "regex", "globset", "percent_encoding"];
 /// Units and rules are given what they judge: no IO, no clock, no randomness, no lock.
 const IMPURE: &[&str] = &[
     "std::fs",

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::Failure;
 use super::private::Private;
+use super::{Failure, evidence};
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::audit::evidence::Evidence;
+use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
@@ -42,6 +44,8 @@ pub struct Parts {
     pub private: Private,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
+    pub evidence: Arc<Evidence>,
+    pub anchors: Vec<Arc<Anchor>>,
     pub projection: tokio::task::JoinHandle<()>,
     /// Ends the projection, after everything else has ended.
     pub last_stop: CancellationToken,
@@ -79,11 +83,9 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
+        let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
-        let (vault, missing) = Vault::new(sources);
-        for (vendor, name, why) in missing {
-            tracing::warn!(%vendor, %name, "a credential is missing: {why}");
-        }
+        let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
         let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
@@ -106,11 +108,7 @@ impl Parts {
             hasher: BodyHasher::open(&data)?,
             strangers: DenialBudget::usual(Timestamp::now()),
             meters: Arc::new(Meters::default()),
-            limits: Limits {
-                body: config.server.limits.body,
-                body_time: config.server.timeouts.idle,
-                drain_answer: config.server.timeouts.drain,
-            },
+            limits: limits(&config),
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
@@ -119,6 +117,8 @@ impl Parts {
             private,
             ledger,
             books,
+            evidence,
+            anchors,
             projection,
             last_stop,
             policies,
@@ -156,6 +156,8 @@ impl Parts {
             captures: self.private.captures.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
+            evidence: self.evidence.clone(),
+            anchors: self.anchors.clone(),
             policies: self.policies.clone(),
             switchboard: self.switchboard.clone(),
             vault: self.vault.clone(),
@@ -200,11 +202,24 @@ impl Parts {
     }
 }
 
+fn limits(config: &Config) -> Limits {
+    let (limits, times) = (&config.server.limits, &config.server.timeouts);
+    Limits { body: limits.body, body_time: times.idle, drain_answer: times.drain }
+}
+
 fn durability(config: &Config) -> Durability {
     match config.ledger.durability {
         config::Durability::Process => Durability::Process,
         config::Durability::Power => Durability::Power,
     }
+}
+
+fn vault(sources: Sources) -> Vault {
+    let (vault, missing) = Vault::new(sources);
+    for (vendor, name, why) in missing {
+        tracing::warn!(%vendor, %name, "a credential is missing: {why}");
+    }
+    vault
 }
 
 type Sources = Vec<(Name, Name, Source)>;

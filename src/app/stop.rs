@@ -1,5 +1,6 @@
 //! The way down: told to stop, bursar takes no new call, lets those in flight finish, settles what is left, writes the books.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::parts::Parts;
+use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::ledger::Ledger;
 
 /// For the last rows to be written once every call has ended.
@@ -50,9 +52,20 @@ pub async fn down(
     parts.last_stop.cancel();
     if tokio::time::timeout(LAST_ROWS, parts.projection).await.is_err() {
         tracing::warn!("the books end behind the journal; the next start writes the rest");
+    } else {
+        sign_the_rest(&parts.evidence).await;
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// So that books at rest are signed to their end.
+async fn sign_the_rest(evidence: &Arc<Evidence>) {
+    match tokio::time::timeout(LAST_ROWS, evidence.seal_all()).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(e)) => tracing::warn!("the last events are not signed yet: {e}"),
+        Err(_) => tracing::warn!("the last events are not signed yet; the next start signs them"),
+    }
 }
 
 /// Answers that are read on after their caller left, and settlements under way.

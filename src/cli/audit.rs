@@ -1,8 +1,12 @@
-//! `bursar audit tail|query`: the books as a stream of events, and as rows of calls.
+//! `bursar audit`: the books as a stream of events (`tail`), as rows of calls (`query`), and as evidence (`evidence`,
+//! `verify`, `against`).
 
+mod against;
 mod body;
+mod evidence;
 mod query;
 mod tail;
+mod verify;
 
 pub(super) use query::short;
 pub(super) use tail::Show;
@@ -24,6 +28,17 @@ pub enum Command {
     Tail(tail::Tail),
     /// Find calls, newest first
     Query(query::Query),
+    /// Write signed lines for `verify` to standard output
+    Export(evidence::Export),
+    /// Check an export, a proof or the books themselves; or compare them with an independent count
+    Verify(verify::Verify),
+    /// Prove that the events of one call stand in the books
+    Prove(evidence::Prove),
+    /// Delete events under a checkpoint; the chain remains checkable
+    Prune(evidence::Prune),
+    /// The key that signs checkpoints
+    #[command(subcommand)]
+    Key(evidence::Key),
     /// Print a body that a policy captured; that somebody looked is an event
     Body(body::Body),
 }
@@ -113,11 +128,20 @@ impl Filter {
 }
 
 pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
+    // An export is checked where there is no server.
+    if let Command::Verify(verify) = command {
+        return verify::run(global, verify).await;
+    }
     let client = Client::new(global)?;
     match command {
+        Command::Verify(_) => Ok(()),
         Command::Tail(tail) => tail::run(global, &client, &tail).await,
         Command::Body(body) => body::run(global, &client, body).await,
         Command::Query(query) => query::run(global, &client, query).await,
+        Command::Export(export) => evidence::export(&client, export).await,
+        Command::Prove(prove) => evidence::prove(&client, prove).await,
+        Command::Prune(prune) => evidence::prune(global, &client, prune).await,
+        Command::Key(key) => evidence::key(global, &client, key).await,
     }
 }
 

@@ -82,14 +82,7 @@ impl Client {
     }
 
     async fn over_net(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        // Plain HTTP needs no root certificates, and reading them takes a while.
-        if request.uri().scheme() == Some(&http::uri::Scheme::HTTP) {
-            let pool = Pool::builder(TokioExecutor::new()).build(HttpConnector::new());
-            return pool.request(request).await.map_err(|e| self.lost(&e));
-        }
-        let tls = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots().map_err(|e| self.lost(&e))?;
-        let pool = Pool::builder(TokioExecutor::new()).build(tls.https_or_http().enable_http1().build());
-        pool.request(request).await.map_err(|e| self.lost(&e))
+        over_net(request).await.map_err(|e| self.lost(&*e))
     }
 
     fn lost(&self, why: &dyn std::error::Error) -> Failure {
@@ -102,6 +95,30 @@ impl Client {
             Way::Url { base, .. } => Failure::unreachable(format!("cannot reach bursar at {base}: {why}")),
         }
     }
+}
+
+async fn over_net(request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Box<dyn std::error::Error>> {
+    // Plain HTTP needs no root certificates, and reading them takes a while.
+    if request.uri().scheme() == Some(&http::uri::Scheme::HTTP) {
+        return Ok(Pool::builder(TokioExecutor::new()).build(HttpConnector::new()).request(request).await?);
+    }
+    let tls = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots()?;
+    let pool = Pool::builder(TokioExecutor::new()).build(tls.https_or_http().enable_http1().build());
+    Ok(pool.request(request).await?)
+}
+
+/// A text from elsewhere. It goes there without our token.
+pub async fn fetch(url: &str) -> Result<String, Failure> {
+    let lost =
+        |why: &dyn std::error::Error| Failure::unreachable(format!("cannot reach {}: {}", host_of(url), deepest(why)));
+    let request =
+        Request::get(url).body(Full::new(Bytes::new())).map_err(|e| Failure::usage(format!("no address: {e}")))?;
+    let answer = over_net(request).await.map_err(|e| lost(&*e))?;
+    if !answer.status().is_success() {
+        return Err(Failure::refused(format!("{} answered {}", host_of(url), answer.status())));
+    }
+    let body = answer.into_body().collect().await.map_err(|e| lost(&e))?.to_bytes();
+    String::from_utf8(body.into()).map_err(|_| Failure::refused(format!("{}: its answer is no text", host_of(url))))
 }
 
 /// The outer words of an HTTP client say only that it failed.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::evidence::Evidence;
 use super::privacy::Privacy;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
@@ -121,6 +122,7 @@ pub enum Durability {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Audit {
     pub store: AuditStore,
+    pub evidence: Evidence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::checked::{Audit, Config, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl, Server, Timeouts, Tls};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use super::{privacy, size, vendors};
+use super::{evidence, privacy, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -165,8 +165,9 @@ fn audit(table: &Table<'_>) -> Audit {
             Some(_) => node.wrong("it must be `sqlite`"),
         }
     }
+    let evidence = evidence::read(table);
     table.done();
-    Audit::default()
+    Audit { evidence, ..Audit::default() }
 }
 
 fn prices(table: &Table<'_>) -> Prices {

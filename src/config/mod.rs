@@ -1,11 +1,12 @@
 //! Configuration: files to checked values, with all mistakes at once, each with file, line and field. Floor 1, beside `rules`;
 //! the stores and the gateway only ever see what came out of here.
 //!
-//! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `vendors` its vendor tables, `checked` is
-//! what the rest sees. `load` puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
+//! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `vendors` its vendor tables, `evidence` how
+//! the books are signed, `checked` is what the rest sees. `load` puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
 
 mod checked;
 pub mod duration;
+pub mod evidence;
 mod file;
 mod load;
 mod mistake;

@@ -169,3 +169,33 @@ fn flags_stand_above_the_environment_and_that_above_the_file() {
         load(&gone, &none).expect_err("no file").to_string().starts_with("/nowhere/bursar.toml: it cannot be read")
     );
 }
+
+#[test]
+fn evidence_is_configured_whole_and_never_prints_an_address() {
+    let config = good(
+        "[audit]\nkeep = \"90d\"\n[audit.checkpoints]\nevents = 50\ntime = \"10s\"\nkey = \"/k\"\n\
+         [[audit.anchor]]\nname = \"a\"\nfile = \"/worm/a\"\n\
+         [[audit.anchor]]\nname = \"b\"\nurl = \"https://x.example/T0KEN\"\ntoken = \"env:T\"\n",
+    );
+    let evidence = config.audit.evidence;
+    assert_eq!(
+        (evidence.events, evidence.time.as_secs(), evidence.keep.map(|k| k.as_secs())),
+        (50, 10, Some(7_776_000))
+    );
+    assert!(evidence.anchors.len() == 2 && !format!("{evidence:?}").contains("T0KEN"));
+    assert_eq!(good("").audit.evidence, evidence::Evidence::default());
+    for (text, word) in [
+        ("[audit]\nkeep = \"1h\"\n", "a day"),
+        ("[audit.checkpoints]\nevents = 0\n", "1 to 100000"),
+        ("[audit.checkpoints]\ntime = \"5ms\"\n", "a second"),
+        ("[[audit.anchor]]\nname = \"a\"\n", "a `file` or a `url`"),
+        ("[[audit.anchor]]\nname = \"a\"\nfile = \"f\"\nurl = \"https://x\"\n", "a `file` or a `url`"),
+        ("[[audit.anchor]]\nname = \"a\"\nurl = \"ftp://x/T0KEN\"\n", "https://"),
+        ("[[audit.anchor]]\nname = \"../a\"\nfile = \"f\"\n", "letters"),
+        ("[[audit.anchor]]\nname = \"a\"\nfile = \"f\"\n[[audit.anchor]]\nname = \"a\"\nfile = \"g\"\n", "two anchors"),
+        ("[[audit.anchor]]\nname = \"a\"\nfile = \"f\"\ntoken = \"env:T\"\n", "goes with"),
+    ] {
+        let said = read("b.toml", text, &none).expect_err(text).to_string();
+        assert!(said.contains(word) && !said.contains("T0KEN"), "{text}: {said}");
+    }
+}

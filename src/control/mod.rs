@@ -2,12 +2,13 @@
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
 //! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and
-//! on, `keys`, `books`, `ledger`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads the same
-//! types), `problem` what is refused and how.
+//! on, `keys`, `books`, `evidence`, `ledger`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads
+//! the same types), `problem` what is refused and how.
 
 mod bodies;
 mod books;
 mod door;
+mod evidence;
 mod guard;
 pub mod keys;
 mod ledger;
@@ -31,6 +32,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::audit::evidence::Evidence;
+use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::captures::Captures;
@@ -45,6 +48,7 @@ use crate::rules::subject::Name;
 use crate::units::time::Timestamp;
 
 pub use door::Door;
+pub use evidence::keep_retention;
 pub use guard::Names;
 pub use keys::mint_key;
 pub use policies::{tell_loaded, tell_prices};
@@ -60,6 +64,8 @@ pub struct ControlState {
     pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
+    pub evidence: Arc<Evidence>,
+    pub anchors: Vec<Arc<Anchor>>,
     pub policies: Arc<PolicyStore>,
     pub switchboard: Arc<Switchboard>,
     pub vault: Arc<Vault>,
@@ -82,6 +88,8 @@ pub struct Turns {
     switch: tokio::sync::Mutex<()>,
     /// So that the budgets of all keys are counted, whoever is minted last.
     mint: tokio::sync::Mutex<()>,
+    /// So that nothing is given up twice.
+    prune: tokio::sync::Mutex<()>,
     /// So that nobody is erased twice at once.
     erase: tokio::sync::Mutex<()>,
     /// So that nothing is corrected twice unsaid.
@@ -113,6 +121,12 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/flags", get(switch::flags))
         .route("/v1/audit/events", get(stream::events))
         .route("/v1/audit/calls", get(books::calls))
+        .route("/v1/audit/calls/{id}/proof", get(evidence::proof))
+        .route("/v1/audit/check", get(evidence::check))
+        .route("/v1/audit/export", get(evidence::export))
+        .route("/v1/audit/key", get(evidence::keys))
+        .route("/v1/audit/key/rotate", post(evidence::rotate))
+        .route("/v1/audit/prune", post(evidence::prune))
         .route("/v1/spend", get(books::spend))
         .route("/v1/audit/bodies/read", post(bodies::read_one))
         .route("/v1/people/find", post(people::find))

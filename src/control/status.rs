@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::wire::{CredentialView, VendorList, VendorView};
 use super::{About, ControlState};
 use crate::adapters::audit::Gap;
+use crate::adapters::audit::evidence::anchor::AnchorState;
 use crate::rules::subject::Name;
 use crate::units::ids::Seq;
 
@@ -33,6 +34,9 @@ pub(super) struct Status {
     books_behind: u64,
     /// Stretches of the journal that never reached the books.
     books_gaps: Vec<Gap>,
+    /// The last signed checkpoint, and how far each anchor is.
+    checkpoint: u64,
+    anchors: Vec<AnchorState>,
 }
 
 pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Json<Status>, Problem> {
@@ -43,10 +47,14 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         Ok(gaps) => (gaps, None),
         Err(e) => (Vec::new(), Some(e.to_string())),
     };
+    let unsigned = state.evidence.trouble().map(|why| format!("no checkpoint can be made: {why}"));
+    let anchors: Vec<AnchorState> = state.anchors.iter().map(|a| a.state()).collect();
+    let unanchored: Vec<String> =
+        anchors.iter().filter_map(|a| Some(format!("anchor `{}`: {}", a.name, a.trouble.as_ref()?))).collect();
     Ok(Json(Status {
         about: state.about.clone(),
         ready,
-        trouble: [ledger, books, unread].into_iter().flatten().collect(),
+        trouble: [ledger, books, unread, unsigned].into_iter().flatten().chain(unanchored).collect(),
         calls_in_flight: state.switchboard.in_flight(),
         keys: state.keyring.list().len(),
         flags: state.keyring.flags().len(),
@@ -55,6 +63,8 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         books_seq: *state.books.projected().borrow(),
         books_behind: state.books.lag(),
         books_gaps,
+        checkpoint: *state.evidence.sealed().borrow(),
+        anchors,
     }))
 }
 

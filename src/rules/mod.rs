@@ -3,9 +3,11 @@
 pub mod args;
 pub mod books;
 pub mod chain;
+pub mod evidence;
 pub mod form;
 pub mod json;
 pub mod ledger;
+pub mod merkle;
 pub mod path;
 pub mod pattern;
 pub mod policy;

@@ -61,7 +61,7 @@ pub type Seq = u64;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// 32 bytes shown as hex: hashes of bodies, policies, secrets.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest32(pub [u8; 32]);
 
 impl fmt::Display for Digest32 {

@@ -2,10 +2,11 @@
 //! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
 //! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the
-//! rows of strangers, `wire` is what the admin API says of all this, `sqlite` is the store.
+//! rows of strangers, `wire` is what the admin API says of all this, `evidence` signs what was chained, `sqlite` is the store.
 
 pub mod condition;
 pub mod denials;
+pub mod evidence;
 pub mod find;
 pub mod groups;
 pub mod history;
@@ -22,9 +23,11 @@ pub mod wire;
 
 use std::sync::Arc;
 
+use self::evidence::index::Indexed;
 use crate::adapters::ledger::journal::Record;
 use crate::rules::books::Kind;
 use crate::rules::chain::Place;
+use crate::rules::evidence::Signed;
 use crate::rules::ledger::account::{AccountName, Shape};
 use crate::rules::ledger::entry::Entry;
 use crate::units::ids::{CallId, Digest32, Seq};
@@ -93,6 +96,14 @@ pub struct Gap {
     pub noticed_at: Timestamp,
 }
 
+/// An event as it was chained: its exact bytes, and the head after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    pub seq: Seq,
+    pub head: Digest32,
+    pub body: String,
+}
+
 /// What the books say was charged, up to one entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sums {
@@ -143,4 +154,27 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// Stretches that are missing. Empty in a healthy house.
     fn gaps(&self) -> Result<Vec<Gap>, AuditError>;
+
+    /// Events from `from` on as they were chained, all of them, at most `limit`.
+    fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError>;
+
+    /// Events from `from` on with all that stands beside them, at most `limit`, as they are at one moment.
+    fn indexed(&self, from: Seq, limit: usize) -> Result<Vec<Indexed>, AuditError>;
+
+    /// How many rows of calls begin with an event from here to there.
+    fn rows_between(&self, from: Seq, to: Seq) -> Result<u64, AuditError>;
+
+    /// The events of a call that are still there.
+    fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError>;
+
+    /// Adds a checkpoint. When it returns, this and every event so far survive power loss. A number that is there is an error.
+    fn seal(&self, signed: &Signed) -> Result<(), AuditError>;
+
+    /// Checkpoints from a number on, in order, at most `limit`; with `keys` those alone that name a new key.
+    fn checkpoints(&self, from: u64, limit: usize, keys: bool) -> Result<Vec<Signed>, AuditError>;
+
+    fn last_checkpoint(&self) -> Result<Option<Signed>, AuditError>;
+
+    /// Deletes events up to this one. What calls were charged stays, so that sums stay right. Gives how many it deleted.
+    fn prune(&self, upto: Seq) -> Result<u64, AuditError>;
 }

@@ -1,6 +1,8 @@
 //! The books in one SQLite file (`DIR/books.db`): one connection that writes, a few that read, WAL in between. Owns the
-//! connections; `schema` has the tables, `write` the projection into them, `read` the questions.
+//! connections; `schema` has the tables, `write` the projection into them, `read` the questions,
+//! `evidence` the checkpoints.
 
+mod evidence;
 mod read;
 mod schema;
 mod value;
@@ -15,9 +17,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use super::evidence::index::Indexed;
 use super::groups::{Cut, Group};
-use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, RunName, Spend, Sums};
+use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Linked, RunName, Spend, Sums};
 use crate::rules::chain::Place;
+use crate::rules::evidence::Signed;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::Entry;
 use crate::units::ids::{CallId, Seq};
@@ -150,5 +154,45 @@ impl AuditStore for SqliteBooks {
 
     fn gaps(&self) -> Result<Vec<Gap>, AuditError> {
         self.read(read::gaps)
+    }
+
+    fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError> {
+        self.read(|db| evidence::linked(db, from, limit))
+    }
+
+    fn indexed(&self, from: Seq, limit: usize) -> Result<Vec<Indexed>, AuditError> {
+        self.read(|db| evidence::indexed(db, from, limit))
+    }
+
+    fn rows_between(&self, from: Seq, to: Seq) -> Result<u64, AuditError> {
+        self.read(|db| evidence::rows_between(db, from, to))
+    }
+
+    fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError> {
+        self.read(|db| evidence::seqs_of(db, call))
+    }
+
+    fn seal(&self, signed: &Signed) -> Result<(), AuditError> {
+        self.writer.lock().durably(|tx| evidence::seal(tx, signed))
+    }
+
+    fn checkpoints(&self, from: u64, limit: usize, keys: bool) -> Result<Vec<Signed>, AuditError> {
+        self.read(|db| evidence::checkpoints(db, from, limit, keys))
+    }
+
+    fn last_checkpoint(&self) -> Result<Option<Signed>, AuditError> {
+        self.read(evidence::last_checkpoint)
+    }
+
+    fn prune(&self, upto: Seq) -> Result<u64, AuditError> {
+        let mut deleted = 0;
+        loop {
+            // In small steps, so that the books follow the journal in between.
+            let step = self.writer.lock().durably(|tx| evidence::prune(tx, upto))?;
+            deleted += step;
+            if step == 0 {
+                return Ok(deleted);
+            }
+        }
     }
 }

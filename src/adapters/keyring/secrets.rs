@@ -25,7 +25,7 @@ pub enum SecretError {
     WeakToken(&'static str),
 }
 
-fn file_error(path: &Path, why: impl std::fmt::Display) -> SecretError {
+pub(in crate::adapters) fn file_error(path: &Path, why: impl std::fmt::Display) -> SecretError {
     SecretError::File { path: path.display().to_string(), why: why.to_string() }
 }
 
@@ -40,7 +40,7 @@ pub fn data_folder(dir: &Path) -> Result<(), SecretError> {
     closed_folder(dir).map_err(said)
 }
 
-fn closed_folder(dir: &Path) -> std::io::Result<()> {
+pub(in crate::adapters) fn closed_folder(dir: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     std::fs::set_permissions(dir, Permissions::from_mode(0o700))
 }
@@ -61,7 +61,7 @@ fn foreign(dir: &Path) -> std::io::Result<bool> {
 }
 
 /// Reads a secret file, or makes it with `make`. `true` if it was made now.
-fn read_or_make(
+pub(in crate::adapters) fn read_or_make(
     path: &Path,
     make: impl FnOnce() -> Zeroizing<String>,
 ) -> Result<(Zeroizing<String>, bool), SecretError> {
@@ -81,7 +81,7 @@ fn read_or_make(
 }
 
 /// Whole or not at all: a crash in between leaves no half secret behind.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(in crate::adapters) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let half = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
     file.write_all(bytes)?;
@@ -91,7 +91,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
-fn random_hex() -> Result<Zeroizing<String>, SecretError> {
+pub(in crate::adapters) fn random_hex() -> Result<Zeroizing<String>, SecretError> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut()).map_err(|e| file_error(Path::new("random"), e))?;
     Ok(Zeroizing::new(Digest32(*bytes).to_string()))

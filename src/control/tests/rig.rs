@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::*;
+use crate::adapters::audit::evidence::Every;
+use crate::adapters::audit::evidence::key::KeyFile;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Feed;
@@ -133,13 +135,17 @@ impl Rig {
         let followed = Books::follow(store, ledger.clone(), ledger.grown.subscribe(), CancellationToken::new());
         let (token, made) = secrets::AdminToken::open(dir.path(), None).expect("a token");
         let (tcp, socket) = listen("127.0.0.1:0".parse().expect("an address"), dir.path()).await.expect("listeners");
+        let books = followed.expect("a follower").0;
+        let every = Every { events: 4, time: Duration::from_secs(3600) };
         let state = Arc::new(ControlState {
+            evidence: Evidence::new(books.clone(), KeyFile::new(dir.path(), None), every),
+            anchors: Vec::new(),
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
             captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),
-            books: followed.expect("a follower").0,
+            books,
             policies: Arc::new(policies(&dir).await),
             switchboard: Switchboard::new(),
             vault: Arc::new(Vault::default()),

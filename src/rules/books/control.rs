@@ -91,6 +91,20 @@ pub enum Control {
         kept: String,
         act: Act,
     },
+    /// Events from here to there are given up; the checkpoint that covers the last of them stays.
+    Pruned {
+        from: Seq,
+        to: Seq,
+        checkpoint: u64,
+        act: Act,
+    },
+    /// Checkpoints behind this one are signed with another key. Both are public keys.
+    SigningKeyRotated {
+        checkpoint: u64,
+        from: Digest32,
+        to: Digest32,
+        act: Act,
+    },
 }
 
 /// For whom a key was minted, and how it is narrower than its policy.
@@ -124,6 +138,8 @@ impl Control {
             Self::PersonErased { .. } => Kind::PersonErased,
             Self::BodyRead { .. } => Kind::BodyRead,
             Self::LedgerRebuilt { .. } => Kind::LedgerRebuilt,
+            Self::Pruned { .. } => Kind::Pruned,
+            Self::SigningKeyRotated { .. } => Kind::SigningKeyRotated,
         }
     }
 
@@ -134,6 +150,7 @@ impl Control {
             Self::PolicyLoaded { act, .. } | Self::PolicyRemoved { act, .. } | Self::PricesLoaded { act, .. } => act,
             Self::AdminLogin { act, .. } | Self::AdminRefused { act, .. } => act,
             Self::PersonErased { act, .. } | Self::BodyRead { act, .. } | Self::LedgerRebuilt { act, .. } => act,
+            Self::Pruned { act, .. } | Self::SigningKeyRotated { act, .. } => act,
         }
     }
 
@@ -165,6 +182,10 @@ impl Control {
                 let entries: u64 = lost.iter().map(|h| h.to.saturating_sub(h.from) + 1).sum();
                 format!("ledger rebuilt, {entries} entries lost")
             }
+            Self::Pruned { from, to, checkpoint, .. } => {
+                format!("events {from} to {to}, under checkpoint {checkpoint}")
+            }
+            Self::SigningKeyRotated { checkpoint, to, .. } => format!("checkpoints after {checkpoint} by key {to}"),
         }
     }
 }

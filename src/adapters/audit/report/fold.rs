@@ -83,6 +83,7 @@ impl Fold {
             Control::Restored { flag, .. } => drop(self.stopped.remove(flag)),
             Control::PricesLoaded { .. } | Control::LedgerRebuilt { .. } => {}
             Control::PersonErased { .. } | Control::BodyRead { .. } => {}
+            Control::Pruned { .. } | Control::SigningKeyRotated { .. } => {}
         }
         if in_month {
             self.push(line);

@@ -95,14 +95,15 @@ pub(super) fn gaps(db: &Connection) -> Result<Vec<Gap>, AuditError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The first entry at or after `at`. The ledger's time never goes backward, so halving finds it without an index.
+/// The first call at or after `at`. The ledger's time never goes backward, so halving finds it without an index. Rows of calls
+/// stay when retention deletes their events.
 fn first_since(db: &Connection, at: Timestamp) -> Result<Seq, AuditError> {
     let ends =
         |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?.unwrap_or(0), row.get::<_, Option<i64>>(1)?.unwrap_or(0)));
     let (mut low, high) =
-        db.query_row("SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)", [], ends)?;
+        db.query_row("SELECT (SELECT min(seq) FROM call_rows), (SELECT max(seq) FROM call_rows)", [], ends)?;
     let mut high = high.saturating_add(1);
-    let mut probe = db.prepare_cached("SELECT seq, at FROM events WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
+    let mut probe = db.prepare_cached("SELECT seq, at FROM call_rows WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
     while low < high {
         let middle = low + (high - low) / 2;
         let found: Option<(i64, i64)> = probe.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

@@ -8,7 +8,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[FIRST, QUESTIONS];
+const STEPS: &[&str] = &[FIRST, QUESTIONS, CHECKPOINTS];
 
 const FIRST: &str = "
 CREATE TABLE events (
@@ -59,6 +59,14 @@ CREATE INDEX changes ON events (seq) WHERE kind NOT IN ('admitted', 'settled', '
 CREATE INDEX call_rows_by_verdict ON call_rows (verdict, seq) WHERE verdict <> 'allow';
 CREATE INDEX call_rows_by_outcome ON call_rows (outcome, seq) WHERE outcome <> 'ok';
 CREATE INDEX call_rows_flagged ON call_rows (seq) WHERE flagged = 1;
+";
+
+/// `last` is the event that a checkpoint ends with; `body` its JSON, with the signature.
+const CHECKPOINTS: &str = "
+CREATE TABLE checkpoints (
+    number INTEGER PRIMARY KEY, last INTEGER NOT NULL, names_key INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX checkpoints_that_name_a_key ON checkpoints (number) WHERE names_key = 1;
 ";
 
 pub(super) fn migrate(db: &mut Connection) -> Result<(), AuditError> {

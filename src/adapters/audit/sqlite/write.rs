@@ -62,10 +62,7 @@ impl Writer {
     }
 
     fn try_apply(&mut self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
-        if self.durable != durable {
-            synchronous(&self.db, durable)?;
-            self.durable = durable;
-        }
+        self.set_durable(durable)?;
         if self.known.len() > REMEMBERED {
             self.known.clear();
         }
@@ -77,6 +74,26 @@ impl Writer {
         tx.commit()?;
         self.place = place;
         Ok(place.seq)
+    }
+
+    fn set_durable(&mut self, durable: bool) -> Result<(), AuditError> {
+        if self.durable != durable {
+            synchronous(&self.db, durable)?;
+            self.durable = durable;
+        }
+        Ok(())
+    }
+
+    /// A change that concerns no event. The log is one, so that forcing it forces all that was written before.
+    pub(super) fn durably<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, AuditError>,
+    ) -> Result<T, AuditError> {
+        self.set_durable(true)?;
+        let tx = self.db.transaction()?;
+        let done = change(&tx)?;
+        tx.commit()?;
+        Ok(done)
     }
 }
 

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
+use crate::adapters::audit::evidence::index::Indexed;
 use crate::adapters::audit::sqlite::SqliteBooks;
-use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, RunName, Spend, Sums};
+use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Linked, RunName, Spend, Sums};
 use crate::rules::books::{Act, Control};
+use crate::rules::evidence::Signed;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::subject::Flag;
@@ -88,6 +90,30 @@ impl AuditStore for Fragile {
     }
     fn gaps(&self) -> Result<Vec<Gap>, AuditError> {
         self.books.gaps()
+    }
+    fn linked(&self, from: Seq, limit: usize) -> Result<Vec<Linked>, AuditError> {
+        self.books.linked(from, limit)
+    }
+    fn indexed(&self, from: Seq, limit: usize) -> Result<Vec<Indexed>, AuditError> {
+        self.books.indexed(from, limit)
+    }
+    fn rows_between(&self, from: Seq, to: Seq) -> Result<u64, AuditError> {
+        self.books.rows_between(from, to)
+    }
+    fn seqs_of(&self, call: CallId) -> Result<Vec<Seq>, AuditError> {
+        self.books.seqs_of(call)
+    }
+    fn seal(&self, signed: &Signed) -> Result<(), AuditError> {
+        self.books.seal(signed)
+    }
+    fn checkpoints(&self, from: u64, limit: usize, keys: bool) -> Result<Vec<Signed>, AuditError> {
+        self.books.checkpoints(from, limit, keys)
+    }
+    fn last_checkpoint(&self) -> Result<Option<Signed>, AuditError> {
+        self.books.last_checkpoint()
+    }
+    fn prune(&self, upto: Seq) -> Result<u64, AuditError> {
+        self.books.prune(upto)
     }
 }
 

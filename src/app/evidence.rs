@@ -1,0 +1,51 @@
+//! Wires what signs the books, and what takes checkpoints elsewhere, from the configuration.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::parts::Parts;
+use super::{Failure, Task, until};
+use crate::adapters::audit::evidence::anchor::{Anchor, AnchorFile, Place, Token, Webhook};
+use crate::adapters::audit::evidence::key::KeyFile;
+use crate::adapters::audit::evidence::{Every, Evidence};
+use crate::adapters::audit::tail::Books;
+use crate::config::evidence::AnchorTo;
+use crate::config::{Config, CredentialSource};
+use crate::control::{self, ControlState};
+
+pub fn open(config: &Config, books: &Arc<Books>) -> Result<(Arc<Evidence>, Vec<Arc<Anchor>>), Failure> {
+    let (data, asked) = (&config.server.data, &config.audit.evidence);
+    let every = Every { events: asked.events, time: asked.time };
+    let evidence = Evidence::new(books.clone(), KeyFile::new(data, asked.key.as_deref()), every);
+    let anchor = |a: &crate::config::evidence::Anchor| -> Result<_, Failure> {
+        let place = match &a.to {
+            AnchorTo::File(path) => Place::File(AnchorFile::new(path)),
+            AnchorTo::Url { url, token } => {
+                Place::Webhook(Box::new(Webhook::new(url.clone(), token.as_ref().map(self::token), data, &a.name)?))
+            }
+        };
+        Ok(Anchor::new(&a.name, place))
+    };
+    let anchors = asked.anchors.iter().map(anchor).collect::<Result<_, _>>()?;
+    Ok((evidence, anchors))
+}
+
+fn token(source: &CredentialSource) -> Token {
+    match source {
+        CredentialSource::Env(name) => Token::Env(name.clone()),
+        CredentialSource::File(path) => Token::File(path.clone()),
+    }
+}
+
+/// What goes on beside the calls: checkpoints, anchors, retention.
+pub fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken) -> Vec<Task> {
+    let mut tasks = vec![tokio::spawn(parts.evidence.clone().run(stop.clone()))];
+    for anchor in &parts.anchors {
+        tasks.push(tokio::spawn(anchor.clone().follow(parts.evidence.clone(), stop.clone())));
+    }
+    if let Some(keep) = parts.config.audit.evidence.keep {
+        tasks.push(tokio::spawn(until(stop.clone(), control::keep_retention(state.clone(), keep))));
+    }
+    tasks
+}
