@@ -199,6 +199,8 @@ fn ask(store: &SqliteBooks, rows: u64) {
     calls("outcome expired", CallQuery { outcome: Some(Outcome::Expired), ..q() });
     calls("to look at", CallQuery { flagged: Some(true), ..q() });
     calls("to look at, of an agent", CallQuery { flagged: Some(true), agent: agent.clone(), ..q() });
+    calls("of a policy that all have", CallQuery { policy: Some("shop".to_owned()), ..q() });
+    calls("to look at, of that policy", CallQuery { flagged: Some(true), policy: Some("shop".to_owned()), ..q() });
     calls("a page far back", CallQuery { before: Some(rows / 2), ..q() });
     time("events from the middle (tail)", || store.events(rows, 500).expect("events").len());
     time("changes by operators", || store.changes(1, 1000).expect("events").len());
