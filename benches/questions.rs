@@ -97,6 +97,7 @@ fn call(n: u64) -> Vec<Op> {
         policy: "shop".into(),
         vendor: vendor.into(),
         operation: operation.into(),
+        claimed_run: false,
     };
     let dice = mix(n.wrapping_mul(31)) % 10_000;
     let refused = dice < 100;
@@ -178,7 +179,9 @@ fn time(what: &str, question: impl Fn() -> usize) {
 }
 
 fn ask(store: &SqliteBooks, rows: u64) {
-    let (agent, run) = (Some("agent-7".to_owned()), Some(format!("run-{}", rows / 2 / (RUN * 50) * 50 + 7)));
+    let run = rows / 2 / (RUN * 50) * 50 + 7;
+    let number = mix(run) % AGENTS;
+    let (agent, run) = (Some(format!("agent-{number}")), Some(format!("run-{run}")));
     let (day, end) = (Some(at(rows / 2)), Some(at(rows / 2 + rows / 30)));
     let q = CallQuery::default;
     println!("{:<48} {:>7} {:>13} {:>13}", "question", "answers", "first", "middle");
@@ -187,7 +190,7 @@ fn ask(store: &SqliteBooks, rows: u64) {
     calls("newest of an agent", CallQuery { agent: agent.clone(), ..q() });
     calls("an agent on a day", CallQuery { agent: agent.clone(), since: day, until: end, ..q() });
     calls("a run", CallQuery { run: run.clone(), ..q() });
-    calls("a key", CallQuery { key: Some("key000000007".to_owned()), ..q() });
+    calls("a key", CallQuery { key: Some(format!("key{number:09}")), ..q() });
     calls("one call by its id", CallQuery { call: Some(id(rows / 3)), ..q() });
     calls("a day, from the middle", CallQuery { since: day, until: end, ..q() });
     calls("refused", CallQuery { verdict: Some(Verdict::Deny), ..q() });
@@ -197,6 +200,8 @@ fn ask(store: &SqliteBooks, rows: u64) {
     calls("outcome expired", CallQuery { outcome: Some(Outcome::Expired), ..q() });
     calls("to look at", CallQuery { flagged: Some(true), ..q() });
     calls("to look at, of an agent", CallQuery { flagged: Some(true), agent: agent.clone(), ..q() });
+    calls("of a policy that all have", CallQuery { policy: Some("shop".to_owned()), ..q() });
+    calls("to look at, of that policy", CallQuery { flagged: Some(true), policy: Some("shop".to_owned()), ..q() });
     calls("a page far back", CallQuery { before: Some(rows / 2), ..q() });
     time("events from the middle (tail)", || store.events(rows, 500).expect("events").len());
     time("changes by operators", || store.changes(1, 1000).expect("events").len());

@@ -92,6 +92,7 @@ fn facts(agent: &str, run: &str, vendor: &str) -> Facts {
         policy: "refunds".into(),
         vendor: vendor.into(),
         operation: "POST /v1/refunds".into(),
+        claimed_run: false,
     }
 }
 
@@ -260,6 +261,9 @@ fn filters_and_pages(store: &dyn AuditStore) {
     assert_eq!(seqs(CallQuery { since: Some(Timestamp(at(3).0 + 1)), agent: named("a"), ..query() }), [8, 7]);
     assert_eq!(seqs(CallQuery { since: Some(at(99)), ..query() }), [0; 0]);
     assert_eq!(seqs(CallQuery { agent: named("' OR 1=1"), ..query() }), [0; 0]);
+    assert_eq!(seqs(CallQuery { agent: named("a"), verdict: Some(Verdict::Deny), ..query() }), [8]);
+    assert_eq!(seqs(CallQuery { agent: named("a"), limit: Some(1), until: Some(at(7)), ..query() }), [1]);
+    assert_eq!(seqs(CallQuery { agent: named("a"), limit: Some(1), before: Some(8), ..query() }), [7]);
     for agent in [None, named("a")] {
         let whole = seqs(CallQuery { agent: agent.clone(), ..query() });
         let (mut paged, mut before) = (Vec::new(), None);

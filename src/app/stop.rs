@@ -68,8 +68,8 @@ pub async fn down(
 
 /// So that books at rest are signed to their end.
 async fn sign_the_rest(evidence: &Arc<Evidence>) {
-    match tokio::time::timeout(LAST_ROWS, evidence.seal_all()).await {
-        Ok(Ok(_)) => {}
+    match tokio::time::timeout(LAST_ROWS, evidence.seal_rest()).await {
+        Ok(Ok(())) => {}
         Ok(Err(e)) => tracing::warn!("the last events are not signed yet: {e}"),
         Err(_) => tracing::warn!("the last events are not signed yet; the next start signs them"),
     }

@@ -83,6 +83,13 @@ impl CallQuery {
         all.into_iter().filter_map(|(column, value)| Some((column, value.as_deref()?))).collect()
     }
 
+    /// Is something asked for that few rows have, and that stores have an index of?
+    pub(super) fn is_rare(&self) -> bool {
+        self.flagged == Some(true)
+            || self.verdict.is_some_and(|v| v != Verdict::Allow)
+            || self.outcome.is_some_and(|o| o != Outcome::Ok)
+    }
+
     pub(super) fn rows(&self) -> usize {
         self.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)
     }

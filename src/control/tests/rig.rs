@@ -172,6 +172,7 @@ impl Rig {
             policy: "refunds".into(),
             vendor: "stripe".into(),
             operation: "POST /v1/refunds".into(),
+            claimed_run: false,
         };
         self.state.switchboard.enter(CallId(uuid::Uuid::from_u128(1)), Arc::new(facts))
     }

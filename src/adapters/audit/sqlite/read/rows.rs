@@ -6,11 +6,46 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::super::super::row::CallRow;
 use super::super::super::{AuditError, CallPage, CallQuery};
 use super::super::value::Count;
-use super::{conditions, count, entry, name_conditions};
+use super::{conditions, count, entry, first_since, name_conditions};
 use crate::units::money::MicroCents;
 
 pub(in super::super) fn calls(db: &Connection, q: &CallQuery) -> Result<CallPage, AuditError> {
-    let (sql, values) = page(db, q)?;
+    let named = !q.names().is_empty();
+    // A run has few groups of facts: its rows are always found by them.
+    if !named || (q.is_rare() && q.run.is_none()) {
+        return answer(db, q, Way::Walk(0));
+    }
+    if q.run.is_none() {
+        let near = answer(db, q, Way::Walk(top(db, q)?.saturating_sub(NEAR)))?;
+        if near.next.is_some() {
+            return Ok(near);
+        }
+    }
+    answer(db, q, Way::ByFacts)
+}
+
+/// So many events back the newest rows of somebody are looked for, before their groups of facts are asked: who calls often has
+/// a page there, and many groups.
+const NEAR: u64 = 100_000;
+
+/// How rows are found.
+#[derive(Clone, Copy)]
+enum Way {
+    /// From the newest, or along an index of what is rare, down to this event.
+    Walk(u64),
+    /// Each matching group of facts gives its own newest rows from the index: for callers who called seldom or long ago.
+    ByFacts,
+}
+
+/// Rows lie before this event.
+fn top(db: &Connection, q: &CallQuery) -> Result<u64, AuditError> {
+    let last = db.query_row("SELECT coalesce(max(seq), 0) FROM call_rows", [], |row| count(row, 0))?;
+    let until = q.until.map(|until| first_since(db, until)).transpose()?;
+    Ok([Some(last.saturating_add(1)), until, q.before].into_iter().flatten().min().unwrap_or(0))
+}
+
+fn answer(db: &Connection, q: &CallQuery, way: Way) -> Result<CallPage, AuditError> {
+    let (sql, values) = page(db, q, way)?;
     let mut query = db.prepare_cached(&sql)?;
     let stored = query.query_map(params_from_iter(values), Stored::read)?;
     let calls = stored.map(|row| row?.row()).collect::<Result<Vec<_>, AuditError>>()?;
@@ -19,9 +54,7 @@ pub(in super::super) fn calls(db: &Connection, q: &CallQuery) -> Result<CallPage
     Ok(CallPage { calls, next })
 }
 
-/// Without a name the newest rows are walked. With one, each matching group of facts gives its own newest rows from the
-/// index, so that a rare caller among ten million calls costs no more than a busy one.
-fn page(db: &Connection, q: &CallQuery) -> Result<(String, Vec<Value>), AuditError> {
+fn page(db: &Connection, q: &CallQuery, way: Way) -> Result<(String, Vec<Value>), AuditError> {
     let (names, mut values) = name_conditions(q);
     let (mut rest, mut more) = conditions(db, q)?;
     if let Some(before) = q.before {
@@ -29,18 +62,24 @@ fn page(db: &Connection, q: &CallQuery) -> Result<(String, Vec<Value>), AuditErr
         more.push(Value::Integer(Count(before).signed()));
     }
     let limit = Value::Integer(Count(q.rows() as u64).signed());
-    let chosen = if names.is_empty() {
-        format!("SELECT r.seq FROM call_rows r WHERE 1{rest} ORDER BY r.seq DESC LIMIT ?")
-    } else {
-        more.push(limit.clone());
-        let newest = format!(
-            "SELECT r.seq FROM call_rows r INDEXED BY call_rows_by_facts WHERE r.facts = f.id{rest} ORDER BY r.seq DESC LIMIT ?"
-        );
-        format!(
-            "SELECT n.seq FROM facts f CROSS JOIN call_rows n ON n.seq IN ({newest}) WHERE 1{names} ORDER BY n.seq DESC LIMIT ?"
-        )
+    let chosen = match way {
+        Way::Walk(from) => {
+            rest.push_str(" AND r.seq > ?");
+            more.push(Value::Integer(Count(from).signed()));
+            let facts = if names.is_empty() { "" } else { "CROSS JOIN facts f ON f.id = r.facts" };
+            format!("SELECT r.seq FROM call_rows r {facts} WHERE 1{rest}{names} ORDER BY r.seq DESC LIMIT ?")
+        }
+        Way::ByFacts => {
+            more.push(limit.clone());
+            let newest = format!(
+                "SELECT r.seq FROM call_rows r INDEXED BY call_rows_by_facts WHERE r.facts = f.id{rest} ORDER BY r.seq DESC LIMIT ?"
+            );
+            format!(
+                "SELECT n.seq FROM facts f CROSS JOIN call_rows n ON n.seq IN ({newest}) WHERE 1{names} ORDER BY n.seq DESC LIMIT ?"
+            )
+        }
     };
-    // The names stand last in the text of the second form, and are absent from the first.
+    // The names stand last in both texts.
     more.append(&mut values);
     more.push(limit);
     let sql = format!(
