@@ -24,6 +24,7 @@ fn facts(n: u128) -> Facts {
         policy: "refund-agent".into(),
         vendor: "openai".into(),
         operation: "POST /v1/chat/completions".into(),
+        claimed_run: false,
     }
 }
 
