@@ -80,9 +80,7 @@ impl Parts {
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        for flag in keyring.adopt(&ledger.flags(), Timestamp::now())? {
-            tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
-        }
+        adopt_flags(&keyring, &ledger)?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -206,6 +204,13 @@ impl Parts {
             .map(Some)
             .map_err(|p| format!("no key for the sandbox could be minted: {p:?}").into())
     }
+}
+
+fn adopt_flags(keyring: &Keyring, ledger: &Embedded) -> Result<(), Failure> {
+    for flag in keyring.adopt(&ledger.flags(), Timestamp::now())? {
+        tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
+    }
+    Ok(())
 }
 
 fn limits(config: &Config) -> Limits {
