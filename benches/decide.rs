@@ -43,6 +43,7 @@ fn facts() -> Facts {
         policy: "p".into(),
         vendor: "stripe".into(),
         operation: "POST /v1/refunds".into(),
+        claimed_run: false,
     }
 }
 
@@ -64,7 +65,6 @@ fn ask(bench: &mut Criterion, name: &str, target: &str, permitted: bool) {
         path: &path,
         args: Some(&args),
         account_headers: &[],
-        run_claimed: false,
     };
     assert_eq!(matches!(set.decide(&question), Decision::Permit(_)), permitted);
     bench.bench_function(name, |b| b.iter(|| black_box(set.decide(black_box(&question)))));

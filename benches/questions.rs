@@ -97,6 +97,7 @@ fn call(n: u64) -> Vec<Op> {
         policy: "shop".into(),
         vendor: vendor.into(),
         operation: operation.into(),
+        claimed_run: false,
     };
     let dice = mix(n.wrapping_mul(31)) % 10_000;
     let refused = dice < 100;

@@ -5,6 +5,7 @@ mod evidence;
 mod page;
 mod parts;
 mod private;
+mod sinking;
 mod stop;
 
 use std::sync::Arc;

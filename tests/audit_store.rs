@@ -1,12 +1,16 @@
-//! The contract of `AuditStore`: what every store of the books must do. SQLite passes it now; the next store is one line in
-//! `stores!`. What is particular to one store is tested beside it.
+//! The contract of `AuditStore`: what every store of the books must do. The next store is one line in `stores!`. What is
+//! particular to one store is tested beside it, or in `audit_postgres.rs`.
 
+mod common;
+
+use std::any::Any;
 use std::sync::Arc;
 
 use bursar::adapters::audit::condition::Conditions;
 use bursar::adapters::audit::find::find;
 use bursar::adapters::audit::groups::{ByLine, spend_by};
 use bursar::adapters::audit::history::{History, causes};
+use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, CallQuery, Chained, report, runs};
 use bursar::adapters::ledger::journal::Record;
@@ -21,6 +25,7 @@ use bursar::units::amount::{Amounts, Unit};
 use bursar::units::ids::{CallId, Digest32, KeyId, Seq};
 use bursar::units::money::MicroCents;
 use bursar::units::time::{Timestamp, Window};
+use common::postgres::Postgres;
 use uuid::Uuid;
 
 /// As the journal has them.
@@ -29,11 +34,16 @@ fn records(entries: &[Entry]) -> Vec<Chained> {
 }
 
 /// A store, and what keeps its place alive.
-type Opened = (Box<dyn AuditStore>, tempfile::TempDir);
+type Opened = (Box<dyn AuditStore>, Box<dyn Any>);
 
 fn sqlite() -> Opened {
     let dir = tempfile::tempdir().expect("a folder");
-    (Box::new(SqliteBooks::open(dir.path()).expect("new books")), dir)
+    (Box::new(SqliteBooks::open(dir.path()).expect("new books")), Box::new(dir))
+}
+
+fn postgres() -> Opened {
+    let server = Postgres::start();
+    (Box::new(PostgresBooks::open(&server.url("postgres"), None).expect("new books")), Box::new(server))
 }
 
 macro_rules! stores {
@@ -57,7 +67,7 @@ macro_rules! stores {
         #[test] fn what_is_pruned_still_counts() { super::what_is_pruned_still_counts(&*super::$store().0); }
     })+ };
 }
-stores!(sqlite);
+stores!(sqlite, postgres);
 
 const START: i64 = 1_790_000_000_000_000;
 
@@ -82,6 +92,7 @@ fn facts(agent: &str, run: &str, vendor: &str) -> Facts {
         policy: "refunds".into(),
         vendor: vendor.into(),
         operation: "POST /v1/refunds".into(),
+        claimed_run: false,
     }
 }
 

@@ -221,3 +221,48 @@ fn a_run_is_one_page_and_a_month_is_one_report() {
     assert_eq!((number(&json["sums"], "calls"), json["month"].as_str()), (3, Some(month)));
     assert_eq!(house.bursar.cli(&["report", "--soc2", "--month", "2026-13"]).status.code(), Some(1));
 }
+
+const PER_RUN: &str = r#"
+name = "runs"
+vendors = ["stripe"]
+trust_headers = true
+[[allow]]
+methods = ["POST"]
+paths = ["/v1/charges"]
+[[budget]]
+per = "run"
+window = "total"
+limit = "1000 USD"
+"#;
+
+const LATER: &str = r#"
+name = "later"
+vendors = ["stripe"]
+[[budget]]
+per = "run"
+window = "day"
+limit = "1000 USD"
+"#;
+
+/// Nobody may spend another run's budget by naming it. Where the header is trusted, the same account counts.
+#[test]
+fn a_claimed_run_counts_nowhere_neither_at_once_nor_for_a_budget_that_comes_later() {
+    let house = House::new(&[SHOP, PER_RUN]);
+    let (distrusted, trusted) = (house.mint("shop", "a"), house.mint("runs", "b"));
+    for key in [&distrusted, &distrusted, &trusted] {
+        let ask = Ask::charge(10_000).key(key).header("x-bursar-run", "nightly");
+        assert_eq!(house.call(&ask).status, 200);
+    }
+    all_closed(&house.bursar, &[], LEASES);
+    assert_eq!(rows(&house.bursar, &["--run", "nightly"]).len(), 3, "rows are found by the run in any case");
+    let (whole, found) = check(&house);
+    assert!(whole, "{found:#}");
+    house.write_policy(LATER);
+    wait_for("the later budget", SOON, || {
+        house.bursar.admin("/v1/policies").to_string().contains("\"later\"").then_some(())
+    });
+    let (whole, found) = check(&house);
+    assert!(whole, "{found:#}");
+    let left = house.call(&Ask::charge(100).key(&trusted).header("x-bursar-run", "nightly"));
+    assert_eq!(left.header("x-bursar-remaining-usd"), Some("899"), "one call of 100 USD counted before");
+}

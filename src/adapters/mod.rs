@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod people;
 pub mod policy_store;
 pub mod sandbox;
+pub mod sinks;
 pub mod switchboard;
 pub mod upstream;
 pub mod vault;

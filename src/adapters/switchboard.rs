@@ -95,6 +95,7 @@ mod tests {
             policy: "p".into(),
             vendor: "openai".into(),
             operation: "POST /v1/x".into(),
+            claimed_run: false,
         })
     }
 

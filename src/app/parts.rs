@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::private::Private;
+use super::sinking::Sinking;
 use super::{Failure, evidence};
+use crate::adapters::audit;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
-use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, BodyHasher, data_folder};
@@ -49,6 +50,7 @@ pub struct Parts {
     pub projection: tokio::task::JoinHandle<()>,
     /// Ends the projection, after everything else has ended.
     pub last_stop: CancellationToken,
+    pub sinks: Sinking,
     pub policies: Arc<PolicyStore>,
     pub vault: Arc<Vault>,
     pub switchboard: Arc<Switchboard>,
@@ -73,8 +75,9 @@ impl Parts {
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = Arc::new(SqliteBooks::open(&data)?);
+        let books_store = audit::open(&config.audit.store, &data)?;
         let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
+        ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
         for flag in keyring.adopt(&ledger.flags(), Timestamp::now())? {
@@ -83,6 +86,7 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
+        let sinks = Sinking::start(&config, &books)?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
         let vault = vault(sources);
@@ -121,6 +125,7 @@ impl Parts {
             anchors,
             projection,
             last_stop,
+            sinks,
             policies,
             vault,
             switchboard,
@@ -156,6 +161,7 @@ impl Parts {
             captures: self.private.captures.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
+            sinks: self.sinks.all.clone(),
             evidence: self.evidence.clone(),
             anchors: self.anchors.clone(),
             policies: self.policies.clone(),

@@ -14,6 +14,8 @@ use crate::adapters::ledger::Ledger;
 
 /// For the last rows to be written once every call has ended.
 const LAST_ROWS: Duration = Duration::from_secs(10);
+/// For the sinks to get them as well.
+const LAST_DELIVERIES: Duration = Duration::from_secs(5);
 
 /// Until SIGTERM or SIGINT.
 pub async fn asked() {
@@ -55,14 +57,19 @@ pub async fn down(
     } else {
         sign_the_rest(&parts.evidence).await;
     }
+    parts.sinks.stop.cancel();
+    let sinks = futures_util::future::join_all(parts.sinks.tasks);
+    if tokio::time::timeout(LAST_DELIVERIES, sinks).await.is_err() {
+        tracing::info!("a sink has not got all yet; it goes on from its place at the next start");
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
 /// So that books at rest are signed to their end.
 async fn sign_the_rest(evidence: &Arc<Evidence>) {
-    match tokio::time::timeout(LAST_ROWS, evidence.seal_all()).await {
-        Ok(Ok(_)) => {}
+    match tokio::time::timeout(LAST_ROWS, evidence.seal_rest()).await {
+        Ok(Ok(())) => {}
         Ok(Err(e)) => tracing::warn!("the last events are not signed yet: {e}"),
         Err(_) => tracing::warn!("the last events are not signed yet; the next start signs them"),
     }

@@ -1,6 +1,7 @@
 //! The way to the admin API: HTTP/1.1 over the socket in the data folder, or to `--server` with a token. Knows no command.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use super::{Failure, Global};
+use crate::adapters::audit::{self, AuditStore};
 use crate::config;
 use crate::units::secret::Secret;
 
@@ -155,6 +157,17 @@ pub fn data_folder(global: &Global) -> Result<PathBuf, Failure> {
     let loaded = config::load(&flags, &|name| std::env::var(name).ok());
     let aside = |mistakes| Failure::usage(format!("{mistakes}\n       With --data DIR, no configuration is read."));
     loaded.map(|c| c.server.data).map_err(aside)
+}
+
+/// The books of a data folder, for commands that work without a server. Which store it is, only the configuration says.
+pub fn books_of(global: &Global, data: &Path) -> Result<Arc<dyn AuditStore>, Failure> {
+    let flags = config::Flags { config: global.config.clone(), data: Some(data.to_owned()), ..Default::default() };
+    let config = config::load(&flags, &|name| std::env::var(name).ok()).map_err(|e| Failure::usage(e.to_string()))?;
+    if config.audit.store == config::AuditStore::Sqlite && !data.join("books.db").exists() {
+        let elsewhere = "they may be in PostgreSQL: name the configuration with --config";
+        return Err(Failure::refused(format!("`{}` has no books.db; {elsewhere}", data.display())));
+    }
+    audit::open(&config.audit.store, data).map_err(Failure::refused)
 }
 
 fn request(

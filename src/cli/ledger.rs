@@ -1,15 +1,11 @@
 //! `bursar ledger check|rebuild`: the ledger beside the books, and written anew from them. `check` asks the server; `rebuild`
 //! works on the data folder itself, while nobody serves.
 
-use std::path::Path;
-
 use clap::Subcommand;
 
-use super::client::{Client, data_folder, whoami};
+use super::client::{Client, books_of, data_folder, whoami};
 use super::output::{BAD, BOLD, Columns, GOOD, WARN, json, line, note, or_dash};
 use super::{Failure, Global};
-use crate::adapters::audit::AuditStore;
-use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::wire::CheckView;
 use crate::adapters::ledger::embedded::{FolderLock, Rebuilt, rebuild};
 use crate::rules::books::Act;
@@ -91,15 +87,10 @@ fn anew(global: &Global, reason: Option<String>) -> Result<(), Failure> {
         )));
     }
     let lock = FolderLock::take(&folder).map_err(Failure::refused)?;
-    let books = books(&folder)?;
+    let books = books_of(global, &folder)?;
     let actor = format!("shell:{}", whoami().unwrap_or_else(|| "operator".to_owned()));
     let done = rebuild(&lock, &folder, &*books, Act { actor, reason }).map_err(Failure::refused)?;
     if global.json { json(&done) } else { told(&done) }
-}
-
-/// The books of this folder.
-fn books(folder: &Path) -> Result<Box<dyn AuditStore>, Failure> {
-    Ok(Box::new(SqliteBooks::open(folder).map_err(Failure::refused)?))
 }
 
 fn told(done: &Rebuilt) -> Result<(), Failure> {

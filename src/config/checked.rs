@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::evidence::Evidence;
 use super::privacy::Privacy;
+use super::sinks::Sink;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
 use crate::units::secret::Secret;
@@ -18,6 +19,7 @@ pub struct Config {
     pub server: Server,
     pub ledger: Ledger,
     pub audit: Audit,
+    pub sinks: Vec<Sink>,
     pub privacy: Privacy,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,
@@ -110,6 +112,28 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
+/// As `RedisUrl`: it may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(Secret);
+
+impl PostgresUrl {
+    pub fn new(url: String) -> Self {
+        Self(Secret::new(url))
+    }
+
+    /// For the client that connects there.
+    pub fn expose(&self) -> &str {
+        // It was made from a text.
+        std::str::from_utf8(self.0.expose()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://…")
+    }
+}
+
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -119,16 +143,23 @@ pub enum Durability {
     Power,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
     pub store: AuditStore,
+    /// Entries that the books may be behind the journal before calls are refused.
+    pub backlog: u64,
     pub evidence: Evidence,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum AuditStore {
     #[default]
     Sqlite,
+    Postgres {
+        url: PostgresUrl,
+        /// Instead of one in the address.
+        password: Option<CredentialSource>,
+    },
 }
 
 /// Where one credential of a vendor comes from.
@@ -192,5 +223,11 @@ impl Default for Limits {
 impl Default for Ledger {
     fn default() -> Self {
         Self { store: LedgerStore::Embedded, durability: Durability::Process, name: "bursar".into() }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { store: AuditStore::default(), backlog: 1_000_000, evidence: Evidence::default() }
     }
 }

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::checked::{Audit, Config, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl, Server, Timeouts, Tls};
+use super::checked::{
+    Audit, AuditStore, Config, CredentialSource, Durability, Ledger, LedgerStore, Limits, PostgresUrl, Prices,
+    RedisUrl, Server, Timeouts, Tls,
+};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use super::{evidence, privacy, size, vendors};
+use super::{evidence, privacy, sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -20,9 +23,10 @@ fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
     let audit = section("audit").map(|t| audit(&t)).unwrap_or_default();
     let privacy = section("privacy").map(|t| privacy::read(&t)).unwrap_or_default();
     let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
+    let sinks = sinks::read(root);
     let (vendors, credentials) = vendors::read(section("vendors").as_ref(), root, env);
     root.done();
-    Config { server, ledger, audit, privacy, vendors, credentials, prices, file: None }
+    Config { server, ledger, audit, sinks, privacy, vendors, credentials, prices, file: None }
 }
 
 fn server(table: &Table<'_>) -> Server {
@@ -60,7 +64,7 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-fn path(node: &Node<'_>) -> Option<PathBuf> {
+pub(super) fn path(node: &Node<'_>) -> Option<PathBuf> {
     let text = node.text()?;
     if text.is_empty() {
         node.wrong("the path is empty");
@@ -158,16 +162,38 @@ fn ledger_store(text: &str) -> Result<LedgerStore, &'static str> {
 }
 
 fn audit(table: &Table<'_>) -> Audit {
-    if let Some(node) = table.get("store") {
-        match node.text() {
-            Some("sqlite") | None => {}
-            Some(text) if text.starts_with("postgres") => node.wrong("PostgreSQL is not built yet: use `sqlite`"),
-            Some(_) => node.wrong("it must be `sqlite`"),
-        }
+    let password = table.get("password");
+    let source = password.as_ref().and_then(|n| n.parsed(vendors::source));
+    let store = table.get("store").and_then(|n| n.parsed(|text| audit_store(text, source))).unwrap_or_default();
+    if let (Some(node), AuditStore::Sqlite) = (password, &store) {
+        node.wrong("only `postgres://…` has a password");
     }
+    let backlog = table.get("backlog").and_then(|n| backlog(&n)).unwrap_or(Audit::default().backlog);
     let evidence = evidence::read(table);
     table.done();
-    Audit { evidence, ..Audit::default() }
+    Audit { store, backlog, evidence }
+}
+
+fn backlog(node: &Node<'_>) -> Option<u64> {
+    let entries = node.count()?;
+    if entries < LEAST_BACKLOG {
+        node.wrong(format!("it must be {LEAST_BACKLOG} or more: the books are always a little behind"));
+    }
+    Some(entries)
+}
+
+/// A busy second of a small machine.
+const LEAST_BACKLOG: u64 = 1000;
+
+/// Never repeats the address: it may hold a password.
+fn audit_store(text: &str, password: Option<CredentialSource>) -> Result<AuditStore, &'static str> {
+    match text.split_once("://") {
+        None if text == "sqlite" => Ok(AuditStore::Sqlite),
+        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {
+            Ok(AuditStore::Postgres { url: PostgresUrl::new(text.to_owned()), password })
+        }
+        _ => Err("it must be `sqlite` or `postgres://user@host:5432/database`"),
+    }
 }
 
 fn prices(table: &Table<'_>) -> Prices {

@@ -2,7 +2,8 @@
 //! the stores and the gateway only ever see what came out of here.
 //!
 //! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `vendors` its vendor tables, `evidence` how
-//! the books are signed, `checked` is what the rest sees. `load` puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
+//! the books are signed, `sinks` what follows them, `checked` is what the rest sees. `load` puts flags, environment, file and
+//! defaults in their order. `policy_file` reads one policy.
 
 mod checked;
 pub mod duration;
@@ -13,6 +14,7 @@ mod mistake;
 pub mod policy_file;
 mod privacy;
 mod raw;
+pub mod sinks;
 pub mod size;
 pub mod vendors;
 
@@ -24,6 +26,7 @@ pub use file::{parse_address, read};
 pub use load::{Flags, load};
 pub use mistake::{Mistake, Mistakes};
 pub use privacy::Privacy;
+pub use sinks::{Sink, SinkStart, SinkTarget, SinkUrl};
 
 /// What `bursar config default` prints.
 pub const DEFAULT: &str = include_str!("default.toml");

@@ -120,6 +120,12 @@ async fn give_up(state: &ControlState, before: Timestamp, act: Act) -> Result<Pr
     state.evidence.prune_rest().await?;
     let Some(due) = state.evidence.due(before).await? else { return Ok(Pruned::default()) };
     let (from, to, checkpoint) = (due.from, due.to, due.checkpoint);
+    if let Some(slowest) = state.sinks.slowest(to) {
+        let (name, has) = (&slowest.name, slowest.seq);
+        let why =
+            format!("sink `{name}` has events up to {has} only, and would miss those up to {to}; nothing was deleted");
+        return Err(Problem::Down(format!("{why}: repair it, or take it out of the configuration")));
+    }
     let seq = state.ledger.control(Control::Pruned { from, to, checkpoint, act }).await?;
     let late = |_| Problem::Down("the books do not follow the journal now; nothing was deleted".to_owned());
     tokio::time::timeout(BOOKS, state.books.caught_up(seq)).await.map_err(late)?;

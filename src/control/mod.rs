@@ -42,6 +42,7 @@ use crate::adapters::keyring::secrets::AdminToken;
 use crate::adapters::ledger::Ledger;
 use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::sinks::Sinks;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::Vault;
 use crate::rules::subject::Name;
@@ -64,6 +65,7 @@ pub struct ControlState {
     pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
+    pub sinks: Arc<Sinks>,
     pub evidence: Arc<Evidence>,
     pub anchors: Vec<Arc<Anchor>>,
     pub policies: Arc<PolicyStore>,

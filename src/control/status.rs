@@ -12,6 +12,7 @@ use super::wire::{CredentialView, VendorList, VendorView};
 use super::{About, ControlState};
 use crate::adapters::audit::Gap;
 use crate::adapters::audit::evidence::anchor::AnchorState;
+use crate::adapters::sinks::SinkView;
 use crate::rules::subject::Name;
 use crate::units::ids::Seq;
 
@@ -34,6 +35,9 @@ pub(super) struct Status {
     books_behind: u64,
     /// Stretches of the journal that never reached the books.
     books_gaps: Vec<Gap>,
+    /// Calls refused since the start because the books were too far behind.
+    refused_behind: u64,
+    sinks: Vec<SinkView>,
     /// The last signed checkpoint, and how far each anchor is.
     checkpoint: u64,
     anchors: Vec<AnchorState>,
@@ -51,18 +55,24 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
     let anchors: Vec<AnchorState> = state.anchors.iter().map(|a| a.state()).collect();
     let unanchored: Vec<String> =
         anchors.iter().filter_map(|a| Some(format!("anchor `{}`: {}", a.name, a.trouble.as_ref()?))).collect();
+    let books_seq = *state.books.projected().borrow();
+    let sinks = state.sinks.views(books_seq);
+    let stuck =
+        sinks.iter().filter_map(|s| Some(format!("sink `{}` does not deliver: {}", s.name, s.trouble.as_ref()?)));
     Ok(Json(Status {
         about: state.about.clone(),
         ready,
-        trouble: [ledger, books, unread, unsigned].into_iter().flatten().chain(unanchored).collect(),
+        trouble: [ledger, books, unread, unsigned].into_iter().flatten().chain(unanchored).chain(stuck).collect(),
         calls_in_flight: state.switchboard.in_flight(),
         keys: state.keyring.list().len(),
         flags: state.keyring.flags().len(),
         flags_untold: state.keyring.untold().len(),
         policies: state.policies.current().len(),
-        books_seq: *state.books.projected().borrow(),
+        books_seq,
         books_behind: state.books.lag(),
         books_gaps,
+        refused_behind: state.ledger.refused_behind(),
+        sinks,
         checkpoint: *state.evidence.sealed().borrow(),
         anchors,
     }))

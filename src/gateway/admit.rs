@@ -204,7 +204,6 @@ impl Judged<'_> {
             path: &routed.path,
             args: self.reads_request().then_some(args),
             account_headers: &account_headers,
-            run_claimed: caller.run_claimed,
         };
         match self.policies.decide(&question) {
             Decision::Permit(permit) => Ok(permit),

@@ -41,6 +41,11 @@ impl Caller {
         all.filter_map(|k| Some((&k.id, k.overlay.as_ref()?))).collect()
     }
 
+    /// Does its run count on no account?
+    pub fn claimed_run(&self) -> bool {
+        !self.policy.counts_run(self.run_claimed)
+    }
+
     pub fn key_chain(&self) -> Vec<KeyId> {
         self.key.chain().cloned().collect()
     }

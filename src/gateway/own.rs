@@ -73,7 +73,7 @@ fn limited(caller: &Caller) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for vendor in caller.vendors() {
         let facts = facts(caller, vendor);
-        let found = caller.policies.lines(&facts, &caller.overlays(), caller.run_claimed);
+        let found = caller.policies.lines(&facts, &caller.overlays());
         for line in found.into_iter().filter(|l| l.limit.is_some()) {
             if !lines.iter().any(|l| l.account == line.account) {
                 lines.push(line);
@@ -90,6 +90,7 @@ fn facts(caller: &Caller, vendor: Name) -> Facts {
         policy: caller.policy.name.clone(),
         vendor,
         operation: Arc::from(""),
+        claimed_run: false,
     }
 }
 

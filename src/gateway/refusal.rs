@@ -82,6 +82,7 @@ impl About {
             policy: key.policy.clone(),
             vendor: Name::from(""),
             operation: Name::from(""),
+            claimed_run: false,
         }));
     }
 
@@ -89,7 +90,8 @@ impl About {
         self.policy_hash = Some(caller.policy.hash);
         self.claimed = caller.run_claimed;
         if let Some(facts) = &mut self.facts {
-            Arc::make_mut(facts).subject = caller.subject.clone();
+            let facts = Arc::make_mut(facts);
+            (facts.subject, facts.claimed_run) = (caller.subject.clone(), caller.claimed_run());
         }
     }
 

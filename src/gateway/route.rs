@@ -101,5 +101,6 @@ pub fn facts(
         policy: caller.policy.name.clone(),
         vendor: vendor.name.clone(),
         operation,
+        claimed_run: caller.claimed_run(),
     })
 }

@@ -61,6 +61,9 @@ pub struct Facts {
     pub vendor: Name,
     /// Method and path template, e.g. `POST /v1/refunds`; the judged path where no template matched.
     pub operation: Name,
+    /// The run is only claimed, by a header that the policy does not trust: it names rows and kills, and counts on no account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub claimed_run: bool,
 }
 
 /// What a person can switch off.
@@ -131,6 +134,7 @@ mod tests {
             policy: "p".into(),
             vendor: "stripe".into(),
             operation: "POST /v1/refunds".into(),
+            claimed_run: false,
         }
     }
 

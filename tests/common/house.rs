@@ -45,6 +45,11 @@ impl House {
 
     /// With these policies, and more configuration, which may name the vendor's port.
     pub fn with(policies: &[&str], more: impl FnOnce(u16) -> String) -> Self {
+        Self::with_env(policies, more, &[])
+    }
+
+    /// And more variables of its environment.
+    pub fn with_env(policies: &[&str], more: impl FnOnce(u16) -> String, more_env: &[(&str, &str)]) -> Self {
         let (dir, vendor) = (tempfile::tempdir().expect("a folder"), Vendor::start());
         let folder = dir.path().join("policies");
         fs::create_dir(&folder).expect("a folder for policies");
@@ -55,7 +60,7 @@ impl House {
         let text = format!("{}\n[prices]\noverrides = {prices:?}\n{}", vendors(vendor.port), more(vendor.port));
         fs::write(&config, text).expect("a configuration");
         let env = [("TEST_OPENAI", REAL_OPENAI), ("TEST_STRIPE", REAL_STRIPE), ("TEST_GITHUB", REAL_GITHUB)];
-        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let env = env.iter().chain(more_env).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let setup = Setup { config: Some(config), policies: folder.clone(), env, args: Vec::new() };
         let bursar = Bursar::start(dir.path(), setup);
         Self { bursar, vendor, policies: folder, dir }

@@ -8,7 +8,9 @@ pub mod child;
 pub mod client;
 pub mod dice;
 pub mod house;
+pub mod postgres;
 pub mod raw;
+pub mod sinkhole;
 pub mod vendor;
 
 use std::fs::{self, File};

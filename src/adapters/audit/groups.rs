@@ -169,6 +169,7 @@ fn facts_of(row: &CallRow) -> Option<Facts> {
         policy: row.policy_id.clone().unwrap_or_default(),
         vendor: row.vendor.clone().unwrap_or_default(),
         operation: operation.into(),
+        claimed_run: false,
     })
 }
 

@@ -1,8 +1,9 @@
-//! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores; SQLite
-//! is the first. Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
+//! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores.
+//! Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
 //! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the
-//! rows of strangers, `wire` is what the admin API says of all this, `evidence` signs what was chained, `sqlite` is the store.
+//! rows of strangers, `wire` is what the admin API says of all this, `evidence` signs what was chained, `sqlite` and `postgres`
+//! are the stores.
 
 pub mod condition;
 pub mod denials;
@@ -10,6 +11,7 @@ pub mod evidence;
 pub mod find;
 pub mod groups;
 pub mod history;
+pub mod postgres;
 mod project;
 pub mod pseudonyms;
 pub mod query;
@@ -21,10 +23,12 @@ pub mod sqlite;
 pub mod tail;
 pub mod wire;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use self::evidence::index::Indexed;
 use crate::adapters::ledger::journal::Record;
+use crate::config;
 use crate::rules::books::Kind;
 use crate::rules::chain::Place;
 use crate::rules::evidence::Signed;
@@ -110,6 +114,16 @@ pub struct Sums {
     /// Later entries are not in it.
     pub upto: Seq,
     pub accounts: Vec<(AccountName, u64)>,
+}
+
+/// The books that the configuration names. May wait some seconds for a server.
+pub fn open(store: &config::AuditStore, data: &Path) -> Result<Arc<dyn AuditStore>, AuditError> {
+    match store {
+        config::AuditStore::Sqlite => Ok(Arc::new(sqlite::SqliteBooks::open(data)?)),
+        config::AuditStore::Postgres { url, password } => {
+            Ok(Arc::new(postgres::PostgresBooks::open(url.expose(), password.as_ref())?))
+        }
+    }
 }
 
 /// Where the books are kept. Every method blocks: call them on a thread of their own.

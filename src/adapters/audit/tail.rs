@@ -46,6 +46,8 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 pub struct Books {
     store: Arc<dyn AuditStore>,
     projected: watch::Sender<Seq>,
+    /// The same, as far as a loss of power would leave it.
+    kept: watch::Sender<Seq>,
     journal: watch::Receiver<Seq>,
     trouble: Mutex<Option<String>>,
 }
@@ -65,7 +67,13 @@ impl Books {
             return Err(AuditError::Unreadable(why));
         }
         let projected = watch::Sender::new(place.seq);
-        let books = Arc::new(Self { store, projected, journal: journal.clone(), trouble: Mutex::default() });
+        let books = Arc::new(Self {
+            store,
+            projected,
+            kept: watch::Sender::new(0),
+            journal: journal.clone(),
+            trouble: Mutex::default(),
+        });
         let (forced_at, unforced, linger) = (Instant::now(), true, LINGER);
         let follower = Follower { books: books.clone(), feed, journal, forced_at, unforced, linger, place };
         let task = tokio::spawn(follower.run(stop));
@@ -89,6 +97,11 @@ impl Books {
     /// The last entry in the books; changes wake whoever tails.
     pub fn projected(&self) -> watch::Receiver<Seq> {
         self.projected.subscribe()
+    }
+
+    /// The last entry in the books that survives also a loss of power.
+    pub fn kept(&self) -> watch::Receiver<Seq> {
+        self.kept.subscribe()
     }
 
     /// Entries that the journal has and the books do not have yet.
@@ -139,6 +152,8 @@ impl Follower {
                 Err(e) if stopping => return tracing::error!("the books end behind the journal: {e}"),
                 Err(e) => {
                     self.report(e);
+                    // A server that was put back from a copy knows less than it did.
+                    self.place = self.books.store.place().unwrap_or(self.place);
                     tokio::select! { () = tokio::time::sleep(retry) => {}, () = stop.cancelled() => {} }
                     retry = (retry * 2).min(LAST_RETRY);
                 }
@@ -169,6 +184,7 @@ impl Follower {
         self.linger = if read >= BUSY { LINGER_BUSY } else { LINGER };
         if force {
             (self.unforced, self.forced_at) = (false, Instant::now());
+            self.books.kept.send_if_modified(|at| std::mem::replace(at, place.seq) != place.seq);
         }
         *self.books.trouble.lock() = None;
         self.books.projected.send_if_modified(|at| std::mem::replace(at, place.seq) != place.seq);

@@ -34,6 +34,7 @@ fn facts(key: &KeyRecord) -> Facts {
         policy: "p".into(),
         vendor: "stripe".into(),
         operation: "GET /x".into(),
+        claimed_run: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The default ledger: the book in memory, its entries in a local journal, on one machine and in one process. The book and the
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
+mod backlog;
 mod check;
 mod lock;
 mod operations;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use self::backlog::Backlog;
 pub use self::lock::FolderLock;
 pub use self::rebuild::{Orphan, Rebuilt, rebuild};
 pub use self::start::OpenError;
@@ -47,6 +49,7 @@ pub struct Embedded {
     book: Mutex<Book>,
     journal: Journal,
     books: Arc<dyn AuditStore>,
+    backlog: Backlog,
     wake: OnceLock<Wake>,
     /// The last entry that a snapshot covers, and the last that the books keep.
     snapshot: AtomicU64,
@@ -83,6 +86,7 @@ impl Embedded {
             book: Mutex::new(book),
             journal,
             books,
+            backlog: Backlog::new(known),
             wake: OnceLock::new(),
             snapshot: AtomicU64::new(covered),
             safe: AtomicU64::new(known),
@@ -92,6 +96,11 @@ impl Embedded {
         });
         ledger.expire();
         Ok(ledger)
+    }
+
+    /// From here on the books may be so many entries behind before calls are refused.
+    pub fn bound_backlog(&self, entries: u64) {
+        self.backlog.bound_to(entries);
     }
 
     /// The last durable entry, as it grows.
@@ -170,6 +179,9 @@ impl Embedded {
     /// # Errors
     /// While the journal cannot be written, only what `must` be kept is taken; nothing is changed otherwise.
     fn write(&self, book: &mut Book, ops: Ops, must: bool) -> Result<Option<Seq>, LedgerError> {
+        if !must && ops.iter().any(Option::is_some) {
+            self.backlog.refuse(book.seq()).map_err(LedgerError::Down)?;
+        }
         let entries = book.entries(Timestamp::now(), ops);
         let records = Record::encode_all(entries).map_err(|e| LedgerError::Down(e.to_string()))?;
         if !records.is_empty() {
@@ -223,6 +235,7 @@ impl Embedded {
 
     async fn reserve_durably(&self, ask: Reserve) -> Result<Reservation, LedgerError> {
         let hold = ask.hold;
+        self.brake().await;
         let (answer, seq) = self.reserve_now(ask)?;
         if let Err(e) = self.durably(seq).await {
             // Its row may yet be written, so its end must be too.
@@ -230,6 +243,14 @@ impl Embedded {
             return Err(e);
         }
         Ok(answer)
+    }
+
+    /// While the books are far behind, calls come in more slowly.
+    async fn brake(&self) {
+        let wait = self.backlog.brake(self.journal.durable());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
     }
 
     fn reserve_now(&self, ask: Reserve) -> Result<(Reservation, Option<Seq>), LedgerError> {
@@ -287,6 +308,9 @@ impl Embedded {
     /// While the disk refuses writes, refused calls are not queued: there is no bound to how many there are.
     fn plain(&self, op: Op, must: bool) -> Answer<'_, Seq> {
         Box::pin(async move {
+            if !must {
+                self.brake().await;
+            }
             let seq = self.write(&mut self.book.lock(), [Some(op), None], must)?;
             self.durably(seq).await?;
             Ok(seq.unwrap_or_default())
@@ -300,6 +324,7 @@ impl Feed for Embedded {
     }
 
     fn applied_up_to(&self, seq: Seq) {
+        self.backlog.applied(seq);
         self.journal.release(seq);
     }
 

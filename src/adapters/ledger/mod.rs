@@ -77,6 +77,10 @@ pub trait Ledger: Send + Sync + 'static {
     fn on_freed(&self, wake: Wake);
     /// `None` if calls can be admitted now; otherwise why not.
     fn trouble(&self) -> Option<String>;
+    /// Calls refused since the start because the books were too far behind.
+    fn refused_behind(&self) -> u64 {
+        0
+    }
     /// Everything queued is on disk; for shutdown.
     fn flush(&self) -> Answer<'_, ()>;
 }

@@ -45,7 +45,6 @@ pub fn permit() -> Permit {
         path: &path,
         args: None,
         account_headers: &[],
-        run_claimed: false,
     };
     match set.decide(&question) {
         Decision::Permit(permit) => permit,

@@ -9,13 +9,12 @@ use clap::Args;
 use http_body_util::BodyExt;
 use serde::Serialize;
 
-use super::super::client::{Client, data_folder};
+use super::super::client::{Client, books_of, data_folder};
 use super::super::output::{BOLD, GOOD, WARN, json, line, note};
 use super::super::{Failure, Global};
 use super::against;
 use crate::adapters::audit::evidence::index::{self, Compared};
 use crate::adapters::audit::evidence::walk;
-use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::ledger::embedded::FolderLock;
 use crate::config;
 use crate::config::evidence::AnchorTo;
@@ -150,14 +149,14 @@ async fn books(global: &Global, checker: Checker) -> Result<(), Failure> {
 const BOOKS: &str = "the books";
 
 fn at_rest(global: &Global, data: &Path, checker: Checker, unreachable: Failure) -> Result<(), Failure> {
-    if !data.join("books.db").exists() {
+    if !data.join("lock").exists() {
         return Err(unreachable);
     }
     // Held until the end, so that nobody writes meanwhile.
     let _lock = FolderLock::take(data).map_err(Failure::refused)?;
-    let store = SqliteBooks::open(data).map_err(Failure::refused)?;
-    let verdict = walk::check(&store, checker).map_err(Failure::refused)?;
-    let rows = verdict.is_ok().then(|| index::check(&store)).transpose().map_err(Failure::refused)?;
+    let store = books_of(global, data)?;
+    let verdict = walk::check(&*store, checker).map_err(Failure::refused)?;
+    let rows = verdict.is_ok().then(|| index::check(&*store)).transpose().map_err(Failure::refused)?;
     tell(global, BOOKS, verdict, rows)
 }
 

@@ -145,6 +145,7 @@ impl Rig {
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
             ledger: ledger.clone(),
+            sinks: Arc::default(),
             books,
             policies: Arc::new(policies(&dir).await),
             switchboard: Switchboard::new(),
@@ -171,6 +172,7 @@ impl Rig {
             policy: "refunds".into(),
             vendor: "stripe".into(),
             operation: "POST /v1/refunds".into(),
+            claimed_run: false,
         };
         self.state.switchboard.enter(CallId(uuid::Uuid::from_u128(1)), Arc::new(facts))
     }

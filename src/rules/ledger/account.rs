@@ -86,6 +86,7 @@ impl Scope {
             Self::Policy => vec![facts.policy.to_string()],
             Self::Vendor => vec![facts.vendor.to_string()],
             Self::Everyone => vec![String::new()],
+            Self::Run if facts.claimed_run => Vec::new(),
             _ => self.level(&facts.subject).map(|v| format!("{tenant}/{v}")).into_iter().collect(),
         }
     }

@@ -32,8 +32,6 @@ pub struct Question<'a> {
     pub args: Option<&'a Args<'a>>,
     /// Account-selecting headers that the caller sent: lower-case name, value.
     pub account_headers: &'a [(&'a str, &'a str)],
-    /// The run stands in a header alone, not in the key.
-    pub run_claimed: bool,
 }
 
 /// What the rules say of a call.
@@ -64,8 +62,8 @@ impl PolicySet {
     }
 
     /// The accounts that a call with these facts would count on, with their limits: what a key may still spend.
-    pub fn lines(&self, facts: &Facts, overlays: &[(&KeyId, &Overlay)], run_claimed: bool) -> Vec<Line> {
+    pub fn lines(&self, facts: &Facts, overlays: &[(&KeyId, &Overlay)]) -> Vec<Line> {
         let Some(plan) = self.plan(&facts.policy) else { return Vec::new() };
-        judge::asked(&plan.policy, facts, overlays, run_claimed).lines(&plan.lines).0
+        judge::asked(&plan.policy, facts, overlays).lines(&plan.lines).0
     }
 }

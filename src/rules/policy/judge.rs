@@ -59,13 +59,8 @@ pub(super) fn decide(set: &PolicySet, q: &Question<'_>) -> Decision {
 }
 
 /// Whose accounts: shared with `PolicySet::lines`.
-pub(super) fn asked<'a>(
-    policy: &Policy,
-    facts: &'a Facts,
-    overlays: &'a [(&'a KeyId, &'a Overlay)],
-    run_claimed: bool,
-) -> Asked<'a> {
-    Asked { facts, overlays, run_counts: !run_claimed || policy.trust_headers, enforce: policy.mode.enforces() }
+pub(super) fn asked<'a>(policy: &Policy, facts: &'a Facts, overlays: &'a [(&'a KeyId, &'a Overlay)]) -> Asked<'a> {
+    Asked { facts, overlays, enforce: policy.mode.enforces() }
 }
 
 impl<'a> Judge<'a> {
@@ -245,11 +240,11 @@ impl<'a> Judge<'a> {
     }
 
     fn lines(&mut self) -> Result<Vec<Line>, Stop> {
-        let asked = asked(self.own(), self.q.facts, self.q.overlays, self.q.run_claimed);
+        let asked = asked(self.own(), self.q.facts, self.q.overlays);
         let (lines, missing) = asked.lines(&self.plan.lines);
         if let Some(missing) = missing {
             let mode = if missing.enforce { Mode::Enforce } else { Mode::Observe };
-            let claimed = self.q.run_claimed && missing.scope == Scope::Run;
+            let claimed = self.q.facts.claimed_run && missing.scope == Scope::Run;
             self.refuse(mode, words::uncountable(&missing, claimed, self.own().trust_headers))?;
         }
         Ok(lines)

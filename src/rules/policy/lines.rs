@@ -27,8 +27,6 @@ pub(super) struct Uncountable {
 pub(super) struct Asked<'a> {
     pub facts: &'a Facts,
     pub overlays: &'a [(&'a KeyId, &'a Overlay)],
-    /// False if the run is only claimed, and the policy does not trust headers.
-    pub run_counts: bool,
     /// Does the key's policy enforce the overlays' limits?
     pub enforce: bool,
 }
@@ -79,10 +77,7 @@ impl Asked<'_> {
     }
 
     fn accounts(&self, shape: &Shape) -> Vec<AccountName> {
-        match shape.scope {
-            Scope::Run if !self.run_counts => Vec::new(),
-            scope => scope.values(self.facts).iter().map(|value| shape.account(value)).collect(),
-        }
+        shape.scope.values(self.facts).iter().map(|value| shape.account(value)).collect()
     }
 
     /// The key's own budget: on that key's account alone, whoever of its children calls.

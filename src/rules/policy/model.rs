@@ -97,6 +97,11 @@ impl Policy {
         }
     }
 
+    /// Does a run count on accounts that a header alone may have named?
+    pub fn counts_run(&self, claimed: bool) -> bool {
+        !claimed || self.trust_headers
+    }
+
     pub fn covers_vendor(&self, vendor: &str) -> bool {
         (self.global && self.vendors.is_empty()) || self.vendors.iter().any(|v| **v == *vendor)
     }

@@ -73,6 +73,7 @@ pub fn facts(policy: &str, vendor: &str, operation: &str) -> Facts {
         policy: policy.into(),
         vendor: vendor.into(),
         operation: operation.into(),
+        claimed_run: false,
     }
 }
 
@@ -90,6 +91,12 @@ pub fn operation(name: &str, tier: Tier) -> Operation {
 }
 
 impl Call<'_> {
+    /// As the gateway makes them.
+    fn facts(&self, set: &PolicySet) -> Facts {
+        let counts = set.get(&self.facts.policy).is_none_or(|policy| policy.counts_run(self.claimed));
+        Facts { claimed_run: !counts, ..self.facts.clone() }
+    }
+
     pub fn decide(&self, set: &PolicySet) -> Decision {
         let target = CanonicalPath::parse(self.target).expect("a canonical target");
         let json = self.body.starts_with('{');
@@ -106,14 +113,13 @@ impl Call<'_> {
         let overlays: Vec<(&KeyId, &Overlay)> = self.overlays.iter().map(|(key, overlay)| (key, overlay)).collect();
         set.decide(&Question {
             now: self.now,
-            facts: &self.facts,
+            facts: &self.facts(set),
             overlays: &overlays,
             operation: self.operation.as_ref(),
             method: self.method,
             path: &target.path,
             args: (!self.unread).then_some(&args),
             account_headers: &self.headers,
-            run_claimed: self.claimed,
         })
     }
 

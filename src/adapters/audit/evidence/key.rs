@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -67,6 +68,7 @@ impl KeyFile {
         let fresh = random_hex()?;
         let (text, made) = read_or_make(&self.now, || fresh)?;
         let key = parse(&self.now, &text)?;
+        self.is_private();
         let Some(expected) = expected.filter(|e| *e != key.public()) else { return Ok(key) };
         if let Some(next) = self.waiting()?.filter(|next| next.public() == expected) {
             self.promote()?;
@@ -78,6 +80,15 @@ impl KeyFile {
             "the key that signed the last checkpoint {what}: whoever verifies the books must be given both public keys"
         );
         Ok(key)
+    }
+
+    /// A key that others may read is used all the same: without one nothing would be signed at all.
+    fn is_private(&self) {
+        let mode = self.now.metadata().map(|m| m.permissions().mode() & 0o077);
+        if mode.is_ok_and(|others| others != 0) {
+            let path = self.now.display();
+            tracing::warn!(%path, "others may read the key that signs checkpoints: `chmod 600` it, then `bursar audit key rotate`");
+        }
     }
 
     fn waiting(&self) -> Result<Option<SigningKey>, SecretError> {

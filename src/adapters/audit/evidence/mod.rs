@@ -57,6 +57,15 @@ pub struct Evidence {
     trouble: Mutex<Option<String>>,
 }
 
+/// What a look at the books led to.
+enum Step {
+    /// A full checkpoint, and there may be more.
+    More,
+    /// Something is new, and its time has not come.
+    DueIn(Duration),
+    Done,
+}
+
 /// What retention may give up: events up to `to`, which a checkpoint covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
@@ -72,18 +81,19 @@ impl Evidence {
         Arc::new(Self { books, file, every, sealing, sealed, trouble })
     }
 
-    /// Makes checkpoints until `stop`. What is new then is for `seal_all`, or the next start.
+    /// Makes checkpoints until `stop`. What is new then is for `seal_rest`, or the next start.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut projected = self.books.projected();
         let mut pause = Duration::ZERO;
         loop {
             tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(pause) => {} }
             projected.mark_unchanged();
-            let done = self.work(Self::keep_up).await;
+            let done = self.work(|this| this.step(false)).await;
             self.tell(done.as_ref().err());
             pause = match done {
-                Ok(Some(due)) => due.max(PAUSE),
-                Ok(None) => {
+                Ok(Step::More) => Duration::ZERO,
+                Ok(Step::DueIn(due)) => due.max(PAUSE),
+                Ok(Step::Done) => {
                     // Nothing is new; an error means that the books are gone, and `stop` is near.
                     tokio::select! { () = stop.cancelled() => return, _ = projected.changed() => PAUSE }
                 }
@@ -115,24 +125,31 @@ impl Evidence {
         self.trouble.lock().clone()
     }
 
-    /// Full checkpoints at once, and a smaller one when its time has come. Gives how long until then; `None` if nothing is new.
-    fn keep_up(self: &Arc<Self>) -> Result<Option<Duration>, AuditError> {
-        let every = self.every;
+    /// One checkpoint at most, so that a long backlog can be left off: a full one at once, a smaller one when its time has come,
+    /// or at once if `all`.
+    fn step(&self, all: bool) -> Result<Step, AuditError> {
         self.sealing(|sealing| {
-            while sealing.read_until(every.events)? {
+            if sealing.read_until(self.every.events)? {
                 sealing.seal(Also::default())?;
+                return Ok(Step::More);
             }
             if sealing.unsealed() == 0 {
-                return Ok(None);
+                return Ok(Step::Done);
             }
             let since = sealing.last().map_or(Timestamp(0), |l| l.checkpoint.at);
             let waited = Duration::from_millis(Timestamp::now().millis_since(since));
-            if waited < every.time {
-                return Ok(Some((every.time - waited).min(Duration::from_secs(1))));
+            if !all && waited < self.every.time {
+                return Ok(Step::DueIn((self.every.time - waited).min(Duration::from_secs(1))));
             }
             sealing.seal(Also::default())?;
-            Ok(None)
+            Ok(Step::Done)
         })
+    }
+
+    /// Covers what is there, step by step: it can be left off between two.
+    pub async fn seal_rest(self: &Arc<Self>) -> Result<(), AuditError> {
+        while let Step::More = self.work(|this| this.step(true)).await? {}
+        Ok(())
     }
 
     /// One at a time. After an error everything is read anew: a checkpoint may have been written all the same.
@@ -177,11 +194,6 @@ impl Evidence {
             change(&signed).ok_or_else(|| AuditError::Store("the checkpoint names no key".to_owned()))
         })
         .await
-    }
-
-    /// Covers all events that are there, and gives the last checkpoint.
-    pub async fn seal_all(self: &Arc<Self>) -> Result<Option<Signed>, AuditError> {
-        self.work(|this| this.sealing(|s| s.catch_up(this.every.events))).await
     }
 
     /// Everything from `from` to `to`, whole intervals, to be handed out line by line. `None` of books without events.

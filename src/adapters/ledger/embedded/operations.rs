@@ -95,7 +95,11 @@ impl Ledger for Embedded {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.journal.trouble()
+        self.journal.trouble().or_else(|| self.backlog.full(self.journal.durable()))
+    }
+
+    fn refused_behind(&self) -> u64 {
+        self.backlog.refused()
     }
 
     fn flush(&self) -> Answer<'_, ()> {

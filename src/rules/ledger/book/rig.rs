@@ -160,6 +160,7 @@ pub fn facts(agent: &str) -> Facts {
         policy: "p".into(),
         vendor: "v".into(),
         operation: "POST /v1/x".into(),
+        claimed_run: false,
     }
 }
 

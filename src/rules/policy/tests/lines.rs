@@ -148,7 +148,7 @@ fn shapes_of_keys_budgets_count_for_all() {
     let mut call = call("GET", "/x", "");
     call.facts.subject.run = Some("r".into());
     assert_eq!(shown(&call.permit(&set)), ["run:default/r calls total -"]);
-    assert_eq!(set.lines(&call.facts, &[], false).len(), 1);
+    assert_eq!(set.lines(&call.facts, &[]).len(), 1);
 }
 
 #[test]

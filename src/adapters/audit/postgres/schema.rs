@@ -1,0 +1,56 @@
+//! The tables and how older ones become newer ones: forward only, one transaction a step, under the writer's lock, checked at
+//! start. `schema.sql` has the first step. Months are made by `write`.
+
+use tokio_postgres::Client;
+
+use super::super::AuditError;
+use crate::units::time::Timestamp;
+
+/// Each step leads one version further. Never change one that has shipped: add the next.
+const STEPS: &[&str] = &[include_str!("schema.sql")];
+
+/// One writer for each schema of a database, as long as its connection lives.
+pub(super) async fn lock(db: &Client) -> Result<(), AuditError> {
+    // The number only has to differ from those of other programs on the same database.
+    let row = db.query_one("SELECT pg_try_advisory_lock(1652912755, hashtext(current_schema()))", &[]).await?;
+    if row.try_get(0)? { Ok(()) } else { Err(AuditError::Store("another bursar writes these books".to_owned())) }
+}
+
+pub(super) async fn migrate(db: &Client) -> Result<(), AuditError> {
+    check(db).await?;
+    db.batch_execute("CREATE TABLE IF NOT EXISTS version (number bigint PRIMARY KEY, made_at text NOT NULL)").await?;
+    let found: i64 = db.query_one("SELECT coalesce(max(number), 0) FROM version", &[]).await?.try_get(0)?;
+    let found = usize::try_from(found).unwrap_or(usize::MAX);
+    if found > STEPS.len() {
+        let known = STEPS.len();
+        return Err(AuditError::Unreadable(format!(
+            "the books have version {found}, and this bursar knows {known}: use a newer one"
+        )));
+    }
+    for (number, step) in (1_i64..).zip(STEPS).skip(found) {
+        let made = format!("INSERT INTO version VALUES ({number}, '{}')", Timestamp::now());
+        db.batch_execute(&format!("BEGIN;\n{step};\n{made};\nCOMMIT")).await?;
+    }
+    Ok(())
+}
+
+/// What these books need of a server, and what they cannot promise without.
+async fn check(db: &Client) -> Result<(), AuditError> {
+    let asked = "SELECT current_setting('server_encoding'), current_setting('fsync'), current_schema() IS NULL,
+        current_setting('server_version_num')::int";
+    let row = db.query_one(asked, &[]).await?;
+    let (encoding, fsync): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    if encoding != "UTF8" {
+        return Err(AuditError::Unreadable(format!("the database has the encoding {encoding}: make one with UTF8")));
+    }
+    if row.try_get(2)? {
+        return Err(AuditError::Unreadable("the database has no schema for the books: see `search_path`".to_owned()));
+    }
+    if row.try_get::<_, i32>(3)? < 130_000 {
+        return Err(AuditError::Unreadable("the books need PostgreSQL 13 or later".to_owned()));
+    }
+    if fsync != "on" {
+        tracing::warn!("PostgreSQL runs with `fsync = off`: the books may be lost with power");
+    }
+    Ok(())
+}
