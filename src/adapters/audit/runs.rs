@@ -1,6 +1,6 @@
 //! Runs: a list of them, and one page about one of them, put together from the questions that every store answers. No SQL.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::sift::Sift;
 use super::{AuditError, AuditStore, CallQuery, CallRow};
 use crate::rules::books::{Outcome, Verdict};
 use crate::rules::subject::Name;
-use crate::units::ids::{KeyId, Seq};
+use crate::units::ids::{CallId, KeyId};
 use crate::units::time::Timestamp;
 
 /// How long one page may look, and how many calls its timeline shows at most.
@@ -114,7 +114,7 @@ pub fn page(store: &dyn AuditStore, tenant: &str, run: &str) -> Result<Option<Ru
         }
     }
     let more = query.before.is_some() || rows.len() > TIMELINE;
-    let changes = changes(store, tenant, run, rows.last().map_or(1, |row| row.seq))?;
+    let changes = changes(store, tenant, run, &rows)?;
     rows.truncate(TIMELINE);
     rows.reverse();
     Ok(Some(RunPage {
@@ -130,15 +130,26 @@ pub fn page(store: &dyn AuditStore, tenant: &str, run: &str) -> Result<Option<Ru
     }))
 }
 
-fn changes(store: &dyn AuditStore, tenant: &str, run: &str, from: Seq) -> Result<Vec<serde_json::Value>, AuditError> {
+/// `rows` are the calls of the run, newest first.
+fn changes(
+    store: &dyn AuditStore,
+    tenant: &str,
+    run: &str,
+    rows: &[CallRow],
+) -> Result<Vec<serde_json::Value>, AuditError> {
+    let calls: HashSet<CallId> = rows.iter().map(|row| row.call_id).collect();
     let (mut sift, end) = (Sift::new(Vec::new(), of_run(&CallQuery::default(), tenant, run)), Instant::now() + LOOK);
-    let (mut from, mut found) = (from, Vec::new());
+    let (mut from, mut found) = (rows.last().map_or(1, |row| row.seq), Vec::new());
     loop {
         let events = store.changes(from, MAX_LIMIT)?;
         let Some(last) = events.last().filter(|_| Instant::now() < end) else { return Ok(found) };
         from = last.seq + 1;
         for event in &events {
-            if sift.takes(event, store)? {
+            let wanted = match event.call {
+                Some(call) => calls.contains(&call),
+                None => sift.takes(event, store)?,
+            };
+            if wanted {
                 let body = serde_json::from_str(&event.body);
                 found.push(body.map_err(|e| AuditError::Unreadable(format!("event {}: {e}", event.seq)))?);
             }

@@ -11,11 +11,13 @@ use crate::units::money::MicroCents;
 
 pub(in super::super) fn calls(db: &Connection, q: &CallQuery) -> Result<CallPage, AuditError> {
     let named = !q.names().is_empty();
-    // A run has few groups of facts: its rows are always found by them.
-    if !named || (q.is_rare() && q.run.is_none()) {
+    let narrow = q.agent.is_some() || q.key.is_some() || q.run.is_some();
+    // What is rare has an index of its own, unless few groups of facts are asked for.
+    if !named || (q.is_rare() && !narrow) {
         return answer(db, q, Way::Walk(0));
     }
-    if q.run.is_none() {
+    // A run has few groups of facts, and what is rare is seldom near.
+    if q.run.is_none() && !q.is_rare() {
         let near = answer(db, q, Way::Walk(top(db, q)?.saturating_sub(NEAR)))?;
         if near.next.is_some() {
             return Ok(near);
@@ -26,7 +28,7 @@ pub(in super::super) fn calls(db: &Connection, q: &CallQuery) -> Result<CallPage
 
 /// So many events back the newest rows of somebody are looked for, before their groups of facts are asked: who calls often has
 /// a page there, and many groups.
-const NEAR: u64 = 100_000;
+const NEAR: u64 = 50_000;
 
 /// How rows are found.
 #[derive(Clone, Copy)]
