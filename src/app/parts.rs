@@ -90,10 +90,7 @@ impl Parts {
         let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
-        let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
-        control::tell_loaded(&*ledger, &loaded, &start).await;
-        let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
-        control::tell_prices(&*ledger, prices.hash(), own_prices, start).await;
+        tell_start(&ledger, &loaded, &prices, &config).await;
         let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
@@ -211,6 +208,14 @@ fn adopt_flags(keyring: &Keyring, ledger: &Embedded) -> Result<(), Failure> {
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
     }
     Ok(())
+}
+
+/// Under which rules and prices calls are judged from now on.
+async fn tell_start(ledger: &Embedded, loaded: &Reloaded, prices: &PriceBook, config: &Config) {
+    let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
+    control::tell_loaded(ledger, loaded, &start).await;
+    let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
+    control::tell_prices(ledger, prices.hash(), own_prices, start).await;
 }
 
 fn limits(config: &Config) -> Limits {
