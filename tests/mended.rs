@@ -201,11 +201,13 @@ fn a_run_is_one_page_and_a_month_is_one_report() {
     charges(&house, &key, 3);
     assert_eq!(house.call(&Ask::get("/stripe/v1/balance").key(&key)).status, 403);
     all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    house.bursar.ok(&["kill", "--run", "r-7", "--tenant", "other", "--reason", "not this one"]);
     house.bursar.ok(&["kill", "--run", "r-7", "--reason", "enough"]);
     let page = wait_for("the kill in the page", SOON, || {
         let page = house.bursar.json(&["runs", "show", "r-7"]).swap_remove(0);
         page["changes"].as_array().is_some_and(|c| c.len() == 1).then_some(page)
     });
+    assert!(page["changes"][0].to_string().contains("enough"), "another tenant's run is another: {page:#}");
     assert_eq!((number(&page, "calls"), number(&page, "refused"), &page["cost_usd"]), (3, 1, &"6".into()));
     assert_eq!(page["timeline"].as_array().map(Vec::len), Some(4));
     assert!(house.bursar.ok(&["runs"]).contains("r-7") && house.bursar.ok(&["runs", "show", "r-7"]).contains("enough"));

@@ -114,5 +114,11 @@ fn told(done: &Rebuilt) -> Result<(), Failure> {
     if done.reset > 0 {
         line(format!("{} accounts were set to what the rows of calls add up to", done.reset))?;
     }
+    if done.accounts_kept {
+        line(
+            "The books were older than the journal, and the ledger was whole: its accounts are as they were, and \
+                `bursar ledger check` shows what the books lost",
+        )?;
+    }
     line(format!("The old journal and snapshot lie in {}", done.kept.display()))
 }
