@@ -119,19 +119,20 @@ fn read(body: &str) -> Result<Signed, AuditError> {
 /// One step: the oldest month if all of it is given up, else some of the oldest events; zero when none is left.
 pub(super) async fn prune(db: &Client, upto: Seq) -> Result<u64, AuditError> {
     let months = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'events'::regclass AND c.relname LIKE 'events\\_2%' ORDER BY 1 LIMIT 1";
-    if let Some(month) = db.query_opt(months, &[]).await? {
+        WHERE i.inhparent = 'events'::regclass AND c.relname LIKE 'events\\_2%' ORDER BY 1";
+    for month in db.query(months, &[]).await? {
         let month: &str = month.try_get(0)?;
         let last: Option<i64> = db.query_one(&format!("SELECT max(seq) FROM {month}"), &[]).await?.try_get(0)?;
+        // One whose events went one by one is empty, and the next is the oldest.
+        let Some(last) = last else { continue };
         let later = "SELECT EXISTS (SELECT FROM events WHERE seq > $1)";
         // The newest month stays, also when all of it goes: its next event is near.
-        if let Some(last) = last.filter(|last| *last <= stored(upto))
-            && db.query_one(later, &[&last]).await?.try_get(0)?
-        {
+        if last <= stored(upto) && db.query_one(later, &[&last]).await?.try_get(0)? {
             let all = count(&db.query_one(&format!("SELECT count(*) FROM {month}"), &[]).await?, 0)?;
             db.batch_execute(&format!("SET LOCAL lock_timeout = '5s'; DROP TABLE {month}")).await?;
             return Ok(all);
         }
+        break;
     }
     let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= $1 ORDER BY seq LIMIT $2)";
     Ok(db.execute(sql, &[&stored(upto), &stored(STEP)]).await?)
