@@ -222,3 +222,23 @@ fn each_month_has_its_partition_and_nothing_is_without_one() {
     let plan = months(&format!("EXPLAIN SELECT body FROM events WHERE seq = 1 AND at = {START}"));
     assert!(plan.contains("events_2026_09") && !plan.contains("events_2026_12"), "{plan}");
 }
+
+#[test]
+fn a_month_that_was_emptied_by_and_by_keeps_no_later_one_from_going() {
+    let server = Postgres::start();
+    let books = open(&server).expect("new books");
+    let entry = |seq: u64| {
+        let month = i64::try_from((seq - 1) / 10).expect("few");
+        Arc::new(Record::encode(denial(seq, START + month * MONTH + seq as i64)).expect("it encodes"))
+    };
+    let (all, _) = Chained::after(Place::START, (1..=30).map(entry));
+    // The only month there is: it stays, and its events go one by one.
+    books.apply(&all[..10], true).expect("written");
+    assert_eq!(books.prune(10).expect("pruned"), 10);
+    books.apply(&all[10..], true).expect("written");
+    let months = || server.must("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass");
+    let before: u32 = months().parse().expect("a number");
+    assert_eq!(books.prune(20).expect("pruned"), 10);
+    assert_eq!(months().parse::<u32>().expect("a number"), before - 1, "the second month went whole");
+    assert_eq!(books.events(1, 100).expect("events").len(), 10);
+}

@@ -70,7 +70,10 @@ fn books_older_than_the_journal_are_filled_and_the_hole_is_said() {
         fill(&*books, 10);
         journal(dir, 500, 520);
         let done = rebuilt(dir, &*books);
-        assert_eq!((done.lost.as_slice(), done.salvaged, done.upto), ([Hole { from: 11, to: 499 }].as_slice(), 21, 520));
+        assert_eq!(
+            (done.lost.as_slice(), done.salvaged, done.upto),
+            ([Hole { from: 11, to: 499 }].as_slice(), 21, 520)
+        );
         assert!(!done.accounts_kept, "there was no snapshot to know better");
         let gaps = books.gaps().expect("gaps");
         assert!(gaps.len() == 1 && (gaps[0].from, gaps[0].to) == (11, 499), "{gaps:?}");

@@ -133,7 +133,9 @@ fn changed(out: &mut Out, r: &Report) {
     out.line("## Who changed it");
     out.table(["event", "time", "what", "about", "by", "why"], r.changes.iter().map(change));
     if r.changes_cut {
-        out.line("There were more changes, answers or corrections than a report lists: `bursar audit tail` has them all.");
+        out.line(
+            "There were more changes, answers or corrections than a report lists: `bursar audit tail` has them all.",
+        );
     }
     if r.unchanged_loads > 0 {
         out.line(&format!("{} times a start found a policy unchanged.", r.unchanged_loads));
