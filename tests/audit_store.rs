@@ -5,11 +5,12 @@ mod common;
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bursar::adapters::audit::condition::Conditions;
 use bursar::adapters::audit::find::find;
 use bursar::adapters::audit::groups::{ByLine, spend_by};
-use bursar::adapters::audit::history::{History, causes};
+use bursar::adapters::audit::history::{History, LOOK, causes};
 use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, CallQuery, Chained, report, runs};
@@ -497,7 +498,9 @@ fn a_call_with_its_entries(store: &dyn AuditStore) {
     };
     let remembered = vec![(call(1), usd(500)), (call(2), usd(71))];
     let checked = Checked { differences: vec![odd], remembered, ..Checked::default() };
-    let causes = causes(store, &checked).expect("causes");
+    let hurried = causes(store, &checked, Duration::ZERO).expect("causes");
+    let (causes, cut) = causes(store, &checked, LOOK).expect("causes");
+    assert!(!cut && !hurried.1, "one page has them all");
     assert_eq!(causes.iter().map(|c| (c.call_id, c.ledger_usd)).collect::<Vec<_>>(), [(call(2), Some(MicroCents(71)))]);
 }
 

@@ -84,10 +84,10 @@ fn may_be_adjusted(found: &History, again: bool) -> Result<(), String> {
 pub(super) async fn check(State(state): State<Arc<ControlState>>) -> Result<Json<CheckView>, Problem> {
     let checked = state.ledger.check().await?;
     let view = state.books.ask(move |store| {
-        let causes = history::causes(store, &checked)?;
+        let (causes, causes_cut) = history::causes(store, &checked, history::LOOK)?;
         let gaps = store.gaps()?;
         let whole = checked.differences.is_empty() && causes.is_empty();
-        Ok(CheckView { whole, checked, causes, gaps })
+        Ok(CheckView { whole, checked, causes, causes_cut, gaps })
     });
     Ok(Json(view.await?))
 }
