@@ -10,6 +10,7 @@ use common::books::{LEASES, all_closed, by_trace, micro, number, rows, text};
 use common::bursar::Key;
 use common::client::Ask;
 use common::house::House;
+use common::postgres::Postgres;
 use common::{SOON, wait_for};
 use serde_json::Value;
 
@@ -128,6 +129,40 @@ fn a_difference_is_found_with_its_call_and_a_rebuild_mends_the_ledger() {
     assert!(whole, "{found:#}");
     let events = house.bursar.json(&["audit", "tail", "--from", "1", "--kind", "ledger_rebuilt"]);
     assert!(events.len() == 1 && events[0]["control"]["act"]["reason"] == "the check said so", "{events:#?}");
+}
+
+/// The disk of the ledger is lost, the books on PostgreSQL are not: all that was spent comes back from there.
+#[test]
+fn a_lost_ledger_is_written_anew_from_books_on_postgresql() {
+    let server = Postgres::start();
+    let url = server.url("postgres");
+    let mut house = House::with(&[SHOP], |_| format!("[audit]\nstore = \"{url}\"\n"));
+    let key = house.mint("shop", "till");
+    charges(&house, &key, 5);
+    house.call(&Ask::charge(50_000).key(&key).mock("cut"));
+    all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    let row = &rows(&house.bursar, &["--flagged"])[0];
+    house.bursar.ok(&["adjust", text(row, "call_id"), "--cost", "500", "--reason", "Stripe has it"]);
+    assert!(check(&house).0);
+    stop(&mut house);
+    fs::remove_dir_all(house.bursar.data.join("journal")).expect("removed");
+    fs::remove_file(house.bursar.data.join("ledger.snapshot")).expect("removed");
+    let unnamed = house.bursar.cli(&["ledger", "rebuild"]);
+    assert!(String::from_utf8_lossy(&unnamed.stderr).contains("name the configuration"), "{unnamed:?}");
+    let config = house.dir.path().join("bursar.toml");
+    let config = config.to_str().expect("a path");
+    let done = house.bursar.json(&["ledger", "rebuild", "--reason", "a new disk", "--config", config]).swap_remove(0);
+    assert!(done["lost"].as_array().is_some_and(Vec::is_empty) && number(&done, "salvaged") == 0, "{done:#}");
+    house.bursar.restart();
+    let (whole, found) = check(&house);
+    assert!(whole, "{found:#}");
+    // 515 USD are spent: 500 more do not fit.
+    assert_eq!(house.call(&Ask::charge(50_000).key(&key)).said(), (403, "budget_spent".to_owned()));
+    assert_eq!(house.call(&Ask::charge(40_000).key(&key)).status, 200);
+    all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    house.bursar.ok(&["audit", "verify"]);
+    house.crash();
+    assert!(check(&house).0);
 }
 
 #[test]
