@@ -75,42 +75,40 @@ fn note(others: &Others, trouble: Option<String>) {
     *known = trouble;
 }
 
+/// The way is free between two pages, so that a revocation never waits for a long list.
 async fn look(state: &Arc<ControlState>, others: &Others) -> Result<(), AuditError> {
-    let mut way = others.way.lock().await;
     let mut theirs = HashMap::new();
     let mut all = false;
     loop {
+        let mut way = others.way.lock().await;
         let look = way.look().await?;
         all |= look.from_the_first;
         if all {
             theirs.extend(look.changes.iter().map(|c| (c.name(), c.order())));
         }
-        let full = look.full();
         for change in look.changes.iter().cloned() {
             take(state, change).await?;
         }
         way.seen(&look);
-        if !full {
+        if !look.full() {
             break;
         }
     }
-    if all {
-        give_missing(state, &mut way, &theirs).await?;
-    }
-    Ok(())
+    if all { give_missing(state, others, &theirs).await } else { Ok(()) }
 }
 
-/// What they do not have, or only as it was before: said while they could not be reached, or lost with their server.
+/// What they do not have, or only as it was before: said while they could not be reached, or lost with their server. Flags
+/// first.
 async fn give_missing(
     state: &ControlState,
-    way: &mut Fleet,
+    others: &Others,
     theirs: &HashMap<String, (i64, bool)>,
 ) -> Result<(), AuditError> {
     let keys = state.keyring.list().into_iter().map(|key| Shared::Key { key: Box::new(KeyRecord::clone(&key)) });
     let flags = state.keyring.all_flags();
-    for own in keys.chain(flags.iter().map(Shared::from)) {
+    for own in flags.iter().map(Shared::from).chain(keys) {
         if theirs.get(&own.name()).is_none_or(|known| *known < own.order()) {
-            way.put(&own).await?;
+            others.way.lock().await.put(&own).await?;
         }
     }
     Ok(())

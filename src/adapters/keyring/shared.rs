@@ -151,7 +151,9 @@ impl Fleet {
 }
 
 async fn prepare(db: &Client) -> Result<(), AuditError> {
-    Ok(db.batch_execute(&format!("BEGIN; {SCHEMA} COMMIT")).await?)
+    // A node that dies between two statements must not hold up the others.
+    let patience = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '1500ms'";
+    Ok(db.batch_execute(&format!("{patience}; BEGIN; {SCHEMA} COMMIT")).await?)
 }
 
 async fn timed<T>(work: impl Future<Output = Result<T, AuditError>>) -> Result<T, AuditError> {
