@@ -131,6 +131,36 @@ fn a_difference_is_found_with_its_call_and_a_rebuild_mends_the_ledger() {
     assert!(events.len() == 1 && events[0]["control"]["act"]["reason"] == "the check said so", "{events:#?}");
 }
 
+/// The books answer, and do not follow: then they cannot say whether somebody has corrected the call already.
+#[test]
+fn nothing_is_corrected_twice_unsaid_while_the_books_lag() {
+    let server = Postgres::start();
+    let url = server.url("postgres");
+    let house = House::with(&[SHOP], |_| format!("[audit]\nstore = \"{url}\"\n"));
+    let key = house.mint("shop", "till");
+    house.call(&Ask::charge(50_000).key(&key).mock("cut"));
+    all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    let row = &rows(&house.bursar, &["--flagged"])[0];
+    let adjust =
+        |cost: &str| house.bursar.cli(&["adjust", text(row, "call_id"), "--cost", cost, "--reason", "as Stripe says"]);
+    std::thread::scope(|scope| {
+        let locked = "BEGIN; LOCK TABLE place IN EXCLUSIVE MODE; SELECT pg_sleep(60)";
+        scope.spawn(|| server.ask("postgres", locked));
+        let held =
+            "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'place'::regclass AND granted";
+        wait_for("the lock", SOON, || (server.must(held) == "1").then_some(()));
+        assert!(adjust("0").status.success(), "the journal has it");
+        let second = adjust("7");
+        server.must("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'place'::regclass");
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(!second.status.success() && said.contains("nothing was corrected"), "{said}");
+    });
+    let third = wait_for("the books to follow", SOON, || {
+        Some(adjust("7")).filter(|d| !String::from_utf8_lossy(&d.stderr).contains("do not follow"))
+    });
+    assert!(String::from_utf8_lossy(&third.stderr).contains("adjusted before"), "{third:?}");
+}
+
 /// The disk of the ledger is lost, the books on PostgreSQL are not: all that was spent comes back from there.
 #[test]
 fn a_lost_ledger_is_written_anew_from_books_on_postgresql() {

@@ -113,6 +113,12 @@ impl Books {
         self.journal.borrow().saturating_sub(*self.projected.borrow())
     }
 
+    /// Waits until the books hold what the journal has now.
+    pub async fn level(&self) {
+        let end = *self.journal.borrow();
+        self.caught_up(end).await;
+    }
+
     /// Why the books do not follow now, if they do not.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()
