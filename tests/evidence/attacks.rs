@@ -1,6 +1,9 @@
 //! What somebody can do who has the database, the key, or both; and what anchors add. The table in README, as tests.
 
+use std::time::Duration;
+
 use bursar::adapters::audit::AuditStore;
+use bursar::adapters::audit::evidence::Every;
 use bursar::adapters::audit::evidence::key::SigningKey;
 use bursar::adapters::audit::evidence::{index, walk};
 use bursar::rules::evidence::anchors::Anchors;
@@ -9,9 +12,9 @@ use bursar::rules::evidence::check::fault::{Row, What};
 use bursar::rules::evidence::lines::Line;
 use bursar::rules::evidence::proof::Proof;
 use bursar::rules::evidence::{Checkpoint, Signed};
-use bursar::units::ids::Seq;
+use bursar::units::ids::{Digest32, Seq};
 
-use super::common::SOON;
+use super::common::{SOON, wait_for};
 use super::scene::{Scene, anchored, call, verify};
 
 fn none() -> Anchors {
@@ -102,6 +105,48 @@ fn a_checkpoint_that_stands_twice_does_not_keep_whoever_reads_the_folder() {
     std::thread::spawn(move || told.send(walk::check(&*store, Checker::new(Vec::new()))));
     let fault = tells.recv_timeout(SOON).expect("it ends").expect("read").expect_err("deleted");
     assert_eq!((fault.row, fault.what), (Row::Event(4), What::Missing));
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_keeps_no_checkpoint_back() {
+    let mut scene = Scene::with(Every { events: 100, time: Duration::from_millis(100) });
+    scene.grow(1);
+    scene.seal();
+    let key = std::fs::read_to_string(scene.data().join("secrets/checkpoint.key")).expect("the key");
+    let key = SigningKey::from_seed(&key.trim().parse::<Digest32>().expect("32 bytes").0).expect("a key");
+    let last = scene.store.last_checkpoint().expect("read").expect("there").checkpoint;
+    let ahead = Checkpoint { at: last.at.plus_secs(3 * 365 * 86_400), ..last };
+    let signed = Signed { signature: key.sign(&ahead.text()), checkpoint: ahead };
+    let body = serde_json::to_string(&signed).expect("plain data");
+    db(&scene).execute("UPDATE checkpoints SET body = ?1", [body]).expect("as that clock made it");
+    scene.reopen();
+    scene.grow(1);
+    scene.run();
+    wait_for("the next checkpoint", SOON, || {
+        scene.store.last_checkpoint().expect("read").filter(|c| c.checkpoint.number == 2 && c.checkpoint.to == 2)
+    });
+    assert!(verify(&scene.export(1, None), &[key.public()], none()).is_ok());
+}
+
+#[test]
+fn an_export_that_retention_overtakes_breaks_off_and_blames_nobody() {
+    let mut scene = Scene::new();
+    scene.grow(30);
+    let mut export = scene.wait(scene.evidence.export(1, None)).expect("planned").expect("events");
+    let mut pieces = 0;
+    while pieces < 2 {
+        export.piece().expect("a piece").expect("more");
+        pieces += 1;
+    }
+    assert_eq!(scene.wait(scene.evidence.prune(21)).expect("pruned"), 21);
+    let refused = loop {
+        match export.piece() {
+            Ok(piece) => assert!(piece.is_some(), "it was signed without the events that it names"),
+            Err(why) => break why.to_string(),
+        }
+    };
+    assert!(refused.contains("retention") && refused.contains("again"), "{refused}");
+    assert!(verify(&scene.export(1, None), &[scene.key()], none()).is_ok());
 }
 
 #[test]
