@@ -222,3 +222,34 @@ fn each_month_has_its_partition_and_nothing_is_without_one() {
     let plan = months(&format!("EXPLAIN SELECT body FROM events WHERE seq = 1 AND at = {START}"));
     assert!(plan.contains("events_2026_09") && !plan.contains("events_2026_12"), "{plan}");
 }
+
+#[test]
+fn months_that_are_given_up_go_whole_also_behind_one_that_is_empty() {
+    let server = Postgres::start();
+    let books = open(&server).expect("new books");
+    let entry = |seq: u64, at: i64| Arc::new(Record::encode(denial(seq, at)).expect("it encodes"));
+    // September and October; nothing happens in November; then two more months.
+    let days = [0, 1, MONTH, MONTH + 1, 3 * MONTH, 3 * MONTH + 1, 4 * MONTH];
+    let (all, _) = Chained::after(Place::START, (1..).zip(days).map(|(seq, at)| entry(seq, START + at)));
+    books.apply(&all[..4], true).expect("written");
+    books.apply(&all[4..], true).expect("written");
+    let months = || {
+        server.must("SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY 1) FROM pg_inherits WHERE inhparent = 'events'::regclass AND inhrelid::regclass::text LIKE 'events_2%'")
+    };
+    let left = |first| books.linked(1, 10).expect("events").first().map(|e| e.seq) == Some(first);
+    assert!(
+        months().starts_with("events_2026_09 events_2026_10 events_2026_11 events_2026_12 events_2027_01"),
+        "{}",
+        months()
+    );
+    assert_eq!(books.prune(3).expect("pruned"), 3);
+    assert!(months().starts_with("events_2026_10 ") && left(4), "a month that is not all given up stays: {}", months());
+    assert_eq!(books.prune(4).expect("pruned"), 1);
+    assert_eq!(books.prune(6).expect("pruned"), 2);
+    assert!(months().starts_with("events_2027_01") && left(7), "{}", months());
+    assert_eq!(books.prune(7).expect("pruned"), 1);
+    assert!(months().starts_with("events_2027_01"), "the newest stays: {}", months());
+    let later = Chained::after(books.place().expect("a place"), [entry(8, START + 4 * MONTH + 1)]).0;
+    books.apply(&later, true).expect("the books go on");
+    assert!(left(8));
+}
