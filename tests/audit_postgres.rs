@@ -224,21 +224,32 @@ fn each_month_has_its_partition_and_nothing_is_without_one() {
 }
 
 #[test]
-fn a_month_that_was_emptied_by_and_by_keeps_no_later_one_from_going() {
+fn months_that_are_given_up_go_whole_also_behind_one_that_is_empty() {
     let server = Postgres::start();
     let books = open(&server).expect("new books");
-    let entry = |seq: u64| {
-        let month = i64::try_from((seq - 1) / 10).expect("few");
-        Arc::new(Record::encode(denial(seq, START + month * MONTH + seq as i64)).expect("it encodes"))
+    let entry = |seq: u64, at: i64| Arc::new(Record::encode(denial(seq, at)).expect("it encodes"));
+    // September and October; nothing happens in November; then two more months.
+    let days = [0, 1, MONTH, MONTH + 1, 3 * MONTH, 3 * MONTH + 1, 4 * MONTH];
+    let (all, _) = Chained::after(Place::START, (1..).zip(days).map(|(seq, at)| entry(seq, START + at)));
+    books.apply(&all[..4], true).expect("written");
+    books.apply(&all[4..], true).expect("written");
+    let months = || {
+        server.must("SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY 1) FROM pg_inherits WHERE inhparent = 'events'::regclass AND inhrelid::regclass::text LIKE 'events_2%'")
     };
-    let (all, _) = Chained::after(Place::START, (1..=30).map(entry));
-    // The only month there is: it stays, and its events go one by one.
-    books.apply(&all[..10], true).expect("written");
-    assert_eq!(books.prune(10).expect("pruned"), 10);
-    books.apply(&all[10..], true).expect("written");
-    let months = || server.must("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass");
-    let before: u32 = months().parse().expect("a number");
-    assert_eq!(books.prune(20).expect("pruned"), 10);
-    assert_eq!(months().parse::<u32>().expect("a number"), before - 1, "the second month went whole");
-    assert_eq!(books.events(1, 100).expect("events").len(), 10);
+    let left = |first| books.linked(1, 10).expect("events").first().map(|e| e.seq) == Some(first);
+    assert!(
+        months().starts_with("events_2026_09 events_2026_10 events_2026_11 events_2026_12 events_2027_01"),
+        "{}",
+        months()
+    );
+    assert_eq!(books.prune(3).expect("pruned"), 3);
+    assert!(months().starts_with("events_2026_10 ") && left(4), "a month that is not all given up stays: {}", months());
+    assert_eq!(books.prune(4).expect("pruned"), 1);
+    assert_eq!(books.prune(6).expect("pruned"), 2);
+    assert!(months().starts_with("events_2027_01") && left(7), "{}", months());
+    assert_eq!(books.prune(7).expect("pruned"), 1);
+    assert!(months().starts_with("events_2027_01"), "the newest stays: {}", months());
+    let later = Chained::after(books.place().expect("a place"), [entry(8, START + 4 * MONTH + 1)]).0;
+    books.apply(&later, true).expect("the books go on");
+    assert!(left(8));
 }

@@ -231,3 +231,26 @@ fn a_sink_that_cannot_work_is_told_at_start() {
         assert!(told.contains("sink `hook`") && told.contains(word) && !told.contains("hunter2"), "{told}");
     }
 }
+
+#[test]
+fn retention_waits_for_the_slowest_sink() {
+    let (hook, siem) = (Sinkhole::start(), Sinkhole::start());
+    hook.answers(503);
+    let text = format!("[audit.checkpoints]\nevents = 8\ntime = \"1s\"\n{}", config(hook.port, siem.port));
+    let house = House::with_env(&[POLICY], |_| text, &[("TEST_HOOK", SECRET), ("TEST_SIEM", "Bearer-of-this-test")]);
+    let key = house.mint("free", "worker");
+    calls(&house, &key, 2);
+    all_closed(&house.bursar, &[], LEASES);
+    let all = tail(&house.bursar);
+    house.bursar.ok(&["audit", "export"]);
+    let prune = || house.bursar.cli(&["audit", "prune", "--before", "1s"]);
+    let refused = wait_for("something old enough", SOON, || Some(prune()).filter(|p| !p.status.success()));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("sink `hook` has events up to 0 only"), "{said}");
+    assert!(tail(&house.bursar).starts_with(&all), "nothing was deleted");
+    hook.answers(200);
+    wait_for("the sink that was away", SOON, || prune().status.success().then_some(()));
+    assert!(!tail(&house.bursar).contains(&1), "it is given up");
+    let seen: Vec<u64> = seqs(&hook.events());
+    assert!(all.iter().all(|seq| seen.contains(seq)), "{seen:?}");
+}

@@ -86,6 +86,11 @@ impl People {
         store.erase(person)
     }
 
+    /// Takes from the file's log what an erasure that was cut short left there.
+    pub fn scrub(&self) -> Result<(), PeopleError> {
+        self.store.lock().scrub()
+    }
+
     /// Puts aliases in the place of persons.
     pub async fn veil(self: &Arc<Self>, subject: &mut Subject) -> Result<(), PeopleError> {
         for (dimension, value) in &mut subject.dimensions {
@@ -143,6 +148,21 @@ mod tests {
         assert!(!contains(&held(dir.path()), "ann@example.com"), "no page and no log has the name any more");
         assert!(!people.erase(&ann()).expect("nobody is left"));
         assert_ne!(people.alias(ann()).await.expect("drawn"), first);
+    }
+
+    #[tokio::test]
+    async fn an_erasure_that_a_reader_kept_from_the_log_is_done_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let people = open(dir.path());
+        people.alias(ann()).await.expect("drawn");
+        let reader = rusqlite::Connection::open(dir.path().join("people.db")).expect("opens");
+        reader.execute_batch("BEGIN; SELECT count(*) FROM people;").expect("it reads on");
+        assert!(people.erase(&ann()).is_err(), "the log still has the name");
+        assert!(contains(&held(dir.path()), "ann@example.com"));
+        reader.execute_batch("COMMIT").expect("it is done");
+        assert_eq!(people.find(&ann()).expect("read"), None);
+        people.scrub().expect("again");
+        assert!(!contains(&held(dir.path()), "ann@example.com"));
     }
 
     #[tokio::test]

@@ -143,9 +143,11 @@ fn url_way(url: &str, token: Option<&Secret>) -> Result<Way, Failure> {
     Ok(Way::Url { base, token: token.clone() })
 }
 
-fn host_of(base: &str) -> &str {
+/// Without what may be secret: a password before it, a path or a query behind it.
+pub fn host_of(base: &str) -> &str {
     let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+    let place = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    place.rsplit_once('@').map_or(place, |(_, host)| host)
 }
 
 /// `--data`, or what the configuration says.

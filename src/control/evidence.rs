@@ -135,15 +135,19 @@ async fn give_up(state: &ControlState, before: Timestamp, act: Act) -> Result<Pr
 
 /// Gives up what is older than `keep`, for ever.
 pub async fn keep_retention(state: Arc<ControlState>, keep: Duration) {
-    let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     tokio::time::sleep(SETTLE_IN).await;
+    keep_on(&state, keep, LOOK).await;
+}
+
+pub(super) async fn keep_on(state: &ControlState, keep: Duration, look: Duration) {
+    let keep = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     loop {
         let act = Act { actor: "bursar".to_owned(), reason: Some("retention".to_owned()) };
-        match give_up(&state, Timestamp::now().plus_millis(-keep), act).await {
+        match give_up(state, Timestamp::now().plus_millis(-keep), act).await {
             Ok(Pruned { events: 0, .. }) => {}
             Ok(done) => tracing::info!(from = done.from, to = done.to, "retention gave events up"),
             Err(why) => tracing::error!("retention could not give events up: {why:?}"),
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(look).await;
     }
 }

@@ -38,7 +38,11 @@ pub(super) async fn erase(
 /// The event first: a name that is gone without one could not be accounted for any more.
 async fn forget(state: &Arc<ControlState>, asked: &PersonRequest, act: Act) -> Result<Erased, Problem> {
     let _one_at_a_time = state.turns.erase.lock().await;
-    let PersonView { dimension, value, alias } = known(state, asked).await?;
+    let PersonView { dimension, value, alias } = match known(state, asked).await {
+        // Perhaps erased a moment ago, and still in the file's log.
+        Err(gone @ Problem::NotFound(_)) => return Err(on_disk(state, People::scrub).await.err().unwrap_or(gone)),
+        known => known?,
+    };
     let event = Control::PersonErased { dimension: dimension.clone(), alias: alias.clone(), act };
     let seq = state.ledger.control(event).await?;
     let person = Person { dimension: dimension.clone(), value };

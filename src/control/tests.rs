@@ -3,6 +3,8 @@
 
 mod rig;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use rig::Rig;
@@ -251,4 +253,33 @@ async fn status_says_how_it_is() {
     assert_eq!(policies["policies"][0]["policy"], "refunds");
     let (status, said) = rig.post("/v1/policies/reload", json!({})).await;
     assert_eq!((status, said["policies"].as_u64()), (200, Some(1)), "{said}");
+}
+
+#[tokio::test]
+async fn retention_gives_up_on_its_own_what_is_older_than_its_time() {
+    let rig = Rig::new().await;
+    for _ in 0..6 {
+        mint(&rig).await;
+    }
+    rig.caught_up().await;
+    rig.state.evidence.seal_rest().await.expect("sealed");
+    let first = || rig.state.evidence.store().linked(1, 1).expect("read").first().map(|e| e.seq);
+    let moment = Duration::from_millis(300);
+    let keep = |keep: Duration| {
+        let state = rig.state.clone();
+        async move { super::evidence::keep_on(&state, keep, Duration::from_millis(20)).await }
+    };
+    assert!(tokio::time::timeout(moment, keep(Duration::from_secs(3600))).await.is_err(), "it never ends");
+    rig.ledger.set_down(true);
+    assert!(tokio::time::timeout(moment, keep(Duration::ZERO)).await.is_err());
+    assert_eq!((first(), rig.ledger.len()), (Some(1), 6), "all is young, then nobody could be told");
+
+    rig.ledger.set_down(false);
+    let keeping = tokio::spawn(keep(Duration::ZERO));
+    rig.wait_for(|| first().is_some_and(|seq| seq > 6)).await;
+    keeping.abort();
+    let kinds = rig.kinds().await;
+    assert_eq!(kinds.last(), Some(&"pruned"), "{kinds:?}");
+    let newest = rig.state.evidence.store().last_checkpoint().expect("read").expect("there");
+    assert!(newest.checkpoint.pruned_to >= 6, "{newest:?}");
 }

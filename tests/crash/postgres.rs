@@ -101,3 +101,32 @@ fn a_start_that_cannot_have_its_books_says_so() {
     let log = house.bursar.server.output();
     assert!(!log.contains("hunter2"), "{log}");
 }
+
+#[test]
+fn the_books_of_a_stopped_server_are_verified_where_they_lie() {
+    let server = Postgres::start();
+    let (mut house, key) = house(&server, "[audit.checkpoints]\nevents = 8\n");
+    send_all(house.port(), (0..20).map(|_| Ask::chat(Some(200)).key(&key)).collect());
+    all_closed(&house.bursar, &[], LEASES);
+    house.bursar.server.terminate();
+    assert!(house.bursar.server.wait(SOON).success(), "{}", house.bursar.server.output());
+    let config = house.dir.path().join("bursar.toml");
+    let verify = || {
+        let asked = ["audit", "verify", "--config", config.to_str().expect("text")];
+        let done = house.bursar.cli(&asked);
+        (done.status.code(), String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned())
+    };
+    let held = server.must("SELECT (SELECT count(*) FROM events) || ' ' || (SELECT count(*) FROM checkpoints)");
+    let (code, said) = verify();
+    assert!(code == Some(0) && said.contains("good") && !said.contains("no checkpoint covers"), "{said}");
+    let now = server.must("SELECT (SELECT count(*) FROM events) || ' ' || (SELECT count(*) FROM checkpoints)");
+    assert_eq!(now, held, "it writes nothing");
+    server.must("UPDATE call_rows SET usd = usd + 1 WHERE seq = (SELECT max(seq) FROM call_rows)");
+    let (code, said) = verify();
+    assert!(code == Some(1) && said.contains("has another charge"), "{said}");
+    server.must(
+        "UPDATE events SET body = replace(body, 'worker', 'nobody') WHERE seq = (SELECT min(seq) FROM call_rows)",
+    );
+    let (code, said) = verify();
+    assert!(code == Some(1) && said.contains("changed"), "{said}");
+}

@@ -1,13 +1,20 @@
 //! What somebody can do who has the database, the key, or both; and what anchors add. The table in README, as tests.
 
+use std::time::Duration;
+
 use bursar::adapters::audit::AuditStore;
-use bursar::adapters::audit::evidence::walk;
+use bursar::adapters::audit::evidence::Every;
+use bursar::adapters::audit::evidence::key::SigningKey;
+use bursar::adapters::audit::evidence::{index, walk};
 use bursar::rules::evidence::anchors::Anchors;
 use bursar::rules::evidence::check::Checker;
 use bursar::rules::evidence::check::fault::{Row, What};
+use bursar::rules::evidence::lines::Line;
 use bursar::rules::evidence::proof::Proof;
-use bursar::units::ids::Seq;
+use bursar::rules::evidence::{Checkpoint, Signed};
+use bursar::units::ids::{Digest32, Seq};
 
+use super::common::{SOON, wait_for};
 use super::scene::{Scene, anchored, call, verify};
 
 fn none() -> Anchors {
@@ -49,6 +56,97 @@ fn with_the_database_alone_a_change_shows_and_is_not_signed_over() {
     assert!(refused.contains("event 19 does not follow on event 17"), "{refused}");
     let fault = walk::check(&*scene.store, Checker::new(vec![key])).expect("read").expect_err("changed");
     assert_eq!(fault.row, Row::Event(5), "the first one");
+}
+
+#[test]
+fn a_row_that_no_event_opens_shows_wherever_it_stands() {
+    for (seq, at) in [(0, "before all events"), (999, "behind all events")] {
+        let mut scene = Scene::new();
+        scene.grow(10);
+        assert_eq!(index::check(&*scene.store).expect("read").lie, None);
+        let sql = "INSERT INTO call_rows (seq, call_id, at, admitted, verdict, usd) VALUES (?1, randomblob(16), 1, 1, 'allow', 5)";
+        db(&scene).execute(sql, [seq]).expect("put in");
+        let lie = index::check(&*scene.store).expect("read").lie.expect(at);
+        assert!(lie.what.contains("that no event opens"), "{lie:?}");
+    }
+}
+
+#[test]
+fn numbers_beyond_all_books_are_refused_and_stop_nothing() {
+    let mut scene = Scene::new();
+    scene.grow(10);
+    let (key, file) = (SigningKey::from_seed(&[5; 32]).expect("a key"), scene.export(8, None));
+    let base = scene.store.checkpoints(1, 1, false).expect("there").remove(0);
+    // Whoever is asked for no key takes any; so anybody can sign such a file.
+    for (to, number) in [(Seq::MAX, 1), (7, u64::MAX), (Seq::MAX, u64::MAX)] {
+        let checkpoint = Checkpoint { to, number, key: key.public(), ..base.checkpoint.clone() };
+        let signature = key.sign(&checkpoint.text());
+        let own = Line::Base(Signed { checkpoint, signature }).write();
+        let lines = file.split(|b| *b == b'\n').map(|l| String::from_utf8_lossy(l).into_owned());
+        let forged: Vec<String> = lines.map(|l| if l.contains("\"base\"") { own.clone() } else { l }).collect();
+        assert!(forged.contains(&own));
+        assert!(verify(forged.join("\n").as_bytes(), &[], none()).is_err());
+    }
+    let last = format!("{{\"type\":\"event\",\"head\":\"{}\",\"event\":{{\"seq\":{}}}}}\n", "0".repeat(64), Seq::MAX);
+    let opening = Line::OPENING.write();
+    assert!(verify(format!("{opening}\n{last}{last}").as_bytes(), &[], none()).is_err());
+}
+
+#[test]
+fn a_checkpoint_that_stands_twice_does_not_keep_whoever_reads_the_folder() {
+    let mut scene = Scene::new();
+    scene.grow(30);
+    scene.seal();
+    db(&scene).execute("DELETE FROM events WHERE seq = 4", []).expect("deleted");
+    let sql = "UPDATE checkpoints SET body = (SELECT body FROM checkpoints WHERE number = 2) WHERE number = 5";
+    db(&scene).execute(sql, []).expect("changed");
+    let (told, tells) = std::sync::mpsc::channel();
+    let store = scene.store.clone();
+    std::thread::spawn(move || told.send(walk::check(&*store, Checker::new(Vec::new()))));
+    let fault = tells.recv_timeout(SOON).expect("it ends").expect("read").expect_err("deleted");
+    assert_eq!((fault.row, fault.what), (Row::Event(4), What::Missing));
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_keeps_no_checkpoint_back() {
+    let mut scene = Scene::with(Every { events: 100, time: Duration::from_millis(100) });
+    scene.grow(1);
+    scene.seal();
+    let key = std::fs::read_to_string(scene.data().join("secrets/checkpoint.key")).expect("the key");
+    let key = SigningKey::from_seed(&key.trim().parse::<Digest32>().expect("32 bytes").0).expect("a key");
+    let last = scene.store.last_checkpoint().expect("read").expect("there").checkpoint;
+    let ahead = Checkpoint { at: last.at.plus_secs(3 * 365 * 86_400), ..last };
+    let signed = Signed { signature: key.sign(&ahead.text()), checkpoint: ahead };
+    let body = serde_json::to_string(&signed).expect("plain data");
+    db(&scene).execute("UPDATE checkpoints SET body = ?1", [body]).expect("as that clock made it");
+    scene.reopen();
+    scene.grow(1);
+    scene.run();
+    wait_for("the next checkpoint", SOON, || {
+        scene.store.last_checkpoint().expect("read").filter(|c| c.checkpoint.number == 2 && c.checkpoint.to == 2)
+    });
+    assert!(verify(&scene.export(1, None), &[key.public()], none()).is_ok());
+}
+
+#[test]
+fn an_export_that_retention_overtakes_breaks_off_and_blames_nobody() {
+    let mut scene = Scene::new();
+    scene.grow(30);
+    let mut export = scene.wait(scene.evidence.export(1, None)).expect("planned").expect("events");
+    let mut pieces = 0;
+    while pieces < 2 {
+        export.piece().expect("a piece").expect("more");
+        pieces += 1;
+    }
+    assert_eq!(scene.wait(scene.evidence.prune(21)).expect("pruned"), 21);
+    let refused = loop {
+        match export.piece() {
+            Ok(piece) => assert!(piece.is_some(), "it was signed without the events that it names"),
+            Err(why) => break why.to_string(),
+        }
+    };
+    assert!(refused.contains("retention") && refused.contains("again"), "{refused}");
+    assert!(verify(&scene.export(1, None), &[scene.key()], none()).is_ok());
 }
 
 #[test]

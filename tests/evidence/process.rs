@@ -98,6 +98,23 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// A vendor's own log on the web: these answers, one after the other. Gives its address.
+fn web(answers: &[(u16, String)]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (port, answers) = (listener.local_addr().expect("an address").port(), answers.to_vec());
+    std::thread::spawn(move || {
+        for ((status, body), stream) in answers.into_iter().zip(listener.incoming()) {
+            let mut stream = stream.expect("a connection");
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).expect("a request");
+            let length = body.len();
+            write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+                .expect("it is read");
+        }
+    });
+    format!("http://127.0.0.1:{port}/log.csv?token=s3cret")
+}
+
 /// Takes checkpoints, except while it is told to fail.
 struct Hook {
     port: u16,
@@ -356,6 +373,14 @@ fn the_books_are_compared_with_an_independent_count() {
     let csv = |ids: &[String]| ids.iter().fold("time,request_id\n".to_owned(), |text, id| format!("{text}1,{id}\n"));
     fs::write(&log, csv(&ids)).expect("written");
     assert!(rig.bursar.ok(&["audit", "verify", "--against", &log, "--vendor", "openai"]).contains("5 in both"));
+    let url = web(&[(200, csv(&ids)), (500, String::new()), (200, csv(&ids[1..]))]);
+    let over = || rig.bursar.cli(&["audit", "verify", "--against", &url, "--field", "request_id"]);
+    let (same, down, less) = (over(), over(), over());
+    assert!(same.status.success() && said(&same).contains("5 in both"), "{}", said(&same));
+    assert!(!down.status.success() && said(&down).contains("answered 500"), "{}", said(&down));
+    assert!([&same, &down, &less].iter().all(|done| !said(done).contains("s3cret")), "{}", said(&less));
+    assert!(less.status.code() == Some(1) && said(&less).contains(&format!("not in the log    {}", ids[0])));
+
     let mut other = ids.clone();
     other[2] = "req_that_nobody_made".to_owned();
     fs::write(&log, csv(&other)).expect("written");

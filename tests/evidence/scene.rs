@@ -30,6 +30,7 @@ pub const EVERY: u64 = 7;
 pub struct Scene {
     pub store: Arc<SqliteBooks>,
     pub evidence: Arc<Evidence>,
+    every: Every,
     seq: Seq,
     dir: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
@@ -51,16 +52,20 @@ impl Scene {
     }
 
     pub fn every(events: u64) -> Self {
+        Self::with(Every { events, time: Duration::from_secs(3600) })
+    }
+
+    pub fn with(every: Every) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
-        let (store, evidence) = open(&runtime, dir.path(), events);
-        Self { store, evidence, seq: 0, dir, runtime }
+        let (store, evidence) = open(&runtime, dir.path(), every);
+        Self { store, evidence, every, seq: 0, dir, runtime }
     }
 
     /// The same books, opened anew.
     pub fn reopen(&mut self) {
-        (self.store, self.evidence) = open(&self.runtime, self.dir.path(), EVERY);
+        (self.store, self.evidence) = open(&self.runtime, self.dir.path(), self.every);
     }
 
     pub fn data(&self) -> &Path {
@@ -103,6 +108,11 @@ impl Scene {
 
     pub fn seal(&self) {
         self.wait(self.evidence.seal_rest()).expect("sealed");
+    }
+
+    /// Makes checkpoints on its own from here on.
+    pub fn run(&self) {
+        self.runtime.spawn(self.evidence.clone().run(CancellationToken::new()));
     }
 
     pub fn rotate(&self) -> PublicKey {
@@ -150,12 +160,11 @@ pub fn verify(file: &[u8], keys: &[PublicKey], anchors: Anchors) -> Result<Sound
     reading.finish()
 }
 
-fn open(runtime: &tokio::runtime::Runtime, dir: &Path, events: u64) -> (Arc<SqliteBooks>, Arc<Evidence>) {
+fn open(runtime: &tokio::runtime::Runtime, dir: &Path, every: Every) -> (Arc<SqliteBooks>, Arc<Evidence>) {
     let store = Arc::new(SqliteBooks::open(dir).expect("books"));
     let _inside = runtime.enter();
     let end = watch::Sender::new(Seq::MAX).subscribe();
     let (books, _) = Books::follow(store.clone(), Arc::new(Silent), end, CancellationToken::new()).expect("a follower");
-    let every = Every { events, time: Duration::from_secs(3600) };
     (store, Evidence::new(books, KeyFile::new(dir, None), every))
 }
 

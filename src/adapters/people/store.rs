@@ -33,7 +33,11 @@ impl Store {
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "secure_delete", "ON")?;
         migrate(&mut db)?;
-        Ok(Self(db))
+        let store = Self(db);
+        if let Err(why) = store.scrub() {
+            tracing::warn!("{why}");
+        }
+        Ok(store)
     }
 
     pub(super) fn find(&self, person: &Person) -> Result<Option<Name>, PeopleError> {
@@ -63,11 +67,16 @@ impl Store {
     pub(super) fn erase(&self, person: &Person) -> Result<bool, PeopleError> {
         let sql = "DELETE FROM people WHERE dimension = ?1 AND value = ?2";
         let gone = self.0.execute(sql, [&*person.dimension, &*person.value])?;
-        // The log has the old page until it is written back and cut. Asked again where a reader was in the way.
+        self.scrub()?;
+        Ok(gone > 0)
+    }
+
+    /// The log has the old page until it is written back and cut. Asked again where a reader was in the way.
+    pub(super) fn scrub(&self) -> Result<(), PeopleError> {
         let busy: i64 = self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         match busy {
-            0 => Ok(gone > 0),
-            _ => Err(PeopleError("the person is deleted, but the file's log still has the name: erase again".into())),
+            0 => Ok(()),
+            _ => Err(PeopleError("a reader keeps names that were erased in the file's log: erase again".into())),
         }
     }
 }

@@ -89,9 +89,9 @@ impl Row {
 const PAGE: usize = 1000;
 
 pub async fn run(global: &Global, log: &str, count: &Count) -> Result<(), Failure> {
-    let text = match log.starts_with("http://") || log.starts_with("https://") {
-        true => client::fetch(log).await?,
-        false => std::fs::read_to_string(log).map_err(|e| Failure::refused(format!("{log}: {e}")))?,
+    let (log, text) = match log.starts_with("http://") || log.starts_with("https://") {
+        true => (client::host_of(log), client::fetch(log).await?),
+        false => (log, std::fs::read_to_string(log).map_err(|e| Failure::refused(format!("{log}: {e}")))?),
     };
     let ids = log::ids(&text, count.field.as_deref()).map_err(|why| Failure::refused(format!("{log}: {why}")))?;
     let rows = rows(&Client::new(global)?, count).await?;

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{End, Signed, VERSION};
+use super::{End, MOST, Signed, VERSION};
 use crate::units::ids::{Digest32, Seq};
 
 /// One line. Events are not in it: `event` writes and `Event` reads them, so that their bytes stay as they are.
@@ -65,10 +65,14 @@ struct Numbered {
 }
 
 impl<'a> Event<'a> {
-    /// `None` if it is not written as `event` does it.
+    /// `None` if it is not written as `event` does it, or has a number that no event can have.
     pub fn read(line: &'a str) -> Option<Self> {
         let Raw { kind, head, event: body } = serde_json::from_str(line).ok()?;
         let Numbered { seq } = serde_json::from_str(body.get()).ok()?;
-        (kind == "event" && event(&head, body.get()) == line).then_some(Self { seq, head, body: body.get() })
+        (kind == "event" && seq <= MOST && event(&head, body.get()) == line).then_some(Self {
+            seq,
+            head,
+            body: body.get(),
+        })
     }
 }

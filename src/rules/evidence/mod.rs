@@ -36,6 +36,9 @@ use crate::units::time::Timestamp;
 /// Of the signed bytes.
 pub const VERSION: u8 = 1;
 
+/// No store counts further. What names a higher number is no part of any books, and sums of such numbers would overflow.
+pub const MOST: u64 = i64::MAX as u64;
+
 /// An Ed25519 public key; it is its own id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -141,9 +144,24 @@ pub struct Signed {
 }
 
 impl Signed {
+    /// As a store keeps it.
+    ///
+    /// # Errors
+    /// It is none, or has numbers that no books can have.
+    pub fn read(body: &str) -> Result<Self, String> {
+        let read: Self = serde_json::from_str(body).map_err(|e| e.to_string())?;
+        if read.is_countable() { Ok(read) } else { Err(format!("its numbers are beyond {MOST}")) }
+    }
+
+    /// Has it numbers that books can have?
+    pub fn is_countable(&self) -> bool {
+        let Checkpoint { number, from, to, events, pruned_to, .. } = &self.checkpoint;
+        [number, from, to, events, pruned_to].into_iter().all(|n| *n <= MOST)
+    }
+
     /// By the key that it names; whether that one counts is for `trust`.
     pub fn is_genuine(&self) -> bool {
-        self.checkpoint.key.signed(self.checkpoint.text().as_bytes(), &self.signature)
+        self.is_countable() && self.checkpoint.key.signed(self.checkpoint.text().as_bytes(), &self.signature)
     }
 }
 
@@ -188,6 +206,8 @@ impl Ending {
 
 impl End {
     pub fn is_by(&self, key: &PublicKey) -> bool {
-        key.signed(self.said.text().as_bytes(), &self.signature)
+        let Ending { from, asked_to, to, number, pruned_to, .. } = &self.said;
+        let countable = [from, to, number, pruned_to].into_iter().chain(asked_to).all(|n| *n <= MOST);
+        countable && key.signed(self.said.text().as_bytes(), &self.signature)
     }
 }

@@ -98,6 +98,7 @@ impl Export {
         let to = checkpoint.checkpoint.to;
         let want = (to + 1).saturating_sub(self.next).min(PAGE);
         let events = if want == 0 { Vec::new() } else { self.evidence.store().linked(self.next, want as usize)? };
+        self.is_still_there()?;
         events.iter().filter(|e| e.seq <= to).for_each(|e| put(text, &event(&e.head, &e.body)));
         let last = events.last().map_or(to, |e| e.seq);
         if (events.len() as u64) < want || last >= to {
@@ -109,6 +110,16 @@ impl Export {
             self.current = Some(checkpoint);
         }
         Ok(())
+    }
+
+    /// Asked behind a page: retention says what goes before it deletes. A file that misses it would look like a forgery.
+    fn is_still_there(&self) -> Result<(), AuditError> {
+        let given_up = self.evidence.store().last_checkpoint()?.map_or(0, |l| l.checkpoint.pruned_to);
+        if given_up < self.next {
+            return Ok(());
+        }
+        let why = format!("retention gave up events up to {given_up} while they were exported: export again");
+        Err(AuditError::Store(why))
     }
 
     /// The next one, up to the last that was asked for.

@@ -66,20 +66,27 @@ pub struct Compared {
 const PAGE: usize = 500;
 
 pub fn check(store: &dyn AuditStore) -> Result<Compared, AuditError> {
-    let (mut next, mut events) = (1, 0);
+    // From 0, which no event has, so that nothing stands before them all.
+    let (mut next, mut events) = (0, 0);
     loop {
         let page = store.indexed(next, PAGE)?;
-        let Some(last) = page.last().map(|e| e.seq) else { return Ok(Compared { events, lie: None }) };
-        let lie = page.iter().find_map(|e| told(e).err().map(|what| lie(e, what)));
-        // Rows of calls whose first event was given up stand before all events that are here.
-        let from = if events == 0 { page.first().map_or(next, |e| e.seq) } else { next };
-        let rows = page.iter().filter(|e| e.row.as_ref().is_some_and(|r| r.seq == e.seq)).count() as u64;
-        let lie = match lie {
-            None if store.rows_between(from, last)? != rows => {
-                let what = format!("between events {from} and {last} stands the row of a call that no event opens");
-                Some(Lie { event: from, call_id: None, what })
+        // Read behind the page: retention says what goes before it deletes, and may do both while this reads.
+        let given_up = store.last_checkpoint()?.map_or(0, |l| l.checkpoint.pruned_to);
+        let Some(last) = page.last().map(|e| e.seq) else {
+            let beyond = store.rows_between(next.max(given_up + 1), Seq::MAX)?;
+            // What was written meanwhile has its event.
+            if beyond > 0 && !store.indexed(next, 1)?.is_empty() {
+                continue;
             }
-            lie => lie,
+            return Ok(Compared { events, lie: (beyond > 0).then(|| unopened(next, None)) });
+        };
+        let told = page.iter().find_map(|e| told(e, given_up).err().map(|what| lie(e, what)));
+        let from = if given_up > 0 { next.max(given_up + 1) } else { next };
+        let opened = |e: &&Indexed| e.seq >= from && e.row.as_ref().is_some_and(|r| r.seq == e.seq);
+        let opened = page.iter().filter(opened).count() as u64;
+        let lie = match told {
+            None if from <= last && store.rows_between(from, last)? != opened => Some(unopened(from, Some(last))),
+            told => told,
         };
         if lie.is_some() {
             return Ok(Compared { events, lie });
@@ -87,6 +94,11 @@ pub fn check(store: &dyn AuditStore) -> Result<Compared, AuditError> {
         events += page.len() as u64;
         next = last + 1;
     }
+}
+
+fn unopened(from: Seq, to: Option<Seq>) -> Lie {
+    let place = to.map_or(format!("from event {from} on"), |to| format!("between events {from} and {to}"));
+    Lie { event: from, call_id: None, what: format!("{place} stands the row of a call that no event opens") }
 }
 
 fn lie(e: &Indexed, what: &str) -> Lie {
@@ -97,7 +109,7 @@ fn right(good: bool, what: &'static str) -> Result<(), &'static str> {
     if good { Ok(()) } else { Err(what) }
 }
 
-fn told(e: &Indexed) -> Result<(), &'static str> {
+fn told(e: &Indexed, given_up: Seq) -> Result<(), &'static str> {
     let entry: Entry = serde_json::from_str(&e.body).map_err(|_| "it cannot be read")?;
     right(entry.seq == e.seq, "it stands under another number")?;
     right(entry.at == e.at, "it stands under another time")?;
@@ -107,17 +119,22 @@ fn told(e: &Indexed) -> Result<(), &'static str> {
     match (&change, &e.row) {
         (None, None) => Ok(()),
         (Some(_), None) => Err("its call has no row"),
-        (_, Some(row)) => names_its_events(e, row, change.as_ref()).and_then(|()| match &change {
+        (_, Some(row)) => names_its_events(e, row, change.as_ref(), given_up).and_then(|()| match &change {
             Some(change) => said(&entry, row, change),
             None => Ok(()),
         }),
     }
 }
 
-/// The later events that a row names are of its call, and do what it says.
-fn names_its_events(e: &Indexed, row: &CallIndex, change: Option<&Change<'_>>) -> Result<(), &'static str> {
-    for (_, call) in row.closed.iter().chain(&row.adjusted) {
-        right(*call == e.call, "the row of its call names an event of another call")?;
+/// The later events that a row names are of its call, and do what it says. Nobody knows of those that were given up.
+fn names_its_events(
+    e: &Indexed,
+    row: &CallIndex,
+    change: Option<&Change<'_>>,
+    given_up: Seq,
+) -> Result<(), &'static str> {
+    for (seq, call) in row.closed.iter().chain(&row.adjusted) {
+        right(*seq <= given_up || *call == e.call, "the row of its call names an event of another call")?;
     }
     let closes = matches!(change, Some(Change::Close { .. } | Change::Adjust { outcome: Some(_), .. }));
     let adjusts = matches!(change, Some(Change::Adjust { outcome: None, .. }));

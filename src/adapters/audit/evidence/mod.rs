@@ -136,8 +136,7 @@ impl Evidence {
             if sealing.unsealed() == 0 {
                 return Ok(Step::Done);
             }
-            let since = sealing.last().map_or(Timestamp(0), |l| l.checkpoint.at);
-            let waited = Duration::from_millis(Timestamp::now().millis_since(since));
+            let waited = sealing.waited();
             if !all && waited < self.every.time {
                 return Ok(Step::DueIn((self.every.time - waited).min(Duration::from_secs(1))));
             }

@@ -21,8 +21,13 @@ struct Interval {
 
 /// All events are sealed. `None` if there is none of this call.
 pub(super) fn proof(store: &dyn AuditStore, key: &SigningKey, call: CallId) -> Result<Option<Proof>, AuditError> {
-    let (seqs, last) = (store.seqs_of(call)?, store.last_checkpoint()?);
-    let Some(last) = last.filter(|_| !seqs.is_empty()) else { return Ok(None) };
+    let (mut seqs, last) = (store.seqs_of(call)?, store.last_checkpoint()?);
+    let Some(last) = last else { return Ok(None) };
+    // What was given up may still be there in part: its interval no longer is.
+    seqs.retain(|seq| *seq > last.checkpoint.pruned_to);
+    if seqs.is_empty() {
+        return Ok(None);
+    }
     let mut proof = Proof {
         version: VERSION,
         call_id: call,

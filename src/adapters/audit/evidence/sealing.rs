@@ -2,6 +2,7 @@
 //! from what it signed last. Blocks; whoever calls it stands on a thread of its own.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::key::{KeyFile, SigningKey};
 use crate::adapters::audit::{AuditError, AuditStore};
@@ -22,6 +23,8 @@ pub(super) struct Sealing {
     /// The chain up to what was read, and the tree since the last checkpoint.
     place: Place,
     tree: Tree,
+    /// When it was opened, or sealed last.
+    since: Instant,
 }
 
 /// What a checkpoint says beside its events.
@@ -42,7 +45,7 @@ impl Sealing {
         let expected = last.as_ref().map(|l| l.checkpoint.signs_next());
         let key = file.open(expected).map_err(|e| AuditError::Unreadable(e.to_string()))?;
         let place = last.as_ref().map_or(Place::START, |l| Place { seq: l.checkpoint.to, head: l.checkpoint.head });
-        Ok(Self { store, file, key, last, place, tree: Tree::default() })
+        Ok(Self { store, file, key, last, place, tree: Tree::default(), since: Instant::now() })
     }
 
     pub(super) fn key(&self) -> &SigningKey {
@@ -51,6 +54,12 @@ impl Sealing {
 
     pub(super) fn last(&self) -> Option<&Signed> {
         self.last.as_ref()
+    }
+
+    /// How long no checkpoint was made: by the clock, which knows of earlier runs, or by our own, which is never set back.
+    pub(super) fn waited(&self) -> Duration {
+        let at = self.last.as_ref().map_or(Timestamp(0), |l| l.checkpoint.at);
+        self.since.elapsed().max(Duration::from_millis(Timestamp::now().millis_since(at)))
     }
 
     /// Events that no checkpoint covers yet, as far as they were read.
@@ -99,7 +108,7 @@ impl Sealing {
         let signed = Signed { checkpoint, signature };
         self.store.seal(&signed)?;
         self.last = Some(signed.clone());
-        self.tree = Tree::default();
+        (self.tree, self.since) = (Tree::default(), Instant::now());
         Ok(signed)
     }
 

@@ -11,7 +11,7 @@ use crate::rules::evidence::Signed;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
 use crate::units::money::MicroCents;
-use crate::units::time::Timestamp;
+use crate::units::time::{Timestamp, Window};
 
 /// Events that one transaction deletes: some milliseconds.
 const STEP: u64 = 5_000;
@@ -113,7 +113,7 @@ pub(super) async fn last_checkpoint(db: &Client) -> Result<Option<Signed>, Audit
 }
 
 fn read(body: &str) -> Result<Signed, AuditError> {
-    serde_json::from_str(body).map_err(|e| AuditError::Unreadable(format!("a checkpoint: {e}")))
+    Signed::read(body).map_err(|why| AuditError::Unreadable(format!("a checkpoint: {why}")))
 }
 
 /// One step: the oldest month if all of it is given up, else some of the oldest events; zero when none is left.
@@ -122,18 +122,31 @@ pub(super) async fn prune(db: &Client, upto: Seq) -> Result<u64, AuditError> {
         WHERE i.inhparent = 'events'::regclass AND c.relname LIKE 'events\\_2%' ORDER BY 1";
     for month in db.query(months, &[]).await? {
         let month: &str = month.try_get(0)?;
-        let last: Option<i64> = db.query_one(&format!("SELECT max(seq) FROM {month}"), &[]).await?.try_get(0)?;
-        // One whose events went one by one is empty, and the next is the oldest.
-        let Some(last) = last else { continue };
-        let later = "SELECT EXISTS (SELECT FROM events WHERE seq > $1)";
+        let held = db.query_one(&format!("SELECT count(*), max(seq) FROM {month}"), &[]).await?;
+        let (all, last) = (count(&held, 0)?, held.try_get::<_, Option<i64>>(1)?);
         // The newest month stays, also when all of it goes: its next event is near.
-        if last <= stored(upto) && db.query_one(later, &[&last]).await?.try_get(0)? {
-            let all = count(&db.query_one(&format!("SELECT count(*) FROM {month}"), &[]).await?, 0)?;
-            db.batch_execute(&format!("SET LOCAL lock_timeout = '5s'; DROP TABLE {month}")).await?;
+        if last.is_some_and(|last| last > stored(upto)) || !goes_on(db, month, last).await? {
+            break;
+        }
+        db.batch_execute(&format!("SET LOCAL lock_timeout = '5s'; DROP TABLE {month}")).await?;
+        // One that was empty already is no step.
+        if all > 0 {
             return Ok(all);
         }
         break;
     }
     let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= $1 ORDER BY seq LIMIT $2)";
     Ok(db.execute(sql, &[&stored(upto), &stored(STEP)]).await?)
+}
+
+/// Are there events behind this month, of which `last` is the last one if it has any?
+async fn goes_on(db: &Client, month: &str, last: Option<i64>) -> Result<bool, AuditError> {
+    let day = month.trim_start_matches("events_").replace('_', "-");
+    let start: Option<Timestamp> = format!("{day}-01T00:00:00Z").parse().ok();
+    let row = match (last, start.and_then(|s| Window::Month.end(s))) {
+        (Some(last), _) => db.query_one("SELECT EXISTS (SELECT FROM events WHERE seq > $1)", &[&last]).await?,
+        (None, Some(end)) => db.query_one("SELECT EXISTS (SELECT FROM events WHERE at >= $1)", &[&end.0]).await?,
+        (None, None) => return Ok(false),
+    };
+    Ok(row.try_get(0)?)
 }

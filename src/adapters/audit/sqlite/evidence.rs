@@ -110,7 +110,7 @@ pub(super) fn last_checkpoint(db: &Connection) -> Result<Option<Signed>, AuditEr
 }
 
 fn read(body: &str) -> Result<Signed, AuditError> {
-    serde_json::from_str(body).map_err(|e| AuditError::Unreadable(format!("a checkpoint: {e}")))
+    Signed::read(body).map_err(|why| AuditError::Unreadable(format!("a checkpoint: {why}")))
 }
 
 /// The oldest ones, up to `upto`; zero when none is left.
