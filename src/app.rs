@@ -113,6 +113,9 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
         }
     }));
     let mut tasks = evidence::background(parts, state, stop);
+    if let Some(others) = parts.others.clone() {
+        tasks.push(tokio::spawn(control::follow(state.clone(), others, stop.clone())));
+    }
     tasks.extend([expiry, telling, watching, credentials, forgetting]);
     tasks
 }

@@ -5,12 +5,13 @@ mod common;
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bursar::adapters::audit::condition::Conditions;
 use bursar::adapters::audit::evidence::index::{self, Compared};
 use bursar::adapters::audit::find::find;
 use bursar::adapters::audit::groups::{ByLine, spend_by};
-use bursar::adapters::audit::history::{History, causes};
+use bursar::adapters::audit::history::{History, LOOK, causes};
 use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, CallQuery, Chained, report, runs};
@@ -62,6 +63,8 @@ macro_rules! stores {
         #[test] fn a_call_is_found_with_its_entries() { super::a_call_with_its_entries(&*super::$store().0); }
         #[test] fn runs_are_listed_and_shown() { super::runs_are_listed(&*super::$store().0); }
         #[test] fn a_month_is_reported() { super::a_month_is_reported(&*super::$store().0); }
+        #[test] fn a_report_says_what_it_leaves_out() { super::a_report_says_what_it_leaves_out(&*super::$store().0); }
+        #[test] fn who_calls_often_or_seldom_is_found() { super::who_calls_often_or_seldom_is_found(&*super::$store().0); }
         #[test] fn a_hole_is_said() { super::a_hole_is_said(&*super::$store().0); }
         #[test] fn events_are_given_as_they_were_chained() { super::events_are_given_as_they_were_chained(&*super::$store().0); }
         #[test] fn checkpoints_are_kept_in_order() { super::checkpoints_are_kept_in_order(&*super::$store().0); }
@@ -492,7 +495,9 @@ fn a_call_with_its_entries(store: &dyn AuditStore) {
     };
     let remembered = vec![(call(1), usd(500)), (call(2), usd(71))];
     let checked = Checked { differences: vec![odd], remembered, ..Checked::default() };
-    let causes = causes(store, &checked).expect("causes");
+    let hurried = causes(store, &checked, Duration::ZERO).expect("causes");
+    let (causes, cut) = causes(store, &checked, LOOK).expect("causes");
+    assert!(!cut && !hurried.1, "one page has them all");
     assert_eq!(causes.iter().map(|c| (c.call_id, c.ledger_usd)).collect::<Vec<_>>(), [(call(2), Some(MicroCents(71)))]);
 }
 
@@ -532,6 +537,56 @@ fn a_month_is_reported(store: &dyn AuditStore) {
     let (from, until) = report::month("2026-10").expect("a month");
     let october = report::report(store, "2026-10", from, until).expect("a report");
     assert_eq!((october.sums.calls, october.changes.len(), october.keys.len(), october.policies.len()), (0, 0, 0, 1));
+}
+
+fn a_report_says_what_it_leaves_out(store: &dyn AuditStore) {
+    let killed = || Op::Control { control: Control::Stopped { flag: Flag::Everyone, act: act() } };
+    let asked = |n: u64| Op::Deny { row: opening(n.into(), Some(facts("a", "r", "stripe")), Verdict::Escalate) };
+    let few = (1..=3).map(|seq| entry(seq, if seq < 3 { asked(seq) } else { killed() })).collect::<Vec<_>>();
+    store.apply(&records(&few), false).expect("written");
+    let (from, until) = report::month("2026-09").expect("a month");
+    let told = || report::report(store, "2026-09", from, until).expect("a report");
+    let few = told();
+    assert_eq!((few.approvals.len(), few.approvals_cut, few.changes_cut, few.pruned_to), (2, false, false, 0));
+    let many = (1..=10_300).map(|seq| entry(seq, if seq <= 250 { asked(seq) } else { killed() })).collect::<Vec<_>>();
+    // The first three are passed over: they are there.
+    store.apply(&records(&many), false).expect("written");
+    store
+        .seal(&Signed {
+            checkpoint: Checkpoint { pruned_to: 2, ..signed(1, 2, false).checkpoint },
+            ..signed(1, 2, false)
+        })
+        .expect("sealed");
+    let many = told();
+    assert_eq!((many.approvals.len(), many.approvals_cut, many.changes_cut, many.pruned_to), (200, true, true, 2));
+}
+
+/// The same rows, whether they lie among the newest or far behind them, page by page.
+fn who_calls_often_or_seldom_is_found(store: &dyn AuditStore) {
+    let whose = |seq: u64| if seq % 1000 == 7 { "seldom" } else { "often" };
+    let row = |seq: u64| {
+        let vendor = if seq <= 40 { "early" } else { "stripe" };
+        entry(seq, Op::Deny { row: opening(seq.into(), Some(facts(whose(seq), "r", vendor)), Verdict::Allow) })
+    };
+    let all: Vec<Entry> = (1..=52_000).map(row).collect();
+    store.apply(&records(&all), false).expect("written");
+    let pages = |query: CallQuery| {
+        let (mut query, mut found) = (CallQuery { limit: Some(30), ..query }, Vec::new());
+        loop {
+            let page = store.calls(&query).expect("a page");
+            found.extend(page.calls.iter().map(|row| row.seq));
+            query.before = page.next;
+            if page.next.is_none() || found.len() > 500 {
+                return found;
+            }
+        }
+    };
+    let seldom = pages(CallQuery { agent: Some("seldom".into()), ..CallQuery::default() });
+    assert_eq!(seldom, (0..52).rev().map(|n| n * 1000 + 7).collect::<Vec<_>>());
+    let early = pages(CallQuery { vendor: Some("early".into()), ..CallQuery::default() });
+    assert_eq!(early, (1..=40).rev().collect::<Vec<_>>());
+    let until = CallQuery { policy: Some("refunds".into()), until: Some(at(50)), ..CallQuery::default() };
+    assert_eq!(pages(until), (1..50).rev().collect::<Vec<_>>());
 }
 
 fn a_hole_is_said(store: &dyn AuditStore) {

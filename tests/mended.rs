@@ -10,6 +10,7 @@ use common::books::{LEASES, all_closed, by_trace, micro, number, rows, text};
 use common::bursar::Key;
 use common::client::Ask;
 use common::house::House;
+use common::postgres::Postgres;
 use common::{SOON, wait_for};
 use serde_json::Value;
 
@@ -130,6 +131,70 @@ fn a_difference_is_found_with_its_call_and_a_rebuild_mends_the_ledger() {
     assert!(events.len() == 1 && events[0]["control"]["act"]["reason"] == "the check said so", "{events:#?}");
 }
 
+/// The books answer, and do not follow: then they cannot say whether somebody has corrected the call already.
+#[test]
+fn nothing_is_corrected_twice_unsaid_while_the_books_lag() {
+    let server = Postgres::start();
+    let url = server.url("postgres");
+    let house = House::with(&[SHOP], |_| format!("[audit]\nstore = \"{url}\"\n"));
+    let key = house.mint("shop", "till");
+    house.call(&Ask::charge(50_000).key(&key).mock("cut"));
+    all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    let row = &rows(&house.bursar, &["--flagged"])[0];
+    let adjust =
+        |cost: &str| house.bursar.cli(&["adjust", text(row, "call_id"), "--cost", cost, "--reason", "as Stripe says"]);
+    std::thread::scope(|scope| {
+        let locked = "BEGIN; LOCK TABLE place IN EXCLUSIVE MODE; SELECT pg_sleep(60)";
+        scope.spawn(|| server.ask("postgres", locked));
+        let held =
+            "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'place'::regclass AND granted";
+        wait_for("the lock", SOON, || (server.must(held) == "1").then_some(()));
+        assert!(adjust("0").status.success(), "the journal has it");
+        let second = adjust("7");
+        server.must("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'place'::regclass");
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(!second.status.success() && said.contains("nothing was corrected"), "{said}");
+    });
+    let third = wait_for("the books to follow", SOON, || {
+        Some(adjust("7")).filter(|d| !String::from_utf8_lossy(&d.stderr).contains("do not follow"))
+    });
+    assert!(String::from_utf8_lossy(&third.stderr).contains("adjusted before"), "{third:?}");
+}
+
+/// The disk of the ledger is lost, the books on PostgreSQL are not: all that was spent comes back from there.
+#[test]
+fn a_lost_ledger_is_written_anew_from_books_on_postgresql() {
+    let server = Postgres::start();
+    let url = server.url("postgres");
+    let mut house = House::with(&[SHOP], |_| format!("[audit]\nstore = \"{url}\"\n"));
+    let key = house.mint("shop", "till");
+    charges(&house, &key, 5);
+    house.call(&Ask::charge(50_000).key(&key).mock("cut"));
+    all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    let row = &rows(&house.bursar, &["--flagged"])[0];
+    house.bursar.ok(&["adjust", text(row, "call_id"), "--cost", "500", "--reason", "Stripe has it"]);
+    assert!(check(&house).0);
+    stop(&mut house);
+    fs::remove_dir_all(house.bursar.data.join("journal")).expect("removed");
+    fs::remove_file(house.bursar.data.join("ledger.snapshot")).expect("removed");
+    let unnamed = house.bursar.cli(&["ledger", "rebuild"]);
+    assert!(String::from_utf8_lossy(&unnamed.stderr).contains("name the configuration"), "{unnamed:?}");
+    let config = house.dir.path().join("bursar.toml");
+    let config = config.to_str().expect("a path");
+    let done = house.bursar.json(&["ledger", "rebuild", "--reason", "a new disk", "--config", config]).swap_remove(0);
+    assert!(done["lost"].as_array().is_some_and(Vec::is_empty) && number(&done, "salvaged") == 0, "{done:#}");
+    house.bursar.restart();
+    let (whole, found) = check(&house);
+    assert!(whole, "{found:#}");
+    // 515 USD are spent: 500 more do not fit.
+    assert_eq!(house.call(&Ask::charge(50_000).key(&key)).said(), (403, "budget_spent".to_owned()));
+    assert_eq!(house.call(&Ask::charge(40_000).key(&key)).status, 200);
+    all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    house.bursar.ok(&["audit", "verify"]);
+    house.crash();
+    assert!(check(&house).0);
+}
+
 #[test]
 fn a_hole_in_the_journal_is_cured_from_the_books() {
     let mut house = House::new(&[SHOP]);
@@ -201,11 +266,13 @@ fn a_run_is_one_page_and_a_month_is_one_report() {
     charges(&house, &key, 3);
     assert_eq!(house.call(&Ask::get("/stripe/v1/balance").key(&key)).status, 403);
     all_closed(&house.bursar, &["--agent", "till"], LEASES);
+    house.bursar.ok(&["kill", "--run", "r-7", "--tenant", "other", "--reason", "not this one"]);
     house.bursar.ok(&["kill", "--run", "r-7", "--reason", "enough"]);
     let page = wait_for("the kill in the page", SOON, || {
         let page = house.bursar.json(&["runs", "show", "r-7"]).swap_remove(0);
         page["changes"].as_array().is_some_and(|c| c.len() == 1).then_some(page)
     });
+    assert!(page["changes"][0].to_string().contains("enough"), "another tenant's run is another: {page:#}");
     assert_eq!((number(&page, "calls"), number(&page, "refused"), &page["cost_usd"]), (3, 1, &"6".into()));
     assert_eq!(page["timeline"].as_array().map(Vec::len), Some(4));
     assert!(house.bursar.ok(&["runs"]).contains("r-7") && house.bursar.ok(&["runs", "show", "r-7"]).contains("enough"));

@@ -1,9 +1,10 @@
 //! Vault keys and kill flags: written to disk first (`DIR/keys.db`), then held in memory for look-up. Does not decide calls:
 //! the ledger checks the same flags in its own atomic step, and whoever changes a flag here tells the ledger next.
-//! `record` has the values, `wire` their public form, `store` the disk, `secrets` the files that hold one secret each.
+//! `record` has the values, `wire` their public form, `store` the disk, `shared` what several nodes share, `secrets` the files that hold one secret each.
 
 pub mod record;
 pub mod secrets;
+pub mod shared;
 mod store;
 pub mod wire;
 
@@ -183,8 +184,9 @@ impl Keyring {
 
     /// Sets a flag. On `NotDurable` it holds in memory all the same: a stop is never weaker than it can be.
     pub fn stop(&self, flag: &Flag, act: &Act, now: Timestamp) -> Result<FlagRecord, KeyringError> {
-        let record = FlagRecord { flag: flag.clone(), on: true, act: act.clone(), at: now, told: false };
         let store = self.store.lock();
+        let record =
+            FlagRecord { flag: flag.clone(), on: true, act: act.clone(), at: self.after(flag, now), told: false };
         // In memory first: a slow disk delays the answer, and not the stop.
         self.remember(record.clone());
         match store.put_flag(&record) {
@@ -199,10 +201,48 @@ impl Keyring {
         if self.flag(flag).is_none() {
             return Ok(None);
         }
-        let record = FlagRecord { flag: flag.clone(), on: false, act: act.clone(), at: now, told: false };
+        let at = self.after(flag, now);
+        let record = FlagRecord { flag: flag.clone(), on: false, act: act.clone(), at, told: false };
         store.put_flag(&record)?;
         self.remember(record.clone());
         Ok(Some(record))
+    }
+
+    /// Later than what is known of this flag, whatever the clock of the node that said it.
+    fn after(&self, flag: &Flag, now: Timestamp) -> Timestamp {
+        self.flags.get(flag).map_or(now, |known| now.max(Timestamp(known.at.0.saturating_add(1))))
+    }
+
+    /// A key that another node minted. `false` if it is known here.
+    pub fn take_key(&self, key: KeyRecord) -> Result<bool, KeyringError> {
+        let store = self.store.lock();
+        if self.keys.contains_key(&key.id) || store.key(&key.id)?.is_some() {
+            return Ok(false);
+        }
+        store.insert(&key)?;
+        self.keys.insert(key.id.clone(), Arc::new(key));
+        Ok(true)
+    }
+
+    /// A flag as another node changed it. `None` if what is known here is as late or later.
+    pub fn take_flag(&self, flag: Flag, on: bool, act: Act, at: Timestamp) -> Result<Option<FlagRecord>, KeyringError> {
+        let store = self.store.lock();
+        if self.flags.get(&flag).is_some_and(|known| (known.at, known.on) >= (at, on)) {
+            return Ok(None);
+        }
+        let record = FlagRecord { flag, on, act, at, told: false };
+        if on {
+            // In memory first: a slow disk delays no stop.
+            self.remember(record.clone());
+        }
+        store.put_flag(&record)?;
+        self.remember(record.clone());
+        Ok(Some(record))
+    }
+
+    /// Every flag that was ever changed, set or not.
+    pub fn all_flags(&self) -> Vec<FlagRecord> {
+        self.records(|_| true)
     }
 
     /// The ledger has confirmed this change. Losing this mark is harmless: the ledger is told once more.

@@ -16,6 +16,7 @@ use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, BodyHasher, data_folder};
+use crate::adapters::keyring::shared::Fleet;
 use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
@@ -26,8 +27,8 @@ use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
 use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
-use crate::config::{self, Config, CredentialSource, LedgerStore};
-use crate::control::{self, About, ControlState, Minted};
+use crate::config::{self, AuditStore, Config, CredentialSource, LedgerStore};
+use crate::control::{self, About, ControlState, Minted, Others};
 use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
 use crate::rules::price::PriceBook;
@@ -42,6 +43,7 @@ pub const SANDBOXED: [&str; 2] = ["openai", "stripe"];
 pub struct Parts {
     pub config: Config,
     pub keyring: Arc<Keyring>,
+    pub others: Option<Arc<Others>>,
     pub private: Private,
     pub ledger: Arc<Embedded>,
     pub books: Arc<Books>,
@@ -111,6 +113,7 @@ impl Parts {
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
+            others: others(&config)?,
             config,
             keyring,
             private,
@@ -152,6 +155,7 @@ impl Parts {
         Arc::new(ControlState {
             pseudonyms: self.private.pseudonyms.clone(),
             keyring: self.keyring.clone(),
+            others: self.others.clone(),
             people: self.private.people.clone(),
             captures: self.private.captures.clone(),
             ledger: self.ledger.clone(),
@@ -208,6 +212,14 @@ fn adopt_flags(keyring: &Keyring, ledger: &Embedded) -> Result<(), Failure> {
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
     }
     Ok(())
+}
+
+/// The way to the nodes that share the keys, where there are some.
+fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
+    let (Some(name), AuditStore::Postgres { url, password }) = (&config.audit.fleet, &config.audit.store) else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Others::new(Fleet::new(url.expose(), password.as_ref(), name)?))))
 }
 
 /// Under which rules and prices calls are judged from now on.

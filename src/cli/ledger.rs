@@ -62,10 +62,16 @@ fn said(found: &CheckView) -> Result<(), Failure> {
 
 fn causes(found: &CheckView) -> Result<(), Failure> {
     line("")?;
-    if found.causes.is_empty() {
+    if found.causes_cut {
+        note(format!("{WARN}not all{WARN:#} calls were looked at: older calls of those windows may be behind it too"));
+    }
+    if found.causes.is_empty() && !found.causes_cut {
         return line(
             "No call explains it: the journal or the snapshot was changed. `bursar ledger rebuild` writes both anew.",
         );
+    }
+    if found.causes.is_empty() {
+        return line("None of the calls that were looked at explains it.");
     }
     let mut table = Columns::new(&["call", "events", "row", "ledger"]);
     table.right(&[1, 2, 3]);
@@ -113,6 +119,12 @@ fn told(done: &Rebuilt) -> Result<(), Failure> {
     }
     if done.reset > 0 {
         line(format!("{} accounts were set to what the rows of calls add up to", done.reset))?;
+    }
+    if done.accounts_kept {
+        line(
+            "The books were older than the journal, and the ledger was whole: its accounts are as they were, and \
+                `bursar ledger check` shows what the books lost",
+        )?;
     }
     line(format!("The old journal and snapshot lie in {}", done.kept.display()))
 }

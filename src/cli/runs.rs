@@ -159,6 +159,9 @@ fn show(page: &RunPage) -> Result<(), Failure> {
             line(shown.event(&serde_json::to_vec(change)?))?;
         }
     }
+    if page.changes_cut {
+        note("There are more changes: bursar audit tail --from 1");
+    }
     line("")?;
     if page.more {
         note(format!("Older calls: bursar audit query --run {}", plain(&run.run_id)));

@@ -148,6 +148,8 @@ pub struct Audit {
     pub store: AuditStore,
     /// Entries that the books may be behind the journal before calls are refused.
     pub backlog: u64,
+    /// Nodes that share their keys and flags in this store bear one name.
+    pub fleet: Option<String>,
     pub evidence: Evidence,
 }
 
@@ -228,6 +230,6 @@ impl Default for Ledger {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { store: AuditStore::default(), backlog: 1_000_000, evidence: Evidence::default() }
+        Self { store: AuditStore::default(), backlog: 1_000_000, fleet: None, evidence: Evidence::default() }
     }
 }

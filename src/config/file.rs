@@ -136,8 +136,7 @@ fn ledger(table: &Table<'_>) -> Ledger {
     if let Some(node) = table.get("name") {
         let text = node.text().unwrap_or("bursar");
         // It becomes part of key names in Redis, between braces.
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        {
+        if !plain_name(text) {
             node.wrong("a ledger's name has 1 to 64 letters, digits, `-`, `_` or `.`");
         }
         ledger.name = text.into();
@@ -168,10 +167,26 @@ fn audit(table: &Table<'_>) -> Audit {
     if let (Some(node), AuditStore::Sqlite) = (password, &store) {
         node.wrong("only `postgres://…` has a password");
     }
+    let fleet = table.get("fleet").and_then(|n| fleet(&n, &store));
     let backlog = table.get("backlog").and_then(|n| backlog(&n)).unwrap_or(Audit::default().backlog);
     let evidence = evidence::read(table);
     table.done();
-    Audit { store, backlog, evidence }
+    Audit { store, backlog, fleet, evidence }
+}
+
+fn fleet(node: &Node<'_>, store: &AuditStore) -> Option<String> {
+    let name = node.text()?;
+    if *store == AuditStore::Sqlite {
+        node.wrong("keys are shared in `postgres://…`; SQLite is one node's alone");
+    }
+    if !plain_name(name) {
+        node.wrong("a fleet's name has 1 to 64 letters, digits, `-`, `_` or `.`");
+    }
+    Some(name.to_owned())
+}
+
+fn plain_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn backlog(node: &Node<'_>) -> Option<u64> {

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use super::ControlState;
+use super::fleet;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
 use super::switch::on_disk;
@@ -89,7 +90,11 @@ pub async fn mint_key(state: &Arc<ControlState>, asked: MintRequest, act: Act) -
     state.people.veil(&mut new.subject).await?;
     let _one_at_a_time = state.turns.mint.lock().await;
     let (key, record) = on_disk(state, move |keyring| keyring.mint(new, Timestamp::now())).await?;
-    if let Err(why) = make_known(state, &record, act).await {
+    let known = match fleet::key_minted(state, &record).await {
+        Ok(()) => make_known(state, &record, act).await,
+        told => told,
+    };
+    if let Err(why) = known {
         // Nobody has seen it, so nobody can have used it.
         let id = record.id.clone();
         on_disk(state, move |keyring| keyring.forget(&id)).await?;
@@ -108,7 +113,7 @@ pub async fn mint_key(state: &Arc<ControlState>, asked: MintRequest, act: Act) -
 }
 
 /// Its budgets are counted, and its event is durable.
-async fn make_known(state: &ControlState, record: &KeyRecord, act: Act) -> Result<(), String> {
+pub(super) async fn make_known(state: &ControlState, record: &KeyRecord, act: Act) -> Result<(), String> {
     if record.overlay.as_ref().is_some_and(|o| o.shapes().next().is_some()) {
         state.policies.count_for_keys(state.keyring.shapes(Timestamp::now())).await?;
     }

@@ -47,6 +47,8 @@ fn refused(why: impl Into<String>) -> Problem {
 /// One at a time, and the books know of it before the next: so nothing is corrected twice unsaid.
 async fn adjust_call(state: &Arc<ControlState>, asked: AdjustRequest, act: Act) -> Result<Adjusted, Problem> {
     let _one_at_a_time = state.turns.adjust.lock().await;
+    let late = |_| Problem::Down("the books do not follow the journal now; nothing was corrected".to_owned());
+    tokio::time::timeout(SHOWN, state.books.level()).await.map_err(late)?;
     let call = asked.call_id;
     let found = state.books.ask(move |store| History::of(store, call)).await?;
     let found = found.ok_or_else(|| Problem::NotFound(format!("the books know no call `{call}`")))?;
@@ -84,10 +86,10 @@ fn may_be_adjusted(found: &History, again: bool) -> Result<(), String> {
 pub(super) async fn check(State(state): State<Arc<ControlState>>) -> Result<Json<CheckView>, Problem> {
     let checked = state.ledger.check().await?;
     let view = state.books.ask(move |store| {
-        let causes = history::causes(store, &checked)?;
+        let (causes, causes_cut) = history::causes(store, &checked, history::LOOK)?;
         let gaps = store.gaps()?;
         let whole = checked.differences.is_empty() && causes.is_empty();
-        Ok(CheckView { whole, checked, causes, gaps })
+        Ok(CheckView { whole, checked, causes, causes_cut, gaps })
     });
     Ok(Json(view.await?))
 }

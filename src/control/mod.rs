@@ -9,6 +9,7 @@ mod bodies;
 mod books;
 mod door;
 mod evidence;
+mod fleet;
 mod guard;
 pub mod keys;
 mod ledger;
@@ -50,6 +51,7 @@ use crate::units::time::Timestamp;
 
 pub use door::Door;
 pub use evidence::keep_retention;
+pub use fleet::{Others, follow};
 pub use guard::Names;
 pub use keys::mint_key;
 pub use policies::{tell_loaded, tell_prices};
@@ -60,6 +62,8 @@ pub use wire::Minted;
 /// What the admin API works with. Made once, by `app`.
 pub struct ControlState {
     pub keyring: Arc<Keyring>,
+    /// Other nodes that share the keys.
+    pub others: Option<Arc<Others>>,
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
     pub pseudonyms: Arc<Pseudonyms>,

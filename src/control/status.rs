@@ -59,10 +59,18 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
     let sinks = state.sinks.views(books_seq);
     let stuck =
         sinks.iter().filter_map(|s| Some(format!("sink `{}` does not deliver: {}", s.name, s.trouble.as_ref()?)));
+    let alone = state.others.as_ref().and_then(|o| o.trouble());
+    let alone = alone.map(|why| format!("changes of keys by other nodes are not seen: {why}"));
     Ok(Json(Status {
         about: state.about.clone(),
         ready,
-        trouble: [ledger, books, unread, unsigned].into_iter().flatten().chain(unanchored).chain(stuck).collect(),
+        trouble: [ledger, books, unread, unsigned]
+            .into_iter()
+            .flatten()
+            .chain(unanchored)
+            .chain(stuck)
+            .chain(alone)
+            .collect(),
         calls_in_flight: state.switchboard.in_flight(),
         keys: state.keyring.list().len(),
         flags: state.keyring.flags().len(),

@@ -128,6 +128,8 @@ impl Follower {
         let (mut sift, end) = (asked.sift()?, *projected.borrow());
         let from = match first(headers, asked)? {
             Begin::At(from) => from,
+            // Books that were put back from a copy may know less than the reader: it goes back with them.
+            Begin::After(last) => last.min(end) + 1,
             Begin::Last(last) => {
                 let found = state.books.ask(move |store| Ok((sift.back(store, end, last)?, sift))).await?;
                 sift = found.1;
@@ -212,6 +214,7 @@ fn page(store: &dyn AuditStore, sift: &mut Sift, from: Seq, want: usize) -> Resu
 /// Where to begin.
 enum Begin {
     At(Seq),
+    After(Seq),
     Last(u64),
 }
 
@@ -220,7 +223,7 @@ fn first(headers: &HeaderMap, asked: &Asked) -> Result<Begin, Problem> {
     if let Some(id) = header(headers, "last-event-id").filter(|id| !id.is_empty()) {
         let last: Seq =
             id.parse().map_err(|_| Problem::Malformed(format!("`Last-Event-ID: {id}` is no sequence number")))?;
-        return Ok(Begin::At(last.saturating_add(1)));
+        return Ok(Begin::After(last));
     }
     match (asked.from, asked.last) {
         (Some(_), Some(_)) => Err(Problem::Malformed("`from` or `last`, not both".to_owned())),

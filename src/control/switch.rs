@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::ControlState;
+use super::fleet;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
 use super::wire::{FlagList, ReasonRequest, SwitchRequest, Switched, no_name};
@@ -95,7 +96,8 @@ async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switche
     let calls_ended = state.switchboard.stop(&flag);
     let record = written.map_err(|e| Problem::Partly(format!("{calls_ended} calls in flight were ended, but {e}")))?;
     let seq = told.map_err(|e| half_told(&flag, calls_ended, &e))?;
-    confirm(state, record).await;
+    confirm(state, record.clone()).await;
+    fleet::flag_changed(state, &record).await?;
     Ok(Switched { flag, stopped: true, calls_ended, seq, at })
 }
 
@@ -110,7 +112,8 @@ async fn start(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switch
     let seq = told.map_err(|e| {
         Problem::Partly(format!("the flag on {flag} is cleared, but the ledger still refuses its calls: {e}. It is told again every few seconds"))
     })?;
-    confirm(state, record).await;
+    confirm(state, record.clone()).await;
+    fleet::flag_changed(state, &record).await?;
     Ok(Switched { flag, stopped: false, calls_ended: 0, seq, at })
 }
 
@@ -166,7 +169,7 @@ fn exists(state: &ControlState, flag: &Flag) -> Result<(), Problem> {
     }
 }
 
-async fn tell(state: &ControlState, control: &Control) -> Result<Seq, String> {
+pub(super) async fn tell(state: &ControlState, control: &Control) -> Result<Seq, String> {
     state.ledger.control(control.clone()).await.map_err(|e| e.to_string())
 }
 
@@ -180,7 +183,7 @@ pub(super) async fn on_disk<T: Send + 'static>(
     done.unwrap_or_else(|e| Err(KeyringError::Store(e.to_string())))
 }
 
-async fn confirm(state: &Arc<ControlState>, record: FlagRecord) {
+pub(super) async fn confirm(state: &Arc<ControlState>, record: FlagRecord) {
     if let Err(e) = on_disk(state, move |keyring| keyring.told(&record)).await {
         tracing::warn!("the ledger knows a flag, but the keyring could not note that: {e}");
     }

@@ -208,6 +208,9 @@ async fn the_stream_resumes_where_it_was_left() {
     assert_eq!(rig.get("/v1/audit/events?kind=novel").await.0, 400);
     let sse = rig.text("/v1/audit/events", "Accept: text/event-stream\r\nLast-Event-ID: 3\r\n").await;
     assert!(sse.starts_with("id: 4\nevent: key_minted\ndata: {") && sse.ends_with("}\n\n"), "{sse}");
+    // A reader who saw more than the books have by now goes back with them.
+    let ahead = rig.open("/v1/audit/events", "Accept: text/event-stream\r\nLast-Event-ID: 90\r\n").await;
+    assert!(rig::read_all(ahead).await.contains("x-bursar-from: 5\r\n"));
 }
 
 #[tokio::test]

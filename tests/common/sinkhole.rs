@@ -124,7 +124,8 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     if status.is_success() {
         state.taken.lock().expect("nothing panics in between").push(Delivery { headers: head.headers, body });
     }
-    let mut response = Response::new(Full::default());
+    // Far more than anybody reads of an answer, and no protobuf: its status is the answer.
+    let mut response = Response::new(Full::from(vec![b'.'; 100 << 10]));
     *response.status_mut() = status;
     Ok(response)
 }

@@ -17,8 +17,9 @@ use crate::units::ids::CallId;
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
-/// How long the calls behind a difference are looked for.
-const LOOK: Duration = Duration::from_secs(10);
+/// How long the calls behind a difference are looked for, and how many are named.
+pub const LOOK: Duration = Duration::from_secs(10);
+const NAMED: usize = 10_000;
 
 /// One call, from its events alone.
 #[derive(Clone, Debug)]
@@ -110,9 +111,9 @@ pub struct Cause {
 }
 
 /// The calls that cause differences: those that the ledger remembers otherwise than their events, and those whose rows say
-/// otherwise than their events, in the windows that differ.
-pub fn causes(store: &dyn AuditStore, checked: &Checked) -> Result<Vec<Cause>, AuditError> {
-    let mut causes = Vec::new();
+/// otherwise than their events, in the windows that differ. And whether there was no time to look at all of them.
+pub fn causes(store: &dyn AuditStore, checked: &Checked, look: Duration) -> Result<(Vec<Cause>, bool), AuditError> {
+    let (mut causes, end) = (Vec::new(), Instant::now() + look);
     for (call_id, charge) in &checked.remembered {
         let events = History::of(store, *call_id)?.map(|h| h.charge);
         if events != Some(*charge) {
@@ -120,9 +121,10 @@ pub fn causes(store: &dyn AuditStore, checked: &Checked) -> Result<Vec<Cause>, A
             causes.push(Cause { call_id: *call_id, events_usd, row_usd: None, ledger_usd });
         }
     }
-    let Some(since) = checked.differences.iter().map(|d| d.window_start).min() else { return Ok(causes) };
+    let Some(since) = checked.differences.iter().map(|d| d.window_start).min() else {
+        return Ok((causes, false));
+    };
     let mut query = CallQuery { since: Some(since), limit: Some(MAX_LIMIT), ..CallQuery::default() };
-    let end = Instant::now() + LOOK;
     loop {
         let page = store.calls(&query)?;
         for row in &page.calls {
@@ -133,8 +135,8 @@ pub fn causes(store: &dyn AuditStore, checked: &Checked) -> Result<Vec<Cause>, A
             }
         }
         query.before = page.next;
-        if page.next.is_none() || Instant::now() > end {
-            return Ok(causes);
+        if page.next.is_none() || Instant::now() > end || causes.len() >= NAMED {
+            return Ok((causes, page.next.is_some()));
         }
     }
 }

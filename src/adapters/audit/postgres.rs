@@ -2,7 +2,7 @@
 //! they live, since the trait blocks; `connect` makes them, `schema` has the tables, `write` the projection into them, `read`
 //! the questions. Whatever fails is an error that may heal: the follower tries again, on a new connection.
 
-mod connect;
+pub mod connect;
 mod evidence;
 mod pool;
 mod read;

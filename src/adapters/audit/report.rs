@@ -41,12 +41,21 @@ pub struct Report {
     /// What is switched off at the end of the month.
     pub stopped: Vec<String>,
     pub changes: Vec<ChangeLine>,
+    /// There were more changes, answers or corrections than a report lists.
+    #[serde(default)]
+    pub changes_cut: bool,
+    /// Events up to this one were given up by retention: keys, policies and switches of before are listed only if later events
+    /// name them.
+    #[serde(default)]
+    pub pruned_to: Seq,
     /// Starts that loaded nothing new.
     pub unchanged_loads: u64,
     pub access: Vec<AccessLine>,
     pub refused_access: Vec<AccessLine>,
     /// Calls that a person was asked about, and what was answered.
     pub approvals: Vec<CallRow>,
+    #[serde(default)]
+    pub approvals_cut: bool,
     pub answers: Vec<ChangeLine>,
     pub exceptions: Exceptions,
 }
@@ -143,7 +152,7 @@ pub fn report(store: &dyn AuditStore, text: &str, from: Timestamp, until: Timest
     let spend = store.spend(&all)?;
     let of = |outcome| named(store, CallQuery { outcome: Some(outcome), ..all.clone() });
     let (refusals, refusals_cut) = refusals(store, &all)?;
-    let approvals = named(store, CallQuery { verdict: Some(Verdict::Escalate), ..all.clone() })?.calls;
+    let asked = named(store, CallQuery { verdict: Some(Verdict::Escalate), ..all.clone() })?;
     let observing = |p: &&PolicyLine| p.lines.iter().any(|l| l == "mode = \"observe\"");
     let exceptions = Exceptions {
         observing: fold.policies().filter(observing).map(|p| p.policy_id.clone()).collect(),
@@ -171,10 +180,13 @@ pub fn report(store: &dyn AuditStore, text: &str, from: Timestamp, until: Timest
         policies: fold.policies().cloned().collect(),
         stopped: fold.stopped(),
         changes: fold.changes(),
+        changes_cut: fold.cut,
+        pruned_to: store.last_checkpoint()?.map_or(0, |last| last.checkpoint.pruned_to),
         unchanged_loads: fold.unchanged,
         access: access(&fold.visits),
         refused_access: access(&fold.knocks),
-        approvals,
+        approvals: asked.calls,
+        approvals_cut: asked.more,
         answers,
         exceptions,
     })

@@ -52,6 +52,9 @@ pub struct RunPage {
     pub approvals: Vec<CallRow>,
     /// What else happened to it: kills, corrections, expiries; each as it stands in the books.
     pub changes: Vec<serde_json::Value>,
+    /// There was no time to look for all of them.
+    #[serde(default)]
+    pub changes_cut: bool,
     /// Oldest first. The last ones, if there are too many.
     pub timeline: Vec<CallRow>,
     /// Older calls are not in `timeline`.
@@ -114,7 +117,7 @@ pub fn page(store: &dyn AuditStore, tenant: &str, run: &str) -> Result<Option<Ru
         }
     }
     let more = query.before.is_some() || rows.len() > TIMELINE;
-    let changes = changes(store, tenant, run, &rows)?;
+    let (changes, changes_cut) = changes(store, tenant, run, &rows)?;
     rows.truncate(TIMELINE);
     rows.reverse();
     Ok(Some(RunPage {
@@ -125,24 +128,28 @@ pub fn page(store: &dyn AuditStore, tenant: &str, run: &str) -> Result<Option<Ru
         refusals: most_frequent(refusals),
         approvals,
         changes,
+        changes_cut,
         timeline: rows,
         more,
     }))
 }
 
-/// `rows` are the calls of the run, newest first.
+/// `rows` are the calls of the run, newest first. Says whether it was cut.
 fn changes(
     store: &dyn AuditStore,
     tenant: &str,
     run: &str,
     rows: &[CallRow],
-) -> Result<Vec<serde_json::Value>, AuditError> {
+) -> Result<(Vec<serde_json::Value>, bool), AuditError> {
     let calls: HashSet<CallId> = rows.iter().map(|row| row.call_id).collect();
     let (mut sift, end) = (Sift::new(Vec::new(), of_run(&CallQuery::default(), tenant, run)), Instant::now() + LOOK);
     let (mut from, mut found) = (rows.last().map_or(1, |row| row.seq), Vec::new());
     loop {
         let events = store.changes(from, MAX_LIMIT)?;
-        let Some(last) = events.last().filter(|_| Instant::now() < end) else { return Ok(found) };
+        let Some(last) = events.last() else { return Ok((found, false)) };
+        if Instant::now() > end {
+            return Ok((found, true));
+        }
         from = last.seq + 1;
         for event in &events {
             let wanted = match event.call {

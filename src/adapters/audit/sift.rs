@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use super::{AuditError, AuditStore, CallQuery, CallRow, Event};
 use crate::rules::books::{Control, Kind};
 use crate::rules::ledger::entry::{Entry, Op};
-use crate::rules::subject::Flag;
+use crate::rules::subject::{Flag, Name};
 use crate::units::ids::{CallId, Seq};
 
 /// Calls that are remembered at once.
@@ -78,6 +78,10 @@ impl Sift {
     /// A control change is about somebody too.
     fn concerns(&self, entry: &Entry) -> bool {
         let Op::Control { control } = &entry.op else { return false };
+        // A name is one within its tenant: another's run of the same name is another run.
+        if matches!((self.who.tenant.as_deref(), tenant(control)), (Some(asked), Some(is)) if asked != &**is) {
+            return false;
+        }
         let about = about(control);
         self.who.names().iter().any(|wanted| about.iter().any(|(column, name)| (*column, name.as_str()) == *wanted))
     }
@@ -128,6 +132,15 @@ impl Sift {
 
 fn entry(event: &Event) -> Result<Entry, AuditError> {
     serde_json::from_str(&event.body).map_err(|e| AuditError::Unreadable(format!("event {}: {e}", event.seq)))
+}
+
+/// Whose names it uses.
+fn tenant(control: &Control) -> Option<&Name> {
+    match control {
+        Control::Stopped { flag: Flag::Agent { tenant, .. } | Flag::Run { tenant, .. }, .. }
+        | Control::Restored { flag: Flag::Agent { tenant, .. } | Flag::Run { tenant, .. }, .. } => Some(tenant),
+        _ => None,
+    }
 }
 
 /// What a control change names, by the column that holds such names.

@@ -28,6 +28,10 @@ pub trait Feed: Send + Sync + 'static {
     }
     /// The books hold everything up to `seq` and keep it through power loss: the journal may forget it.
     fn safe_up_to(&self, seq: Seq);
+    /// The books were put back from a copy and hold no more than this: nothing behind it may be forgotten, whatever was said.
+    fn went_back_to(&self, seq: Seq) {
+        let _ = seq;
+    }
 }
 
 /// Entries of one transaction.
@@ -109,6 +113,12 @@ impl Books {
         self.journal.borrow().saturating_sub(*self.projected.borrow())
     }
 
+    /// Waits until the books hold what the journal has now.
+    pub async fn level(&self) {
+        let end = *self.journal.borrow();
+        self.caught_up(end).await;
+    }
+
     /// Why the books do not follow now, if they do not.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()
@@ -152,8 +162,7 @@ impl Follower {
                 Err(e) if stopping => return tracing::error!("the books end behind the journal: {e}"),
                 Err(e) => {
                     self.report(e);
-                    // A server that was put back from a copy knows less than it did.
-                    self.place = self.books.store.place().unwrap_or(self.place);
+                    self.ask_again();
                     tokio::select! { () = tokio::time::sleep(retry) => {}, () = stop.cancelled() => {} }
                     retry = (retry * 2).min(LAST_RETRY);
                 }
@@ -189,6 +198,15 @@ impl Follower {
         *self.books.trouble.lock() = None;
         self.books.projected.send_if_modified(|at| std::mem::replace(at, place.seq) != place.seq);
         Ok(read == BATCH || (stopping && (read > 0 || self.unforced)))
+    }
+
+    /// A server that was put back from a copy knows less than it did.
+    fn ask_again(&mut self) {
+        let place = self.books.store.place().unwrap_or(self.place);
+        if place.seq < self.place.seq {
+            self.feed.went_back_to(place.seq);
+        }
+        self.place = place;
     }
 
     fn report(&self, e: AuditError) {

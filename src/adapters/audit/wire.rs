@@ -44,6 +44,9 @@ pub struct CheckView {
     pub checked: Checked,
     /// The calls behind the differences.
     pub causes: Vec<Cause>,
+    /// Not all calls of the windows that differ were looked at: there was no time, or there are too many causes.
+    #[serde(default)]
+    pub causes_cut: bool,
     /// Stretches of events that the books never got.
     pub gaps: Vec<Gap>,
 }

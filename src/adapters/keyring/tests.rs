@@ -240,3 +240,20 @@ fn what_the_ledger_knows_and_an_older_file_does_not_holds_here_too() {
     assert!(ring.adopt(&known, NOW).expect("written").is_empty() && ring.untold().is_empty());
     assert!(ring.restore(&Flag::Everyone, &act(), NOW).expect("written").is_some(), "an operator can clear it");
 }
+
+#[test]
+fn of_two_words_on_one_flag_the_later_holds_whatever_the_clocks() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let (early, late) = (Timestamp(NOW.0 - 1_000_000), Timestamp(NOW.0 + 1_000_000));
+    let take = |on, at| ring.take_flag(Flag::Everyone, on, act(), at).expect("written").is_some();
+    assert!(take(true, late), "another node's clock is ahead");
+    assert!(!take(false, early) && !take(true, late), "earlier, and known");
+    assert!(!take(false, late), "of two at one moment the stop holds");
+    let own = ring.restore(&Flag::Everyone, &act(), NOW).expect("written").expect("it was set");
+    assert!(own.at > late, "what is said here is later than what was known here");
+    assert!(!take(true, late) && ring.flag(&Flag::Everyone).is_none());
+    drop(ring);
+    let ring = Keyring::open(dir.path()).expect("the same ring");
+    assert!(ring.all_flags().iter().any(|f| f.at == own.at && !f.on), "also after a restart");
+}

@@ -25,7 +25,7 @@ pub use self::lock::FolderLock;
 pub use self::rebuild::{Orphan, Rebuilt, rebuild};
 pub use self::start::OpenError;
 use self::start::catch_up;
-use super::journal::{Durability, Journal, Record};
+use super::journal::{Durability, Journal, JournalError, Record};
 use super::{Answer, Ledger, LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
@@ -42,6 +42,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(20);
 /// Entries between two snapshots: a start reads so many in about a second, and a busy hour writes few.
 const SNAPSHOT_EVERY: u64 = 300_000;
+
+/// What to do where the books end before the journal begins.
+const TOO_OLD: &str = "the books were put back from a copy that is older than what the journal keeps. Put back a newer copy, or \
+    stop bursar and run `bursar ledger rebuild`: it writes what the journal has behind the hole, and the books say what is lost";
 
 /// The ledger of one data folder.
 pub struct Embedded {
@@ -320,7 +324,10 @@ impl Embedded {
 
 impl Feed for Embedded {
     fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String> {
-        self.journal.read_from(seq, max).map_err(|e| e.to_string())
+        self.journal.read_from(seq, max).map_err(|e| match e {
+            JournalError::Missing { .. } => format!("{e}: {TOO_OLD}"),
+            other => other.to_string(),
+        })
     }
 
     fn applied_up_to(&self, seq: Seq) {
@@ -331,5 +338,10 @@ impl Feed for Embedded {
     fn safe_up_to(&self, seq: Seq) {
         self.safe.fetch_max(seq, Ordering::AcqRel);
         self.snapshot_if_due();
+    }
+
+    fn went_back_to(&self, seq: Seq) {
+        self.safe.store(seq, Ordering::Release);
+        self.backlog.went_back(seq);
     }
 }

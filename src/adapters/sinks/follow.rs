@@ -73,14 +73,15 @@ impl Follower {
         let mut events = self.books.ask(move |store| store.events(from, want)).await?;
         let whole = events.len() == want;
         events.retain(|e| e.seq <= upto);
-        if events.first().is_none_or(|e| e.seq != from) {
-            self.look_for_loss(from).await;
-        }
+        let odd = events.first().is_none_or(|e| e.seq != from);
+        let missed = if odd { self.look_for_loss(from).await? } else { 0 };
         let Some(last) = events.last().map(|e| e.seq) else {
+            self.lost(from, missed);
             self.pass(upto);
             return Ok(false);
         };
         self.deliver(events).await?;
+        self.lost(from, missed);
         // After a page that was not full there is nothing more up to `upto`.
         self.save(if whole { last } else { upto }).await?;
         Ok(true)
@@ -131,9 +132,13 @@ impl Follower {
 
     /// The page does not begin where it should. Entries that concern the ledger alone are passed over; entries that are no more
     /// in the books are a loss, which is said.
-    async fn look_for_loss(&self, from: Seq) {
-        let first = self.books.ask(move |store| store.entries(from, 1)).await;
-        let missed = first.ok().and_then(|found| found.first().map(|e| e.seq.saturating_sub(from))).unwrap_or(0);
+    async fn look_for_loss(&self, from: Seq) -> Result<u64, AuditError> {
+        let first = self.books.ask(move |store| store.entries(from, 1)).await?;
+        Ok(first.first().map_or(0, |e| e.seq.saturating_sub(from)))
+    }
+
+    /// Said once, when the page behind it is delivered.
+    fn lost(&self, from: Seq, missed: u64) {
         if missed > 0 {
             self.state.missed.fetch_add(missed, Ordering::AcqRel);
             tracing::error!(sink = %self.state.name, from, to = from + missed - 1, "these entries were gone from the books before the sink got them");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -64,7 +64,12 @@ impl Poster {
         // Read to its end, so that the connection serves again.
         let body = Limited::new(body, ANSWER).collect().await;
         if head.status.is_success() {
-            return body.map(|b| b.to_bytes()).map_err(|e| format!("{}: its answer broke off: {e}", self.url).into());
+            return match body {
+                Ok(body) => Ok(body.to_bytes()),
+                // It said yes, however much it says behind that.
+                Err(e) if e.is::<LengthLimitError>() => Ok(Bytes::new()),
+                Err(e) => Err(format!("{}: its answer broke off: {e}", self.url).into()),
+            };
         }
         Err(Failed {
             why: format!("{} answered {}", self.url, head.status),

@@ -14,6 +14,12 @@ pub fn text(r: &Report) -> String {
         "From {} until {} (UTC). The books go up to event {}, whose chain ends in `{}`.",
         r.from, r.until, r.books_seq, r.books_head
     ));
+    if r.pruned_to > 0 {
+        out.line(&format!(
+            "Retention gave up events 1 to {}: keys, policies and switches that only those name are not in this report.",
+            r.pruned_to
+        ));
+    }
     let s = &r.sums;
     out.line(&format!(
         "{} calls were admitted and {} refused; {} are still open. They cost ${}, and {} tokens.",
@@ -126,6 +132,11 @@ fn block(lines: &[String], kind: &str) -> String {
 fn changed(out: &mut Out, r: &Report) {
     out.line("## Who changed it");
     out.table(["event", "time", "what", "about", "by", "why"], r.changes.iter().map(change));
+    if r.changes_cut {
+        out.line(
+            "There were more changes, answers or corrections than a report lists: `bursar audit tail` has them all.",
+        );
+    }
     if r.unchanged_loads > 0 {
         out.line(&format!("{} times a start found a policy unchanged.", r.unchanged_loads));
     }
@@ -155,7 +166,7 @@ fn approved(out: &mut Out, r: &Report) {
     out.line("## Who approved");
     out.table(["event", "time", "what", "about", "by", "why"], r.answers.iter().map(change));
     out.line("### Calls that waited for a person");
-    calls(out, &r.approvals, false);
+    calls(out, &r.approvals, r.approvals_cut);
 }
 
 fn calls(out: &mut Out, rows: &[CallRow], more: bool) {

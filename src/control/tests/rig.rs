@@ -144,6 +144,7 @@ impl Rig {
             captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
+            others: None,
             ledger: ledger.clone(),
             sinks: Arc::default(),
             books,

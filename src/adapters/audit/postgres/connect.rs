@@ -17,15 +17,15 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// A server that acknowledges nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
-pub(super) struct Address {
+pub struct Address {
     config: Config,
     password: Option<CredentialSource>,
     tls: Option<MakeRustlsConnect>,
 }
 
 /// A connection and the task that drives it; both end together.
-pub(super) struct Link {
-    pub(super) client: Client,
+pub struct Link {
+    pub client: Client,
     task: JoinHandle<()>,
 }
 
@@ -38,7 +38,7 @@ impl Drop for Link {
 
 impl Address {
     /// The mistake never repeats the address: it may hold a password.
-    pub(super) fn parse(url: &str, password: Option<CredentialSource>) -> Result<Self, String> {
+    pub fn parse(url: &str, password: Option<CredentialSource>) -> Result<Self, String> {
         let (rest, own) = take_own(url);
         let named =
             "`[audit] store` is no address of a PostgreSQL database: write `postgres://user@host:5432/database`";
@@ -53,7 +53,7 @@ impl Address {
         Ok(Self { config, password, tls })
     }
 
-    pub(super) async fn connect(&self) -> Result<Link, AuditError> {
+    pub async fn connect(&self) -> Result<Link, AuditError> {
         let mut config = self.config.clone();
         if let Some(source) = &self.password {
             // Read each time, so that a changed one needs no restart.

@@ -133,6 +133,7 @@ pub(super) async fn prune(db: &Client, upto: Seq) -> Result<u64, AuditError> {
         if all > 0 {
             return Ok(all);
         }
+        break;
     }
     let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= $1 ORDER BY seq LIMIT $2)";
     Ok(db.execute(sql, &[&stored(upto), &stored(STEP)]).await?)

@@ -17,6 +17,9 @@ const READERS: usize = 4;
 /// An answer that takes longer is given up.
 const READ_TIME: Duration = Duration::from_secs(60);
 
+/// The server gives up too: a question whose asker is gone would go on there.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s'";
+
 pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, AuditError>> + Send + 'a>>;
 
 pub(super) struct Readers {
@@ -63,7 +66,7 @@ impl Readers {
         ask: &(impl for<'a> Fn(&'a Client) -> Answer<'a, T> + Sync),
     ) -> Result<T, (AuditError, bool)> {
         let asked = async {
-            link.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            link.client.batch_execute(BEGIN).await?;
             let answer = ask(&link.client).await?;
             link.client.batch_execute("COMMIT").await?;
             Ok(answer)

@@ -21,6 +21,7 @@ pub(super) struct Fold {
     policies: BTreeMap<Name, PolicyLine>,
     stopped: BTreeMap<Flag, (Timestamp, Act)>,
     lines: Vec<ChangeLine>,
+    pub cut: bool,
     pub unchanged: u64,
     pub visits: BTreeMap<(String, Option<String>), u64>,
     pub knocks: BTreeMap<(String, Option<String>), u64>,
@@ -128,7 +129,8 @@ impl Fold {
     }
 
     fn push(&mut self, line: ChangeLine) {
-        if self.lines.len() < LISTED {
+        self.cut |= self.lines.len() >= LISTED;
+        if !self.cut {
             self.lines.push(line);
         }
     }

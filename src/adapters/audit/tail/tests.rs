@@ -46,17 +46,22 @@ impl Feed for Journal {
     fn safe_up_to(&self, seq: Seq) {
         self.safe.fetch_max(seq, Ordering::AcqRel);
     }
+
+    fn went_back_to(&self, seq: Seq) {
+        self.safe.store(seq, Ordering::Release);
+    }
 }
 
-/// Books whose disk is full when told so.
+/// Books whose disk is full, or that say that they were put back from a copy, when told so.
 struct Fragile {
     books: SqliteBooks,
     full: AtomicBool,
+    back: Mutex<Option<Place>>,
 }
 
 impl AuditStore for Fragile {
     fn place(&self) -> Result<Place, AuditError> {
-        self.books.place()
+        self.back.lock().map_or_else(|| self.books.place(), Ok)
     }
     fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
         match self.full.load(Ordering::Acquire) {
@@ -130,7 +135,7 @@ impl Rig {
 
     fn follow(&self, full: bool) -> (Arc<Fragile>, Arc<Books>, JoinHandle<()>) {
         let books = SqliteBooks::open(self.dir.path()).expect("books");
-        let store = Arc::new(Fragile { books, full: AtomicBool::new(full) });
+        let store = Arc::new(Fragile { books, full: AtomicBool::new(full), back: Mutex::default() });
         let (journal, stop) = (self.journal.clone(), self.stop.child_token());
         let (books, task) =
             Books::follow(store.clone(), journal, self.journal.grown.subscribe(), stop).expect("a follower");
@@ -182,6 +187,29 @@ async fn a_full_disk_loses_nothing_and_holds_the_journal() {
     assert_eq!(books.trouble(), None);
     let seqs: Vec<_> = store.events(0, 100).expect("events").iter().map(|e| e.seq).collect();
     assert_eq!(seqs, (1..=15).collect::<Vec<_>>());
+    rig.stop.cancel();
+    task.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn books_that_went_back_hold_the_journal_again() {
+    let rig = Rig::new();
+    rig.journal.add(10);
+    let (store, books, task) = rig.follow(false);
+    reached(&books, 10).await;
+    let safe = |is: Seq| {
+        let journal = rig.journal.clone();
+        async move {
+            while journal.safe.load(Ordering::Acquire) != is {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, safe(10)).await.expect("all is safe");
+    *store.back.lock() = Some(Place::START);
+    store.full.store(true, Ordering::Release);
+    rig.journal.add(1);
+    tokio::time::timeout(SOON, safe(0)).await.expect("the journal keeps what they lost");
     rig.stop.cancel();
     task.await.expect("no panic");
 }

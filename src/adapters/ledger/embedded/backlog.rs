@@ -31,6 +31,11 @@ impl Backlog {
         self.applied.fetch_max(upto, Ordering::AcqRel);
     }
 
+    /// The books were put back from a copy.
+    pub(super) fn went_back(&self, to: Seq) {
+        self.applied.store(to, Ordering::Release);
+    }
+
     /// Calls refused for it since the start.
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Acquire)

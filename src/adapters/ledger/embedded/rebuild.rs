@@ -36,6 +36,9 @@ pub struct Rebuilt {
     pub open: usize,
     /// Accounts that the events alone did not explain: they were set to what the rows of calls add up to.
     pub reset: usize,
+    /// The books were put back from a copy that is too old, and the ledger was whole: its accounts stay as they were, since it
+    /// alone knows what was spent in between.
+    pub accounts_kept: bool,
     /// Where the old journal and snapshot lie.
     pub kept: PathBuf,
 }
@@ -50,8 +53,12 @@ pub struct Orphan {
 /// Whoever calls holds the lock on the folder.
 pub fn rebuild(_: &FolderLock, folder: &Path, books: &dyn AuditStore, act: Act) -> Result<Rebuilt, OpenError> {
     let mut done = Rebuilt::default();
-    complete(folder, books, &mut done)?;
+    let older = complete(folder, books, &mut done)?;
     let mut book = fold(books, &mut done)?;
+    if let Some(whole) = older.then(|| old_ledger(folder)).flatten().filter(|old| old.seq() == book.seq()) {
+        (book, done.accounts_kept) = (whole, true);
+        done.orphans.clear();
+    }
     done.open = book.open_holds();
     let fresh = folder.join("journal.new");
     if fresh.exists() {
@@ -61,7 +68,9 @@ pub fn rebuild(_: &FolderLock, folder: &Path, books: &dyn AuditStore, act: Act) 
     done.kept = folder.join(format!("replaced-{stamp}"));
     {
         let journal = Journal::begin(&fresh, Durability::Power, book.seq() + 1)?;
-        resets(&mut book, books, &journal, &mut done)?;
+        if !done.accounts_kept {
+            resets(&mut book, books, &journal, &mut done)?;
+        }
         let (lost, kept) = (done.lost.clone(), done.kept.display().to_string());
         write(&mut book, &journal, Op::Control { control: Control::LedgerRebuilt { lost, kept, act } })?;
         // Dropped here: what is queued is on the disk then.
@@ -79,39 +88,54 @@ fn unread(e: AuditError) -> OpenError {
     OpenError::Folder("books".to_owned(), e.to_string())
 }
 
-/// What the old journal still has goes into the books.
-fn complete(folder: &Path, books: &dyn AuditStore, done: &mut Rebuilt) -> Result<(), OpenError> {
+/// What the old journal still has goes into the books. Says whether it begins behind their end.
+fn complete(folder: &Path, books: &dyn AuditStore, done: &mut Rebuilt) -> Result<bool, OpenError> {
     let mut place = books.place().map_err(unread)?;
-    let (from, mut batch, mut salvaged) = (place.seq, Vec::new(), 0);
+    let (from, mut first, mut batch, mut salvaged) = (place.seq, None, Vec::new(), 0);
     let mut put = |batch: &mut Vec<Arc<Record>>| {
         let (chained, next) = Chained::after(place, batch.drain(..));
         place = next;
         books.apply(&chained, true).map_err(unread).map(|_| ())
     };
     done.damaged = salvage(&folder.join("journal"), from, &mut |record| {
+        first.get_or_insert(record.seq);
         batch.push(Arc::new(record));
         salvaged += 1;
         if batch.len() >= BATCH { put(&mut batch) } else { Ok(()) }
     })?;
     put(&mut batch)?;
     done.salvaged = salvaged;
-    Ok(())
+    Ok(first.is_some_and(|first| first > from + 1))
+}
+
+/// As a start would read it. `None` if that is not possible: then the books say all there is.
+fn old_ledger(folder: &Path) -> Option<Book> {
+    let mut book = snapshot::read(folder).ok().flatten()?;
+    let covered = book.seq();
+    Journal::open(&folder.join("journal"), Durability::Process, covered, |entry| book.apply(&entry)).ok()?;
+    Some(book)
 }
 
 /// Every event of the books, applied to an empty book.
 fn fold(books: &dyn AuditStore, done: &mut Rebuilt) -> Result<Book, OpenError> {
     let mut book = Book::default();
+    // Given up by retention, and not lost.
+    let given_up = books.last_checkpoint().map_err(unread)?.map_or(0, |last| last.checkpoint.pruned_to);
+    let mut pass = |book: &mut Book, to: Seq| {
+        let from = book.seq().max(given_up) + 1;
+        done.lost.extend((from <= to).then_some(Hole { from, to }));
+        book.pass_over(to);
+    };
     loop {
         let entries = books.entries(book.seq() + 1, BATCH).map_err(unread)?;
         if entries.is_empty() {
+            // Where the last events were taken out, those to come must not bear their numbers.
+            pass(&mut book, books.place().map_err(unread)?.seq);
             done.upto = book.seq();
             return Ok(book);
         }
         for entry in entries {
-            if entry.seq > book.seq() + 1 {
-                done.lost.push(Hole { from: book.seq() + 1, to: entry.seq - 1 });
-                book.pass_over(entry.seq - 1);
-            }
+            pass(&mut book, entry.seq - 1);
             done.orphans.extend(orphan(&book, &entry));
             book.apply(&entry);
         }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::{Embedded, OpenError};
 use crate::adapters::audit::sqlite::SqliteBooks;
-use crate::adapters::audit::tail::Books;
+use crate::adapters::audit::tail::{Books, Feed};
 use crate::adapters::ledger::journal::{Durability, Journal, Record};
 use crate::adapters::ledger::testing::{House, house, open};
 use crate::adapters::ledger::{Ledger, LedgerError};
@@ -74,6 +74,53 @@ async fn a_restart_knows_everything_with_and_without_a_snapshot() {
         assert_eq!(at(&again, &lines[0]).await, (20, 55));
         assert_eq!(again.settle(commit(2, 40)).await.expect("still open"), Settled::Done);
     }
+}
+
+#[tokio::test]
+async fn books_that_went_back_count_as_behind_and_hold_the_journal() {
+    let House { dir: _dir, ledger } = house();
+    ledger.bound_backlog(3);
+    let stopped = |n: u32| Control::Stopped { flag: Flag::Tenant { name: n.to_string().as_str().into() }, act: act() };
+    for n in 0..5 {
+        ledger.control(stopped(n)).await.expect("written");
+        ledger.applied_up_to(u64::from(n) + 1);
+    }
+    ledger.safe_up_to(5);
+    assert_eq!(ledger.trouble(), None);
+    ledger.went_back_to(1);
+    assert!(ledger.trouble().is_some_and(|why| why.contains("4 entries behind")), "{:?}", ledger.trouble());
+    assert_eq!(ledger.safe.load(std::sync::atomic::Ordering::Acquire), 1);
+}
+
+/// The books come from a copy older than the journal keeps: the journal says what to do, and a rebuild leaves what was spent.
+#[tokio::test]
+async fn a_rebuild_beside_old_books_forgets_no_money() {
+    let House { dir, ledger } = house();
+    let lines = [usd("a", 100)];
+    assert!(is_held(ledger.reserve(ask(1, &lines, 30)).await));
+    ledger.settle(commit(1, 20)).await.expect("settled");
+    ledger.flush().await.expect("flushed");
+    let seq = ledger.book.lock().seq();
+    drop(ledger);
+    // As if the files before the snapshot had been trimmed, and the books were new.
+    std::fs::remove_dir_all(dir.path().join("journal")).expect("removed");
+    let journal = Journal::begin(&dir.path().join("journal"), Durability::Process, seq + 1).expect("a journal");
+    let op = Op::Control { control: Control::Stopped { flag: Flag::Everyone, act: act() } };
+    let entry = crate::rules::ledger::entry::Entry { seq: seq + 1, at: Timestamp::now(), op };
+    journal.append(&[Arc::new(Record::encode(entry).expect("plain"))], true).expect("written");
+    drop(journal);
+    let ledger = open(&dir, Durability::Process);
+    let told = ledger.read_from(1, 10).expect_err("it has none");
+    assert!(told.contains("bursar ledger rebuild") && told.contains("older than what the journal keeps"), "{told}");
+    drop(ledger);
+    let books = SqliteBooks::open(dir.path()).expect("books");
+    let lock = super::FolderLock::take(dir.path()).expect("nobody serves");
+    let done = super::rebuild(&lock, dir.path(), &books, act()).expect("rebuilt");
+    assert!(done.accounts_kept && done.salvaged == 1 && done.lost.len() == 1, "{done:?}");
+    drop((lock, books));
+    let ledger = open(&dir, Durability::Process);
+    assert_eq!(at(&ledger, &lines[0]).await, (20, 0), "nobody spends it again");
+    assert_eq!(ledger.flags(), [Flag::Everyone]);
 }
 
 #[tokio::test]
