@@ -92,6 +92,8 @@ fn a_server_that_dies_costs_nothing_but_time() {
         let before = place;
         place = Place { seq: place.seq + 100, head: events[99].head };
         server.kill();
+        // Its children may answer for a moment.
+        wait_for("the server to be gone", SOON, || books.apply(&[], false).is_err().then_some(()));
         let away = books.apply(&chained(place, place.seq + 1, 1), false);
         assert!(matches!(away, Err(AuditError::Store(_))), "{away:?}");
         assert!(books.events(1, 1).is_err(), "a question says so too");

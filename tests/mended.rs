@@ -139,8 +139,7 @@ fn nothing_is_corrected_twice_unsaid_while_the_books_lag() {
     let house = House::with(&[SHOP], |_| format!("[audit]\nstore = \"{url}\"\n"));
     let key = house.mint("shop", "till");
     house.call(&Ask::charge(50_000).key(&key).mock("cut"));
-    all_closed(&house.bursar, &["--agent", "till"], LEASES);
-    let row = &rows(&house.bursar, &["--flagged"])[0];
+    let row = &wait_for("the row to look at", LEASES, || rows(&house.bursar, &["--flagged"]).pop());
     let adjust =
         |cost: &str| house.bursar.cli(&["adjust", text(row, "call_id"), "--cost", cost, "--reason", "as Stripe says"]);
     std::thread::scope(|scope| {
@@ -170,8 +169,7 @@ fn a_lost_ledger_is_written_anew_from_books_on_postgresql() {
     let key = house.mint("shop", "till");
     charges(&house, &key, 5);
     house.call(&Ask::charge(50_000).key(&key).mock("cut"));
-    all_closed(&house.bursar, &["--agent", "till"], LEASES);
-    let row = &rows(&house.bursar, &["--flagged"])[0];
+    let row = &wait_for("the row to look at", LEASES, || rows(&house.bursar, &["--flagged"]).pop());
     house.bursar.ok(&["adjust", text(row, "call_id"), "--cost", "500", "--reason", "Stripe has it"]);
     assert!(check(&house).0);
     stop(&mut house);

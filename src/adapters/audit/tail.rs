@@ -70,6 +70,10 @@ impl Books {
             let why = format!("they go up to entry {}, and the journal ends at {end}", place.seq);
             return Err(AuditError::Unreadable(why));
         }
+        if !same_ledger(&*store, &*feed, place.seq)? {
+            let why = format!("their entry {} is not the journal's: they are the books of another ledger", place.seq);
+            return Err(AuditError::Unreadable(why));
+        }
         let projected = watch::Sender::new(place.seq);
         let books = Arc::new(Self {
             store,
@@ -129,6 +133,14 @@ impl Books {
         // An error would mean that the sender is gone, and `self` is the sender.
         let _ = self.projected.subscribe().wait_for(|at| *at >= seq).await;
     }
+}
+
+/// Does the last entry of the books stand in the journal as it stands there? Where one of them has it no more, nobody can tell.
+fn same_ledger(store: &dyn AuditStore, feed: &dyn Feed, last: Seq) -> Result<bool, AuditError> {
+    let here = feed.read_from(last, 1).unwrap_or_default();
+    let there = store.entries(last, 1)?;
+    let both = here.first().zip(there.first()).filter(|(here, there)| here.seq == last && there.seq == last);
+    Ok(both.is_none_or(|(here, there)| here.entry() == there))
 }
 
 struct Follower {

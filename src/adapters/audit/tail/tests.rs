@@ -245,3 +245,34 @@ async fn books_ahead_of_their_journal_are_refused() {
     let followed = Books::follow(books, Journal::new(), shorter.subscribe(), CancellationToken::new());
     assert!(matches!(followed.map(|_| ()), Err(AuditError::Unreadable(_))));
 }
+
+#[tokio::test]
+async fn the_books_of_another_ledger_are_refused() {
+    let (rig, other) = (Rig::new(), Journal::new());
+    rig.journal.add(3);
+    let (_, books, task) = rig.follow(false);
+    reached(&books, 3).await;
+    rig.stop.cancel();
+    task.await.expect("no panic");
+    other.add(5);
+    let follow = |journal: &Arc<Journal>| {
+        let books = Arc::new(SqliteBooks::open(rig.dir.path()).expect("books"));
+        let (ended, grown) = (CancellationToken::new(), journal.grown.subscribe());
+        ended.cancel();
+        Books::follow(books, journal.clone(), grown, ended).map(|(_, task)| task)
+    };
+    follow(&other).expect("the same entries").await.expect("no panic");
+    let (foreign, op) = (Journal::new(), Op::Undeclare { shape: everyone() });
+    foreign.add(4);
+    foreign.records.lock().push(Arc::new(Record::encode(Entry { seq: 5, at: Timestamp(5), op }).expect("plain data")));
+    foreign.add(3);
+    let refused = follow(&foreign).map(|_| ()).expect_err("another's");
+    assert!(refused.to_string().contains("another ledger"), "{refused}");
+}
+
+fn everyone() -> Shape {
+    use crate::rules::ledger::account::Scope;
+    use crate::units::amount::Unit;
+    use crate::units::time::Window;
+    Shape { scope: Scope::Everyone, unit: Unit::Usd, window: Window::Day, vendor: None, operations: Vec::new() }
+}
