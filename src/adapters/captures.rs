@@ -88,8 +88,10 @@ impl Captures {
         self.store.lock().insert(call, part, at, until, whole, &nonce, &bytes)
     }
 
-    pub fn read(&self, call: CallId, part: Part) -> Result<Option<Captured>, CaptureError> {
-        let Some(row) = self.store.lock().find(call, part)? else { return Ok(None) };
+    /// What has ended is read no more, also where it could not be deleted yet.
+    pub fn read(&self, call: CallId, part: Part, now: Timestamp) -> Result<Option<Captured>, CaptureError> {
+        let row = self.store.lock().find(call, part)?;
+        let Some(row) = row.filter(|row| row.until > now) else { return Ok(None) };
         let nonce = Nonce::try_assume_unique_for_key(&row.nonce).map_err(|_| said("a row has no nonce"))?;
         let (mut bytes, bound) = (row.sealed, aad(call, part, row.whole));
         let opened = self.key.open_in_place(nonce, Aad::from(&bound), &mut bytes);
@@ -139,12 +141,29 @@ mod tests {
         let (short, long) = (captured(1, 10), captured(2, 20));
         captures.keep(short.clone()).expect("kept");
         captures.keep(long.clone()).expect("kept");
-        assert_eq!(captures.read(short.call, Part::Request).expect("read"), Some(short.clone()));
-        assert_eq!(captures.read(short.call, Part::Answer).expect("read"), None);
-        assert!(open(dir.path(), 2).read(short.call, Part::Request).is_err(), "another key");
+        let read = |call, part, now| captures.read(call, part, Timestamp(now)).expect("read");
+        assert_eq!(read(short.call, Part::Request, 9), Some(short.clone()));
+        assert_eq!(read(short.call, Part::Answer, 9), None);
+        assert!(open(dir.path(), 2).read(short.call, Part::Request, Timestamp(9)).is_err(), "another key");
+        assert_eq!(read(short.call, Part::Request, 10), None, "also before it is deleted");
         assert_eq!(captures.forget(Timestamp(10)).expect("deleted"), 1);
-        assert_eq!(captures.read(short.call, Part::Request).expect("read"), None);
-        assert_eq!(captures.read(long.call, Part::Request).expect("read"), Some(long));
+        assert_eq!(read(short.call, Part::Request, 9), None);
+        assert_eq!(read(long.call, Part::Request, 10), Some(long));
+    }
+
+    #[test]
+    fn what_a_reader_kept_in_the_log_goes_the_next_time() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let captures = open(dir.path(), 1);
+        captures.keep(captured(1, 10)).expect("kept");
+        let reader = rusqlite::Connection::open(dir.path().join("captures.db")).expect("opens");
+        reader.execute_batch("BEGIN; SELECT count(*) FROM bodies;").expect("it reads on");
+        assert_eq!(captures.forget(Timestamp(10)).expect("deleted"), 1);
+        let log = || std::fs::metadata(dir.path().join("captures.db-wal")).expect("a log").len();
+        assert!(log() > 0, "it still has the body");
+        reader.execute_batch("COMMIT").expect("it is done");
+        assert_eq!(captures.forget(Timestamp(10)).expect("nothing new"), 0);
+        assert_eq!(log(), 0);
     }
 
     #[test]
@@ -158,6 +177,6 @@ mod tests {
         }
         let db = rusqlite::Connection::open(dir.path().join("captures.db")).expect("opens");
         db.execute("UPDATE bodies SET call = zeroblob(16)", []).expect("moved to another call");
-        assert!(captures.read(CallId(uuid::Uuid::nil()), Part::Request).is_err());
+        assert!(captures.read(CallId(uuid::Uuid::nil()), Part::Request, Timestamp(9)).is_err());
     }
 }

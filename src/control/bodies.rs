@@ -13,6 +13,7 @@ use super::guard::{Via, act};
 use super::problem::{Problem, read};
 use super::wire::{BodyRequest, BodyView};
 use crate::rules::books::Control;
+use crate::units::time::Timestamp;
 
 pub(super) async fn read_one(
     State(state): State<Arc<ControlState>>,
@@ -22,7 +23,7 @@ pub(super) async fn read_one(
 ) -> Result<Json<BodyView>, Problem> {
     let BodyRequest { call, part, reason } = read(body)?;
     let captures = state.captures.clone();
-    let found = tokio::task::spawn_blocking(move || captures.read(call, part)).await??;
+    let found = tokio::task::spawn_blocking(move || captures.read(call, part, Timestamp::now())).await??;
     let found = found.ok_or_else(|| {
         Problem::NotFound(format!(
             "no {} of call {call} is kept: its policy asked for none, its time is over, or there is no such call",

@@ -322,6 +322,11 @@ fn anchors_are_brought_up_to_date_and_show_a_tail_that_is_gone() {
     let data = rig.bursar.data.to_str().expect("text").to_owned();
     let own = offline(rig.dir.path(), &["audit", "verify", "--data", &data, "--config", &config]);
     assert!(own.status.code() == Some(1) && said(&own).contains("truncated"), "{}", said(&own));
+    let (there, away) = (rig.path("anchors.jsonl"), rig.path("away.jsonl"));
+    fs::rename(&there, &away).expect("moved");
+    let blind = offline(rig.dir.path(), &["audit", "verify", "--data", &data, "--config", &config]);
+    assert!(said(&blind).contains("anchors.jsonl is not there"), "{}", said(&blind));
+    fs::rename(&away, &there).expect("moved back");
     rig.bursar.restart();
     wait_for("the anchor to miss its checkpoint", SOON, || {
         let said = rig.bursar.admin("/v1/status")["anchors"][0]["trouble"].as_str()?.to_owned();

@@ -100,7 +100,12 @@ fn own_anchors(global: &Global, anchors: &mut Anchors) -> Result<(), Failure> {
     for anchor in config.audit.evidence.anchors {
         match anchor.to {
             AnchorTo::File(path) if path.exists() => add_anchors(anchors, &path)?,
-            _ => {}
+            AnchorTo::File(path) => note(format!(
+                "{WARN}note{WARN:#}: anchor `{}`: {} is not there, and says nothing about these books",
+                anchor.name,
+                path.display()
+            )),
+            AnchorTo::Url { .. } => {}
         }
     }
     Ok(())

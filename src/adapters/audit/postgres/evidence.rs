@@ -122,12 +122,12 @@ pub(super) async fn prune(db: &Client, upto: Seq) -> Result<u64, AuditError> {
         WHERE i.inhparent = 'events'::regclass AND c.relname LIKE 'events\\_2%' ORDER BY 1";
     for month in db.query(months, &[]).await? {
         let month: &str = month.try_get(0)?;
-        let held = db.query_one(&format!("SELECT count(*), max(seq) FROM {month}"), &[]).await?;
-        let (all, last) = (count(&held, 0)?, held.try_get::<_, Option<i64>>(1)?);
+        let last: Option<i64> = db.query_one(&format!("SELECT max(seq) FROM {month}"), &[]).await?.try_get(0)?;
         // The newest month stays, also when all of it goes: its next event is near.
         if last.is_some_and(|last| last > stored(upto)) || !goes_on(db, month, last).await? {
             break;
         }
+        let all = count(&db.query_one(&format!("SELECT count(*) FROM {month}"), &[]).await?, 0)?;
         db.batch_execute(&format!("SET LOCAL lock_timeout = '5s'; DROP TABLE {month}")).await?;
         // One that was empty already is no step.
         if all > 0 {
