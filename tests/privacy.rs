@@ -180,6 +180,25 @@ fn bodies_are_kept_where_a_policy_says_so_and_only_encrypted() {
     assert!(looked[0].to_string().contains("a complaint") && looked[0].to_string().contains(&calls[1]));
 }
 
+/// The same body has the same hash under the same key, wherever the data lies; a key that is none is refused at start.
+#[test]
+fn bodies_are_hashed_under_a_key_that_may_lie_elsewhere() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("hash.key");
+    fs::write(&file, "5a".repeat(32)).expect("a key");
+    let hash = |more: &str| {
+        let house = House::with(&[POLICY], |_| more.to_owned());
+        let key = house.mint("shop", "clerk");
+        assert_eq!(house.call(&Ask::chat(Some(100)).key(&key)).status, 200);
+        let row = settled(&house.bursar, &[], 1, SOON).swap_remove(0);
+        (text(&row, "request_hash").to_owned(), house.bursar.data.join("secrets/body-hash.key").exists())
+    };
+    let elsewhere = format!("[privacy]\nhash_key = \"file:{}\"\n", file.display());
+    let (one, two, own) = (hash(&elsewhere), hash(&elsewhere), hash(""));
+    assert!(one == two && !one.1, "{one:?} {two:?}");
+    assert!(one.0 != own.0 && own.1, "{one:?} {own:?}");
+}
+
 #[test]
 fn a_stream_is_kept_as_the_caller_got_it_and_a_body_ends_with_its_time() {
     let mut house = House::new(&[KEPT, BRIEF]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::private::Private;
+use super::private::{self, Private};
 use super::sinking::Sinking;
 use super::{Failure, evidence};
 use crate::adapters::audit;
@@ -15,7 +15,7 @@ use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
-use crate::adapters::keyring::secrets::{AdminToken, BodyHasher, data_folder};
+use crate::adapters::keyring::secrets::{AdminToken, data_folder};
 use crate::adapters::keyring::shared::Fleet;
 use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
@@ -106,7 +106,7 @@ impl Parts {
             vault: vault.clone(),
             upstream: upstream(&config)?,
             switchboard: switchboard.clone(),
-            hasher: BodyHasher::open(&data)?,
+            hasher: private::body_hasher(&config)?,
             strangers: DenialBudget::usual(Timestamp::now()),
             meters: Arc::new(Meters::default()),
             limits: limits(&config),

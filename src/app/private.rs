@@ -1,4 +1,5 @@
-//! What is kept apart from the books: who is who, bodies that a policy captures, and the key of pseudonyms. Opened at start.
+//! What is kept apart from the books: who is who, bodies that a policy captures, the keys of hashes and pseudonyms. Opened at
+//! start.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::captures::{self, Captures};
 use crate::adapters::keyring::secrets::{BodyHasher, own_key};
 use crate::adapters::people::People;
-use crate::config::Config;
+use crate::config::{Config, CredentialSource};
 
 #[derive(Clone)]
 pub struct Private {
@@ -23,19 +24,28 @@ impl Private {
     pub fn open(config: &Config) -> Result<Self, Failure> {
         let data = &config.server.data;
         let people = People::open(data, config.privacy.personal.clone())?;
-        let captures = Captures::open(data, &capture_key(config)?)?;
+        let sealing = key(config, "capture_key", config.privacy.capture_key.as_ref(), "capture.key")?;
+        let captures = Captures::open(data, &sealing)?;
         let pseudonyms = Pseudonyms::new(BodyHasher::for_names(data)?);
         Ok(Self { people: Arc::new(people), captures: Arc::new(captures), pseudonyms: Arc::new(pseudonyms) })
     }
 }
 
+/// What bodies are hashed with: without it a row's hash says nothing, also to who has the books.
+pub fn body_hasher(config: &Config) -> Result<BodyHasher, Failure> {
+    let key = key(config, "hash_key", config.privacy.hash_key.as_ref(), "body-hash.key")?;
+    BodyHasher::with_key(key.as_ref()).ok_or_else(|| "[privacy] hash_key: it is no key".into())
+}
+
 /// From where the operator keeps it, or made in the data folder.
-fn capture_key(config: &Config) -> Result<Zeroizing<[u8; 32]>, Failure> {
-    let Some(from) = &config.privacy.capture_key else {
-        return Ok(own_key(&config.server.data, "capture.key")?);
-    };
-    let text = source(from).read().map_err(|why| format!("[privacy] capture_key: {why}"))?;
+fn key(
+    config: &Config,
+    name: &str,
+    from: Option<&CredentialSource>,
+    file: &str,
+) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let Some(from) = from else { return Ok(own_key(&config.server.data, file)?) };
+    let text = source(from).read().map_err(|why| format!("[privacy] {name}: {why}"))?;
     let text = std::str::from_utf8(text.expose()).unwrap_or_default();
-    captures::key(text)
-        .ok_or_else(|| "[privacy] capture_key: it is no key: 64 hex digits, as of 32 random bytes".into())
+    captures::key(text).ok_or_else(|| format!("[privacy] {name}: it is no key: write 64 hex digits").into())
 }

@@ -11,18 +11,21 @@ pub struct Privacy {
     pub personal: Vec<Name>,
     /// What captured bodies are encrypted with, if it does not lie in the data folder.
     pub capture_key: Option<CredentialSource>,
+    /// What bodies are hashed with, if it does not lie in the data folder.
+    pub hash_key: Option<CredentialSource>,
 }
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { personal: vec!["user".into()], capture_key: None }
+        Self { personal: vec!["user".into()], capture_key: None, hash_key: None }
     }
 }
 
 pub(super) fn read(table: &Table<'_>) -> Privacy {
     let named = table.get("personal").and_then(|node| node.list());
     let personal = named.map(|list| list.iter().filter_map(|node| node.text()).map(Name::from).collect());
-    let capture_key = table.get("capture_key").and_then(|node| node.parsed(vendors::source));
+    let source = |key| table.get(key).and_then(|node| node.parsed(vendors::source));
+    let (capture_key, hash_key) = (source("capture_key"), source("hash_key"));
     table.done();
-    Privacy { personal: personal.unwrap_or(Privacy::default().personal), capture_key }
+    Privacy { personal: personal.unwrap_or(Privacy::default().personal), capture_key, hash_key }
 }
