@@ -8,6 +8,7 @@ pub mod people;
 pub mod policy_store;
 pub mod sandbox;
 pub mod sinks;
+pub mod small_db;
 pub mod switchboard;
 pub mod upstream;
 pub mod vault;

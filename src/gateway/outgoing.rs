@@ -28,15 +28,9 @@ pub async fn outgoing(
     held: HeldCall,
     credential: Name,
 ) -> Result<Outgoing, Problem> {
-    let taking = match capture::begin(judged, &body).await {
-        Ok(taking) => taking,
-        Err(problem) => {
-            unanswered::unsent(judged.gateway, judged.context, held.hold, &problem).await;
-            return Err(problem);
-        }
-    };
-    match judged.leaving(body, &held, credential) {
-        Ok(leaving) => Ok(judged.outgoing(leaving, held, taking)),
+    let taking = capture::begin(judged, &body).await;
+    match taking.and_then(|taking| Ok((judged.leaving(body, &held, credential)?, taking))) {
+        Ok((leaving, taking)) => Ok(judged.outgoing(leaving, held, taking)),
         Err(problem) => {
             unanswered::unsent(judged.gateway, judged.context, held.hold, &problem).await;
             Err(problem)

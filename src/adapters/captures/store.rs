@@ -1,23 +1,20 @@
 //! `captures.db`: one row a body, sealed. What is deleted is overwritten. Knows no key.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{CaptureError, Part, said};
+use crate::adapters::small_db::{self, OpenError, Survives};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
 
-/// Forward only. A newer file than this program knows is refused.
-const VERSION: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE bodies (
         call BLOB NOT NULL, part TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL, whole INTEGER NOT NULL,
         nonce BLOB NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (call, part)
     );
     CREATE INDEX ends ON bodies (until);
-    PRAGMA user_version = 1;
 ";
 
 pub(super) struct Store(Connection);
@@ -31,6 +28,12 @@ pub(super) struct Row {
     pub sealed: Vec<u8>,
 }
 
+impl From<OpenError> for CaptureError {
+    fn from(e: OpenError) -> Self {
+        said(e.to_string())
+    }
+}
+
 impl From<rusqlite::Error> for CaptureError {
     fn from(e: rusqlite::Error) -> Self {
         said(e.to_string())
@@ -39,13 +42,9 @@ impl From<rusqlite::Error> for CaptureError {
 
 impl Store {
     pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
-        let mut db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
         // Survives the process. They are no books: what a power loss takes was not promised.
-        db.pragma_update(None, "synchronous", "NORMAL")?;
+        let db = small_db::open(path, Survives::ProcessDeath, SCHEMA)?;
         db.pragma_update(None, "secure_delete", "ON")?;
-        migrate(&mut db)?;
         Ok(Self(db))
     }
 
@@ -82,18 +81,5 @@ impl Store {
         // So that the log has none of them either; a reader in the way leaves it to the next time.
         self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(gone)
-    }
-}
-
-fn migrate(db: &mut Connection) -> Result<(), CaptureError> {
-    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => {
-            let tx = db.transaction()?;
-            tx.execute_batch(SCHEMA)?;
-            Ok(tx.commit()?)
-        }
-        VERSION => Ok(()),
-        newer => Err(said(format!("it has version {newer}; this bursar knows {VERSION}"))),
     }
 }

@@ -113,19 +113,10 @@ pub fn own_key(dir: &Path, file: &str) -> Result<Zeroizing<[u8; 32]>, SecretErro
 pub struct BodyHasher(Hmac<Sha256>);
 
 impl BodyHasher {
-    /// Reads or makes `dir/secrets/body-hash.key`.
-    pub fn open(dir: &Path) -> Result<Self, SecretError> {
-        Self::of_file(dir, "body-hash.key")
-    }
-
-    /// For pseudonyms in the place of names, which must tell nothing about bodies: a key of their own.
+    /// For pseudonyms in the place of names, which must tell nothing about bodies: `dir/secrets/pseudonym.key`.
     pub fn for_names(dir: &Path) -> Result<Self, SecretError> {
-        Self::of_file(dir, "pseudonym.key")
-    }
-
-    fn of_file(dir: &Path, file: &str) -> Result<Self, SecretError> {
-        let key = own_key(dir, file)?;
-        Self::with_key(key.as_ref()).ok_or_else(|| file_error(&dir.join("secrets").join(file), "is no key"))
+        let key = own_key(dir, "pseudonym.key")?;
+        Self::with_key(key.as_ref()).ok_or_else(|| file_error(&dir.join("secrets/pseudonym.key"), "is no key"))
     }
 
     /// `None` never happens with HMAC, which takes a key of any length; said so instead of a panic.

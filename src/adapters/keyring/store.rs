@@ -6,23 +6,27 @@ use rusqlite::{Connection, params};
 
 use super::KeyringError;
 use super::record::{FlagRecord, KeyRecord};
+use crate::adapters::small_db::{self, OpenError, Survives};
 use crate::rules::books::Act;
 use crate::rules::subject::Flag;
 use crate::units::ids::KeyId;
 use crate::units::time::Timestamp;
 
-/// Forward only. A newer file than this program knows is refused.
-const VERSION: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE keys (id TEXT PRIMARY KEY, created_at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE flags (
         flag TEXT PRIMARY KEY, is_set INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT,
         at INTEGER NOT NULL, told INTEGER NOT NULL
     ) WITHOUT ROWID;
-    PRAGMA user_version = 1;
 ";
 
 pub(super) struct Store(Connection);
+
+impl From<OpenError> for KeyringError {
+    fn from(e: OpenError) -> Self {
+        Self::Store(e.to_string())
+    }
+}
 
 impl From<rusqlite::Error> for KeyringError {
     fn from(e: rusqlite::Error) -> Self {
@@ -43,12 +47,8 @@ impl Store {
     }
 
     fn connect(path: &Path) -> Result<Self, KeyringError> {
-        let mut db = Connection::open(path)?;
-        db.busy_timeout(std::time::Duration::from_secs(5))?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
         // A revocation that was answered must survive power loss.
-        db.pragma_update(None, "synchronous", "FULL")?;
-        migrate(&mut db)?;
+        let db = small_db::open(path, Survives::PowerLoss, SCHEMA)?;
         Ok(Self(db))
     }
 
@@ -102,19 +102,6 @@ impl Store {
             "INSERT OR REPLACE INTO flags (flag, is_set, actor, reason, at, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.0.prepare_cached(sql)?.execute(params![json, f.on, f.act.actor, f.act.reason, f.at.0, f.told])?;
         Ok(())
-    }
-}
-
-fn migrate(db: &mut Connection) -> Result<(), KeyringError> {
-    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => {
-            let tx = db.transaction()?;
-            tx.execute_batch(SCHEMA)?;
-            Ok(tx.commit()?)
-        }
-        VERSION => Ok(()),
-        newer => Err(KeyringError::Store(format!("it has version {newer}; this bursar knows {VERSION}"))),
     }
 }
 

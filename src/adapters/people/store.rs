@@ -1,22 +1,25 @@
 //! `people.db`: one row a person. What is deleted is overwritten, in the file and in its log. Knows nothing of subjects.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{PeopleError, Person};
+use crate::adapters::small_db::{self, OpenError, Survives};
 use crate::rules::subject::Name;
 
-/// Forward only. A newer file than this program knows is refused.
-const VERSION: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE people (alias TEXT PRIMARY KEY, dimension TEXT NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE UNIQUE INDEX whose ON people (dimension, value);
-    PRAGMA user_version = 1;
 ";
 
 pub(super) struct Store(Connection);
+
+impl From<OpenError> for PeopleError {
+    fn from(e: OpenError) -> Self {
+        Self(e.to_string())
+    }
+}
 
 impl From<rusqlite::Error> for PeopleError {
     fn from(e: rusqlite::Error) -> Self {
@@ -26,13 +29,9 @@ impl From<rusqlite::Error> for PeopleError {
 
 impl Store {
     pub(super) fn open(path: &Path) -> Result<Self, PeopleError> {
-        let mut db = Connection::open(path)?;
-        db.busy_timeout(Duration::from_secs(5))?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
         // An alias is in the journal right after, so it must not be lost before that is.
-        db.pragma_update(None, "synchronous", "FULL")?;
+        let db = small_db::open(path, Survives::PowerLoss, SCHEMA)?;
         db.pragma_update(None, "secure_delete", "ON")?;
-        migrate(&mut db)?;
         let store = Self(db);
         if let Err(why) = store.scrub() {
             tracing::warn!("{why}");
@@ -86,17 +85,4 @@ fn draw() -> Result<Name, PeopleError> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|e| PeopleError(format!("no random bytes: {e}")))?;
     Ok(format!("person-{:016x}", u64::from_be_bytes(bytes)).into())
-}
-
-fn migrate(db: &mut Connection) -> Result<(), PeopleError> {
-    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => {
-            let tx = db.transaction()?;
-            tx.execute_batch(SCHEMA)?;
-            Ok(tx.commit()?)
-        }
-        VERSION => Ok(()),
-        newer => Err(PeopleError(format!("it has version {newer}; this bursar knows {VERSION}"))),
-    }
 }
