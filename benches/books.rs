@@ -15,6 +15,7 @@ use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::tail::Books;
 use bursar::adapters::audit::{AuditStore, Chained};
 use bursar::adapters::ledger::Ledger;
+use bursar::adapters::ledger::Store;
 use bursar::adapters::ledger::embedded::Embedded;
 use bursar::adapters::ledger::journal::{Durability, Record};
 use bursar::rules::chain::Place;

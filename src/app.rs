@@ -134,7 +134,7 @@ async fn until(stop: CancellationToken, work: impl Future<Output = ()>) {
 
 /// A load that the watcher made: into the log, and the policies into the books.
 fn report(
-    ledger: &Arc<crate::adapters::ledger::embedded::Embedded>,
+    ledger: &Arc<dyn crate::adapters::ledger::Store>,
     reloaded: &Result<crate::adapters::policy_store::Reloaded, config::Mistakes>,
 ) {
     match reloaded {

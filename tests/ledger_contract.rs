@@ -14,7 +14,7 @@ use bursar::adapters::ledger::redis::Redis;
 use bursar::adapters::ledger::{Ledger, LedgerError};
 use bursar::rules::books::{Act, Closing, Control, CostSource, Opening, Outcome, Verdict};
 use bursar::rules::ledger::account::{Scope, Shape};
-use bursar::rules::ledger::ask::{Cause, End, Held, Limit, Line, Reservation, Reserve, Settle, Settled, Short};
+use bursar::rules::ledger::ask::{Cause, End, Held, Limit, Line, Manner, Reservation, Reserve, Settle, Settled, Short};
 use bursar::rules::ledger::need::{Fit, Need, Share};
 use bursar::rules::subject::Flag;
 use bursar::units::amount::{Amounts, Unit};
@@ -128,7 +128,15 @@ fn closing(n: u32) -> Closing {
 
 fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
     let need = Need::fixed(MicroCents(usd).into(), 0);
-    Reserve { hold: id(n), lines: lines.into(), need, flags: [].into(), replay: None, opening: opening(n) }
+    Reserve {
+        hold: id(n),
+        lines: lines.into(),
+        need,
+        flags: [].into(),
+        replay: None,
+        manner: Manner::default(),
+        opening: opening(n),
+    }
 }
 
 fn charge(usd: u64) -> Amounts {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, Chained};
+use bursar::adapters::ledger::Store;
 use bursar::adapters::ledger::embedded::{Embedded, FolderLock, Rebuilt, rebuild};
 use bursar::adapters::ledger::journal::{Durability, Journal, Record};
 use bursar::rules::books::{Act, Control, Hole};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bursar::rules::books::{Closing, CostSource, Opening, Outcome, Tier, TokenCounts, Verdict};
 use bursar::rules::ledger::account::{Scope, Shape};
-use bursar::rules::ledger::ask::{End, Limit, Line, Reserve, Settle};
+use bursar::rules::ledger::ask::{End, Limit, Line, Manner, Reserve, Settle};
 use bursar::rules::ledger::need::{Fit, Need, Share};
 use bursar::rules::subject::{Facts, Flag, Subject};
 use bursar::units::amount::{Amounts, Unit};
@@ -109,7 +109,7 @@ impl Calls {
         let charge = Amounts { usd: MicroCents(9_000), tokens: 300, calls: 1, risk: 0 };
         let end = End::Commit { charge, exact: true };
         (
-            Reserve { hold, lines, need, flags: flags.into(), replay: None, opening },
+            Reserve { hold, lines, need, flags: flags.into(), replay: None, manner: Manner::default(), opening },
             Settle { hold, end, closing: closing(hold) },
         )
     }

@@ -17,10 +17,10 @@ use crate::adapters::audit::tail::Books;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
 use crate::adapters::keyring::shared::Fleet;
-use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
+use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
@@ -45,7 +45,7 @@ pub struct Parts {
     pub keyring: Arc<Keyring>,
     pub others: Option<Arc<Others>>,
     pub private: Private,
-    pub ledger: Arc<Embedded>,
+    pub ledger: Arc<dyn Store>,
     pub books: Arc<Books>,
     pub evidence: Arc<Evidence>,
     pub anchors: Vec<Arc<Anchor>>,
@@ -78,11 +78,11 @@ impl Parts {
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
         let books_store = audit::open(&config.audit.store, &data)?;
-        let ledger = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
+        let ledger: Arc<dyn Store> = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        adopt_flags(&keyring, &ledger)?;
+        adopt_flags(&keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -92,7 +92,7 @@ impl Parts {
         let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
-        tell_start(&ledger, &loaded, &prices, &config).await;
+        tell_start(&*ledger, &loaded, &prices, &config).await;
         let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
@@ -207,8 +207,8 @@ impl Parts {
     }
 }
 
-fn adopt_flags(keyring: &Keyring, ledger: &Embedded) -> Result<(), Failure> {
-    for flag in keyring.adopt(&ledger.flags(), Timestamp::now())? {
+async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {
+    for flag in keyring.adopt(&ledger.flags().await?, Timestamp::now())? {
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
     }
     Ok(())
@@ -223,7 +223,7 @@ fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
 }
 
 /// Under which rules and prices calls are judged from now on.
-async fn tell_start(ledger: &Embedded, loaded: &Reloaded, prices: &PriceBook, config: &Config) {
+async fn tell_start(ledger: &dyn Ledger, loaded: &Reloaded, prices: &PriceBook, config: &Config) {
     let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
     control::tell_loaded(ledger, loaded, &start).await;
     let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
@@ -282,7 +282,7 @@ async fn policies(
     vendors: &[Arc<Vendor>],
     sandbox: bool,
     keyring: &Keyring,
-    ledger: &Arc<Embedded>,
+    ledger: &Arc<dyn Store>,
 ) -> Result<(Arc<PolicyStore>, Reloaded), Failure> {
     let options = PolicyOptions {
         folder: config.server.policies.clone(),

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use super::parts::Parts;
 use crate::adapters::audit::evidence::Evidence;
-use crate::adapters::ledger::Ledger;
 
 /// For the last rows to be written once every call has ended.
 const LAST_ROWS: Duration = Duration::from_secs(10);

@@ -26,7 +26,7 @@ pub use self::rebuild::{Orphan, Rebuilt, rebuild};
 pub use self::start::OpenError;
 use self::start::catch_up;
 use super::journal::{Durability, Journal, JournalError, Record};
-use super::{Answer, Ledger, LedgerError, Wake};
+use super::{Answer, Ledger, LedgerError, Store, Wake};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
 use crate::rules::ledger::ask::{Reservation, Reserve, Settle, Settled};
@@ -98,27 +98,11 @@ impl Embedded {
             declaring: Mutex::new(()),
             _lock: lock,
         });
-        ledger.expire();
+        ledger.expire_due();
         Ok(ledger)
     }
 
-    /// From here on the books may be so many entries behind before calls are refused.
-    pub fn bound_backlog(&self, entries: u64) {
-        self.backlog.bound_to(entries);
-    }
-
-    /// The last durable entry, as it grows.
-    pub fn durable(&self) -> watch::Receiver<Seq> {
-        self.journal.watch()
-    }
-
-    /// The flags that are set.
-    pub fn flags(&self) -> Vec<Flag> {
-        self.book.lock().flags().cloned().collect()
-    }
-
-    /// Charges every hold whose lease is over; says how many.
-    pub fn expire(&self) -> usize {
+    fn expire_due(&self) -> usize {
         let due = self.book.lock().due(Timestamp::now());
         let mut freed = Vec::new();
         for hold in &due {
@@ -319,6 +303,25 @@ impl Embedded {
             self.durably(seq).await?;
             Ok(seq.unwrap_or_default())
         })
+    }
+}
+
+impl Store for Embedded {
+    fn durable(&self) -> watch::Receiver<Seq> {
+        self.journal.watch()
+    }
+
+    fn flags(&self) -> Answer<'_, Vec<Flag>> {
+        let flags = self.book.lock().flags().cloned().collect();
+        Box::pin(std::future::ready(Ok(flags)))
+    }
+
+    fn expire(&self) -> Answer<'_, usize> {
+        Box::pin(std::future::ready(Ok(self.expire_due())))
+    }
+
+    fn bound_backlog(&self, entries: u64) {
+        self.backlog.bound_to(entries);
     }
 }
 

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::embedded::Embedded;
+use super::Store;
 
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Runs until `stop`.
-pub async fn run(ledger: Arc<Embedded>, stop: CancellationToken) {
+pub async fn run(ledger: Arc<dyn Store>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => drop(ledger.expire()),
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        if let Err(error) = ledger.expire().await {
+            tracing::debug!(%error, "holds whose time is over could not be looked for");
         }
     }
 }

@@ -13,10 +13,14 @@ pub mod waiting;
 use std::future::Future;
 use std::pin::Pin;
 
+use tokio::sync::watch;
+
+use crate::adapters::audit::tail::Feed;
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::Posting;
+use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
 
@@ -83,4 +87,16 @@ pub trait Ledger: Send + Sync + 'static {
     }
     /// Everything queued is on disk; for shutdown.
     fn flush(&self) -> Answer<'_, ()>;
+}
+
+/// A ledger with what serving needs of it beside the operations: its journal for the books, and what it knew at start.
+pub trait Store: Ledger + Feed {
+    /// The last entry that is durable in the journal, as it grows.
+    fn durable(&self) -> watch::Receiver<Seq>;
+    /// The flags that are set.
+    fn flags(&self) -> Answer<'_, Vec<Flag>>;
+    /// Charges every hold whose lease is over; says how many.
+    fn expire(&self) -> Answer<'_, usize>;
+    /// From here on the books may be so many entries behind before calls are refused.
+    fn bound_backlog(&self, entries: u64);
 }

@@ -43,9 +43,31 @@ pub struct Reserve {
     /// Checked in the same step: any one of them set refuses the call.
     pub flags: Arc<[Flag]>,
     pub replay: Option<ReplayKey>,
+    /// Means nothing to a ledger of one process.
+    pub manner: Manner,
     /// The row that is journaled with the hold. The ledger fills in what it decided: `estimate`, `repeats`, and
     /// `allow` -> `allow_with_caps` where the limit was lowered.
     pub opening: Opening,
+}
+
+/// What a policy allows on a ledger that several nodes share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// The node may admit from a slice of the accounts that it took before, without asking.
+    pub lease: bool,
+    pub down: Down,
+}
+
+/// What to do while the shared store cannot be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Down {
+    /// Refuse.
+    #[default]
+    Closed,
+    /// Go on with slices that were taken before, for so long.
+    Leased { secs: u32 },
+    /// Admit without looking, flagged, for so long.
+    Open { secs: u32 },
 }
 
 /// Hash of credential, account header, idempotency key and body: the same for every repeat of one request.

@@ -11,7 +11,7 @@ use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::{Books, Feed};
 use crate::adapters::ledger::journal::{Durability, Journal, Record};
 use crate::adapters::ledger::testing::{House, house, open};
-use crate::adapters::ledger::{Ledger, LedgerError};
+use crate::adapters::ledger::{Ledger, LedgerError, Store};
 use crate::rules::books::{Control, Outcome};
 use crate::rules::ledger::account::Scope;
 use crate::rules::ledger::ask::{End, Line, Reservation, Settle, Settled};
@@ -120,7 +120,7 @@ async fn a_rebuild_beside_old_books_forgets_no_money() {
     drop((lock, books));
     let ledger = open(&dir, Durability::Process);
     assert_eq!(at(&ledger, &lines[0]).await, (20, 0), "nobody spends it again");
-    assert_eq!(ledger.flags(), [Flag::Everyone]);
+    assert_eq!(ledger.flags().await.expect("known"), [Flag::Everyone]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Answered, Holds, InFlight, Reserved};
 use crate::adapters::ledger::Ledger;
+use crate::adapters::ledger::Store;
 use crate::adapters::ledger::testing::{House, house, permit};
 use crate::rules::books::{CostSource, Outcome};
 use crate::rules::ledger::ask::Settled;

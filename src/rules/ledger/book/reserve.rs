@@ -41,7 +41,7 @@ impl Book {
     }
 
     fn reserve_anew(&self, at: Timestamp, ask: Reserve) -> (Reservation, Option<Op>) {
-        let Reserve { hold: _, lines, need, flags: _, replay, mut opening } = ask;
+        let Reserve { hold: _, lines, need, flags: _, replay, manner: _, mut opening } = ask;
         let wanted = self.wanted(at, replay, need);
         let starts = self.starts(at);
         let views = self.views(&lines, &starts);

@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::{Book, Fault, Ops, Sums};
 use crate::rules::books::{Act, Closing, Control, CostSource, Opening, Outcome, Verdict};
 use crate::rules::ledger::account::{AccountName, Scope, Shape};
-use crate::rules::ledger::ask::{End, Held, Limit, Line, ReplayKey, Reservation, Reserve, Settle, Settled, Short};
+use crate::rules::ledger::ask::{
+    End, Held, Limit, Line, Manner, ReplayKey, Reservation, Reserve, Settle, Settled, Short,
+};
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::ledger::need::{Fit, Need, Share};
 use crate::rules::subject::{Facts, Flag, Subject};
@@ -229,7 +231,15 @@ pub fn observed(mut line: Line) -> Line {
 /// One call that needs so much money on these accounts.
 pub fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
     let need = Need::fixed(PicoUsd::from(MicroCents(usd)), 0);
-    Reserve { hold: id(n), lines: Arc::from(lines), need, flags: [].into(), replay: None, opening: opening(n) }
+    Reserve {
+        hold: id(n),
+        lines: Arc::from(lines),
+        need,
+        flags: [].into(),
+        replay: None,
+        manner: Manner::default(),
+        opening: opening(n),
+    }
 }
 
 /// One micro-cent a token: `fixed + n`.
