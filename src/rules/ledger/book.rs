@@ -40,6 +40,7 @@ use crate::units::time::Timestamp;
 
 pub use self::export::{Counted, HowEnded, Remembered, Shared};
 pub use self::shapes::Sums;
+pub use self::sharing::{ENDED_LATE, TOLD_BY_REPEAT, ledger_act};
 
 /// Why a hold cannot do what was asked: a bug or a lost store, never money.
 pub type Fault = &'static str;
