@@ -69,15 +69,11 @@ pub struct Parts {
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
         let data = config.server.data.clone();
-        if config.ledger.store != LedgerStore::Embedded {
-            return Err(
-                "`[ledger] store`: `serve` runs on the embedded ledger; Redis for a fleet is not served yet".into()
-            );
-        }
+        let fleet = config.ledger.store != LedgerStore::Embedded;
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = audit::open(&config.audit.store, &data)?;
+        let books_store = audit::open(&config.audit.store, &data, fleet)?;
         let ledger: Arc<dyn Store> = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);

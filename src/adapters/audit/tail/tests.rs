@@ -63,6 +63,9 @@ impl AuditStore for Fragile {
     fn place(&self) -> Result<Place, AuditError> {
         self.back.lock().map_or_else(|| self.books.place(), Ok)
     }
+    fn identity(&self) -> Result<String, AuditError> {
+        self.books.identity()
+    }
     fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
         match self.full.load(Ordering::Acquire) {
             true => Err(AuditError::Store("the disk is full".to_owned())),
