@@ -1,6 +1,7 @@
 //! The ledger as the gateway uses it: one trait, two stores (`embedded`, `redis`), one contract suite for both.
 //! Decides nothing itself: `rules::ledger::book` does. `hold` turns its answers into values that carry the proof.
 
+mod backlog;
 pub mod embedded;
 pub mod expiry;
 pub mod hold;

@@ -14,7 +14,7 @@ use crate::rules::chain::Place;
 use crate::units::ids::Seq;
 
 /// Entries of one transaction.
-const BATCH: usize = 4096;
+pub(super) const BATCH: usize = 4096;
 /// How long a batch may grow before it is written: a tail is late by so much, and a busy hour costs few transactions.
 const LINGER: Duration = Duration::from_millis(5);
 const LINGER_BUSY: Duration = Duration::from_millis(25);
