@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::checked::{
-    Audit, AuditStore, Config, CredentialSource, Limits, PostgresUrl, Prices, Server, Timeouts, Tls,
-};
+use super::checked::{Audit, AuditStore, Config, CredentialSource, Limits, PostgresUrl, Prices, Server, Timeouts, Tls};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
 use super::{evidence, ledger, privacy, sinks, size, vendors};

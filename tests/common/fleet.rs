@@ -51,7 +51,8 @@ impl Fleet {
 
     /// What a node is started with: its configuration is written anew.
     pub fn setup(&self, node: usize, config: &str) -> Setup {
-        let text = format!("{}\n[prices]\noverrides = {:?}\n{config}", vendors(self.vendor.port), self.shared("prices.toml"));
+        let text =
+            format!("{}\n[prices]\noverrides = {:?}\n{config}", vendors(self.vendor.port), self.shared("prices.toml"));
         let file = self.folder(node).join("bursar.toml");
         fs::write(&file, text).expect("a configuration");
         let env = [("TEST_OPENAI", REAL_OPENAI), ("TEST_STRIPE", REAL_STRIPE), ("TEST_GITHUB", REAL_GITHUB)];

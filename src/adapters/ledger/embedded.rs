@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::backlog::Backlog;
 pub use self::lock::FolderLock;
 pub use self::rebuild::{Orphan, Rebuilt, rebuild};
 pub use self::start::OpenError;
 use self::start::catch_up;
+use super::backlog::Backlog;
 use super::journal::{Durability, Journal, JournalError, Record};
 use super::{Answer, Ledger, LedgerError, Store, Wake};
 use crate::adapters::audit::AuditStore;

@@ -69,7 +69,8 @@ impl Writer {
 
     async fn begin(address: &Arc<Address>, shared: bool) -> Result<(Self, Place), AuditError> {
         let link = address.connect().await?;
-        let leads = if shared { turns::take(&link.client).await? } else { turns::insist(&link.client).await.map(|()| true)? };
+        let leads =
+            if shared { turns::take(&link.client).await? } else { turns::insist(&link.client).await.map(|()| true)? };
         if leads {
             schema::migrate(&link.client).await?;
         } else {

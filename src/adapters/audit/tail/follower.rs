@@ -180,7 +180,8 @@ impl Follower {
         let place = self
             .ask(move |store, feed| {
                 let place = store.seen()?;
-                let tell: fn(&dyn Feed, Seq) = if place.seq < before { Feed::went_back_to } else { Feed::applied_up_to };
+                let tell: fn(&dyn Feed, Seq) =
+                    if place.seq < before { Feed::went_back_to } else { Feed::applied_up_to };
                 tell(feed, place.seq);
                 Ok(place)
             })

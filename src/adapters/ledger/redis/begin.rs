@@ -99,7 +99,12 @@ fn recover(lost: Option<Seq>, books: &Books, name: &str) -> Result<Seq, BeginErr
 }
 
 /// The first books that come are the ledger's, for ever.
-pub(super) async fn claim(connection: &mut ConnectionManager, keys: &Keys, books: &Books, name: &str) -> Result<(), BeginError> {
+pub(super) async fn claim(
+    connection: &mut ConnectionManager,
+    keys: &Keys,
+    books: &Books,
+    name: &str,
+) -> Result<(), BeginError> {
     let ours = &books.identity;
     let mut ask = redis::pipe();
     ask.cmd("HSETNX").arg(keys.meta()).arg("books").arg(ours).ignore();
