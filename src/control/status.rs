@@ -33,6 +33,8 @@ pub(super) struct Status {
     /// The last event in the books, and how many the journal is ahead.
     books_seq: Seq,
     books_behind: u64,
+    /// Is it this process that writes the books now?
+    writes_books: bool,
     /// Stretches of the journal that never reached the books.
     books_gaps: Vec<Gap>,
     /// Calls refused since the start because the books were too far behind.
@@ -78,6 +80,7 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         policies: state.policies.current().len(),
         books_seq,
         books_behind: state.books.lag(),
+        writes_books: state.books.leads(),
         books_gaps,
         refused_behind: state.ledger.refused_behind(),
         sinks,
