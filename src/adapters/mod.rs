@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod captures;
+pub mod fleet;
 pub mod keyring;
 pub mod ledger;
 pub mod people;
