@@ -83,6 +83,8 @@ pub struct Ledger {
     pub durability: Durability,
     /// Ledgers of different names share no account, also on one Redis.
     pub name: Name,
+    /// Without a word from Redis for so long, a node ends its calls in flight.
+    pub max_silence: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,7 +226,7 @@ impl Default for Limits {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { store: LedgerStore::Embedded, durability: Durability::Process, name: "bursar".into() }
+        Self { store: LedgerStore::Embedded, durability: Durability::Process, name: "bursar".into(), max_silence: Duration::from_secs(10) }
     }
 }
 

@@ -47,9 +47,14 @@ pub struct Fleet {
     name: String,
     /// Without Redis for so long, calls in flight end.
     pub max_silence: Duration,
+    /// The last change of a flag that was carried out here, and the last change of what is shared that is known.
     obeyed: AtomicU64,
+    known: AtomicU64,
+    /// The ledger whose flags were fetched last.
+    epoch: Mutex<String>,
     heard: Mutex<Contact>,
     beat_now: Notify,
+    beaten: Notify,
     canary: Canary,
 }
 
@@ -58,6 +63,8 @@ struct Contact {
     /// When it was asked: what it answered held at that moment at the earliest.
     asked: Instant,
     beat: Beat,
+    /// The one before.
+    last: Beat,
     trouble: Option<String>,
 }
 
@@ -91,7 +98,7 @@ impl Fleet {
     pub fn new(url: &[u8], ledger: &str, admin: &str, max_silence: Duration) -> Result<Arc<Self>, FleetError> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|e| FleetError::Redis(format!("no random bytes for a node's id: {e}")))?;
-        let contact = Contact { asked: Instant::now(), beat: Beat::default(), trouble: None };
+        let contact = Contact { asked: Instant::now(), beat: Beat::default(), last: Beat::default(), trouble: None };
         Ok(Arc::new(Self {
             link: Link::new(url)?,
             tag: format!("{{{ledger}}}"),
@@ -100,8 +107,11 @@ impl Fleet {
             name: format!("{}/{admin}", host()),
             max_silence,
             obeyed: AtomicU64::new(0),
+            known: AtomicU64::new(0),
+            epoch: Mutex::default(),
             heard: Mutex::new(contact),
             beat_now: Notify::new(),
+            beaten: Notify::new(),
             canary: Canary::new(),
         }))
     }
@@ -120,7 +130,10 @@ impl Fleet {
         let answered = self.ask_beat().await;
         let mut heard = self.heard.lock();
         match &answered {
-            Ok(beat) if asked >= heard.asked => *heard = Contact { asked, beat: beat.clone(), trouble: None },
+            Ok(beat) if asked >= heard.asked => {
+                let last = std::mem::replace(&mut heard.beat, beat.clone());
+                (heard.asked, heard.last, heard.trouble) = (asked, last, None);
+            }
             Ok(_) => {}
             Err(why) => heard.trouble = Some(why.to_string()),
         }
@@ -177,6 +190,42 @@ impl Fleet {
         self.beat_now.notify_one();
     }
 
+    /// As `obey`, for all flags at once, as they were fetched from a ledger.
+    pub fn obey_all(&self, flags: &Flags) {
+        self.epoch.lock().clone_from(&flags.epoch);
+        self.obey(flags.flagged);
+    }
+
+    /// The last change of what is shared that is known here.
+    pub fn known(&self) -> u64 {
+        self.known.load(Ordering::Acquire)
+    }
+
+    pub fn knows(&self, number: u64) {
+        self.known.store(number, Ordering::Release);
+    }
+
+    /// Does the last heartbeat show flags that were not heard of, or another ledger than the one they were fetched from?
+    pub fn flags_behind(&self) -> bool {
+        let heard = self.heard.lock();
+        differs(self.obeyed(), heard.beat.flagged, heard.last.flagged) || *self.epoch.lock() != heard.beat.epoch
+    }
+
+    /// The same for keys.
+    pub fn keys_behind(&self) -> bool {
+        let heard = self.heard.lock();
+        differs(self.known(), heard.beat.shared, heard.last.shared)
+    }
+
+    /// A heartbeat was answered.
+    pub fn was_beaten(&self) {
+        self.beaten.notify_one();
+    }
+
+    pub async fn beaten(&self) {
+        self.beaten.notified().await;
+    }
+
     /// The next heartbeat is due.
     pub async fn due(&self) {
         tokio::select! { () = tokio::time::sleep(BEAT_EVERY) => {}, () = self.beat_now.notified() => {} }
@@ -227,6 +276,12 @@ impl Fleet {
             revoke_latency_late: self.canary.late.load(Ordering::Relaxed),
         }
     }
+}
+
+/// A number beyond the one that is known was missed. One below it may only be older than what was heard meanwhile; twice
+/// below, the server lost it.
+fn differs(known: u64, now: u64, before: u64) -> bool {
+    now > known || (now < known && before < known)
 }
 
 /// What one look adds to what is known of a node. Once acknowledged stays acknowledged.
