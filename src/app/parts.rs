@@ -14,9 +14,9 @@ use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
-use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::shared::Table;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
@@ -70,15 +70,11 @@ pub struct Parts {
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
         let data = config.server.data.clone();
-        if config.ledger.store != LedgerStore::Embedded {
-            return Err(
-                "`[ledger] store`: `serve` runs on the embedded ledger; Redis for a fleet is not served yet".into()
-            );
-        }
+        let fleet = config.ledger.store != LedgerStore::Embedded;
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = audit::open(&config.audit.store, &data)?;
+        let books_store = audit::open(&config.audit.store, &data, fleet)?;
         let ledger: Arc<dyn Store> = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
@@ -219,7 +215,7 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
 fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
     let ledger = &config.ledger;
     let fleet = match &ledger.store {
-        LedgerStore::Redis(url) => {
+        LedgerStore::Redis { url, .. } => {
             let admin = config.server.admin.to_string();
             Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
         }

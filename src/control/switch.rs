@@ -137,7 +137,8 @@ async fn carried_out(
              their calls in flight cannot be seen: {e}"
         ))
     })?;
-    let open: Vec<String> = nodes.iter().filter_map(|n| Some(format!("{} (until {})", n.name, n.admits_until?))).collect();
+    let open: Vec<String> =
+        nodes.iter().filter_map(|n| Some(format!("{} (until {})", n.name, n.admits_until?))).collect();
     if record.on && !open.is_empty() {
         return Err(Problem::Partly(format!(
             "the ledger knows of the flag on {flag}, and these nodes have not said that they ended their calls in flight; what \

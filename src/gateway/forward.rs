@@ -145,7 +145,6 @@ fn answer(tell: oneshot::Sender<Answer>, answer: Answer) {
     drop(tell.send(answer));
 }
 
-
 /// What is known of a call while it is with the vendor.
 pub struct Crossing {
     gateway: Arc<Gateway>,

@@ -31,13 +31,16 @@ pub async fn unsent(gateway: &Gateway, context: &Context, hold: Reserved, proble
         error: Some(format!("{}: {}", problem.code(), problem.sentence())),
         flagged: false,
     };
+    let aside = hold.ends_aside();
     let released = tokio::spawn(async move {
         if let Err(error) = hold.release(closing).await {
             tracing::error!(%call, %error, "a hold could not be released; its lease will charge it in full");
         }
     });
-    // It fails only if the runtime ends; the hold's own drop then releases it.
-    let _ = released.await;
+    if !aside {
+        // It fails only if the runtime ends; the hold's own drop then releases it.
+        let _ = released.await;
+    }
 }
 
 impl Crossing {

@@ -6,10 +6,12 @@ pub mod books;
 pub mod bursar;
 pub mod child;
 pub mod client;
+pub mod cut;
 pub mod dice;
 pub mod house;
 pub mod postgres;
 pub mod raw;
+pub mod redis;
 pub mod sinkhole;
 pub mod vendor;
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::link::{Ear, FleetError};
 use super::Fleet;
+use super::link::{Ear, FleetError};
 use crate::rules::subject::Flag;
 use crate::units::ids::Seq;
 

@@ -63,7 +63,10 @@ mod tests {
         }
         let counted = histogram.counted();
         let upto = |ms| counted.buckets.iter().find(|b| b.le_ms == ms).map(|b| b.count);
-        assert_eq!((upto(5), upto(10), upto(150), upto(250), upto(2000)), (Some(2), Some(3), Some(3), Some(4), Some(4)));
+        assert_eq!(
+            (upto(5), upto(10), upto(150), upto(250), upto(2000)),
+            (Some(2), Some(3), Some(3), Some(4), Some(4))
+        );
         assert_eq!((counted.count, counted.sum_us), (5, 3_250_001));
     }
 }

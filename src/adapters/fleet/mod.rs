@@ -25,8 +25,8 @@ use crate::units::time::Timestamp;
 use self::canary::Canary;
 pub use self::canary::is_canary;
 use self::histogram::Counted;
-use self::link::{Ear, Link};
 pub use self::link::FleetError;
+use self::link::{Ear, Link};
 use self::node::{Beat, Node, NodeAnswer, number};
 
 /// How often a node says that it is alive.

@@ -1,9 +1,9 @@
 //! Keys and flags in the ledger's hash `shared`: what every node needs at once. Not the durable copy, which each node has on
 //! its disk and the books' database has as well; what is lost here is given back from there.
 
+use super::Fleet;
 use super::link::FleetError;
 use super::node::number;
-use super::Fleet;
 use crate::adapters::keyring::shared::Shared;
 
 /// Fields of one step of a scan.
