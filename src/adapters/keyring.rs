@@ -274,7 +274,7 @@ impl Keyring {
     /// Flags that the ledger knows and this file does not, because it was put back from an older copy: they hold here too,
     /// so that the door and the ledger agree and an operator can clear them. Says which.
     pub fn adopt(&self, known: &[Flag], now: Timestamp) -> Result<Vec<Flag>, KeyringError> {
-        let act = Act { actor: "bursar".to_owned(), reason: Some("the ledger knew of it".to_owned()) };
+        let act = Act { actor: "bursar".to_owned(), reason: Some(record::ADOPTED.to_owned()) };
         let missing = known.iter().filter(|flag| self.flags.get(*flag).is_none_or(|f| !f.on && f.told));
         let missing: Vec<Flag> = missing.cloned().collect();
         let store = self.store.lock();

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_histogram_is_written_as_prometheus_reads_it() {
         let histogram = Histogram::default();
-        [4_500, 80_000, 9_000_000].map(|us| histogram.add(Duration::from_micros(us)));
+        [4_500, 80_000, 9_000_000].into_iter().for_each(|us| histogram.add(Duration::from_micros(us)));
         let mut page = Page::default();
         page.histogram("h", "What.", &histogram.counted());
         for line in [
@@ -114,6 +114,6 @@ mod tests {
     #[test]
     fn seconds_are_exact() {
         let cases = [(0, "0"), (1, "0.000001"), (5_000, "0.005"), (2_000_000, "2"), (10_500_000, "10.5")];
-        cases.map(|(us, text)| assert_eq!(seconds(us), text));
+        cases.into_iter().for_each(|(us, text)| assert_eq!(seconds(us), text));
     }
 }

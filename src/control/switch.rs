@@ -111,12 +111,14 @@ async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switche
 async fn spread(state: &Arc<ControlState>, record: &FlagRecord) -> (Instant, fleet::Keeping, Result<Seq, String>) {
     let keeping = fleet::keep(state, record).await;
     let made = Instant::now();
-    let told = match fleet::share(state, record).await {
-        // Without it the others do not believe that a flag is cleared; one that is set they obey in any case.
-        Err(why) if !record.on => Err(why),
-        _ => tell(state, &control(record)).await,
-    };
-    (made, keeping, told)
+    let shared = fleet::share(state, record).await;
+    // Without that the others do not believe that a flag is cleared; one that is set they obey in any case.
+    if shared.is_err() && !record.on {
+        return (made, keeping, shared.map(|()| 0));
+    }
+    let told = tell(state, &control(record)).await;
+    // Both, or it is told again.
+    (made, keeping, told.and_then(|seq| shared.map(|()| seq)))
 }
 
 fn control(record: &FlagRecord) -> Control {

@@ -18,6 +18,10 @@ use crate::units::time::Timestamp;
 
 /// A slow disk holds up no other flag for longer.
 const DISK: Duration = Duration::from_millis(300);
+/// How the names of flags begin, among all that is shared.
+const FLAG: &str = "flag ";
+/// Between what is shared of a flag and the ledger's own word.
+const LEDGER_NEXT: Duration = Duration::from_secs(1);
 /// A node that shared the end of a flag tells the ledger within this time, or has failed to.
 const UNFINISHED_SECS: i64 = 10;
 
@@ -29,7 +33,7 @@ struct Ears {
 }
 
 /// Hears and obeys, for ever.
-pub(super) async fn listen(state: &Arc<ControlState>, others: &Others, fleet: &Fleet) {
+pub(super) async fn listen(state: &Arc<ControlState>, others: &Others, fleet: &Arc<Fleet>) {
     let (mut bell, mut ears) = (Bell::new(fleet), Ears::default());
     loop {
         tokio::select! {
@@ -81,7 +85,7 @@ async fn fetch(state: &Arc<ControlState>, fleet: &Fleet, ears: &mut Ears) {
     }
 }
 
-async fn rung(state: &Arc<ControlState>, others: &Others, fleet: &Fleet, ring: Ring, ears: &mut Ears) {
+async fn rung(state: &Arc<ControlState>, others: &Others, fleet: &Arc<Fleet>, ring: Ring, ears: &mut Ears) {
     match ring {
         Ring::Flag { number, on, flag } => {
             let (before, expected) = (fleet.obeyed(), fleet.obeyed() + 1);
@@ -96,13 +100,26 @@ async fn rung(state: &Arc<ControlState>, others: &Others, fleet: &Fleet, ring: R
         }
         Ring::Shared { number, name } => {
             // Many keys at once are read together, so that no flag waits behind them.
-            if number != fleet.known() + 1 || keys::named(state, fleet, &name).await.is_err() {
+            if number != fleet.known() + 1 {
                 others.look.notify_one();
-            } else {
+            } else if name.starts_with(FLAG) {
                 fleet.knows(number);
+                tokio::spawn(should_it_fail(state.clone(), fleet.clone(), name));
+            } else if keys::named(state, fleet, &name).await.is_ok() {
+                fleet.knows(number);
+            } else {
+                others.look.notify_one();
             }
         }
         Ring::Projected(_) | Ring::Recall(_) => {}
+    }
+}
+
+/// The ledger says next what a flag's name announced, and then it is carried out. A node may fail in between.
+async fn should_it_fail(state: Arc<ControlState>, fleet: Arc<Fleet>, name: String) {
+    tokio::time::sleep(LEDGER_NEXT).await;
+    if let Err(why) = keys::named(&state, &fleet, &name).await {
+        tracing::warn!("what is shared as `{name}` is not known yet: {why}");
     }
 }
 
@@ -120,6 +137,9 @@ async fn turned(state: &Arc<ControlState>, fleet: &Fleet, on: bool, flag: Flag) 
     let told = fleet.shared(&name(&flag)).await;
     match told {
         Ok(Some(Shared::Flag { flag, on: said, act, at })) if said == on => {
+            // The ledger's own word beats what this node only made up of a flag that nobody had shared.
+            let made_up = state.keyring.known(&flag).filter(|known| !on && known.on && known.adopted());
+            let at = made_up.map_or(at, |known| at.max(Timestamp(known.at.0.saturating_add(1))));
             let taking = take(state, FlagRecord { flag, on, act, at, told: true });
             let taken = tokio::time::timeout(DISK, taking).await.unwrap_or(Ok(()));
             if let Err(why) = taken {
@@ -166,7 +186,7 @@ async fn reconcile(state: &Arc<ControlState>, fleet: &Fleet) -> Result<u64, Flee
         // What is being changed here this moment is not judged.
         let unchanged = state.keyring.known(flag) == before.get(flag).cloned();
         if unchanged && before.get(flag).is_none_or(|known| !known.on && known.told) {
-            set_there(state, fleet, flag, before.get(flag)).await?;
+            set_there(state, fleet, flag).await?;
         } else if let Some(known) = before.get(flag).filter(|known| unchanged && known.on && !known.told) {
             confirm(state, known.clone()).await;
         }
@@ -179,24 +199,15 @@ async fn reconcile(state: &Arc<ControlState>, fleet: &Fleet) -> Result<u64, Flee
 }
 
 /// Set in the ledger, and not known here.
-async fn set_there(
-    state: &Arc<ControlState>,
-    fleet: &Fleet,
-    flag: &Flag,
-    known: Option<&FlagRecord>,
-) -> Result<(), FleetError> {
+async fn set_there(state: &Arc<ControlState>, fleet: &Fleet, flag: &Flag) -> Result<(), FleetError> {
     match fleet.shared(&name(flag)).await? {
         Some(Shared::Flag { flag, on: true, act, at }) => {
             written(take(state, FlagRecord { flag, on: true, act, at, told: true }).await);
         }
-        // Its end was shared and the ledger never told: it is told again.
-        Some(Shared::Flag { at, .. }) if at.plus_secs(UNFINISHED_SECS) < Timestamp::now() => {
-            if let Some(known) = known.cloned() {
-                written(on_disk(state, move |keyring| keyring.doubt(&known)).await);
-            }
-        }
-        Some(_) => {}
-        None => adopt(state, flag.clone()).await,
+        // Its end was shared just now, and the ledger hears of it next.
+        Some(Shared::Flag { at, .. }) if at.plus_secs(UNFINISHED_SECS) > Timestamp::now() => {}
+        // Nobody told the ledger of its end, or somebody set it anew and could not share that: it stays off.
+        _ => adopt(state, flag.clone()).await,
     }
     Ok(())
 }
