@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::ledger;
 use super::private::{self, Private};
 use super::sinking::Sinking;
 use super::{Failure, evidence};
@@ -18,8 +19,7 @@ use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
 use crate::adapters::keyring::shared::Table;
-use crate::adapters::ledger::embedded::{Embedded, FolderLock};
-use crate::adapters::ledger::journal::Durability;
+use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
@@ -65,6 +65,8 @@ pub struct Parts {
     pub own_token: bool,
     pub vendors: Vec<Arc<Vendor>>,
     pub started_at: Timestamp,
+    /// Of the data folder, if the ledger does not hold it.
+    _lock: Option<FolderLock>,
 }
 
 impl Parts {
@@ -75,11 +77,14 @@ impl Parts {
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
         let books_store = audit::open(&config.audit.store, &data, fleet)?;
-        let ledger: Arc<dyn Store> = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
+        let (ledger, lock) = ledger::open(&config, lock, &books_store).await?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        adopt_flags(&keyring, &*ledger).await?;
+        if !fleet {
+            // Of a fleet's ledger the nodes tell each other, with who said it and why.
+            adopt_flags(&keyring, &*ledger).await?;
+        }
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -110,6 +115,7 @@ impl Parts {
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
+            _lock: lock,
             others: others(&config)?,
             config,
             keyring,
@@ -243,13 +249,6 @@ async fn tell_start(ledger: &dyn Ledger, loaded: &Reloaded, prices: &PriceBook, 
 fn limits(config: &Config) -> Limits {
     let (limits, times) = (&config.server.limits, &config.server.timeouts);
     Limits { body: limits.body, body_time: times.idle, drain_answer: times.drain }
-}
-
-fn durability(config: &Config) -> Durability {
-    match config.ledger.durability {
-        config::Durability::Process => Durability::Process,
-        config::Durability::Power => Durability::Power,
-    }
 }
 
 fn vault(sources: Sources) -> Vault {

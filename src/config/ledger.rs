@@ -6,8 +6,6 @@ use super::file::{plain_name, set};
 use super::raw::{Node, Table};
 use super::vendors;
 
-const SCHEMES: [&str; 4] = ["redis", "rediss", "valkey", "valkeys"];
-
 pub(super) fn read(table: &Table<'_>) -> Ledger {
     let mut ledger = Ledger::default();
     let password = table.get("password");
@@ -45,16 +43,12 @@ fn store(text: &str, password: Option<CredentialSource>) -> Result<LedgerStore, 
         return Ok(LedgerStore::Embedded);
     }
     match text.split_once("://") {
-        // `redis`, `redis-cluster`, `rediss+sentinel`, ...
-        Some((scheme, rest)) if !rest.is_empty() && scheme.split(['+', '-']).next().is_some_and(is_redis) => {
+        // `redis`, `rediss`, `redis+cluster`, ...
+        Some((scheme, rest)) if !rest.is_empty() && matches!(scheme.split('+').next(), Some("redis" | "rediss")) => {
             Ok(LedgerStore::Redis { url: RedisUrl::new(text.to_owned()), password })
         }
         _ => Err("it must be `embedded` or an address such as `redis://host:6379/0`"),
     }
-}
-
-fn is_redis(scheme: &str) -> bool {
-    SCHEMES.contains(&scheme)
 }
 
 fn wait(node: &Node<'_>) -> Option<std::time::Duration> {

@@ -106,7 +106,7 @@ fn all_mistakes_at_once_and_none_shows_a_secret() {
     assert!(!secret.to_string().contains("hunter2"), "{secret}");
     let redis = good("[ledger]\nstore = \"redis://:hunter2@h:6379/0\"");
     assert!(!format!("{redis:?}").contains("hunter2"));
-    for form in ["rediss://h", "valkey://h", "redis+sentinel://a,b/bursar", "rediss-cluster://a,b"] {
+    for form in ["rediss://h", "redis+unix:///run/redis.sock", "redis+sentinel://a,b/bursar", "rediss+cluster://a,b"] {
         let config = good(&format!("[ledger]\nstore = {form:?}\npassword = \"env:P\"\nwait_replicas = 1"));
         assert_eq!(config.ledger.wait_replicas, 1, "{form}");
     }

@@ -8,6 +8,7 @@ pub mod child;
 pub mod client;
 pub mod cut;
 pub mod dice;
+pub mod fleet;
 pub mod house;
 pub mod postgres;
 pub mod raw;

@@ -1,10 +1,13 @@
-//! How a node joins the ledger of its fleet: it makes one where there is none and never was, and refuses one that has lost what
-//! the books have, or that belongs to other books. Two sets of books for one ledger would each have half of the truth.
+//! Whether a node may serve a ledger: not one that has lost what the books have, nor one that belongs to other books. Two sets of
+//! books for one ledger would each have half of the truth.
+
+use std::sync::Arc;
 
 use redis::RedisResult;
 use redis::aio::ConnectionManager;
 
 use super::keys::Keys;
+use crate::adapters::audit::{AuditError, AuditStore};
 use crate::units::ids::Seq;
 
 /// The books of this node, as its ledger must fit them.
@@ -17,11 +20,27 @@ pub struct Books {
     pub shared: bool,
 }
 
+impl Books {
+    /// Asks them, on a thread that may block.
+    pub async fn of(store: &Arc<dyn AuditStore>) -> Result<Self, AuditError> {
+        let store = store.clone();
+        let ask = move || {
+            let (identity, seq, shared) = (store.identity()?, store.seen()?.seq, store.is_shared());
+            Ok(Self { identity, seq, shared })
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))
+    }
+}
+
 /// Why the ledger on Redis cannot be served from here.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
     #[error("the ledger on Redis cannot be reached: {0}")]
     Redis(#[from] redis::RedisError),
+    #[error(transparent)]
+    Books(#[from] AuditError),
+    #[error("the stream of the ledger cannot be followed: {0}")]
+    Thread(#[from] std::io::Error),
     #[error("{0}")]
     Recover(String),
     #[error(
@@ -40,20 +59,29 @@ pub enum BeginError {
 pub(super) struct Found {
     /// `None` where there is no ledger.
     pub seq: Option<Seq>,
+    /// Whose it is.
+    books: Option<String>,
 }
 
 pub(super) async fn look(connection: &mut ConnectionManager, keys: &Keys) -> RedisResult<Found> {
-    let seq = redis::cmd("HGET").arg(keys.meta()).arg("seq").query_async(connection).await?;
-    Ok(Found { seq })
+    let asked = redis::cmd("HMGET").arg(keys.meta()).arg(&["seq", "books"]).query_async(connection).await;
+    asked.map(|(seq, books)| Found { seq, books })
 }
 
-/// Does what is there go as far as the books? `None`: a new one may be made.
-pub(super) fn fits(found: &Found, books: &Books, name: &str) -> Result<Option<Seq>, BeginError> {
-    match found.seq {
-        Some(seq) if seq >= books.seq => Ok(Some(seq)),
-        None if books.seq == 0 => Ok(None),
-        lost => recover(lost, books, name).map(Some),
+/// Its last entry, if it is of these books and goes as far as they do.
+pub(super) fn fits(found: &Found, books: &Books, name: &str) -> Result<Seq, BeginError> {
+    if found.books.as_ref().is_some_and(|theirs| *theirs != books.identity) {
+        return Err(others(books, name));
     }
+    match found.seq {
+        Some(seq) if seq >= books.seq => Ok(seq),
+        lost => recover(lost, books, name),
+    }
+}
+
+fn others(books: &Books, name: &str) -> BeginError {
+    let named = if books.shared { BeginError::OtherBooks } else { BeginError::NotShared };
+    named(name.to_owned())
 }
 
 /// Redis has less than the books. What is missing stands there; putting it back belongs here, and is not done by itself: a
@@ -71,17 +99,18 @@ fn recover(lost: Option<Seq>, books: &Books, name: &str) -> Result<Seq, BeginErr
 }
 
 /// The first books that come are the ledger's, for ever.
-pub(super) async fn claim(connection: &mut ConnectionManager, keys: &Keys, books: &Books, name: &str) -> Result<(), BeginError> {
+pub(super) async fn claim(
+    connection: &mut ConnectionManager,
+    keys: &Keys,
+    books: &Books,
+    name: &str,
+) -> Result<(), BeginError> {
     let ours = &books.identity;
     let mut ask = redis::pipe();
     ask.cmd("HSETNX").arg(keys.meta()).arg("books").arg(ours).ignore();
     ask.cmd("HGET").arg(keys.meta()).arg("books");
     let (theirs,): (String,) = ask.query_async(connection).await?;
-    match theirs == *ours {
-        true => Ok(()),
-        false if books.shared => Err(BeginError::OtherBooks(name.to_owned())),
-        false => Err(BeginError::NotShared(name.to_owned())),
-    }
+    if theirs == *ours { Ok(()) } else { Err(others(books, name)) }
 }
 
 #[cfg(test)]
@@ -89,17 +118,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ledger_is_made_only_where_the_books_are_empty_and_served_only_where_it_has_what_they_have() {
-        for (found, books, expected) in [
-            (None, 0, Some(None)),
-            (Some(0), 0, Some(Some(0))),
-            (Some(9), 9, Some(Some(9))),
-            (Some(9), 4, Some(Some(9))),
-            (None, 4, None),
-            (Some(3), 4, None),
+    fn a_ledger_is_served_only_where_it_has_what_its_books_have() {
+        let ours = Some("ours".to_owned());
+        for (seq, of, books, expected) in [
+            (Some(0), None, 0, Some(0)),
+            (Some(9), ours.clone(), 9, Some(9)),
+            (Some(9), ours.clone(), 4, Some(9)),
+            (None, None, 4, None),
+            (Some(3), ours, 4, None),
+            (Some(9), Some("theirs".to_owned()), 9, None),
         ] {
-            let books = Books { identity: "a".to_owned(), seq: books, shared: true };
-            assert_eq!(fits(&Found { seq: found }, &books, "bursar").ok(), expected, "{found:?} {books:?}");
+            let books = Books { identity: "ours".to_owned(), seq: books, shared: true };
+            let found = Found { seq, books: of };
+            assert_eq!(fits(&found, &books, "bursar").ok(), expected, "{books:?}");
         }
     }
 }

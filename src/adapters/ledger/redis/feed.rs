@@ -164,7 +164,8 @@ impl Stream {
         ask.cmd("HMGET").arg(&self.meta).arg(&["epoch", "seq"]);
         ask.cmd("XRANGE").arg(&self.events).arg(format!("{seq}-0")).arg("+").arg("COUNT").arg(max);
         let seen = self.seen();
-        let (meta, found): (Meta, StreamRangeReply) = self.wait(async move { ask.query_async(&mut connection).await })?;
+        let (meta, found): (Meta, StreamRangeReply) =
+            self.wait(async move { ask.query_async(&mut connection).await })?;
         let end = self.own(meta, seen)?;
         let entries = found.ids.iter().map(event::entry).collect::<Result<Vec<_>, LedgerError>>();
         let entries = entries.map_err(|e| e.to_string())?;
