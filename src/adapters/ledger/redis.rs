@@ -4,6 +4,7 @@
 
 mod answer;
 mod encode;
+pub mod link;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
