@@ -7,10 +7,14 @@ mod begin;
 mod encode;
 pub mod event;
 mod feed;
+mod kept;
 pub mod keys;
 pub mod link;
+mod lost;
 mod operations;
+mod owed;
 mod projector;
+pub mod recover;
 mod scripts;
 mod shapes;
 
@@ -25,7 +29,10 @@ use redis::{Client, ErrorKind, RedisError, RedisResult, Script, ScriptInvocation
 use uuid::Uuid;
 
 use self::feed::Stream;
+use self::kept::Kept;
 use self::keys::Keys;
+use self::lost::Lost;
+use self::owed::Owed;
 use self::scripts::{FORMAT, Scripts};
 use self::shapes::Shapes;
 use super::{LedgerError, Wake};
@@ -62,6 +69,10 @@ struct Inner {
     asked: DashMap<CallId, Asked>,
     wake: OnceLock<Wake>,
     trouble: Mutex<Option<String>>,
+    /// Set while the ledger there is not the one that this node knows.
+    lost: Lost,
+    kept: Kept,
+    owed: Owed,
     /// As its books read it, once it was joined with them.
     stream: OnceLock<Arc<Stream>>,
 }
@@ -115,7 +126,7 @@ impl Redis {
             return Err(LedgerError::Down(unknown_format(name, &format)));
         }
         let epoch = found.epoch.unwrap_or_default();
-        let trouble = epoch.is_empty().then(|| lost(name, upto, "nothing"));
+        let lost = Lost::new(epoch.is_empty().then(|| lost(name, upto, "nothing")));
         let inner = Inner {
             connection,
             keys,
@@ -128,7 +139,10 @@ impl Redis {
             declaring: tokio::sync::Mutex::default(),
             asked: DashMap::new(),
             wake: OnceLock::new(),
-            trouble: Mutex::new(trouble),
+            trouble: Mutex::default(),
+            lost,
+            kept: Kept::default(),
+            owed: Owed::default(),
             stream: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
@@ -223,6 +237,9 @@ impl Inner {
     }
 
     async fn call(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+        if let Some(why) = self.lost.why().filter(|_| !recover::putting_back()) {
+            return Err(LedgerError::Down(why));
+        }
         let answered = self.ask(call).await.map_err(|e| format!("redis: {e}")).and_then(|answer| self.guard(answer));
         let failed = answered.as_ref().err().cloned();
         if *self.trouble.lock() != failed {
@@ -250,7 +267,9 @@ impl Inner {
             [what, format] if what == "format" => Err(unknown_format(name, format)),
             [what, epoch, seq] if what == "lost" => {
                 let has = if epoch.is_empty() { "nothing".to_owned() } else { format!("{seq} of its making {epoch}") };
-                Err(lost(name, self.seen.load(Ordering::Acquire), &has))
+                let why = lost(name, self.seen.load(Ordering::Acquire), &has);
+                self.lost.note(why.clone());
+                Err(why)
             }
             [_, seq, ..] => {
                 let seq = seq.parse().unwrap_or(0);

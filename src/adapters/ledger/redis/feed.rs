@@ -31,7 +31,7 @@ pub(super) struct Stream {
     meta: String,
     events: String,
     /// The ledger that this process joined; another one under the same name is not its own.
-    epoch: String,
+    epoch: Mutex<String>,
     bridge: Bridge,
     durable: watch::Sender<Seq>,
     trimmed: AtomicU64,
@@ -59,7 +59,7 @@ impl Stream {
             connection,
             meta: keys.meta().to_owned(),
             events: keys.events().to_owned(),
-            epoch,
+            epoch: Mutex::new(epoch),
             bridge: Bridge::new("stream", 1)?,
             durable: watch::Sender::new(end),
             trimmed: AtomicU64::new(0),
@@ -84,6 +84,19 @@ impl Stream {
             *at = seq.max(*at);
             more
         });
+    }
+
+    /// The ledger was begun anew behind this entry: what was seen after it has no number any more.
+    pub(super) fn begin_anew(&self, epoch: &str, end: Seq) {
+        epoch.clone_into(&mut self.epoch.lock());
+        self.durable.send_replace(end);
+        self.trimmed.store(0, Ordering::Release);
+    }
+
+    /// The same ledger, now under the name that it keeps.
+    pub(super) fn reopened(&self, epoch: &str) {
+        epoch.clone_into(&mut self.epoch.lock());
+        *self.trouble.lock() = None;
     }
 
     /// Why it cannot be looked at, if so.
@@ -122,7 +135,7 @@ impl Stream {
         let (Some(epoch), Some(end)) = meta else {
             return Err("redis has lost the ledger: no call is admitted before it is put back".to_owned());
         };
-        if epoch != self.epoch || end < seen {
+        if epoch != *self.epoch.lock() || end < seen {
             return Err(format!(
                 "redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}"
             ));

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::rules::books::{Act, Closing, Control, Opening};
-use crate::rules::ledger::ask::{Correct, End, ReplayKey, Settle};
+use crate::rules::books::{Act, Closing, Control, Opening, Verdict};
+use crate::rules::ledger::ask::{Cause, Correct, End, Held, Line, ReplayKey, Reserve, Settle};
 use crate::rules::ledger::entry::{Entry, Op, Posting};
-use crate::units::amount::Amounts;
+use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
@@ -36,7 +36,46 @@ pub struct Taken {
     pub postings: Arc<[Posting]>,
 }
 
+impl Taken {
+    /// As the reserve was answered at `at`, on these lines.
+    pub fn new(ask: &Reserve, lines: &[Line], held: &Held, at: Timestamp) -> Self {
+        let (row, repeat) = (noted(ask, held), held.shares.is_some());
+        let counts = |l: &Line| !repeat || matches!(l.unit, Unit::Calls | Unit::Risk);
+        let once = |i: usize, l: &Line| lines[..i].iter().all(|before| before.account != l.account);
+        let posting = |l: &Line| Posting {
+            account: l.account.clone(),
+            unit: l.unit,
+            window: l.window,
+            start: l.window.start(at),
+        };
+        let chosen = lines.iter().enumerate().filter(|(i, l)| counts(l) && once(*i, l));
+        let postings = chosen.map(|(_, l)| posting(l)).collect();
+        Self { row, amounts: held.amounts, fitted: held.fitted, replay: ask.replay, taken: at, postings }
+    }
+}
+
+/// The row with what was decided, as the book notes it.
+fn noted(ask: &Reserve, held: &Held) -> Opening {
+    let mut row = Opening { estimate: held.amounts, repeats: held.shares, ..ask.opening.clone() };
+    let want = ask.need.fit.as_ref().map_or(0, |fit| fit.want);
+    match (&held.would_refuse, row.verdict) {
+        (Some(short), Verdict::Allow) => {
+            let code = if short.cause == Cause::Spent { "budget_spent" } else { "budget_held" };
+            (row.verdict, row.enforced) = (Verdict::Deny, false);
+            row.reason = Some(format!("{code}: {}", short.limit.rule));
+        }
+        (None, Verdict::Allow) if held.fitted.is_some_and(|n| n < want) => row.verdict = Verdict::AllowWithCaps,
+        _ => {}
+    }
+    row
+}
+
 impl Redo {
+    /// Is its number that of an event which bears its call?
+    fn marks(&self) -> bool {
+        matches!(self, Self::Take(_) | Self::Settle(_) | Self::Deny(_) | Self::Control(_))
+    }
+
     /// The call that it is about.
     pub fn call(&self) -> Option<CallId> {
         match self {
@@ -108,11 +147,11 @@ impl Kept {
 
     /// The last one of which Redis said that it is written.
     pub fn last(&self) -> Option<(Seq, Arc<Redo>)> {
-        self.0.lock().iter().max_by_key(|(seq, _)| *seq).cloned()
+        self.0.lock().iter().filter(|(_, redo)| redo.marks()).max_by_key(|(seq, _)| *seq).cloned()
     }
 
-    /// Everything was put back, under new numbers that count from now on.
-    pub fn clear(&self) {
-        self.0.lock().clear();
+    /// It was put back, and is kept under its new number; or the books have it.
+    pub fn done(&self, redo: &Arc<Redo>) {
+        self.0.lock().retain(|(_, own)| !Arc::ptr_eq(own, redo));
     }
 }

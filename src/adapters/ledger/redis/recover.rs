@@ -8,21 +8,19 @@
 mod load;
 mod past;
 mod putting;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use redis::streams::StreamRangeReply;
 use redis::{Cmd, FromRedisValue};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::kept::Redo;
 use super::scripts::FORMAT;
-use super::{Inner, Redis};
+use super::{Inner, Redis, event};
 use crate::adapters::audit::tail::Books;
 use crate::adapters::ledger::LedgerError;
 use crate::rules::subject::Flag;
@@ -42,7 +40,12 @@ const BEING_PUT_BACK: char = '!';
 
 tokio::task_local! {
     /// While the ledger is lost, only what puts it back may ask.
-    pub(super) static PUTTING_BACK: ();
+    static PUTTING_BACK: ();
+}
+
+/// Is it recovery that asks?
+pub(super) fn putting_back() -> bool {
+    PUTTING_BACK.try_with(|()| ()).is_ok()
 }
 
 /// What recovery needs of the rest of this node.
@@ -119,9 +122,11 @@ impl Inner {
         let now = self.standing().await?;
         let own = self.epoch.lock().to_string();
         match now {
-            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.take_part(knows, &now).await,
+            // What another one began and did not end is begun anew.
+            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) && !knows.books.leads() => self.take_part(&now).await,
+            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), since).await,
             Some(now) if !now.epoch.is_empty() && now.epoch != own.trim_end_matches(BEING_PUT_BACK) => {
-                self.take_part(knows, &now).await?;
+                self.take_part(&now).await?;
                 self.go_on(&now.epoch, "the ledger was put back without this node, which has put back its part now")
             }
             Some(now) if own.ends_with(BEING_PUT_BACK) => self.go_on(&now.epoch, "the ledger is whole again"),
@@ -141,9 +146,8 @@ impl Inner {
         Ok(epoch.zip(seq).map(|(epoch, seq)| Standing { epoch, seq }))
     }
 
-    async fn asked<T: FromRedisValue>(&self, ask: &Cmd) -> Result<T, LedgerError> {
-        let unread = |_| super::answer::unreadable();
-        redis::from_redis_value(self.link.ask(ask).await?).map_err(unread)
+    pub(super) async fn asked<T: FromRedisValue>(&self, ask: &Cmd) -> Result<T, LedgerError> {
+        ask.query_async(&mut self.connection.clone()).await.map_err(|e| super::down(&e))
     }
 
     /// Says that this node lives, and which making of the ledger it has put back its part of.
@@ -158,13 +162,13 @@ impl Inner {
     }
 
     /// Once for each making: shapes first, whose sums are the books'; then what the books do not have.
-    async fn take_part(&self, knows: &Knows, now: &Standing) -> Result<(), LedgerError> {
+    async fn take_part(&self, now: &Standing) -> Result<(), LedgerError> {
         if **self.epoch.lock() == *now.epoch {
             return self.come_forward(&now.epoch).await;
         }
         self.come_forward("").await?;
         self.begin_anew(&now.epoch, now.seq);
-        let done = self.put_back_own(knows).await;
+        let done = self.put_back_own().await;
         if let Err(e) = done {
             // Nothing of it is forgotten: it is tried again from the first, and what is there already stays as it is.
             *self.epoch.lock() = Arc::from("");
@@ -173,12 +177,11 @@ impl Inner {
         self.come_forward(&now.epoch).await
     }
 
-    async fn put_back_own(&self, knows: &Knows) -> Result<(), LedgerError> {
+    async fn put_back_own(&self) -> Result<(), LedgerError> {
         let own = self.shapes.lock().own().to_vec();
         self.declare(own).await?;
         let kept = self.kept.all();
-        let back = putting::put_back(self, &knows.books, &kept).await?;
-        self.kept.forget(&kept);
+        let back = putting::put_back(self, &kept).await?;
         if !kept.is_empty() {
             tracing::warn!(back.done, back.known, "this node has put back what Redis had lost");
         }
@@ -204,6 +207,19 @@ impl Inner {
         Ok(())
     }
 
+    /// Does the stream, or do the books, have the last step that this node was told is written?
+    pub(super) async fn knows_last_kept(&self) -> Result<bool, LedgerError> {
+        let Some((seq, redo)) = self.kept.last() else { return Ok(true) };
+        let mut ask = redis::cmd("XRANGE");
+        ask.arg(self.keys.events()).arg(format!("{seq}-0")).arg(format!("{seq}-0"));
+        let found: StreamRangeReply = self.asked(&ask).await?;
+        match found.ids.first() {
+            Some(item) => Ok(redo.is(&event::entry(item)?)),
+            // Trimmed, if it is there.
+            None => putting::in_books(&self.books, seq, &redo).await,
+        }
+    }
+
     /// Does the ledger have the last entry that this node knows, as it knows it?
     async fn has_last(&self, now: &Standing) -> Result<bool, LedgerError> {
         Ok(now.seq >= self.seen.load(Ordering::Acquire) && self.knows_last_kept().await?)
@@ -212,13 +228,10 @@ impl Inner {
     /// On the node that writes the books, while it writes nothing.
     async fn coordinate(&self, knows: &Knows, found: Option<Standing>, since: Instant) -> Result<(), LedgerError> {
         let _still = knows.books.pause().await;
-        let left = putting::left_over(self, &knows.books).await?;
-        let store = knows.books.store().clone();
-        let read = tokio::task::spawn_blocking(move || past::read(&*store, Timestamp::now())).await;
-        let book = read.map_err(|e| LedgerError::Down(e.to_string()))?;
-        let book = book.map_err(|e| LedgerError::Down(e.to_string()))?;
+        let left = putting::left_over(self).await?;
+        let book = putting::ask(&self.books, |store| past::read(store, Timestamp::now())).await?;
         let upto = book.seq();
-        let making = Uuid::new_v4().to_string();
+        let making = Uuid::now_v7().to_string();
         let was = found.map(|f| f.epoch).unwrap_or_default();
         if !self.begin_rebuild(&making, upto, &was).await? {
             return Ok(());
@@ -226,8 +239,8 @@ impl Inner {
         let epoch = format!("{making}{BEING_PUT_BACK}");
         self.begin_anew(&epoch, upto);
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
-        self.put_back_own(knows).await.inspect_err(|_| self.not_taken_part())?;
-        let left = putting::put_back(self, &knows.books, &left).await?;
+        self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
+        let left = putting::put_back(self, &left).await?;
         self.come_forward(&epoch).await?;
         let late = self.wait_for_all(&epoch, since).await?;
         self.call(&self.prepare(&self.scripts.reopen)).await?;
@@ -250,15 +263,13 @@ impl Inner {
     }
 
     async fn begin_rebuild(&self, making: &str, upto: Seq, was: &str) -> Result<bool, LedgerError> {
-        let books = self.books.clone();
-        let identity = tokio::task::spawn_blocking(move || books.identity()).await;
-        let identity = identity.map_err(|e| LedgerError::Down(e.to_string()))?;
-        let identity = identity.map_err(|e| LedgerError::Down(e.to_string()))?;
+        let identity = putting::ask(&self.books, |store| store.identity()).await?;
         let mut call = self.scripts.rebuild.prepare_invoke();
-        self.keys.all().iter().for_each(|key| drop(call.key(key)));
+        self.keys.all().iter().for_each(|key| {
+            call.key(key);
+        });
         call.arg(FORMAT).arg(making).arg(upto).arg(was).arg(identity);
-        let answer: Vec<String> =
-            redis::from_redis_value(self.link.run(&call).await?).map_err(|_| super::answer::unreadable())?;
+        let answer: Vec<String> = self.ask(&call).await.map_err(|e| super::down(&e))?;
         Ok(answer.first().is_some_and(|what| what == "done"))
     }
 

@@ -44,7 +44,9 @@ async fn put(inner: &Inner, what: &str, items: Vec<Item>) -> Result<(), LedgerEr
     for some in items.chunks(AT_ONCE) {
         let mut call: ScriptInvocation<'_> = inner.prepare(&inner.scripts.load);
         call.arg(what).arg(some.len());
-        some.iter().flatten().for_each(|arg| drop(call.arg(arg)));
+        for arg in some.iter().flatten() {
+            call.arg(arg);
+        }
         Parts::new(&inner.call(&call).await?)?;
     }
     Ok(())

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use redis::ScriptInvocation;
 use redis::streams::StreamRangeReply;
 
-use super::super::answer::{Parts, unreadable};
+use super::super::answer::Parts;
 use super::super::kept::{Redo, Taken};
 use super::super::{Inner, encode, event, json};
 use super::PutBack;
-use crate::adapters::audit::tail::Books;
+use crate::adapters::audit::{AuditError, AuditStore};
 use crate::adapters::ledger::LedgerError;
+use crate::rules::ledger::entry::Entry;
 use crate::units::ids::Seq;
 
 /// Events of one read.
@@ -20,14 +21,19 @@ const BATCH: usize = 1000;
 type Steps = Vec<(Seq, Arc<Redo>)>;
 
 /// Puts these back, in their order.
-pub async fn put_back(inner: &Inner, books: &Books, steps: &Steps) -> Result<PutBack, LedgerError> {
+pub async fn put_back(inner: &Inner, steps: &Steps) -> Result<PutBack, LedgerError> {
     let mut back = PutBack::default();
     for (seq, redo) in steps {
-        if in_books(books, *seq, redo).await? {
+        if in_books(&inner.books, *seq, redo).await? {
+            inner.kept.done(redo);
             back.known += 1;
             continue;
         }
-        match again(inner, redo).await {
+        let again = again(inner, redo).await;
+        if !matches!(again, Err(LedgerError::Down(_))) {
+            inner.kept.done(redo);
+        }
+        match again {
             Ok(()) => back.done += 1,
             // It stands as it should already, or has ended for good.
             Err(LedgerError::Hold(call, why)) => {
@@ -41,14 +47,24 @@ pub async fn put_back(inner: &Inner, books: &Books, steps: &Steps) -> Result<Put
 }
 
 /// Numbers behind the end of the books are given anew.
-async fn in_books(books: &Books, seq: Seq, redo: &Arc<Redo>) -> Result<bool, LedgerError> {
+pub async fn in_books(books: &Arc<dyn AuditStore>, seq: Seq, redo: &Arc<Redo>) -> Result<bool, LedgerError> {
     let redo = redo.clone();
-    let asked = books.ask(move |store| {
+    ask(books, move |store| {
         let upto = store.seen()?.seq;
         let there = if seq <= upto { store.entries(seq, 1)? } else { Vec::new() };
         Ok(there.first().is_some_and(|entry| entry.seq == seq && redo.is(entry)))
-    });
-    asked.await.map_err(|e| LedgerError::Down(e.to_string()))
+    })
+    .await
+}
+
+/// On a thread that may block.
+pub async fn ask<T: Send + 'static>(
+    books: &Arc<dyn AuditStore>,
+    question: impl FnOnce(&dyn AuditStore) -> Result<T, AuditError> + Send + 'static,
+) -> Result<T, LedgerError> {
+    let books = books.clone();
+    let asked = tokio::task::spawn_blocking(move || question(&*books)).await;
+    asked.map_err(|e| LedgerError::Down(e.to_string()))?.map_err(|e| LedgerError::Down(e.to_string()))
 }
 
 async fn again(inner: &Inner, redo: &Redo) -> Result<(), LedgerError> {
@@ -60,8 +76,8 @@ async fn again(inner: &Inner, redo: &Redo) -> Result<(), LedgerError> {
             inner.adjust(*hold, *step, *charge, *exact, act.clone()).await
         }
         Redo::Correct(ask) => inner.correct(ask.as_ref().clone()).await.map(drop),
-        Redo::Deny(row) => inner.deny(row).await.map(drop),
-        Redo::Control(control) => inner.control(control).await.map(drop),
+        Redo::Deny(row) => inner.deny(row.as_ref().clone()).await.map(drop),
+        Redo::Control(control) => inner.control(control.clone()).await.map(drop),
     }
 }
 
@@ -76,22 +92,27 @@ async fn take(inner: &Inner, taken: &Taken) -> Result<(), LedgerError> {
     for p in taken.postings.iter() {
         call.arg(&*p.account.0).arg(p.unit.as_str()).arg(p.window.as_str()).arg(p.start.0);
     }
-    Parts::new(&inner.call(&call).await?).map(drop)
+    let answer = inner.call(&call).await?;
+    let parts = Parts::new(&answer)?;
+    if parts.what == "done" {
+        inner.kept.keep(parts.seq, Redo::Take(Box::new(taken.clone())));
+    }
+    Ok(())
 }
 
 /// What still stands in the stream and is not in the books: of nodes that are gone, it has no other copy.
-pub async fn left_over(inner: &Inner, books: &Books) -> Result<Steps, LedgerError> {
-    let upto = books.ask(|store| store.seen()).await.map_err(|e| LedgerError::Down(e.to_string()))?.seq;
+pub async fn left_over(inner: &Inner) -> Result<Steps, LedgerError> {
+    let upto = ask(&inner.books, |store| store.seen()).await?.seq;
     let (mut left, mut from) = (Vec::new(), 0);
     loop {
         let mut ask = redis::cmd("XRANGE");
         ask.arg(inner.keys.events()).arg(format!("{from}-0")).arg("+").arg("COUNT").arg(BATCH);
-        let found: StreamRangeReply = inner.asked(&ask).await.map_err(|_| unreadable())?;
+        let found: StreamRangeReply = inner.asked(&ask).await?;
         for item in &found.ids {
             let entry = event::entry(item)?;
             from = entry.seq + 1;
             let seq = entry.seq;
-            let known = seq <= upto && same(books, &entry).await?;
+            let known = seq <= upto && same(inner, &entry).await?;
             left.extend(Redo::of(entry).filter(|_| !known).map(|redo| (seq, Arc::new(redo))));
         }
         if found.ids.len() < BATCH {
@@ -100,8 +121,7 @@ pub async fn left_over(inner: &Inner, books: &Books) -> Result<Steps, LedgerErro
     }
 }
 
-async fn same(books: &Books, entry: &crate::rules::ledger::entry::Entry) -> Result<bool, LedgerError> {
-    let (seq, own) = (entry.seq, entry.clone());
-    let asked = books.ask(move |store| Ok(store.entries(seq, 1)?.first().is_some_and(|there| *there == own)));
-    asked.await.map_err(|e| LedgerError::Down(e.to_string()))
+async fn same(inner: &Inner, entry: &Entry) -> Result<bool, LedgerError> {
+    let own = entry.clone();
+    ask(&inner.books, move |store| Ok(store.entries(own.seq, 1)?.first().is_some_and(|there| *there == own))).await
 }
