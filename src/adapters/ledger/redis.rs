@@ -9,6 +9,8 @@ pub mod keys;
 mod operations;
 mod scripts;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
