@@ -17,6 +17,8 @@ mod projector;
 pub mod recover;
 mod scripts;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
