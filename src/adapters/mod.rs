@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bridge;
 pub mod captures;
+pub mod fleet;
 pub mod keyring;
 pub mod ledger;
 pub mod people;

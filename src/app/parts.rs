@@ -15,9 +15,10 @@ use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
-use crate::adapters::keyring::shared::Fleet;
+use crate::adapters::keyring::shared::Table;
 use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
@@ -80,7 +81,10 @@ impl Parts {
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        adopt_flags(&keyring, &*ledger).await?;
+        if !fleet {
+            // Of a fleet's ledger the nodes tell each other, with who said it and why.
+            adopt_flags(&keyring, &*ledger).await?;
+        }
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -215,10 +219,23 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
 
 /// The way to the nodes that share the keys, where there are some.
 fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
-    let (Some(name), AuditStore::Postgres { url, password }) = (&config.audit.fleet, &config.audit.store) else {
-        return Ok(None);
+    let ledger = &config.ledger;
+    let fleet = match &ledger.store {
+        LedgerStore::Redis { url, .. } => {
+            let admin = config.server.admin.to_string();
+            Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
+        }
+        LedgerStore::Embedded => None,
     };
-    Ok(Some(Arc::new(Others::new(Fleet::new(url.expose(), password.as_ref(), name)?))))
+    // A common ledger is a fleet, whether it has a name of its own or not.
+    let name = config.audit.fleet.as_deref().or(fleet.as_ref().map(|_| &*ledger.name));
+    let table = match (name, &config.audit.store) {
+        (Some(name), AuditStore::Postgres { url, password }) => {
+            Some(Table::new(url.expose(), password.as_ref(), name)?)
+        }
+        _ => None,
+    };
+    Ok(Others::new(table, fleet))
 }
 
 /// Under which rules and prices calls are judged from now on.

@@ -86,6 +86,8 @@ pub struct Ledger {
     /// On Redis: how long a command may take, and how many replicas must have a hold before its call leaves.
     pub patience: Duration,
     pub wait_replicas: u32,
+    /// Without a word from Redis for so long, a node ends its calls in flight.
+    pub max_silence: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,6 +239,7 @@ impl Default for Ledger {
             name: "bursar".into(),
             patience: Duration::from_secs(1),
             wait_replicas: 0,
+            max_silence: Duration::from_secs(10),
         }
     }
 }

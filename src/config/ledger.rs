@@ -25,12 +25,14 @@ pub(super) fn read(table: &Table<'_>) -> Ledger {
         ledger.name = text.into();
     }
     let (patience, replicas) = (table.get("patience"), table.get("wait_replicas"));
+    let silence = table.get("max_silence");
     if here {
-        let without_use = [&password, &patience, &replicas].into_iter().flatten();
+        let without_use = [&password, &patience, &replicas, &silence].into_iter().flatten();
         without_use.for_each(|node| node.wrong("it is for a ledger on Redis: `store = \"redis://…\"`"));
     }
     set(&mut ledger.patience, patience.and_then(|n| wait(&n)));
     set(&mut ledger.wait_replicas, replicas.and_then(|n| count(&n)));
+    set(&mut ledger.max_silence, silence.and_then(|n| bounded_silence(&n)));
     table.done();
     ledger
 }
@@ -55,6 +57,14 @@ fn wait(node: &Node<'_>) -> Option<std::time::Duration> {
         node.wrong("it must be 50ms to 10s: a call waits so long at most for the ledger");
     }
     Some(wait)
+}
+
+fn bounded_silence(node: &Node<'_>) -> Option<std::time::Duration> {
+    let silence = node.duration()?;
+    if !(1..=3600).contains(&silence.as_secs()) {
+        node.wrong("it must be 1s to 1h: so long a call may run on that nobody can revoke");
+    }
+    Some(silence)
 }
 
 fn count(node: &Node<'_>) -> Option<u32> {

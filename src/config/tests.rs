@@ -60,6 +60,8 @@ fn one_mistake_each() {
         ("[ledger]\nstore = \"redis://h\"\npassword = \"hunter2\"", "ledger.password"),
         ("[ledger]\nstore = \"redis://h\"\npatience = \"1m\"", "ledger.patience"),
         ("[ledger]\nwait_replicas = 1", "ledger.wait_replicas"),
+        ("[ledger]\nmax_silence = \"5s\"", "ledger.max_silence"),
+        ("[ledger]\nstore = \"redis://h\"\nmax_silence = \"500ms\"", "ledger.max_silence"),
         ("[ledger]\nstore = \"redis://h\"\nwait_replicas = 9", "ledger.wait_replicas"),
         ("[ledger]\ndurability = \"disk\"", "ledger.durability"),
         ("[ledger]\nname = \"a{b\"", "ledger.name"),

@@ -12,6 +12,7 @@ use super::wire::{CredentialView, VendorList, VendorView};
 use super::{About, ControlState};
 use crate::adapters::audit::Gap;
 use crate::adapters::audit::evidence::anchor::AnchorState;
+use crate::adapters::fleet::FleetView;
 use crate::adapters::sinks::SinkView;
 use crate::rules::subject::Name;
 use crate::units::ids::Seq;
@@ -43,6 +44,9 @@ pub(super) struct Status {
     /// The last signed checkpoint, and how far each anchor is.
     checkpoint: u64,
     anchors: Vec<AnchorState>,
+    /// The nodes of a common ledger, and how fast a revocation reaches them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<FleetView>,
 }
 
 pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Json<Status>, Problem> {
@@ -86,6 +90,7 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         sinks,
         checkpoint: *state.evidence.sealed().borrow(),
         anchors,
+        fleet: state.others.as_ref().and_then(|others| others.view()),
     }))
 }
 

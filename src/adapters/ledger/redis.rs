@@ -8,10 +8,13 @@ mod encode;
 pub mod event;
 mod feed;
 pub mod keys;
+pub mod link;
 mod operations;
 mod projector;
 mod scripts;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
