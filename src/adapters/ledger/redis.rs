@@ -72,7 +72,7 @@ struct Inner {
     wake: OnceLock<Wake>,
     trouble: Mutex<Option<String>>,
     /// Set while the ledger there is not the one that this node knows.
-    lost: Lost,
+    lost: Arc<Lost>,
     kept: Kept,
     owed: Owed,
     /// As its books read it, once it was joined with them.
@@ -128,7 +128,7 @@ impl Redis {
             return Err(LedgerError::Down(unknown_format(name, &format)));
         }
         let epoch = found.epoch.unwrap_or_default();
-        let lost = Lost::new(epoch.is_empty().then(|| lost(name, upto, "nothing")));
+        let lost = Arc::new(Lost::new(epoch.is_empty().then(|| lost(name, upto, "nothing"))));
         let inner = Inner {
             connection,
             keys,

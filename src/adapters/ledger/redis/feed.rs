@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::event;
 use super::keys::Keys;
+use super::lost::Lost;
 use crate::adapters::bridge::Bridge;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::backlog::Backlog;
@@ -37,6 +38,7 @@ pub(super) struct Stream {
     trimmed: AtomicU64,
     pub(super) backlog: Backlog,
     trouble: Mutex<Option<String>>,
+    lost: Arc<Lost>,
 }
 
 /// Epoch and last entry.
@@ -54,6 +56,7 @@ impl Stream {
         epoch: String,
         end: Seq,
         known: Seq,
+        lost: Arc<Lost>,
     ) -> std::io::Result<Self> {
         Ok(Self {
             connection,
@@ -65,6 +68,7 @@ impl Stream {
             trimmed: AtomicU64::new(0),
             backlog: Backlog::new(known),
             trouble: Mutex::default(),
+            lost,
         })
     }
 
@@ -133,14 +137,20 @@ impl Stream {
     /// Its end, if it is still the ledger that it was: `seen` is what was known of it before it was asked.
     fn own(&self, meta: Meta, seen: Seq) -> Result<Seq, String> {
         let (Some(epoch), Some(end)) = meta else {
-            return Err("redis has lost the ledger: no call is admitted before it is put back".to_owned());
+            return Err(self.lost("redis has lost the ledger: no call is admitted before it is put back".to_owned()));
         };
-        if epoch != *self.epoch.lock() || end < seen {
-            return Err(format!(
-                "redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}"
-            ));
+        // While it is put back, its epoch ends with a mark.
+        let unmarked = |epoch: &str| epoch.trim_end_matches('!').to_owned();
+        if unmarked(&epoch) != unmarked(&self.epoch.lock()) || end < seen {
+            let why = format!("redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}");
+            return Err(self.lost(why));
         }
         Ok(end)
+    }
+
+    fn lost(&self, why: String) -> String {
+        self.lost.note(why.clone());
+        why
     }
 
     fn tell(&self, error: Option<String>) {
