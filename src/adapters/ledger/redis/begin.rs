@@ -91,7 +91,9 @@ fn lost(has: Option<Seq>, books: &Books, name: &str) -> BeginError {
         None => format!("Redis has no ledger `{name}`, and the books go up to entry {end}"),
         Some(seq) => format!("the ledger `{name}` on Redis ends at entry {seq}, and the books go up to entry {end}"),
     };
-    BeginError::Lost(format!("{what}: Redis has lost what it had. Nothing is admitted until it is put back from the books"))
+    BeginError::Lost(format!(
+        "{what}: Redis has lost what it had. Nothing is admitted until it is put back from the books"
+    ))
 }
 
 /// The first books that come are the ledger's, for ever.
