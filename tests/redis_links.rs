@@ -20,7 +20,7 @@ async fn works(url: &str) {
     let mut bell = link.subscribe("{bursar}:bell");
     assert_eq!(bell.next().await, Some(Heard::Gap));
     let mut publish = redis::cmd("PUBLISH");
-    link.ask(publish.arg("{bursar}:bell").arg("ding")).await.expect("published");
+    link.ask::<i64>(publish.arg("{bursar}:bell").arg("ding")).await.expect("published");
     assert_eq!(bell.next().await, Some(Heard::Message("ding".to_owned())), "{url}");
     let mut read = redis::cmd("XREAD");
     read.arg(&["BLOCK", "30", "STREAMS", "{bursar}:events", "0"]);

@@ -71,6 +71,7 @@ pub(super) async fn join(shared: &Shared) -> Result<Arc<Lanes>, String> {
     let over = Over::default();
     let plain = lane(shared, &at, &over).await?;
     examine(shared, &at, &plain).await?;
+    let aside = lane(shared, &at, &over).await?;
     let mut waiting = Vec::new();
     if shared.options.wait_replicas > 0 {
         for _ in 0..WAITING {
@@ -78,7 +79,7 @@ pub(super) async fn join(shared: &Shared) -> Result<Arc<Lanes>, String> {
         }
     }
     let generation = *shared.generation.borrow() + 1;
-    let lanes = Arc::new(Lanes::new(generation, at, plain, waiting, over));
+    let lanes = Arc::new(Lanes::new(generation, at, [plain, aside], waiting, over));
     // First the number, so that whoever is answered by the new ones sees that they are new.
     shared.generation.send_replace(generation);
     shared.state.send_replace(State::Up(lanes.clone()));
