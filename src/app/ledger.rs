@@ -13,8 +13,9 @@ use crate::adapters::ledger::Store;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::redis::Redis;
+use crate::adapters::ledger::redis::link::{Options, Patience};
 use crate::adapters::ledger::redis::recover::Knows;
-use crate::config::{self, Config, LedgerStore, RedisUrl};
+use crate::config::{self, Config, CredentialSource, LedgerStore, RedisUrl};
 
 /// How long a start waits for a ledger that Redis has lost to be put back.
 const WHOLE: Duration = Duration::from_secs(60);
@@ -33,8 +34,8 @@ pub async fn open(config: &Config, lock: FolderLock, books: &Arc<dyn AuditStore>
             let store = Embedded::open_locked(lock, &config.server.data, durability(config), books.clone())?;
             Ok(Opened { store, redis: None, lock: None })
         }
-        LedgerStore::Redis { url, .. } => {
-            let redis = redis(config, url, books).await?;
+        LedgerStore::Redis { url, password } => {
+            let redis = redis(config, url, password.clone(), books).await?;
             Ok(Opened { store: Arc::new(redis.clone()), redis: Some(redis), lock: Some(lock) })
         }
     }
@@ -57,10 +58,18 @@ impl Opened {
     }
 }
 
-async fn redis(config: &Config, url: &RedisUrl, books: &Arc<dyn AuditStore>) -> Result<Redis, Failure> {
+async fn redis(
+    config: &Config,
+    url: &RedisUrl,
+    password: Option<CredentialSource>,
+    books: &Arc<dyn AuditStore>,
+) -> Result<Redis, Failure> {
     let (url, ledger) = (std::str::from_utf8(url.expose())?, &config.ledger);
     let node = crate::adapters::keyring::secrets::own_name(&config.server.data)?;
-    let redis = Redis::open(url, &ledger.name, &node, books.clone()).await?;
+    // A connection takes more than one answer.
+    let patience = Patience { connect: ledger.patience * 2, answer: ledger.patience };
+    let options = Options { patience, wait_replicas: ledger.wait_replicas as u16, password };
+    let redis = Redis::open_on(url, &ledger.name, &node, books.clone(), options).await?;
     redis.join(books).await?;
     Ok(redis)
 }

@@ -47,7 +47,7 @@ fn every_connection_breaks_again_and_again() {
 fn a_slow_network() {
     let (mut fleet, cuts) = fleet();
     under_load(&mut fleet, |_, load| {
-        cuts.iter().for_each(|cut| cut.delay(Way::Back, Duration::from_millis(40)));
+        cuts.iter().for_each(|cut| cut.delay(Way::ToClient, Duration::from_millis(40)));
         load.serves(20);
         cuts.iter().for_each(Cut::mend);
     });
@@ -58,7 +58,7 @@ fn a_slow_network() {
 fn answers_are_lost() {
     let (mut fleet, cuts) = fleet();
     under_load(&mut fleet, |fleet, load| {
-        cuts[1].swallow(Way::Back);
+        cuts[1].swallow(Way::ToClient);
         meanwhile(Duration::from_secs(2));
         cuts[1].mend();
         fleet.nodes.iter().for_each(ready);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::load::{CAPPED, Load, meanwhile, ready, under_load};
+use crate::common::bursar::Bursar;
 use crate::common::fleet::{Fleet, audit, configuration};
 use crate::common::redis::{Redis, Watched};
 use crate::common::{SOON, wait_for};
-use crate::common::bursar::Bursar;
 
 fn fleet() -> Fleet {
     Fleet::new(&[CAPPED], 3)

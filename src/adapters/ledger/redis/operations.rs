@@ -35,7 +35,7 @@ impl Inner {
             let lines = shapes.lines_of(&ask);
             let mut call = self.prepare(&self.scripts.reserve);
             encode::reserve(&mut call, &ask, &lines, shapes.version)?;
-            let answer = self.call(&call).await?;
+            let answer = self.call_kept(&call).await?;
             match answer::reservation(&answer, ask.hold, &lines)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
@@ -301,7 +301,7 @@ impl Ledger for Redis {
 
     fn trouble(&self) -> Option<String> {
         let own = self.0.lost.why().or_else(|| self.0.trouble.lock().clone());
-        own.or_else(|| self.0.stream_trouble())
+        own.or_else(|| self.0.link.trouble()).or_else(|| self.0.stream_trouble())
     }
 
     fn refused_behind(&self) -> u64 {

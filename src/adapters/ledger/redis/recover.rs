@@ -37,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const RETRY: Duration = Duration::from_millis(500);
 /// The epoch of a ledger that is being put back ends so.
 const BEING_PUT_BACK: char = '!';
+/// And so that of one in which a node has found something missing.
+const DOUBTED: char = '?';
 
 tokio::task_local! {
     /// While the ledger is lost, only what puts it back may ask.
@@ -125,7 +127,7 @@ impl Inner {
             // What another one began and did not end is begun anew.
             Some(now) if now.epoch.ends_with(BEING_PUT_BACK) && !knows.books.leads() => self.take_part(&now).await,
             Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), since).await,
-            Some(now) if !now.epoch.is_empty() && now.epoch != own.trim_end_matches(BEING_PUT_BACK) => {
+            Some(now) if !now.epoch.ends_with(DOUBTED) && now.epoch != own.trim_end_matches(BEING_PUT_BACK) => {
                 self.take_part(&now).await?;
                 self.go_on(&now.epoch, "the ledger was put back without this node, which has put back its part now")
             }
@@ -134,9 +136,18 @@ impl Inner {
                 self.go_on(&own, "the ledger is as it was: what answered in between was not it")
             }
             found if knows.books.leads() => self.coordinate(knows, found, since).await,
-            // Whoever writes the books will see to it.
-            _ => self.come_forward("").await,
+            // Whoever writes the books will see to it, once it knows.
+            _ => {
+                self.doubt(&own).await?;
+                self.come_forward("").await
+            }
         }
+    }
+
+    async fn doubt(&self, epoch: &str) -> Result<(), LedgerError> {
+        let mut call = self.scripts.doubt.prepare_invoke();
+        call.key(self.keys.meta()).arg(epoch);
+        self.link.run(&call).await.map(drop).map_err(LedgerError::from)
     }
 
     async fn standing(&self) -> Result<Option<Standing>, LedgerError> {
@@ -147,7 +158,7 @@ impl Inner {
     }
 
     pub(super) async fn asked<T: FromRedisValue>(&self, ask: &Cmd) -> Result<T, LedgerError> {
-        ask.query_async(&mut self.connection.clone()).await.map_err(|e| super::down(&e))
+        redis::from_redis_value(self.link.ask(ask).await?).map_err(|_| super::answer::unreadable())
     }
 
     /// Says that this node lives, and which making of the ledger it has put back its part of.
@@ -202,6 +213,7 @@ impl Inner {
         if let Some(stream) = self.stream.get() {
             stream.reopened(epoch);
         }
+        self.arrived();
         self.lost.found();
         tracing::warn!("{why}: calls are admitted");
         Ok(())
@@ -269,7 +281,8 @@ impl Inner {
             call.key(key);
         });
         call.arg(FORMAT).arg(making).arg(upto).arg(was).arg(identity);
-        let answer: Vec<String> = self.ask(&call).await.map_err(|e| super::down(&e))?;
+        let answer: Vec<String> =
+            redis::from_redis_value(self.link.run(&call).await?).map_err(|_| super::answer::unreadable())?;
         Ok(answer.first().is_some_and(|what| what == "done"))
     }
 

@@ -38,6 +38,7 @@ pub struct Scripts {
     pub load: Script,
     pub restore: Script,
     pub reopen: Script,
+    pub doubt: Script,
 }
 
 fn script(head: &str, parts: &[&str]) -> Script {
@@ -66,6 +67,7 @@ impl Scripts {
             declare: base(WITH_ROOM, &[HOLDS, WALK, include_str!("lua/declare.lua")]),
             check: base(ALWAYS, &[HOLDS, WALK, include_str!("lua/check.lua")]),
             rebuild: script(ALWAYS, &[include_str!("lua/rebuild.lua")]),
+            doubt: script(ALWAYS, &[include_str!("lua/doubt.lua")]),
             load: base(ALWAYS, &[include_str!("lua/load.lua")]),
             restore: base(ALWAYS, &[HOLDS, include_str!("lua/restore.lua")]),
             reopen: base(ALWAYS, &[include_str!("lua/reopen.lua")]),
