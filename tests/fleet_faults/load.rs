@@ -100,7 +100,7 @@ fn spend_the_rest(fleet: &Fleet, key: &Key) {
     for n in 0..3 {
         let asks = (0..AFFORDED).map(|_| Ask::chat(Some(100)).key(key)).collect();
         let answers = send_all(fleet.port(n), asks);
-        assert!(n > 0 || answers.iter().all(|a| [200, 402, 429].contains(&a.status)), "{}", answers[0].text());
+        assert!(answers.iter().all(|a| a.status < 500), "node {n} cannot decide");
     }
 }
 
@@ -134,5 +134,5 @@ fn left(node: &Bursar, key: &Key) -> (u64, u64) {
 
 /// So long nothing is done, while the callers go on.
 pub fn meanwhile(length: Duration) {
-    runtime().block_on(tokio::time::sleep(length));
+    runtime().block_on(async { tokio::time::sleep(length).await });
 }
