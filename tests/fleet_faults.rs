@@ -1,5 +1,5 @@
-//! Everything that can break under a fleet, each broken under load from three nodes on one dollar: afterwards what the vendor
-//! saw, what the rows say and what stands on the accounts must be the same, on every node, and never more than the dollar.
+//! Everything that can break under a fleet, each broken under load from three nodes on one budget: afterwards what the vendor
+//! saw, what the rows say and what stands on the accounts must be the same, on every node, and never more than the budget.
 
 mod common;
 

@@ -174,7 +174,9 @@ pub fn books_of(global: &Global, data: &Path) -> Result<Arc<dyn AuditStore>, Fai
         let elsewhere = "they may be in PostgreSQL: name the configuration with --config";
         return Err(Failure::refused(format!("`{}` has no books.db; {elsewhere}", data.display())));
     }
-    audit::open(&config.audit.store, data, false).map_err(Failure::refused)
+    // Those of a fleet are written by whichever node has its turn, and may be read meanwhile.
+    let fleet = config.ledger.store != config::LedgerStore::Embedded;
+    audit::open(&config.audit.store, data, fleet).map_err(Failure::refused)
 }
 
 fn request(
