@@ -19,8 +19,8 @@ use crate::units::time::Timestamp;
 /// Attempts of a settle that nobody waits for.
 const ATTEMPTS: u32 = 5;
 /// Holds that one script charges, and ended ones that it forgets.
-const EXPIRE_AT_ONCE: usize = 100;
-const FORGET_AT_ONCE: usize = 500;
+const EXPIRE_AT_ONCE: usize = 50;
+const FORGET_AT_ONCE: usize = 200;
 /// Such scripts in one call, so that it comes to an end.
 const EXPIRE_ROUNDS: usize = 200;
 /// Shapes that change while a call asks: it asks again so often.
@@ -76,9 +76,9 @@ impl Inner {
     async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
         let mut call = self.prepare(&self.scripts.settle);
         encode::settle(&mut call, &settle);
-        let settled = answer::settled(&self.call(&call).await?, settle.hold)?;
+        let answer = self.call(&call).await?;
         self.freed(settle.hold);
-        Ok(settled)
+        answer::settled(&answer, settle.hold)
     }
 
     fn freed(&self, hold: CallId) {
@@ -120,7 +120,12 @@ impl Inner {
     async fn renew(&self, hold: CallId) -> Result<(), LedgerError> {
         let mut call = self.prepare(&self.scripts.renew);
         call.arg(hold.to_string());
-        Parts::new(&self.call(&call).await?)?.done(hold).map(drop)
+        let renewed = Parts::new(&self.call(&call).await?)?.done(hold);
+        if renewed.is_err() {
+            // Another node has ended it.
+            self.freed(hold);
+        }
+        renewed.map(drop)
     }
 
     async fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Result<(), LedgerError> {
