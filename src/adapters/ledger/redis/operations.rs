@@ -20,8 +20,8 @@ use crate::units::time::Timestamp;
 /// How long a shutdown waits for Redis to hear how the last calls ended.
 const LAST_ENDS: Duration = Duration::from_secs(2);
 /// Holds that one script charges, and ended ones that it forgets.
-const EXPIRE_AT_ONCE: usize = 100;
-const FORGET_AT_ONCE: usize = 500;
+const EXPIRE_AT_ONCE: usize = 50;
+const FORGET_AT_ONCE: usize = 200;
 /// Such scripts in one call, so that it comes to an end.
 const EXPIRE_ROUNDS: usize = 200;
 /// Shapes that change while a call asks: it asks again so often.
@@ -95,8 +95,8 @@ impl Inner {
         let mut call = self.prepare(&self.scripts.settle);
         encode::settle(&mut call, &settle);
         let answer = self.call(&call).await?;
-        let settled = answer::settled(&answer, settle.hold)?;
         self.freed(settle.hold);
+        let settled = answer::settled(&answer, settle.hold)?;
         if settled != Settled::Again {
             self.kept.keep(Parts::new(&answer)?.seq, Redo::Settle(settle));
         }
@@ -169,7 +169,12 @@ impl Inner {
     async fn renew(&self, hold: CallId) -> Result<(), LedgerError> {
         let mut call = self.prepare(&self.scripts.renew);
         call.arg(hold.to_string());
-        Parts::new(&self.call(&call).await?)?.done(hold).map(drop)
+        let renewed = Parts::new(&self.call(&call).await?)?.done(hold);
+        if renewed.is_err() {
+            // Another node has ended it.
+            self.freed(hold);
+        }
+        renewed.map(drop)
     }
 
     pub(super) async fn adjust(

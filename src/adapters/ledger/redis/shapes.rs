@@ -82,17 +82,18 @@ impl Inner {
 
     pub(super) async fn learn_shapes(&self) -> Result<Timestamp, LedgerError> {
         let now = self.declared().await?;
-        let own = self.shapes.lock().own.clone();
-        self.know(now.version, now.shapes.into_iter().map(|(s, _)| s).collect(), own);
-        Ok(now.at)
+        let at = now.at;
+        self.know(now, None);
+        Ok(at)
     }
 
-    fn know(&self, version: u64, all: Vec<Shape>, own: Vec<Shape>) {
+    /// Whichever was read last; an older version is noticed by the next reserve.
+    fn know(&self, now: Declared, own: Option<Vec<Shape>>) {
         let mut known = self.shapes.lock();
-        if version >= known.version {
-            let foreign = all.iter().filter(|s| !own.contains(s)).cloned().collect();
-            *known = Arc::new(Shapes { version, all, own, foreign });
-        }
+        let own = own.unwrap_or_else(|| known.own.clone());
+        let all: Vec<Shape> = now.shapes.into_iter().map(|(shape, _)| shape).collect();
+        let foreign = all.iter().filter(|s| !own.contains(s)).cloned().collect();
+        *known = Arc::new(Shapes { version: now.version, all, own, foreign });
     }
 
     pub(super) async fn declare(&self, wanted: Vec<Shape>) -> Result<(), LedgerError> {
@@ -111,7 +112,7 @@ impl Inner {
             }
         }
         let now = self.declared().await?;
-        self.know(now.version, now.shapes.into_iter().map(|(s, _)| s).collect(), wanted);
+        self.know(now, Some(wanted));
         Ok(())
     }
 

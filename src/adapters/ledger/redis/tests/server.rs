@@ -9,6 +9,7 @@ use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
 use super::super::Redis;
+use super::super::keys::Keys;
 use super::super::link::{Options, Patience};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::sqlite::SqliteBooks;
@@ -65,8 +66,17 @@ impl Server {
         Arc::new(SqliteBooks::open(&folder).expect("books"))
     }
 
-    /// A ledger whose clock is the test's, if it is made now.
+    /// A ledger whose clock is the test's, if it is made now. Its user may touch the ledger's own keys and no others, so that
+    /// a script that makes up a name fails.
     pub async fn ledger(&self, name: &str, node: &str, books: Arc<dyn AuditStore>, now: Option<i64>) -> Redis {
-        Redis::open_with(&self.url, name, node, books, (patient(), now)).await.expect("it opens")
+        let keys = Keys::new(name);
+        let mut user = redis::cmd("ACL");
+        user.arg("SETUSER").arg(name).arg(&["reset", "on", ">secret", "+@all"]).arg(format!("&{}", keys.bell()));
+        for key in keys.all() {
+            user.arg(format!("~{key}"));
+        }
+        let _: () = user.query_async(&mut self.connection().await).await.expect("it answers");
+        let url = self.url.replace("redis://", &format!("redis://{name}:secret@"));
+        Redis::open_with(&url, name, node, books, (patient(), now)).await.expect("it opens")
     }
 }
