@@ -220,12 +220,12 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
 /// The way to the nodes that share the keys, where there are some.
 fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
     let ledger = &config.ledger;
-    let fleet = match &ledger.store {
-        LedgerStore::Redis { url, .. } => {
+    let fleet = match super::ledger::address(config)? {
+        Some(url) => {
             let admin = config.server.admin.to_string();
             Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
         }
-        LedgerStore::Embedded => None,
+        None => None,
     };
     // A common ledger is a fleet, whether it has a name of its own or not.
     let name = config.audit.fleet.as_deref().or(fleet.as_ref().map(|_| &*ledger.name));
