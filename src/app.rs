@@ -8,6 +8,7 @@ mod parts;
 mod private;
 mod sinking;
 mod stop;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
