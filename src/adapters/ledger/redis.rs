@@ -8,6 +8,7 @@ mod encode;
 pub mod event;
 mod feed;
 pub mod keys;
+pub mod link;
 mod operations;
 mod projector;
 mod scripts;
