@@ -10,12 +10,12 @@ use crate::config::{AuditStore, Config, LedgerStore};
 use crate::control::Others;
 
 /// The way to the nodes that share the keys, where there are some.
-pub fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
+pub async fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
     let ledger = &config.ledger;
     let fleet = match &ledger.store {
-        LedgerStore::Redis { url, .. } => {
+        LedgerStore::Redis { url, password } => {
             let admin = config.server.admin.to_string();
-            Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
+            Some(Fleet::open(url.expose(), password.clone(), &ledger.name, &admin, ledger.max_silence).await?)
         }
         LedgerStore::Embedded => None,
     };

@@ -114,7 +114,7 @@ impl Parts {
         });
         Ok(Self {
             _lock: lock,
-            others: fleet::others(&config)?,
+            others: fleet::others(&config).await?,
             config,
             keyring,
             private,

@@ -19,6 +19,7 @@ use redis::Script;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::config::CredentialSource;
 use crate::rules::subject::Flag;
 use crate::units::time::Timestamp;
 
@@ -26,7 +27,7 @@ use self::canary::Canary;
 pub use self::canary::is_canary;
 use self::histogram::Counted;
 pub use self::link::FleetError;
-use self::link::{Ear, Link};
+use self::link::Link;
 use self::node::{Beat, Node, NodeAnswer, number};
 
 /// How often a node says that it is alive.
@@ -94,14 +95,21 @@ pub struct Flags {
 }
 
 impl Fleet {
-    /// Connects at the first question. `ledger` is the ledger's name, `admin` where people find this node.
-    pub fn new(url: &[u8], ledger: &str, admin: &str, max_silence: Duration) -> Result<Arc<Self>, FleetError> {
+    /// Connects. `ledger` is the ledger's name, `admin` where people find this node.
+    pub async fn open(
+        url: &[u8],
+        password: Option<CredentialSource>,
+        ledger: &str,
+        admin: &str,
+        max_silence: Duration,
+    ) -> Result<Arc<Self>, FleetError> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|e| FleetError::Redis(format!("no random bytes for a node's id: {e}")))?;
         let contact = Contact { asked: Instant::now(), beat: Beat::default(), last: Beat::default(), trouble: None };
+        let tag = format!("{{{ledger}}}");
         Ok(Arc::new(Self {
-            link: Link::new(url)?,
-            tag: format!("{{{ledger}}}"),
+            link: Link::open(url, password, &format!("{tag}:meta")).await?,
+            tag,
             scripts: Scripts::new(),
             id: bytes.iter().map(|b| format!("{b:02x}")).collect(),
             name: format!("{}/{admin}", host()),
@@ -175,8 +183,8 @@ impl Fleet {
         Ok(Flags { epoch: epoch.clone(), flagged: number(flagged)?, set: set.collect() })
     }
 
-    async fn hear(&self) -> Result<Ear, FleetError> {
-        self.link.hear(&self.key("bell")).await
+    fn hear(&self) -> crate::adapters::ledger::redis::link::Bell {
+        self.link.hear(&self.key("bell"))
     }
 
     /// The last change of a flag that was carried out here.
