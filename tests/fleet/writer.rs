@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::caps::{events, left};
-use crate::common::books::{LEASES, admitted_rows, agree, all_closed, flagged, micro, number, rows, text};
+use crate::common::books::{
+    LEASES, admitted_rows, agree, all_closed, by_trace, flagged, micro, number, rows, spend, text,
+};
 use crate::common::bursar::Bursar;
 use crate::common::client::{Ask, join_all, spawn_all};
 use crate::common::fleet::Fleet;
@@ -54,9 +56,13 @@ fn when_the_writer_is_killed_another_goes_on_and_nothing_is_lost_or_twice() {
 }
 
 fn nothing_is_lost_or_twice(fleet: &Fleet, node: &Bursar) {
-    all_closed(node, &["--agent", "worker"], LEASES);
+    wait_for("the books to have all calls", LEASES, || {
+        let sums = spend(node, &["--agent", "worker"]);
+        (number(&sums, "calls") >= fleet.vendor.count() as u64 && number(&sums, "open") == 0).then_some(())
+    });
     let rows = admitted_rows(node, &["--agent", "worker"]);
     agree(&fleet.vendor.received(), &rows);
+    assert_eq!(by_trace(&rows).len(), rows.len(), "no row twice");
     let all = events(node, 1);
     let seqs: Vec<u64> = all.iter().map(|e| number(e, "seq")).collect();
     assert!(seqs.windows(2).all(|p| p[0] < p[1]));

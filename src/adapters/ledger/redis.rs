@@ -13,6 +13,8 @@ mod operations;
 mod projector;
 mod scripts;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

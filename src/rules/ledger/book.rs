@@ -19,7 +19,7 @@ mod sharing;
 #[cfg(test)]
 pub(crate) mod rig;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
 

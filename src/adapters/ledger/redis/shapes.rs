@@ -97,7 +97,10 @@ impl Inner {
         for (shape, _) in gone {
             self.want(shape, false).await?;
         }
-        for shape in &wanted {
+        let mut new = wanted.clone();
+        new.sort();
+        new.dedup();
+        for shape in &new {
             if !self.want(shape, true).await? {
                 self.declare_one(shape).await?;
             }
