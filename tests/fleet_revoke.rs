@@ -119,6 +119,40 @@ fn a_subscription_that_is_broken_off_delays_nothing_beyond_a_second() {
 }
 
 #[test]
+fn a_redis_that_is_out_of_memory_still_hears_what_is_switched_off() {
+    let fleet = Fleet::new(&[OPEN], 3);
+    let key = fleet.mint("open", "runaway");
+    let streams = open_streams(&fleet, &key);
+    fleet.redis.must(&["config", "set", "maxmemory", "1"]);
+    let began = Instant::now();
+    let done = fleet.nodes[0].json(&["key", "revoke", &key.id]).swap_remove(0);
+    assert_eq!(heard(&done), (3, vec![]), "{done}");
+    let worst = join_all(streams).into_iter().max().expect("streams");
+    assert!(worst.saturating_duration_since(began) < A_SECOND, "{:?}", worst.saturating_duration_since(began));
+    fleet.redis.must(&["config", "set", "maxmemory", "0"]);
+    restore_everywhere(&fleet, 1, &key);
+}
+
+#[test]
+fn a_revocation_without_redis_holds_where_it_was_said_and_through_the_books_elsewhere() {
+    let mut fleet = Fleet::new(&[OPEN], 3);
+    let key = fleet.mint("open", "runaway");
+    let streams = open_streams(&fleet, &key);
+    fleet.redis.kill();
+    let began = Instant::now();
+    let done = fleet.nodes[0].cli(&["key", "revoke", &key.id]);
+    let words = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && words.contains("told again"), "{words}");
+    let worst = join_all(streams).into_iter().max().expect("streams");
+    let late = worst.saturating_duration_since(began);
+    println!("without Redis, through PostgreSQL: the last of {STREAMS} streams on three nodes ended after {late:?}");
+    assert!(late < 2 * A_SECOND, "{late:?}");
+    for node in &fleet.nodes {
+        assert_eq!(said(node, &key).0, 401);
+    }
+}
+
+#[test]
 fn a_key_of_any_node_is_good_on_every_node_and_so_is_its_end() {
     let fleet = Fleet::new(&[OPEN], 3);
     for node in &fleet.nodes {

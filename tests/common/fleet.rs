@@ -116,7 +116,7 @@ pub fn configuration(redis: &str, audit: &str, more: &str) -> String {
 }
 
 fn audit(postgres: &Postgres) -> String {
-    format!("store = \"{}\"\nfleet = \"shop\"", postgres.url("postgres"))
+    format!("store = \"{}\"", postgres.url("postgres"))
 }
 
 fn write_shared(folder: &Path, policies: &[&str]) {

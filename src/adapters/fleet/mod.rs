@@ -54,6 +54,8 @@ pub struct Fleet {
     /// The ledger whose flags were fetched last.
     epoch: Mutex<String>,
     heard: Mutex<Contact>,
+    /// How long this node may admit from what was lent to it, without a word, in microseconds.
+    right: AtomicU64,
     beat_now: Notify,
     beaten: Notify,
     canary: Canary,
@@ -64,6 +66,8 @@ struct Contact {
     /// When it was asked: what it answered held at that moment at the earliest.
     asked: Instant,
     beat: Beat,
+    /// The right that it was told of. Nothing before it was heard at all.
+    right: Duration,
     /// The one before.
     last: Beat,
     trouble: Option<String>,
@@ -78,11 +82,13 @@ struct Scripts {
 
 impl Scripts {
     fn new() -> Self {
+        // A server that is out of memory must still hear who is alive and what is switched off.
+        let always = |text: &str| Script::new(&format!("#!lua flags=allow-oom\n{text}"));
         Self {
-            beat: Script::new(include_str!("beat.lua")),
-            flags: Script::new(include_str!("flags.lua")),
-            share: Script::new(include_str!("share.lua")),
-            canary: Script::new(include_str!("canary.lua")),
+            beat: always(include_str!("beat.lua")),
+            flags: always(include_str!("flags.lua")),
+            share: always(include_str!("share.lua")),
+            canary: always(include_str!("canary.lua")),
         }
     }
 }
@@ -105,7 +111,13 @@ impl Fleet {
     ) -> Result<Arc<Self>, FleetError> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|e| FleetError::Redis(format!("no random bytes for a node's id: {e}")))?;
-        let contact = Contact { asked: Instant::now(), beat: Beat::default(), last: Beat::default(), trouble: None };
+        let contact = Contact {
+            asked: Instant::now(),
+            beat: Beat::default(),
+            right: Duration::ZERO,
+            last: Beat::default(),
+            trouble: None,
+        };
         let tag = format!("{{{ledger}}}");
         Ok(Arc::new(Self {
             link: Link::open(url, password, &format!("{tag}:meta")).await?,
@@ -118,6 +130,7 @@ impl Fleet {
             known: AtomicU64::new(0),
             epoch: Mutex::default(),
             heard: Mutex::new(contact),
+            right: AtomicU64::new(micros(RIGHT)),
             beat_now: Notify::new(),
             beaten: Notify::new(),
             canary: Canary::new(),
@@ -134,13 +147,14 @@ impl Fleet {
 
     /// Says that this node is alive and what it has carried out, and hears of the others.
     pub async fn beat(&self) -> Result<Beat, FleetError> {
-        let asked = Instant::now();
-        let answered = self.ask_beat().await;
+        let (asked, right) = (Instant::now(), self.right.load(Ordering::Acquire));
+        let answered = self.ask_beat(right).await;
         let mut heard = self.heard.lock();
         match &answered {
             Ok(beat) if asked >= heard.asked => {
                 let last = std::mem::replace(&mut heard.beat, beat.clone());
                 (heard.asked, heard.last, heard.trouble) = (asked, last, None);
+                heard.right = Duration::from_micros(right);
             }
             Ok(_) => {}
             Err(why) => heard.trouble = Some(why.to_string()),
@@ -148,14 +162,14 @@ impl Fleet {
         answered
     }
 
-    async fn ask_beat(&self) -> Result<Beat, FleetError> {
+    async fn ask_beat(&self, right: u64) -> Result<Beat, FleetError> {
         let said = serde_json::json!({ "id": self.id, "name": self.name, "version": env!("CARGO_PKG_VERSION") });
         let rest = said.to_string();
         let mut call = self.scripts.beat.prepare_invoke();
         for key in ["meta", "nodes", "shared"] {
             call.key(self.key(key));
         }
-        call.arg(&self.id).arg(self.obeyed()).arg(micros(RIGHT)).arg(micros(FORGOTTEN));
+        call.arg(&self.id).arg(self.obeyed()).arg(right).arg(micros(FORGOTTEN));
         call.arg(rest.strip_prefix('{').unwrap_or(&rest));
         Beat::read(&self.link.ask::<Vec<String>>(&call).await?)
     }
@@ -244,9 +258,19 @@ impl Fleet {
         self.heard.lock().asked.elapsed()
     }
 
-    /// May this node admit from what was lent to it? After `RIGHT` without a word the others count on its silence.
+    /// This node may admit so long after a heartbeat from what was lent to it, and a revocation waits for it so long. A
+    /// longer right begins with the next heartbeat, a shorter one with this moment.
+    pub fn may_admit_for(&self, right: Duration) {
+        self.right.store(micros(right), Ordering::Release);
+    }
+
+    /// May this node admit from what was lent to it? After its right has ended the others count on its silence. Also once it
+    /// was asleep: the clock that counts here does not stop.
     pub fn may_admit_alone(&self) -> bool {
-        self.silence() < RIGHT
+        let heard = self.heard.lock();
+        // What the server was told last counts, if it is less than what is wanted now.
+        let right = heard.right.min(Duration::from_micros(self.right.load(Ordering::Acquire)));
+        heard.asked.elapsed() < right
     }
 
     /// Why the other nodes are not heard.
