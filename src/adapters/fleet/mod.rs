@@ -264,8 +264,8 @@ impl Fleet {
         self.right.store(micros(right), Ordering::Release);
     }
 
-    /// May this node admit from what was lent to it? After its right has ended the others count on its silence. Also once it
-    /// was asleep: the clock that counts here does not stop.
+    /// May this node admit from what was lent to it? After its right has ended the others count on its silence. A process that
+    /// was stopped notices; a machine that was suspended as a whole does not, until its next heartbeat.
     pub fn may_admit_alone(&self) -> bool {
         let heard = self.heard.lock();
         // What the server was told last counts, if it is less than what is wanted now.
