@@ -1,8 +1,9 @@
 //! What the nodes of one ledger on Redis say to each other: who is alive and until when it may admit, which changes of flags
 //! it has carried out, keys and flags as they change. Decides no call: the script that reserves reads the flags itself, and
-//! what is said here ends calls in flight. `link` is the way there, `node` a heartbeat, `bell` the channel, `shared` the
+//! what is said here ends calls in flight. `link` is the way there, `node` a heartbeat, `answers` who has carried out what, `bell` the channel, `shared` the
 //! common keys, `canary` the measure of all this. `control::fleet` drives it.
 
+mod answers;
 pub mod bell;
 mod canary;
 pub mod histogram;
@@ -28,7 +29,7 @@ pub use self::canary::is_canary;
 use self::histogram::Counted;
 pub use self::link::FleetError;
 use self::link::Link;
-use self::node::{Beat, Node, NodeAnswer, number};
+use self::node::{Beat, Node, number};
 
 /// How often a node says that it is alive.
 pub const BEAT_EVERY: Duration = Duration::from_millis(250);
@@ -36,9 +37,6 @@ pub const BEAT_EVERY: Duration = Duration::from_millis(250);
 pub const RIGHT: Duration = Duration::from_millis(750);
 /// A node that was silent for so long is struck off.
 const FORGOTTEN: Duration = Duration::from_secs(60);
-/// A revocation waits no longer for the other nodes.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
 /// This node's place among the others.
 pub struct Fleet {
     link: Link,
@@ -278,24 +276,6 @@ impl Fleet {
         self.heard.lock().trouble.clone()
     }
 
-    /// Waits until every node has carried out the change `number`, or may admit nothing more. Says what each did.
-    pub async fn acknowledged(&self, change: u64, made: Instant) -> Result<Vec<NodeAnswer>, FleetError> {
-        let mut answers: Vec<NodeAnswer> = Vec::new();
-        loop {
-            let beat = self.beat().await?;
-            let late = made.elapsed() >= ANSWER_WITHIN;
-            let mut waiting = false;
-            for node in &beat.nodes {
-                waiting |= node.obeyed < change && node.may_admit(beat.at);
-                note(&mut answers, node, change, made.elapsed(), beat.at);
-            }
-            if !waiting || late {
-                return Ok(answers);
-            }
-            tokio::time::sleep(pause(made.elapsed())).await;
-        }
-    }
-
     /// For `status` and the metrics.
     pub fn view(&self) -> FleetView {
         let heard = self.heard.lock();
@@ -314,31 +294,6 @@ impl Fleet {
 /// below, the server lost it.
 fn differs(known: u64, now: u64, before: u64) -> bool {
     now > known || (now < known && before < known)
-}
-
-/// What one look adds to what is known of a node. Once acknowledged stays acknowledged.
-fn note(answers: &mut Vec<NodeAnswer>, node: &Node, change: u64, took: Duration, now: Timestamp) {
-    let at = answers.iter().position(|a| a.id == node.id);
-    if at.is_some_and(|at| answers[at].acknowledged_ms.is_some()) {
-        return;
-    }
-    let done = node.obeyed >= change;
-    let answer = NodeAnswer {
-        name: node.name.clone(),
-        id: node.id.clone(),
-        acknowledged_ms: done.then(|| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-        silent_since: (!done).then_some(node.at),
-        admits_until: (!done && node.may_admit(now)).then_some(node.right_ends),
-    };
-    match at {
-        Some(at) => answers[at] = answer,
-        None => answers.push(answer),
-    }
-}
-
-/// Most nodes answer within milliseconds; one that does not is asked less often.
-fn pause(waited: Duration) -> Duration {
-    if waited < Duration::from_millis(100) { Duration::from_millis(3) } else { Duration::from_millis(20) }
 }
 
 fn micros(of: Duration) -> u64 {
