@@ -9,16 +9,14 @@ use zeroize::Zeroizing;
 use super::ledger;
 use super::private::{self, Private};
 use super::sinking::Sinking;
-use super::{Failure, evidence, transport};
+use super::{Failure, evidence, fleet, transport};
 use crate::adapters::audit;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
-use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
-use crate::adapters::keyring::shared::Table;
 use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
@@ -27,7 +25,7 @@ use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
-use crate::config::{self, AuditStore, Config, CredentialSource, LedgerStore};
+use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
 use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
@@ -71,16 +69,16 @@ pub struct Parts {
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
         let data = config.server.data.clone();
-        let fleet = config.ledger.store != LedgerStore::Embedded;
+        let common = config.ledger.store != LedgerStore::Embedded;
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = audit::open(&config.audit.store, &data, fleet)?;
+        let books_store = audit::open(&config.audit.store, &data, common)?;
         let (ledger, lock) = ledger::open(&config, lock, &books_store).await?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        if !fleet {
+        if !common {
             // Of a fleet's ledger the nodes tell each other, with who said it and why.
             adopt_flags(&keyring, &*ledger).await?;
         }
@@ -115,7 +113,7 @@ impl Parts {
         });
         Ok(Self {
             _lock: lock,
-            others: others(&config)?,
+            others: fleet::others(&config).await?,
             config,
             keyring,
             private,
@@ -214,27 +212,6 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
     }
     Ok(())
-}
-
-/// The way to the nodes that share the keys, where there are some.
-fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
-    let ledger = &config.ledger;
-    let fleet = match super::ledger::address(config)? {
-        Some(url) => {
-            let admin = config.server.admin.to_string();
-            Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
-        }
-        None => None,
-    };
-    // A common ledger is a fleet, whether it has a name of its own or not.
-    let name = config.audit.fleet.as_deref().or(fleet.as_ref().map(|_| &*ledger.name));
-    let table = match (name, &config.audit.store) {
-        (Some(name), AuditStore::Postgres { url, password }) => {
-            Some(Table::new(url.expose(), password.as_ref(), name)?)
-        }
-        _ => None,
-    };
-    Ok(Others::new(table, fleet))
 }
 
 /// Under which rules and prices calls are judged from now on.

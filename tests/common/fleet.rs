@@ -32,9 +32,21 @@ impl Fleet {
 
     /// And more configuration of each.
     pub fn with(policies: &[&str], nodes: usize, more: &str) -> Self {
+        Self::made(policies, nodes, "", more)
+    }
+
+    /// And more in `[ledger]` of each.
+    pub fn ledger(policies: &[&str], nodes: usize, ledger: &str) -> Self {
+        Self::made(policies, nodes, ledger, "")
+    }
+
+    fn made(policies: &[&str], nodes: usize, ledger: &str, more: &str) -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start());
         let (dir, vendor) = (tempfile::tempdir().expect("a folder"), Vendor::start());
-        let config = configuration(&redis.url(), &audit(&postgres), more);
+        let config = format!(
+            "[ledger]\n{ledger}\n{}",
+            configuration(&redis.url(), &audit(&postgres), more).replace("[ledger]\n", "")
+        );
         let mut this = Self { nodes: Vec::new(), vendor, redis, postgres, dir };
         write_shared(this.dir.path(), policies);
         for n in 0..nodes {
