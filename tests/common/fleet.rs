@@ -32,7 +32,7 @@ impl Fleet {
 
     /// And more configuration of each.
     pub fn with(policies: &[&str], nodes: usize, more: &str) -> Self {
-        Self::made(policies, nodes, "", more)
+        Self::made(policies, nodes, PATIENT, more)
     }
 
     /// And more in `[ledger]` of each.
@@ -43,10 +43,7 @@ impl Fleet {
     fn made(policies: &[&str], nodes: usize, ledger: &str, more: &str) -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start());
         let (dir, vendor) = (tempfile::tempdir().expect("a folder"), Vendor::start());
-        let config = format!(
-            "[ledger]\n{ledger}\n{}",
-            configuration(&redis.url(), &audit(&postgres), more).replace("[ledger]\n", "")
-        );
+        let config = stores(&redis.url(), ledger, &audit(&postgres), more);
         let mut this = Self { nodes: Vec::new(), vendor, redis, postgres, dir };
         write_shared(this.dir.path(), policies);
         for n in 0..nodes {
@@ -110,9 +107,16 @@ impl Fleet {
     }
 }
 
+/// A machine that is busy with other tests must not pass for a Redis that hangs.
+const PATIENT: &str = "patience = \"10s\"";
+
 /// `[ledger]` and `[audit]` of a node.
 pub fn configuration(redis: &str, audit: &str, more: &str) -> String {
-    format!("[ledger]\nstore = \"{redis}\"\n[audit]\n{audit}\n{more}\n")
+    stores(redis, PATIENT, audit, more)
+}
+
+fn stores(redis: &str, ledger: &str, audit: &str, more: &str) -> String {
+    format!("[ledger]\nstore = \"{redis}\"\n{ledger}\n[audit]\n{audit}\n{more}\n")
 }
 
 fn audit(postgres: &Postgres) -> String {

@@ -28,7 +28,7 @@ fn is_closed(fleet: &Fleet, key: &Key) {
 
 #[test]
 fn while_redis_hangs_calls_are_refused_and_then_go_on() {
-    let fleet = Fleet::new(&[CAPPED], 2);
+    let fleet = Fleet::ledger(&[CAPPED], 2, "patience = \"1s\"");
     let key = fleet.mint("capped", "eager");
     assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
     settled(&fleet.nodes[1], &["--agent", "eager"], 1, SOON);
@@ -49,7 +49,7 @@ fn while_redis_hangs_calls_are_refused_and_then_go_on() {
 
 #[test]
 fn a_redis_that_lost_everything_admits_nothing_and_no_node_starts_on_it() {
-    let mut fleet = Fleet::new(&[CAPPED], 2);
+    let mut fleet = Fleet::ledger(&[CAPPED], 2, "patience = \"1s\"");
     let key = fleet.mint("capped", "eager");
     assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
     for node in &fleet.nodes {
