@@ -9,6 +9,7 @@ mod parts;
 mod private;
 mod sinking;
 mod stop;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::ledger;
 use super::private::{self, Private};
 use super::sinking::Sinking;
-use super::{Failure, evidence, fleet};
+use super::{Failure, evidence, fleet, transport};
 use crate::adapters::audit;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
@@ -23,7 +23,6 @@ use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
-use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
 use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
@@ -104,7 +103,7 @@ impl Parts {
             vendors: Vendors::new(vendors.clone()),
             prices,
             vault: vault.clone(),
-            upstream: upstream(&config)?,
+            upstream: transport::upstream(&config)?,
             switchboard: switchboard.clone(),
             hasher: private::body_hasher(&config)?,
             strangers: DenialBudget::usual(Timestamp::now()),
@@ -180,7 +179,7 @@ impl Parts {
     pub fn manners(&self) -> Result<Manners, Failure> {
         let server = &self.config.server;
         Ok(Manners {
-            tls: server.tls.as_ref().map(tls).transpose()?,
+            tls: server.tls.as_ref().map(transport::tls).transpose()?,
             header: server.timeouts.caller,
             drain: server.timeouts.drain,
             max_header_bytes: server.limits.header_bytes,
@@ -297,33 +296,4 @@ fn prices(config: &Config) -> Result<PriceBook, Failure> {
 
 fn listed<T: std::fmt::Display>(mistakes: &[T]) -> Failure {
     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
-}
-
-fn upstream(config: &Config) -> Result<Upstream, Failure> {
-    let t = config.server.timeouts;
-    let (roots, unusable) = platform_roots();
-    if roots.is_empty() {
-        tracing::warn!("this machine has no trusted root certificates, so no vendor can be reached by TLS");
-    } else if unusable > 0 {
-        tracing::debug!(unusable, "some of the platform's root certificates could not be read");
-    }
-    let times = Timeouts { connect: t.connect, upload: t.upload, header: t.header, idle: t.idle, pool: t.pool };
-    Ok(Upstream::new(roots, times)?)
-}
-
-fn tls(files: &config::Tls) -> Result<tokio_rustls::TlsAcceptor, Failure> {
-    use rustls_pki_types::pem::PemObject;
-    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-    let named = |path: &std::path::Path, e: String| -> Failure { format!("{}: {e}", path.display()).into() };
-    let certs = CertificateDer::pem_file_iter(&files.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certs = certs.map_err(|e| named(&files.cert, e.to_string()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| named(&files.key, e.to_string()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certs, key)
-        .map_err(|e| named(&files.cert, e.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::child::{Proc, leashed};
 use super::{SOON, free_port, wait_for};
 
-#[allow(unused_imports, reason = "each test crate uses its own part of this")]
+#[allow(unused_imports, reason = "not every test crate has several servers")]
 pub use many::{Cluster, Watched};
 
 /// One server. Dropping it kills it.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::caps::{events, left};
 use crate::common::books::{
-    LEASES, admitted_rows, agree, all_closed, by_trace, flagged, micro, number, rows, spend, text,
+    LEASES, admitted_rows, agree, all_closed, by_trace, flagged, micro, number, rows, settled, spend, text,
 };
 use crate::common::bursar::Bursar;
 use crate::common::client::{Ask, join_all, spawn_all};
@@ -111,7 +111,8 @@ fn holds_of_a_node_that_died_expire_charged_and_flagged() {
     fleet.nodes[1].server.kill();
     join_all(calls);
     let node = &fleet.nodes[0];
-    let sums = all_closed(node, &["--agent", "worker"], LEASES);
+    settled(node, &["--agent", "worker"], 5, LEASES);
+    let sums = spend(node, &["--agent", "worker"]);
     assert_eq!((number(&sums, "calls"), number(&sums, "flagged")), (5, 5), "{sums}");
     let rows = admitted_rows(node, &["--agent", "worker"]);
     assert!(rows.iter().all(|r| flagged(r) && text(r, "outcome") == "expired"), "{rows:#?}");

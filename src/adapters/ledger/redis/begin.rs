@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use redis::RedisResult;
-use redis::aio::ConnectionManager;
-
 use super::keys::Keys;
+use super::link::{Link, LinkError};
 use crate::adapters::audit::{AuditError, AuditStore};
 use crate::units::ids::Seq;
 
@@ -36,7 +34,7 @@ impl Books {
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
     #[error("the ledger on Redis cannot be reached: {0}")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] LinkError),
     #[error(transparent)]
     Books(#[from] AuditError),
     #[error("the stream of the ledger cannot be followed: {0}")]
@@ -63,8 +61,8 @@ pub(super) struct Found {
     books: Option<String>,
 }
 
-pub(super) async fn look(connection: &mut ConnectionManager, keys: &Keys) -> RedisResult<Found> {
-    let asked = redis::cmd("HMGET").arg(keys.meta()).arg(&["seq", "books"]).query_async(connection).await;
+pub(super) async fn look(link: &Link, keys: &Keys) -> Result<Found, LinkError> {
+    let asked = link.ask(redis::cmd("HMGET").arg(keys.meta()).arg(&["seq", "books"])).await;
     asked.map(|(seq, books)| Found { seq, books })
 }
 
@@ -99,17 +97,12 @@ fn recover(lost: Option<Seq>, books: &Books, name: &str) -> Result<Seq, BeginErr
 }
 
 /// The first books that come are the ledger's, for ever.
-pub(super) async fn claim(
-    connection: &mut ConnectionManager,
-    keys: &Keys,
-    books: &Books,
-    name: &str,
-) -> Result<(), BeginError> {
+pub(super) async fn claim(link: &Link, keys: &Keys, books: &Books, name: &str) -> Result<(), BeginError> {
     let ours = &books.identity;
     let mut ask = redis::pipe();
-    ask.cmd("HSETNX").arg(keys.meta()).arg("books").arg(ours).ignore();
+    ask.cmd("HSETNX").arg(keys.meta()).arg("books").arg(ours);
     ask.cmd("HGET").arg(keys.meta()).arg("books");
-    let (theirs,): (String,) = ask.query_async(connection).await?;
+    let (_, theirs): (bool, String) = link.ask_all(&ask).await?;
     if theirs == *ours { Ok(()) } else { Err(others(books, name)) }
 }
 

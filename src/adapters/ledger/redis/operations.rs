@@ -34,7 +34,7 @@ impl Inner {
             let lines = shapes.lines_of(&ask);
             let mut call = self.prepare(&self.scripts.reserve);
             encode::reserve(&mut call, &ask, &lines, shapes.version)?;
-            let answer = self.call(&call).await?;
+            let answer = self.call_kept(&call).await?;
             match answer::reservation(&answer, ask.hold, &lines)? {
                 Some(answered) => return Ok(self.remember(ask.hold, lines, answered)),
                 None => drop(self.learn_shapes().await?),
@@ -264,7 +264,7 @@ impl Ledger for Redis {
 
     fn trouble(&self) -> Option<String> {
         let own = self.0.trouble.lock().clone();
-        own.or_else(|| self.0.stream_trouble())
+        own.or_else(|| self.0.link.trouble()).or_else(|| self.0.stream_trouble())
     }
 
     fn refused_behind(&self) -> u64 {

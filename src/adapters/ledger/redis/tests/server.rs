@@ -9,8 +9,15 @@ use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 
 use super::super::Redis;
+use super::super::link::{Options, Patience};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::sqlite::SqliteBooks;
+
+/// More than one would set for real: the machine may be busy with other tests.
+fn patient() -> Options {
+    let patience = Patience { connect: Duration::from_secs(5), answer: Duration::from_secs(5) };
+    Options { patience, ..Options::default() }
+}
 
 pub struct Server {
     child: Child,
@@ -60,6 +67,6 @@ impl Server {
 
     /// A ledger whose clock is the test's, if it is made now.
     pub async fn ledger(&self, name: &str, node: &str, books: Arc<dyn AuditStore>, now: Option<i64>) -> Redis {
-        Redis::open_with(&self.url, name, node, books, now).await.expect("it opens")
+        Redis::open_with(&self.url, name, node, books, (patient(), now)).await.expect("it opens")
     }
 }
