@@ -47,20 +47,6 @@ fn while_redis_hangs_calls_are_refused_and_then_go_on() {
     }
 }
 
-#[test]
-fn a_redis_that_lost_everything_admits_nothing_and_no_node_starts_on_it() {
-    let mut fleet = Fleet::ledger(&[CAPPED], 2, "patience = \"1s\"");
-    let key = fleet.mint("capped", "eager");
-    assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
-    for node in &fleet.nodes {
-        settled(node, &["--agent", "eager"], 1, SOON);
-    }
-    fleet.redis.restart_empty();
-    is_closed(&fleet, &key);
-    assert_eq!(fleet.vendor.count(), 1);
-    assert_eq!(fleet.redis.must(&["keys", "*:meta"]), "", "nothing was made anew");
-}
-
 const FAR: Duration = Duration::from_millis(150);
 
 /// The second round trip is nobody's to wait for, and yet no row is lost.

@@ -22,7 +22,6 @@ use tokio::sync::Notify;
 
 use crate::config::CredentialSource;
 use crate::rules::subject::Flag;
-use crate::units::time::Timestamp;
 
 use self::canary::Canary;
 pub use self::canary::is_canary;

@@ -3,14 +3,19 @@
 //! would journal. `keys` and `lua/` say what stands where. Not here: who reads the stream, and what puts back what Redis lost.
 
 mod answer;
+mod arrival;
 mod begin;
 mod encode;
 pub mod event;
 mod feed;
+mod kept;
 pub mod keys;
 pub mod link;
+mod lost;
 mod operations;
+mod owed;
 mod projector;
+pub mod recover;
 mod scripts;
 mod shapes;
 #[cfg(test)]
@@ -25,9 +30,13 @@ use parking_lot::Mutex;
 use redis::{Script, ScriptInvocation, Value};
 use uuid::Uuid;
 
+use self::arrival::Arrival;
 use self::feed::Stream;
+use self::kept::Kept;
 use self::keys::Keys;
 use self::link::{Link, Options};
+use self::lost::Lost;
+use self::owed::Owed;
 use self::scripts::{FORMAT, Scripts};
 use self::shapes::Shapes;
 use super::{LedgerError, Wake};
@@ -61,6 +70,11 @@ struct Inner {
     asked: DashMap<CallId, Asked>,
     wake: OnceLock<Wake>,
     trouble: Mutex<Option<String>>,
+    /// Set while the ledger there is not the one that this node knows.
+    lost: Arc<Lost>,
+    arrival: Arrival,
+    kept: Kept,
+    owed: Owed,
     /// As its books read it, once it was joined with them.
     stream: OnceLock<Arc<Stream>>,
 }
@@ -120,9 +134,11 @@ impl Redis {
             return Err(LedgerError::Down(unknown_format(name, &format)));
         }
         let epoch = found.epoch.unwrap_or_default();
-        let trouble = epoch.is_empty().then(|| lost(name, upto, "nothing"));
+        let lost = Arc::new(Lost::new(epoch.is_empty().then(|| lost(name, upto, "nothing"))));
+        let arrival = Arrival::new(link.generation());
         let inner = Inner {
             link,
+            arrival,
             keys,
             scripts,
             node: node.to_owned(),
@@ -133,7 +149,10 @@ impl Redis {
             declaring: tokio::sync::Mutex::default(),
             asked: DashMap::new(),
             wake: OnceLock::new(),
-            trouble: Mutex::new(trouble),
+            trouble: Mutex::default(),
+            lost,
+            kept: Kept::default(),
+            owed: Owed::default(),
             stream: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
@@ -209,12 +228,14 @@ impl Inner {
     }
 
     async fn call(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+        self.may_ask().await?;
         self.guarded(self.link.run(call).await?)
     }
 
     /// As `call`, for what so many replicas must have before it counts. If they do not, it was done here all the same, and
     /// whoever asked takes it back.
     async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+        self.may_ask().await?;
         let kept = self.link.run_kept(call).await?;
         let answer = self.guarded(kept.value)?;
         match kept.lacking {
@@ -241,7 +262,9 @@ impl Inner {
             [what, format] if what == "format" => Err(unknown_format(name, format)),
             [what, epoch, seq] if what == "lost" => {
                 let has = if epoch.is_empty() { "nothing".to_owned() } else { format!("{seq} of its making {epoch}") };
-                Err(lost(name, self.seen.load(Ordering::Acquire), &has))
+                let why = lost(name, self.seen.load(Ordering::Acquire), &has);
+                self.lost.note(why.clone());
+                Err(why)
             }
             [_, seq, ..] => {
                 let seq = seq.parse().unwrap_or(0);

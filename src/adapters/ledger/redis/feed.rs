@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::event;
 use super::keys::Keys;
 use super::link::{Link, LinkError};
+use super::lost::Lost;
 use crate::adapters::bridge::Bridge;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::backlog::Backlog;
@@ -30,12 +31,13 @@ pub(super) struct Stream {
     meta: String,
     events: String,
     /// The ledger that this process joined; another one under the same name is not its own.
-    epoch: String,
+    epoch: Mutex<String>,
     bridge: Bridge,
     durable: watch::Sender<Seq>,
     trimmed: AtomicU64,
     pub(super) backlog: Backlog,
     trouble: Mutex<Option<String>>,
+    lost: Arc<Lost>,
 }
 
 /// Epoch and last entry.
@@ -43,17 +45,25 @@ type Meta = (Option<String>, Option<Seq>);
 
 impl Stream {
     /// `end` is its last entry, `known` the last one that the books have.
-    pub(super) fn new(link: Link, keys: &Keys, epoch: String, end: Seq, known: Seq) -> std::io::Result<Self> {
+    pub(super) fn new(
+        link: Link,
+        keys: &Keys,
+        epoch: String,
+        end: Seq,
+        known: Seq,
+        lost: Arc<Lost>,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             link,
             meta: keys.meta().to_owned(),
             events: keys.events().to_owned(),
-            epoch,
+            epoch: Mutex::new(epoch),
             bridge: Bridge::new("stream", 1)?,
             durable: watch::Sender::new(end),
             trimmed: AtomicU64::new(0),
             backlog: Backlog::new(known),
             trouble: Mutex::default(),
+            lost,
         })
     }
 
@@ -73,6 +83,19 @@ impl Stream {
             *at = seq.max(*at);
             more
         });
+    }
+
+    /// The ledger was begun anew behind this entry: what was seen after it has no number any more.
+    pub(super) fn begin_anew(&self, epoch: &str, end: Seq) {
+        epoch.clone_into(&mut self.epoch.lock());
+        self.durable.send_replace(end);
+        self.trimmed.store(0, Ordering::Release);
+    }
+
+    /// The same ledger, now under the name that it keeps.
+    pub(super) fn reopened(&self, epoch: &str) {
+        epoch.clone_into(&mut self.epoch.lock());
+        *self.trouble.lock() = None;
     }
 
     /// Why it cannot be looked at, if so.
@@ -108,14 +131,20 @@ impl Stream {
     /// Its end, if it is still the ledger that it was: `seen` is what was known of it before it was asked.
     fn own(&self, meta: Meta, seen: Seq) -> Result<Seq, String> {
         let (Some(epoch), Some(end)) = meta else {
-            return Err("redis has lost the ledger: no call is admitted before it is put back".to_owned());
+            return Err(self.lost("redis has lost the ledger: no call is admitted before it is put back".to_owned()));
         };
-        if epoch != self.epoch || end < seen {
-            return Err(format!(
-                "redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}"
-            ));
+        // While it is put back, its epoch ends with a mark.
+        let unmarked = |epoch: &str| epoch.trim_end_matches('!').to_owned();
+        if unmarked(&epoch) != unmarked(&self.epoch.lock()) || end < seen {
+            let why = format!("redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}");
+            return Err(self.lost(why));
         }
         Ok(end)
+    }
+
+    fn lost(&self, why: String) -> String {
+        self.lost.note(why.clone());
+        why
     }
 
     fn tell(&self, error: Option<String>) {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::begin::{self, BeginError, Books};
 use super::feed::Stream;
-use super::{Inner, Redis};
+use super::{Inner, Redis, owed};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
 use crate::adapters::ledger::journal::Record;
@@ -22,11 +22,22 @@ impl Redis {
     pub async fn join(&self, books: &Arc<dyn AuditStore>) -> Result<(), BeginError> {
         let (inner, books) = (&self.0, Books::of(books).await?);
         let (link, keys) = (&inner.link, &inner.keys);
-        let end = begin::fits(&begin::look(link, keys).await?, &books, keys.name())?;
-        begin::claim(link, keys, &books, keys.name()).await?;
+        let end = match begin::fits(&begin::look(link, keys).await?, &books, keys.name()) {
+            // It is put back as soon as whoever writes the books can.
+            Err(BeginError::Lost(why)) => {
+                inner.lost.note(why);
+                books.seq
+            }
+            other => {
+                let end = other?;
+                begin::claim(link, keys, &books, keys.name()).await?;
+                end
+            }
+        };
         let epoch = inner.epoch.lock().to_string();
-        let stream = Arc::new(Stream::new(link.clone(), keys, epoch, end, books.seq)?);
+        let stream = Arc::new(Stream::new(link.clone(), keys, epoch, end, books.seq, inner.lost.clone())?);
         tokio::spawn(Stream::keep_looking(Arc::downgrade(&stream)));
+        tokio::spawn(owed::pay(Arc::downgrade(inner)));
         // A second join would be a mistake in the wiring, and the first stays.
         let _ = inner.stream.set(stream);
         Ok(())
@@ -87,7 +98,8 @@ impl Feed for Redis {
     }
 
     fn end(&self) -> Result<Option<Seq>, String> {
-        self.stream()?.end().map(Some)
+        // What is lost has no end until it is put back.
+        if self.0.lost.is_lost() { Ok(None) } else { self.stream()?.end().map(Some) }
     }
 
     fn applied_up_to(&self, seq: Seq) {
