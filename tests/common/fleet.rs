@@ -32,6 +32,11 @@ impl Fleet {
 
     /// And more configuration of each.
     pub fn with(policies: &[&str], nodes: usize, more: &str) -> Self {
+        Self::made(policies, nodes, "", more)
+    }
+
+    /// The same, for a load that a busy machine is slow with.
+    pub fn patient(policies: &[&str], nodes: usize, more: &str) -> Self {
         Self::made(policies, nodes, PATIENT, more)
     }
 
@@ -112,7 +117,7 @@ const PATIENT: &str = "patience = \"10s\"";
 
 /// `[ledger]` and `[audit]` of a node.
 pub fn configuration(redis: &str, audit: &str, more: &str) -> String {
-    stores(redis, PATIENT, audit, more)
+    stores(redis, "", audit, more)
 }
 
 fn stores(redis: &str, ledger: &str, audit: &str, more: &str) -> String {

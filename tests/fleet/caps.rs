@@ -35,7 +35,7 @@ const AFFORDED: usize = 100;
 
 #[test]
 fn four_hundred_calls_over_three_nodes_on_a_dollar_are_a_hundred() {
-    let fleet = Fleet::new(&[CAPPED], 3);
+    let fleet = Fleet::patient(&[CAPPED], 3, "");
     let key = fleet.mint("capped", "eager");
     let crowd = (0..CALLS).map(|n| (n, Ask::chat(Some(100)).key(&key).mock(&format!("delay={}", 5 + n % 40))));
     let answers = join_all(spawn_all(crowd.map(|(n, ask)| ask.send(fleet.port(n)))));
@@ -72,7 +72,7 @@ pub fn left(node: &Bursar, key: &Key) -> (u64, u64) {
 
 #[test]
 fn any_node_tails_the_whole_fleet_and_resumes() {
-    let fleet = Fleet::new(&[CAPPED], 3);
+    let fleet = Fleet::patient(&[CAPPED], 3, "");
     let key = fleet.mint("capped", "eager");
     for n in 0..9 {
         assert_eq!(fleet.call(n % 3, &Ask::chat(Some(100)).key(&key)).status, 200);
@@ -94,7 +94,7 @@ fn any_node_tails_the_whole_fleet_and_resumes() {
 /// From the answer of a lone call on one node to its row in a tail that another follows.
 #[test]
 fn a_row_is_seen_on_another_node_soon_after_the_answer() {
-    let fleet = Fleet::new(&[CAPPED], 3);
+    let fleet = Fleet::patient(&[CAPPED], 3, "");
     let key = fleet.mint("capped", "eager");
     let tails: Vec<_> = fleet.nodes.iter().map(|node| follow(&node.data)).collect();
     let mut took: Vec<Duration> = Vec::new();

@@ -30,7 +30,7 @@ const CHECKPOINTS: &str = "[audit.checkpoints]\nkey = \"../checkpoint.key\"\neve
 
 #[test]
 fn when_the_writer_is_killed_another_goes_on_and_nothing_is_lost_or_twice() {
-    let mut fleet = Fleet::with(&[BUSY], 3, CHECKPOINTS);
+    let mut fleet = Fleet::patient(&[BUSY], 3, CHECKPOINTS);
     let key = fleet.mint("busy", "worker");
     let writer = fleet.writer();
     let others: Vec<usize> = (0..3).filter(|n| *n != writer).collect();
@@ -72,7 +72,7 @@ fn nothing_is_lost_or_twice(fleet: &Fleet, node: &Bursar) {
 
 #[test]
 fn a_writer_that_hangs_is_put_aside_and_reads_when_it_goes_on() {
-    let fleet = Fleet::with(&[BUSY], 2, CHECKPOINTS);
+    let fleet = Fleet::patient(&[BUSY], 2, CHECKPOINTS);
     let key = fleet.mint("busy", "worker");
     let writer = fleet.writer();
     let other = 1 - writer;
@@ -104,7 +104,7 @@ fn signal(name: &str, node: &Bursar) {
 
 #[test]
 fn holds_of_a_node_that_died_expire_charged_and_flagged() {
-    let mut fleet = Fleet::new(&[BUSY], 2);
+    let mut fleet = Fleet::patient(&[BUSY], 2, "");
     let key = fleet.mint("busy", "worker");
     let calls = spawn_all((0..5).map(|_| Ask::chat(Some(100)).key(&key).mock("gate").send(fleet.nodes[1].gateway)));
     fleet.vendor.wait_for_count(5, SOON);
@@ -126,7 +126,7 @@ const SINK: &str = "[[sink]]\nname = \"lines\"\ntype = \"file\"\npath = \"events
 /// The sink of each node is a file of its own; together they have everything, and hardly anything twice.
 #[test]
 fn sinks_go_on_where_the_last_writer_ended() {
-    let mut fleet = Fleet::with(&[BUSY], 2, &format!("{CHECKPOINTS}{SINK}"));
+    let mut fleet = Fleet::patient(&[BUSY], 2, &format!("{CHECKPOINTS}{SINK}"));
     let key = fleet.mint("busy", "worker");
     let writer = fleet.writer();
     for n in 0..6 {
@@ -167,7 +167,7 @@ fn seqs(file: &std::path::Path) -> Vec<u64> {
 
 #[test]
 fn while_postgresql_is_away_calls_go_on_and_the_stream_keeps_their_rows() {
-    let mut fleet = Fleet::with(&[BUSY], 2, CHECKPOINTS);
+    let mut fleet = Fleet::patient(&[BUSY], 2, CHECKPOINTS);
     let key = fleet.mint("busy", "worker");
     let ask = Ask::chat(Some(100)).key(&key);
     assert_eq!(fleet.call(0, &ask).status, 200);
