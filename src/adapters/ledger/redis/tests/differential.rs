@@ -24,7 +24,7 @@ use crate::units::ids::Seq;
 use crate::units::time::Window;
 
 /// Seeds of a normal test run, and steps of each.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 120;
 const STEPS: u32 = 40;
 
 pub const AGENTS: [&str; 2] = ["a", "b"];
