@@ -36,6 +36,11 @@ pub struct Shapes {
 }
 
 impl Shapes {
+    /// What this node's own policies declare.
+    pub fn own(&self) -> &[Shape] {
+        &self.own
+    }
+
     /// The lines of a call, with those of shapes that only other nodes know of: counted, without a limit.
     pub fn lines_of(&self, ask: &Reserve) -> Arc<[Line]> {
         let facts = ask.opening.facts.as_deref().filter(|_| !self.foreign.is_empty());

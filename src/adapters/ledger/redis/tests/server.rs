@@ -10,8 +10,15 @@ use tempfile::TempDir;
 
 use super::super::Redis;
 use super::super::keys::Keys;
+use super::super::link::{Options, Patience};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::sqlite::SqliteBooks;
+
+/// More than one would set for real: the machine may be busy with other tests.
+fn patient() -> Options {
+    let patience = Patience { connect: Duration::from_secs(5), answer: Duration::from_secs(5) };
+    Options { patience, ..Options::default() }
+}
 
 pub struct Server {
     child: Child,
@@ -70,6 +77,6 @@ impl Server {
         }
         let _: () = user.query_async(&mut self.connection().await).await.expect("it answers");
         let url = self.url.replace("redis://", &format!("redis://{name}:secret@"));
-        Redis::open_with(&url, name, node, books, now).await.expect("it opens")
+        Redis::open_with(&url, name, node, books, (patient(), now)).await.expect("it opens")
     }
 }
