@@ -105,9 +105,9 @@ impl Redo {
                 Self::Take(Box::new(Taken { row: *row, amounts, fitted, replay, taken, postings }))
             }
             Op::Resize { hold, step, amounts } => Self::Resize { hold, step, amounts },
-            Op::Commit { hold, charge, exact, row, .. } => ended(hold, End::Commit { charge, exact }, row),
-            Op::Release { hold, row, .. } => ended(hold, End::Release, row),
-            Op::Adjust { hold, charge, exact, row: Some(row), .. } => ended(hold, End::Commit { charge, exact }, row),
+            Op::Commit { hold, charge, exact, row, .. } => ended(hold, End::Commit { charge, exact }, *row),
+            Op::Release { hold, row, .. } => ended(hold, End::Release, *row),
+            Op::Adjust { hold, charge, exact, row: Some(row), .. } => ended(hold, End::Commit { charge, exact }, *row),
             Op::Adjust { hold, step, charge, exact, heard: None, act, .. } => {
                 Self::Adjust { hold, step, charge, exact, act }
             }
@@ -120,8 +120,8 @@ impl Redo {
     }
 }
 
-fn ended(hold: CallId, end: End, row: Box<Closing>) -> Redo {
-    Redo::Settle(Settle { hold, end, closing: *row })
+fn ended(hold: CallId, end: End, closing: Closing) -> Redo {
+    Redo::Settle(Settle { hold, end, closing })
 }
 
 /// In the order of their numbers, more or less: answers overtake each other.

@@ -24,7 +24,7 @@ use crate::units::ids::Seq;
 use crate::units::time::Window;
 
 /// Seeds of a normal test run, and steps of each.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 120;
 const STEPS: u32 = 40;
 
 pub const AGENTS: [&str; 2] = ["a", "b"];
@@ -33,8 +33,8 @@ pub const AGENTS: [&str; 2] = ["a", "b"];
 fn redis_answers_as_the_book_does() {
     let one = std::env::var("BURSAR_SEED").ok().and_then(|s| s.parse::<u64>().ok());
     let halves = match one {
-        Some(seed) => vec![seed..seed + 1],
-        None => vec![0..SEEDS / 2, SEEDS / 2..SEEDS],
+        Some(seed) => [seed..seed + 1, 0..0],
+        None => [0..SEEDS / 2, SEEDS / 2..SEEDS],
     };
     std::thread::scope(|s| {
         let runs: Vec<_> = halves.into_iter().map(|seeds| s.spawn(move || run(seeds, one.is_some()))).collect();
