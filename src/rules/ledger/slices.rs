@@ -19,6 +19,9 @@
 
 #[cfg(test)]
 mod model;
+pub mod fit;
+#[cfg(test)]
+mod model;
 pub mod size;
 #[cfg(test)]
 mod tests;
