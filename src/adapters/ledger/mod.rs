@@ -12,6 +12,7 @@ pub mod waiting;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -79,6 +80,11 @@ pub trait Ledger: Send + Sync + 'static {
     fn settle_later(&self, settle: Settle);
     /// Wakes whoever waits for an account: called with the accounts of every hold that ended or shrank.
     fn on_freed(&self, wake: Wake);
+    /// How often whoever waits for an account asks again although nothing woke it: holds may end where this process does not
+    /// see it. `None` if it sees them all.
+    fn recheck(&self) -> Option<Duration> {
+        None
+    }
     /// `None` if calls can be admitted now; otherwise why not.
     fn trouble(&self) -> Option<String>;
     /// Calls refused since the start because the books were too far behind.
