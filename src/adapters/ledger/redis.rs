@@ -6,6 +6,7 @@ mod answer;
 mod encode;
 pub mod event;
 pub mod keys;
+pub mod lent;
 mod operations;
 mod scripts;
 mod shapes;

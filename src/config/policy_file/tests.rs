@@ -51,7 +51,7 @@ fn one_mistake_each() {
         ("accounts = { Stripe-Account = [5] }", "accounts.Stripe-Account[0]"),
         ("[[rate]]\nper = \"key\"", "rate"),
         ("[approval]\nover = \"50 USD\"", "approval"),
-        ("[store_down]", "store_down.ledger"),
+        ("[store_down]\nfor = \"60s\"", "store_down.ledger"),
         ("[store_down]\nledger = \"open\"", "store_down.for"),
         ("[store_down]\nledger = \"leased\"\nfor = 60", "store_down.for"),
         ("[store_down]\nledger = \"leased\"\nfor = \"2h\"", "store_down.for"),

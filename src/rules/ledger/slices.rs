@@ -17,8 +17,6 @@
 //! * A node that starts anew knows no slices. It tells what its journal has beyond the mark (counted beside the slices: too much
 //!   for a moment, never too little), then gives all its slices back.
 
-#[cfg(test)]
-mod model;
 pub mod fit;
 #[cfg(test)]
 mod model;
@@ -256,21 +254,18 @@ impl Slices {
         }
     }
 
-    /// What it used is not the slice's any more: the ledger took it out.
+    /// What it used is not the slice's any more: the ledger took it out, whether or not its answer said so.
     fn told(&mut self, call: CallId, end_follows: bool) {
         let Some(mut known) = self.calls.remove(&call) else { return };
-        self.free(&known.parts);
+        for part in &known.parts {
+            if let Some(slice) = self.slices.get_mut(&part.slice) {
+                slice.used = slice.used.saturating_sub(part.amount);
+                slice.lent = slice.lent.saturating_sub(part.amount);
+            }
+        }
         if end_follows {
             (known.state, known.parts) = (State::Told, Vec::new());
             self.calls.insert(call, known);
-        }
-    }
-
-    fn free(&mut self, parts: &[Part]) {
-        for part in parts {
-            if let Some(slice) = self.slices.get_mut(&part.slice) {
-                slice.used = slice.used.saturating_sub(part.amount);
-            }
         }
     }
 

@@ -175,7 +175,9 @@ impl World {
         let key = self.key();
         let Node { mem: Some(mem), recovering, .. } = &mut self.nodes[node] else { return false };
         mem.answered(answer.mark);
-        mem.lent(&key, answer.lent);
+        if !matches!(what, What::Sync) {
+            mem.lent(&key, answer.lent);
+        }
         if matches!(what, What::Lower) {
             *recovering = false;
         }
