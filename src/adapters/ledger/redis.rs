@@ -3,11 +3,15 @@
 //! would journal. `keys` and `lua/` say what stands where. Not here: who reads the stream, and what puts back what Redis lost.
 
 mod answer;
+mod begin;
 mod encode;
 pub mod event;
+mod feed;
 pub mod keys;
 pub mod lent;
+pub mod link;
 mod operations;
+mod projector;
 mod scripts;
 mod shapes;
 
@@ -21,6 +25,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, ErrorKind, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind};
 use uuid::Uuid;
 
+use self::feed::Stream;
 use self::keys::Keys;
 use self::scripts::{FORMAT, Scripts};
 use self::shapes::Shapes;
@@ -58,6 +63,8 @@ struct Inner {
     asked: DashMap<CallId, Asked>,
     wake: OnceLock<Wake>,
     trouble: Mutex<Option<String>>,
+    /// As its books read it, once it was joined with them.
+    stream: OnceLock<Arc<Stream>>,
 }
 
 /// What a reserve of this node said, for an up-size, for the same reserve again, and to wake whoever waits for its end.
@@ -123,6 +130,7 @@ impl Redis {
             asked: DashMap::new(),
             wake: OnceLock::new(),
             trouble: Mutex::new(trouble),
+            stream: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -165,7 +173,7 @@ async fn check_eviction(connection: &mut ConnectionManager) -> Result<(), Ledger
 /// The last entry of the books. They are asked on a thread that may block.
 async fn place(books: &Arc<dyn AuditStore>) -> Result<Seq, LedgerError> {
     let books = books.clone();
-    let asked = tokio::task::spawn_blocking(move || books.place()).await;
+    let asked = tokio::task::spawn_blocking(move || books.seen()).await;
     let place = asked.map_err(|e| LedgerError::Down(e.to_string()))?;
     place.map(|p| p.seq).map_err(|e| LedgerError::Down(e.to_string()))
 }
@@ -246,7 +254,9 @@ impl Inner {
                 Err(lost(name, self.seen.load(Ordering::Acquire), &has))
             }
             [_, seq, ..] => {
-                self.seen.fetch_max(seq.parse().unwrap_or(0), Ordering::AcqRel);
+                let seq = seq.parse().unwrap_or(0);
+                self.seen.fetch_max(seq, Ordering::AcqRel);
+                self.stream.get().into_iter().for_each(|stream| stream.saw(seq));
                 Ok(answer)
             }
             _ => Err("redis: a script gave no answer".to_owned()),

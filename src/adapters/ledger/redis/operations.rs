@@ -28,6 +28,7 @@ const SHAPES_MOVED: usize = 5;
 
 impl Inner {
     async fn reserve(&self, ask: Reserve) -> Result<Reservation, LedgerError> {
+        self.room().await?;
         for _ in 0..SHAPES_MOVED {
             let shapes = self.shapes.lock().clone();
             let lines = shapes.lines_of(&ask);
@@ -219,7 +220,10 @@ impl Ledger for Redis {
     }
 
     fn deny(&self, row: Opening) -> Answer<'_, Seq> {
-        Box::pin(async move { self.0.append("deny", json(&row), None).await })
+        Box::pin(async move {
+            self.0.room().await?;
+            self.0.append("deny", json(&row), None).await
+        })
     }
 
     fn control(&self, control: Control) -> Answer<'_, Seq> {
@@ -259,7 +263,16 @@ impl Ledger for Redis {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.0.trouble.lock().clone()
+        let own = self.0.trouble.lock().clone();
+        own.or_else(|| self.0.stream_trouble())
+    }
+
+    fn refused_behind(&self) -> u64 {
+        self.0.stream.get().map_or(0, |stream| stream.backlog.refused())
+    }
+
+    fn ends_aside(&self) -> bool {
+        true
     }
 
     fn flush(&self) -> Answer<'_, ()> {
