@@ -247,7 +247,9 @@ async fn ask_server<T: redis::FromRedisValue>(server: &Server, command: &[&str])
     let client = redis::Client::open(server.url()).expect("an address");
     let mut connection = client.get_multiplexed_async_connection().await.expect("it listens");
     let mut asked = redis::cmd(command[0]);
-    command[1..].iter().for_each(|part| drop(asked.arg(part)));
+    for part in &command[1..] {
+        asked.arg(part);
+    }
     asked.query_async(&mut connection).await.expect("it answers")
 }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::Failure;
 use crate::adapters::audit::AuditStore;
+use crate::adapters::fleet::Fleet;
 use crate::adapters::ledger::Store;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
+use crate::adapters::ledger::leased::Leased;
 use crate::adapters::ledger::redis::Redis;
 use crate::config::{self, Config, LedgerStore, RedisUrl};
 
@@ -15,13 +17,19 @@ pub async fn open(
     config: &Config,
     lock: FolderLock,
     books: &Arc<dyn AuditStore>,
+    fleet: Option<&Arc<Fleet>>,
 ) -> Result<(Arc<dyn Store>, Option<FolderLock>), Failure> {
     match &config.ledger.store {
         LedgerStore::Embedded => {
             let ledger = Embedded::open_locked(lock, &config.server.data, durability(config), books.clone())?;
             Ok((ledger, None))
         }
-        LedgerStore::Redis { url, .. } => Ok((Arc::new(redis(config, url, books).await?), Some(lock))),
+        LedgerStore::Redis { url, .. } => {
+            let (redis, fleet) = (redis(config, url, books).await?, fleet.cloned());
+            let right = move || fleet.as_ref().is_none_or(|fleet| fleet.may_admit_alone());
+            let ledger = Leased::open(redis, &config.server.data, durability(config), Box::new(right))?;
+            Ok((Arc::new(ledger), Some(lock)))
+        }
     }
 }
 

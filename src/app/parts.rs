@@ -77,7 +77,8 @@ impl Parts {
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
         let books_store = audit::open(&config.audit.store, &data, fleet)?;
-        let (ledger, lock) = ledger::open(&config, lock, &books_store).await?;
+        let nodes = nodes(&config)?;
+        let (ledger, lock) = ledger::open(&config, lock, &books_store, nodes.as_ref()).await?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
@@ -116,7 +117,7 @@ impl Parts {
         });
         Ok(Self {
             _lock: lock,
-            others: others(&config)?,
+            others: others(&config, nodes)?,
             config,
             keyring,
             private,
@@ -217,16 +218,17 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
     Ok(())
 }
 
-/// The way to the nodes that share the keys, where there are some.
-fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
+/// The nodes that share the ledger.
+fn nodes(config: &Config) -> Result<Option<Arc<Fleet>>, Failure> {
     let ledger = &config.ledger;
-    let fleet = match &ledger.store {
-        LedgerStore::Redis { url, .. } => {
-            let admin = config.server.admin.to_string();
-            Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
-        }
-        LedgerStore::Embedded => None,
-    };
+    let LedgerStore::Redis { url, .. } = &ledger.store else { return Ok(None) };
+    let admin = config.server.admin.to_string();
+    Ok(Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?))
+}
+
+/// The way to the nodes that share the keys, where there are some.
+fn others(config: &Config, fleet: Option<Arc<Fleet>>) -> Result<Option<Arc<Others>>, Failure> {
+    let ledger = &config.ledger;
     // A common ledger is a fleet, whether it has a name of its own or not.
     let name = config.audit.fleet.as_deref().or(fleet.as_ref().map(|_| &*ledger.name));
     let table = match (name, &config.audit.store) {

@@ -11,6 +11,7 @@
 mod admit;
 mod home;
 mod operations;
+mod store;
 mod talk;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -18,7 +18,7 @@ impl Inner {
     async fn reserve(&self, ask: Reserve) -> Result<Reservation, LedgerError> {
         let lines = self.redis.lines_of(&ask);
         self.note(&ask, &lines);
-        if ask.manner.lease && self.fresh() {
+        if ask.manner.lease && self.fresh() && self.redis.trouble().is_none() {
             let alone = self.alone(&ask, &lines, Why::Quick).await?;
             if let Some(answer) = alone {
                 return Ok(answer);
@@ -31,7 +31,8 @@ impl Inner {
             return self.alone(&ask, &lines, why).await?.ok_or_else(used_up);
         }
         match self.redis.reserve(ask.clone()).await {
-            Err(LedgerError::Down(error)) => match self.way(ask.manner.down) {
+            // Books that are too far behind are no reason to go on without Redis.
+            Err(LedgerError::Down(error)) => match self.way(ask.manner.down).filter(|_| self.redis.unreachable()) {
                 Some(why) => self.alone(&ask, &lines, why).await?.ok_or(LedgerError::Down(error)),
                 None => Err(LedgerError::Down(error)),
             },

@@ -126,13 +126,14 @@ impl Inner {
         if due { self.look(false).await } else { Ok(()) }
     }
 
-    /// `only_ask`: nothing is changed, and the answer says what became of the last message.
+    /// `only_ask`: nothing more is wanted, and the answer says what became of the last message. All that is unused is given
+    /// back: should the ledger have lost what it lent, this node must not go by it.
     async fn look(&self, only_ask: bool) -> Result<(), LedgerError> {
         let asked = Instant::now();
         let (number, flagged, wanted) = {
             let mut state = self.state.lock();
             state.number += 1;
-            let wanted = if only_ask { Vec::new() } else { state.wanted() };
+            let wanted = if only_ask { state.given_back() } else { state.wanted() };
             (state.number, state.flagged, wanted)
         };
         let look = self.redis.look(self.home.node(), number, flagged, &wanted).await?;
@@ -256,6 +257,19 @@ impl State {
         self.windows.retain(|key, _| known.contains(key));
         self.seen.retain(|key, _| known.contains(key));
         wanted
+    }
+
+    fn given_back(&mut self) -> Vec<Wanted> {
+        let keys: Vec<SliceKey> = match self.life {
+            Life::Ready | Life::Closing => self.slices.keys().cloned().collect(),
+            Life::New | Life::Recovering => Vec::new(),
+        };
+        let lowered = |key: SliceKey| {
+            let target = self.slices.lower(&key, 0);
+            let window = self.windows.get(&key).copied().unwrap_or(Window::Total);
+            Wanted { key, window, target }
+        };
+        keys.into_iter().map(lowered).collect()
     }
 
     fn heard(&mut self, wanted: &[Wanted], look: Look, asked: Instant, only_asked: bool) {

@@ -66,6 +66,11 @@ pub struct Telling<'a> {
 }
 
 impl Redis {
+    /// The last script was not answered, or not by the ledger that this node knows.
+    pub fn unreachable(&self) -> bool {
+        self.0.trouble.lock().is_some()
+    }
+
     /// All that a call counts on, with the accounts of shapes that other nodes declare.
     pub fn lines_of(&self, ask: &Reserve) -> std::sync::Arc<[Line]> {
         self.0.shapes.lock().lines_of(ask)
