@@ -201,7 +201,7 @@ impl Slices {
         if self.flying.is_some() {
             return None;
         }
-        let upto = self.log.iter().take(most).last()?.seq;
+        let upto = self.log.iter().take(most).next_back()?.seq;
         let steps: Vec<Step> = self.log.iter().take(most).cloned().collect();
         let items = steps.iter().filter_map(|step| self.item(step)).collect();
         let batch = Batch { upto, items };
