@@ -79,7 +79,7 @@ impl Drop for Server {
 fn spawn(port: u16, dir: &TempDir) -> Child {
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
-    command.args(["--appendfsync", "always", "--dir"]).arg(dir.path());
+    command.args(["--appendfsync", "everysec", "--dir"]).arg(dir.path());
     command.stdout(Stdio::null()).spawn().expect("redis-server is installed (tests/run does it)")
 }
 
@@ -215,11 +215,12 @@ async fn reserve(ledger: &Leased, limit: u64, usd: u64, manner: Manner) -> Optio
     let ask = ask(limit, usd, manner);
     let begun = Instant::now();
     loop {
-        match ledger.reserve(ask.clone()).await.expect("it answers") {
-            Reservation::Held(_) => return Some(ask.hold),
-            Reservation::Short(short) if short.cause == Cause::Spent => return None,
-            Reservation::Short(_) => assert!(begun.elapsed() < SOON, "held for ever"),
-            Reservation::Killed(flag) => panic!("{flag}"),
+        match ledger.reserve(ask.clone()).await {
+            Ok(Reservation::Held(_)) => return Some(ask.hold),
+            Ok(Reservation::Short(short)) if short.cause == Cause::Spent => return None,
+            // The same call again, as an SDK repeats it: a busy machine answers late.
+            Ok(Reservation::Short(_)) | Err(LedgerError::Down(_)) => assert!(begun.elapsed() < SOON, "for ever"),
+            answered => panic!("{answered:?}"),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -475,10 +476,10 @@ async fn a_message_that_arrives_twice_or_late_changes_nothing() {
     let server = Server::start();
     let dir = TempDir::new().expect("a folder");
     let store = redis(&server, &dir).await;
-    let hello = store.hello("n").await.expect("it answers");
+    let hello = store.hello("n", 0).await.expect("it answers");
     let key = SliceKey { account: line(0).account, start: Timestamp(0), limit: 100 };
     let wanted = |target| [Wanted { key: key.clone(), window: Window::Total, target }];
-    let look = store.look("n", hello.number + 1, 0, &wanted(30)).await.expect("it answers");
+    let look = store.look("n", hello.number + 1, 0, 0, &wanted(30)).await.expect("it answers");
     assert_eq!((look.slices[0].lent, account(&store).await), (30, (0, 30)));
     let hold = fresh();
     let posting = Posting { account: line(0).account, unit: Unit::Usd, window: Window::Total, start: Timestamp(0) };
@@ -502,11 +503,11 @@ async fn a_message_that_arrives_twice_or_late_changes_nothing() {
     assert_eq!((told.mark, told.lent, account(&store).await), (2, vec![23], (7, 23)));
     let before = events(&server).await.len();
     assert!(store.ship("n", hello.number + 2, 2, &telling(), &keys).await.is_err(), "the same again");
-    assert!(store.look("n", hello.number + 1, 0, &wanted(0)).await.is_err(), "an earlier one, late");
+    assert!(store.look("n", hello.number + 1, 0, 0, &wanted(0)).await.is_err(), "an earlier one, late");
     assert_eq!((account(&store).await, events(&server).await.len()), ((7, 23), before));
-    let again = store.hello("n").await.expect("a new life");
+    let again = store.hello("n", 0).await.expect("a new life");
     assert!(again.number > hello.number + 2 && again.mark == 2);
     assert_eq!(again.lent, [(key.clone(), 23)]);
-    store.look("n", again.number + 1, 0, &wanted(0)).await.expect("given back");
+    store.look("n", again.number + 1, 2, 0, &wanted(0)).await.expect("given back");
     assert_eq!(account(&store).await, (7, 0));
 }

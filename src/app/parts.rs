@@ -78,7 +78,8 @@ impl Parts {
         let lock = FolderLock::take(&data)?;
         let books_store = audit::open(&config.audit.store, &data, fleet)?;
         let nodes = nodes(&config)?;
-        let (ledger, lock) = ledger::open(&config, lock, &books_store, nodes.as_ref()).await?;
+        let mut opened = ledger::open(&config, lock, &books_store, nodes.clone()).await?;
+        let ledger = opened.store.clone();
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
@@ -89,6 +90,7 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
+        opened.keep_whole(&books, &keyring, last_stop.clone()).await?;
         let sinks = Sinking::start(&config, &books)?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
@@ -116,7 +118,7 @@ impl Parts {
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
-            _lock: lock,
+            _lock: opened.lock.take(),
             others: others(&config, nodes)?,
             config,
             keyring,

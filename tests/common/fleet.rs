@@ -103,11 +103,11 @@ pub fn configuration(redis: &str, audit: &str, more: &str) -> String {
     format!("[ledger]\nstore = \"{redis}\"\n[audit]\n{audit}\n{more}\n")
 }
 
-fn audit(postgres: &Postgres) -> String {
+pub fn audit(postgres: &Postgres) -> String {
     format!("store = \"{}\"\nfleet = \"shop\"", postgres.url("postgres"))
 }
 
-fn write_shared(folder: &Path, policies: &[&str]) {
+pub fn write_shared(folder: &Path, policies: &[&str]) {
     let into = folder.join("policies");
     fs::create_dir(&into).expect("a folder for policies");
     policies.iter().for_each(|text| write_policy(&into, text));

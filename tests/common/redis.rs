@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::child::{Proc, leashed};
 use super::{SOON, free_port, wait_for};
 
+#[allow(unused_imports, reason = "not every test crate has several servers")]
 pub use many::{Cluster, Watched};
 
 /// One server. Dropping it kills it.

@@ -45,17 +45,3 @@ fn while_redis_hangs_calls_are_refused_and_then_go_on() {
         wait_for("nothing to be held", SOON, || (left(node, &key) == (2_000_000, 0)).then_some(()));
     }
 }
-
-#[test]
-fn a_redis_that_lost_everything_admits_nothing_and_no_node_starts_on_it() {
-    let mut fleet = Fleet::new(&[CAPPED], 2);
-    let key = fleet.mint("capped", "eager");
-    assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
-    for node in &fleet.nodes {
-        settled(node, &["--agent", "eager"], 1, SOON);
-    }
-    fleet.redis.restart_empty();
-    is_closed(&fleet, &key);
-    assert_eq!(fleet.vendor.count(), 1);
-    assert_eq!(fleet.redis.must(&["keys", "*:meta"]), "", "nothing was made anew");
-}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,8 @@ use crate::adapters::ledger::embedded::{FolderLock, OpenError};
 use crate::adapters::ledger::journal::{Durability, Journal, JournalError, Record};
 use crate::units::ids::Seq;
 
-/// The note is written anew after so many entries.
-const NOTE_EVERY: Seq = 20_000;
+/// The note is written anew so often, if there is something new.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a node's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,7 @@ pub(super) struct Home {
     path: PathBuf,
     node: String,
     note: Mutex<Note>,
+    noted: Mutex<Instant>,
     journal: Journal,
     _lock: FolderLock,
 }
@@ -57,11 +58,26 @@ impl Home {
         let journal = Journal::open(&journal, durability, note.told, |entry| found.push(entry))?;
         let wrong = |e: serde_json::Error| HomeError::Note { path: path.clone(), why: e.to_string() };
         let records = Record::encode_all(found).map_err(wrong)?;
-        Ok((Self { path, node: note.node.clone(), note: Mutex::new(note), journal, _lock: lock }, records))
+        Ok((
+            Self {
+                path,
+                node: note.node.clone(),
+                note: Mutex::new(note),
+                noted: Mutex::new(Instant::now()),
+                journal,
+                _lock: lock,
+            },
+            records,
+        ))
     }
 
     pub(super) fn node(&self) -> &str {
         &self.node
+    }
+
+    /// Redis has at least so much.
+    pub(super) fn noted(&self) -> Seq {
+        self.note.lock().told
     }
 
     pub(super) fn last(&self) -> Seq {
@@ -88,9 +104,10 @@ impl Home {
     pub(super) fn told(&self, upto: Seq, now: bool) {
         self.journal.release(upto);
         let mut note = self.note.lock();
-        if upto < note.told + if now { 1 } else { NOTE_EVERY } {
+        if upto <= note.told || !(now || self.noted.lock().elapsed() >= NOTE_EVERY) {
             return;
         }
+        *self.noted.lock() = Instant::now();
         let next = Note { told: upto, ..note.clone() };
         match write(&self.path, &next) {
             Ok(()) => {

@@ -43,7 +43,7 @@ impl Inner {
     /// All that is to be said now. What was done comes before what is wanted.
     pub(super) async fn turn(&self) -> Result<(), LedgerError> {
         if self.state.lock().life == Life::New {
-            let hello = self.redis.hello(self.home.node()).await?;
+            let hello = self.redis.hello(self.home.node(), self.home.noted()).await?;
             self.begin(hello)?;
         }
         if self.state.lock().unsure {
@@ -130,13 +130,13 @@ impl Inner {
     /// back: should the ledger have lost what it lent, this node must not go by it.
     async fn look(&self, only_ask: bool) -> Result<(), LedgerError> {
         let asked = Instant::now();
-        let (number, flagged, wanted) = {
+        let (number, told, flagged, wanted) = {
             let mut state = self.state.lock();
             state.number += 1;
             let wanted = if only_ask { state.given_back() } else { state.wanted() };
-            (state.number, state.flagged, wanted)
+            (state.number, state.slices.mark(), state.flagged, wanted)
         };
-        let look = self.redis.look(self.home.node(), number, flagged, &wanted).await?;
+        let look = self.redis.look(self.home.node(), number, told, flagged, &wanted).await?;
         let mark = look.mark;
         let mut state = self.state.lock();
         state.heard(&wanted, look, asked, only_ask);

@@ -82,9 +82,9 @@ impl Redis {
         if known != version { self.0.learn_shapes().await.map(drop) } else { Ok(()) }
     }
 
-    pub async fn hello(&self, node: &str) -> Result<Hello, LedgerError> {
+    pub async fn hello(&self, node: &str, told: Seq) -> Result<Hello, LedgerError> {
         let mut call = self.0.prepare(&self.0.scripts.slice);
-        call.arg(node).arg("hello").arg(0).arg(0);
+        call.arg(node).arg("hello").arg(told).arg(0).arg(0);
         let answer = self.0.call(&call).await?;
         let mut parts = newest(&answer)?;
         let mark = parts.number()?;
@@ -95,10 +95,17 @@ impl Redis {
         Ok(Hello { number, mark, lent })
     }
 
-    /// What slices shall be; `flagged` is how many changes of flags the node knows.
-    pub async fn look(&self, node: &str, number: u64, flagged: u64, wanted: &[Wanted]) -> Result<Look, LedgerError> {
+    /// What slices shall be. `told`: the node knows that so much of its journal is told; `flagged`: so many changes of flags.
+    pub async fn look(
+        &self,
+        node: &str,
+        number: u64,
+        told: Seq,
+        flagged: u64,
+        wanted: &[Wanted],
+    ) -> Result<Look, LedgerError> {
         let mut call = self.0.prepare(&self.0.scripts.slice);
-        call.arg(node).arg(number).arg(flagged).arg(wanted.len());
+        call.arg(node).arg(number).arg(told).arg(flagged).arg(wanted.len());
         for w in wanted {
             call.arg(&*w.key.account.0).arg(w.window.as_str()).arg(w.key.start.0).arg(w.key.limit).arg(w.target);
         }
@@ -123,7 +130,7 @@ impl Redis {
         slices: &[SliceKey],
     ) -> Result<Told, LedgerError> {
         let mut call = self.0.prepare(&self.0.scripts.ship);
-        call.arg(node).arg(number).arg(upto).arg(batch.len());
+        call.arg(node).arg(number).arg(0).arg(upto).arg(batch.len());
         for telling in batch {
             tell(&mut call, telling)
                 .ok_or_else(|| LedgerError::Down("the node's own journal misses a row".to_owned()))?;

@@ -37,6 +37,11 @@ pub struct Scripts {
     pub remembered: Script,
     pub slice: Script,
     pub ship: Script,
+    pub rebuild: Script,
+    pub load: Script,
+    pub restore: Script,
+    pub reopen: Script,
+    pub doubt: Script,
 }
 
 fn script(head: &str, parts: &[&str]) -> Script {
@@ -66,6 +71,11 @@ impl Scripts {
             check: base(ALWAYS, &[HOLDS, WALK, include_str!("lua/check.lua")]),
             slice: base(ALWAYS, &[HOLDS, LENT, include_str!("lua/slice.lua")]),
             ship: ends(&[LENT, include_str!("lua/ship.lua")].concat()),
+            rebuild: script(ALWAYS, &[include_str!("lua/rebuild.lua")]),
+            doubt: script(ALWAYS, &[include_str!("lua/doubt.lua")]),
+            load: base(ALWAYS, &[include_str!("lua/load.lua")]),
+            restore: base(ALWAYS, &[HOLDS, include_str!("lua/restore.lua")]),
+            reopen: base(ALWAYS, &[include_str!("lua/reopen.lua")]),
             remembered: base(ALWAYS, &[HOLDS, include_str!("lua/remembered.lua")]),
         }
     }

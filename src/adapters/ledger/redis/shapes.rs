@@ -36,6 +36,11 @@ pub struct Shapes {
 }
 
 impl Shapes {
+    /// What this node's own policies declare.
+    pub fn own(&self) -> &[Shape] {
+        &self.own
+    }
+
     /// The lines of a call, with those of shapes that only other nodes know of: counted, without a limit.
     pub fn lines_of(&self, ask: &Reserve) -> Arc<[Line]> {
         let facts = ask.opening.facts.as_deref().filter(|_| !self.foreign.is_empty());
@@ -97,7 +102,10 @@ impl Inner {
         for (shape, _) in gone {
             self.want(shape, false).await?;
         }
-        for shape in &wanted {
+        let mut new = wanted.clone();
+        new.sort();
+        new.dedup();
+        for shape in &new {
             if !self.want(shape, true).await? {
                 self.declare_one(shape).await?;
             }

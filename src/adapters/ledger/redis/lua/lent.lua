@@ -6,6 +6,8 @@ local peer = '#' .. node
 local last, mark = string.match(redis.call('HGET', SLICES, peer) or '0 0', '^(%d+) (%d+)$')
 last, mark = tonumber(last), tonumber(mark)
 local sent = tonumber(given)
+-- What the node knows to be told: a ledger that was put back may have forgotten it.
+mark = math.max(mark, number())
 
 -- A message that is not newer than the last one came late: its sender has gone on, and nothing of it may be done.
 local function late()

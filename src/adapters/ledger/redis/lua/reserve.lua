@@ -115,6 +115,9 @@ for _, line in ipairs(lines) do
   end
 end
 
+local tightest = {}
+put_tightest(tightest, lines, held[1])
+
 -- Everything fits: from here on there are only writes.
 local fitted = nil
 if first then
@@ -151,7 +154,9 @@ redis.call('ZADD', LEASES, text(at + LEASE), id)
 local paid = key and tonumber(redis.call('ZSCORE', PAID, key) or '0') > at
 local answer = { 'held', text(seq), text(at), text(held[1]), text(held[2]), text(held[3]), text(held[4]),
   fitted and text(fitted) or '', first_id or '', paid and '1' or '0' }
-put_tightest(answer, lines, held[1])
+for _, value in ipairs(tightest) do
+  answer[#answer + 1] = value
+end
 if would then
   put_refusal(answer, would)
 end
