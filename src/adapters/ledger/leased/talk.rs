@@ -126,14 +126,14 @@ impl Inner {
         if due { self.look(false).await } else { Ok(()) }
     }
 
-    /// `only_ask`: nothing more is wanted, and the answer says what became of the last message. All that is unused is given
-    /// back: should the ledger have lost what it lent, this node must not go by it.
+    /// `only_ask`: nothing more is wanted, and the answer says what became of the last message. Every slice
+    /// is named as it is: should the ledger have lost what it lent, this node must not go by it.
     async fn look(&self, only_ask: bool) -> Result<(), LedgerError> {
         let asked = Instant::now();
         let (number, told, flagged, wanted) = {
             let mut state = self.state.lock();
             state.number += 1;
-            let wanted = if only_ask { state.given_back() } else { state.wanted() };
+            let wanted = if only_ask { state.as_they_are() } else { state.wanted() };
             (state.number, state.slices.mark(), state.flagged, wanted)
         };
         let look = self.redis.look(self.home.node(), number, told, flagged, &wanted).await?;
@@ -259,13 +259,13 @@ impl State {
         wanted
     }
 
-    fn given_back(&mut self) -> Vec<Wanted> {
+    fn as_they_are(&mut self) -> Vec<Wanted> {
         let keys: Vec<SliceKey> = match self.life {
             Life::Ready | Life::Closing => self.slices.keys().cloned().collect(),
             Life::New | Life::Recovering => Vec::new(),
         };
         let lowered = |key: SliceKey| {
-            let target = self.slices.lower(&key, 0);
+            let (target, _) = self.slices.state(&key);
             let window = self.windows.get(&key).copied().unwrap_or(Window::Total);
             Wanted { key, window, target }
         };
