@@ -87,7 +87,7 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
-        opened.keep_whole(&books, &keyring, last_stop.clone()).await?;
+        opened.keep_whole(&books, &keyring, nodes.clone(), last_stop.clone()).await?;
         let sinks = Sinking::start(&config, &books)?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
