@@ -7,11 +7,16 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::check::Check;
 use super::fx::Fx;
-use super::raw::{Check, RawBook, RawModel};
-use super::row::{Limits, Row, Schedule};
+use super::rates::{Limits, Rates};
+use super::raw::{RawBook, RawModel};
+use super::row::Row;
+use super::schedule::{STANDARD, Schedule, Scope, TierRates};
+use super::tokens::Kind;
 use crate::units::ids::Digest32;
 use crate::units::money::PicoUsd;
+use crate::units::time::Timestamp;
 
 const SHIPPED: [(&str, &str); 2] = [("book.toml", include_str!("book.toml")), ("fx.toml", include_str!("fx.toml"))];
 
@@ -148,7 +153,7 @@ fn dearer(a: Row, b: Row) -> Row {
         input: limit(a.limits.input, b.limits.input),
         output: limit(a.limits.output, b.limits.output),
     };
-    let schedules = vec![dearest_schedule(a.schedules.iter().chain(&b.schedules))];
+    let schedules = [dearest_schedule(a.schedules.iter().chain(&b.schedules))].into();
     Row {
         id: "the vendor's dearest".into(),
         limits,
@@ -162,10 +167,12 @@ fn dearer(a: Row, b: Row) -> Row {
 
 /// One standard tier with the dearest of every rate.
 fn dearest_schedule<'a>(all: impl Iterator<Item = &'a Schedule>) -> Schedule {
-    let rates = all.flat_map(|s| &s.tiers).fold(super::Rates::default(), |max, tier| max.max(&tier.rates));
-    let tiers =
-        ["standard", "priority", "flex"].map(|tier| super::row::TierRates { tier: tier.into(), above: 0, rates });
-    Schedule { from: crate::units::time::Timestamp(i64::MIN), until: None, tiers: tiers.into() }
+    let rates = all.flat_map(|s| &s.tiers).fold(Rates::default(), |max, tier| max.max(&Rates::of(&tier.rates)));
+    let rates: Box<[(Kind, u64)]> =
+        rates.listed().map(|(kind, rate)| (kind, u64::try_from(rate.0).unwrap_or(u64::MAX))).collect();
+    let tier = |tier: &str| TierRates { tier: tier.into(), above: 0, scope: Scope::Whole, rates: rates.clone() };
+    let tiers = [STANDARD, "priority", "flex"].map(tier);
+    Schedule { from: Timestamp(i64::MIN), until: None, hours: None, tiers: tiers.into() }
 }
 
 /// Both lists, and for a name in both the larger value.

@@ -5,14 +5,18 @@
 //! An unknown model or currency has no price: it never costs zero. `vendors` come next.
 
 mod book;
+mod check;
 mod fx;
+mod rates;
 mod raw;
 mod row;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
 pub use book::{Mistake, PriceBook};
 pub use fx::{Fx, decimals};
-pub use row::{Limits, Rates, Row, Served, TierAsked};
-pub use tokens::{Kind, Tokens};
+pub use rates::{Limits, Rates};
+pub use row::{Priced, Row, Served, TierAsked};
+pub use tokens::{Kind, Measure, Tokens};

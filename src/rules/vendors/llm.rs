@@ -13,7 +13,7 @@ use crate::rules::books::{CostSource, TokenCounts};
 use crate::rules::ledger::need::{Fit, Need};
 use crate::rules::price::{Kind, PriceBook, Row, Served, TierAsked, Tokens};
 use crate::rules::subject::Name;
-use crate::units::money::PicoUsd;
+use crate::units::money::{ExactUsd, PicoUsd};
 
 pub(super) use growth::most_tokens;
 
@@ -310,7 +310,7 @@ pub(super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Usage
     if reported.seen == Seen::All && !plan.incomplete { Usage::Exact(charge) } else { Usage::AtLeast(charge) }
 }
 
-fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<PicoUsd> {
+fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<ExactUsd> {
     let geo = reported.geo.as_deref().or(plan.geo.as_deref());
     let speed = reported.speed.as_deref().or(plan.speed.as_deref());
     let mut factors: Vec<&str> = plan.host_factor.into_iter().collect();
@@ -319,14 +319,14 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<PicoUsd> {
     let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|t| *t != "flex"));
     let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
     let mut fees = reported.fees.as_slice();
-    reported.parts.iter().try_fold(PicoUsd(0), |sum, part| {
+    reported.parts.iter().try_fold(ExactUsd::ZERO, |sum, part| {
         let model = part.model.as_deref().unwrap_or(answered);
         let row = row(&inner.prices, &plan.shelf, model, plan.unknown_model)?;
         if !knows_speed(row, &factors) {
             return None;
         }
         let served = Served { tier, factors: &factors, fees: std::mem::take(&mut fees) };
-        Some(sum.plus(row.cost(inner.now, &part.tokens, served)?))
+        Some(sum.plus(row.cost(inner.now, &part.tokens, served)?.usd))
     })
 }
 
