@@ -134,6 +134,8 @@ pub fn place(placement: &Placement, credential: &Secret) -> Result<Placed, BadCr
         Placement::Bearer => (AUTHORIZATION, [b"Bearer ", bytes].concat()),
         Placement::Token => (AUTHORIZATION, [b"token ", bytes].concat()),
         Placement::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(bytes)).into_bytes()),
+        // Made of the whole request, when it is whole: `gateway` signs.
+        Placement::Sigv4(_) => return Err(BadCredential),
         Placement::Header(name) => {
             (HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadCredential)?, bytes.to_vec())
         }

@@ -2,7 +2,9 @@
 //! what is learned is the call's cost. The result does not depend on how the bytes were cut. Sends nothing itself.
 
 mod body;
+mod reading;
 mod stream;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +15,13 @@ use http::{HeaderMap, header};
 
 use self::body::Copy;
 use self::stream::Stream;
+use self::tap::Tap;
 use super::llm::{self, Api, Reported};
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
-use super::{anthropic, openai, stripe};
+use super::{anthropic, bedrock, cohere, google, openai, stripe};
 use crate::rules::books::CostSource;
+use crate::rules::price::Kind;
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,7 @@ enum Reader {
     Pass,
     Body(Copy),
     Stream(Box<Stream>),
+    Tap(Box<Tap>),
 }
 
 impl Meter {
@@ -55,7 +60,8 @@ impl Meter {
         let request_id = inner.request_id_header.as_deref().and_then(text).map(str::to_owned);
         let replayed = text("idempotent-replayed").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         let reader = Reader::for_answer(&inner, status, headers);
-        let headers = if matches!(inner.how, How::Rule(_)) { headers.clone() } else { HeaderMap::new() };
+        let read = matches!(&inner.how, How::Rule(_)) || matches!(&inner.how, How::Llm(plan) if plan.api == Api::Invoke);
+        let headers = if read { headers.clone() } else { HeaderMap::new() };
         Self { inner, status, reader, headers, request_id, replayed }
     }
 
@@ -68,6 +74,10 @@ impl Meter {
                 out(chunk);
             }
             Reader::Stream(stream) => stream.push(chunk, out),
+            Reader::Tap(tap) => {
+                tap.push(&chunk);
+                out(chunk);
+            }
         }
     }
 
@@ -82,6 +92,10 @@ impl Meter {
                 let reported = stream.finish(end, out);
                 self.of_report(reported, &mut id)
             }
+            Reader::Tap(tap) => {
+                let reported = tap.finish(end);
+                self.of_report(reported, &mut id)
+            }
         };
         Metered { usage, vendor_request_id: self.request_id.or(id), replayed: self.replayed }
     }
@@ -90,6 +104,9 @@ impl Meter {
     fn without_reading(&self, end: End) -> Usage {
         match (&self.inner.how, certain(&self.inner, self.status)) {
             (_, Some(usage)) => usage,
+            (How::Llm(plan), None) if end == End::Complete && plan.api == Api::Speech => {
+                self.of_report(plan.characters.map(openai::media::characters), &mut None)
+            }
             (How::Rule(bound), None) if !bound.reads_body() && end == End::Complete => self.of_rule(&[]),
             _ => Usage::UNKNOWN,
         }
@@ -100,10 +117,17 @@ impl Meter {
         match &self.inner.how {
             How::Llm(plan) => {
                 let reported = match plan.api {
-                    Api::Chat => openai::answer::chat(body),
-                    Api::Embeddings => openai::answer::embedding(body),
+                    Api::Chat => openai::answer::chat(body, plan.dialect),
+                    Api::Embeddings => openai::answer::embedding(body, plan.dialect),
                     Api::Responses => openai::answer::response(body),
+                    Api::Images => openai::media::pictures(body).map(|told| priced_apart(told, plan)),
+                    Api::Transcription => openai::media::transcript(body, plan.dialect),
                     Api::Messages => anthropic::answer::message(body, plan.long_cache),
+                    Api::Gemini => google::answer::plain(body),
+                    Api::Cohere | Api::CohereUnits => cohere::plain(body),
+                    Api::Converse => bedrock::answer::converse(body),
+                    Api::Invoke => bedrock::answer::invoked(body, &self.headers, &plan.model, plan.long_cache),
+                    Api::Speech => None,
                 };
                 self.of_report(reported, id)
             }
@@ -148,7 +172,16 @@ impl Reader {
             return Self::Pass;
         }
         match &inner.how {
-            How::Llm(plan) if is_event_stream(headers) => Self::Stream(Box::new(Stream::new(plan))),
+            How::Llm(plan) if is(headers, "text/event-stream") => Self::Stream(Box::new(Stream::new(plan))),
+            How::Llm(plan) if is(headers, "application/vnd.amazon.eventstream") => {
+                Self::Tap(Box::new(Tap::frames(plan)))
+            }
+            // A stream without its events: an array of answers, or a line for each.
+            How::Llm(plan) if plan.stream && plan.api == Api::Gemini => Self::Tap(Box::new(Tap::objects(plan))),
+            How::Llm(plan) if is(headers, "application/x-ndjson") || is(headers, "application/jsonl") => {
+                Self::Tap(Box::new(Tap::objects(plan)))
+            }
+            How::Llm(plan) if plan.api == Api::Speech => Self::Pass,
             How::Llm(_) | How::Stripe(_) => Self::Body(Copy::default()),
             How::Rule(bound) if bound.reads_body() => Self::Body(Copy::default()),
             How::Rule(_) | How::Free | How::Unknown => Self::Pass,
@@ -161,7 +194,20 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+fn is(headers: &HeaderMap, wanted: &str) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// Pictures without tokens, whose size and quality have a price of their own.
+fn priced_apart(mut told: Reported, plan: &llm::LlmPlan) -> Reported {
+    let Some((name, _)) = &plan.picture else { return told };
+    for part in &mut told.parts {
+        let made = part.tokens.get(Kind::ImagesOut);
+        if made > 0 {
+            part.tokens = part.tokens.with(Kind::ImagesOut, 0);
+            told.fees.push((name.clone(), made));
+        }
+    }
+    told
 }
