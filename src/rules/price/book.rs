@@ -20,6 +20,9 @@ use crate::units::time::Timestamp;
 
 const SHIPPED: [(&str, &str); 2] = [("book.toml", include_str!("book.toml")), ("fx.toml", include_str!("fx.toml"))];
 
+/// The id of a row that stands for whatever the vendor has.
+pub(super) const DEAREST: &str = "the vendor's dearest";
+
 /// What is wrong in a price file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -155,7 +158,7 @@ fn dearer(a: Row, b: Row) -> Row {
     };
     let schedules = [dearest_schedule(a.schedules.iter().chain(&b.schedules))].into();
     Row {
-        id: "the vendor's dearest".into(),
+        id: DEAREST.into(),
         limits,
         source: "the dearest rate of each kind".into(),
         checked: a.checked,

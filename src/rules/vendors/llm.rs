@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::ask::{Ask, Bounded, UnknownModel, Unpriceable};
 use super::plan::{How, Inner, OwnedEdit};
 use super::usage::{Charge, Usage};
-use crate::rules::books::{CostSource, TokenCounts};
+use crate::rules::books::{Basis, CostSource, TokenCounts};
 use crate::rules::ledger::need::{Fit, Need};
-use crate::rules::price::{Kind, PriceBook, Row, Served, TierAsked, Tokens};
+use crate::rules::price::{Kind, PriceBook, Row, Served, TierAsked, Tokens, run};
 use crate::rules::subject::Name;
 use crate::units::money::{ExactUsd, PicoUsd};
 
@@ -295,22 +295,24 @@ pub(super) enum Seen {
 }
 
 /// The price of what was reported.
-pub(super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Usage {
+pub(super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> (Usage, Option<Box<Basis>>) {
     if reported.seen == Seen::Nothing {
-        return Usage::UNKNOWN;
+        return (Usage::UNKNOWN, None);
     }
     let tokens = reported.parts.iter().fold(None, |sum: Option<TokenCounts>, part| {
         let counts = part.tokens.counts(part.reasoning);
         Some(sum.map_or(counts, |sum| add(sum, counts)))
     });
-    let Some(usd) = cost(inner, plan, reported) else {
-        return Usage::Unknown(Charge { tokens, ..Charge::UNKNOWN });
+    let mut basis = Basis { book: inner.prices.hash(), at: inner.now, runs: Vec::new() };
+    let Some(usd) = cost(inner, plan, reported, &mut basis) else {
+        return (Usage::Unknown(Charge { tokens, ..Charge::UNKNOWN }), Some(basis.into()));
     };
     let charge = Charge { usd: usd.ceil(), tokens, source: CostSource::Usage };
-    if reported.seen == Seen::All && !plan.incomplete { Usage::Exact(charge) } else { Usage::AtLeast(charge) }
+    let all = reported.seen == Seen::All && !plan.incomplete;
+    (if all { Usage::Exact(charge) } else { Usage::AtLeast(charge) }, Some(basis.into()))
 }
 
-fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<ExactUsd> {
+fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -> Option<ExactUsd> {
     let geo = reported.geo.as_deref().or(plan.geo.as_deref());
     let speed = reported.speed.as_deref().or(plan.speed.as_deref());
     let mut factors: Vec<&str> = plan.host_factor.into_iter().collect();
@@ -321,12 +323,17 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<ExactUsd> 
     let mut fees = reported.fees.as_slice();
     reported.parts.iter().try_fold(ExactUsd::ZERO, |sum, part| {
         let model = part.model.as_deref().unwrap_or(answered);
+        let served = Served { tier, factors: &factors, fees: std::mem::take(&mut fees) };
+        basis.runs.push(run(&plan.shelf, model, &part.tokens, served));
         let row = row(&inner.prices, &plan.shelf, model, plan.unknown_model)?;
+        let run = basis.runs.last_mut()?;
+        run.row = Some(row.id.clone());
         if !knows_speed(row, &factors) {
             return None;
         }
-        let served = Served { tier, factors: &factors, fees: std::mem::take(&mut fees) };
-        Some(sum.plus(row.cost(inner.now, &part.tokens, served)?.usd))
+        let priced = row.cost(inner.now, &part.tokens, served)?;
+        run.schedule = u32::try_from(priced.schedule).ok();
+        Some(sum.plus(priced.usd))
     })
 }
 

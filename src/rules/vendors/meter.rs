@@ -17,7 +17,7 @@ use super::llm::{self, Api, Reported};
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
 use super::{anthropic, openai, stripe};
-use crate::rules::books::CostSource;
+use crate::rules::books::{Basis, CostSource};
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,13 @@ pub struct Meter {
     headers: HeaderMap,
     request_id: Option<String>,
     replayed: bool,
+}
+
+/// What an answer says beside its cost.
+#[derive(Default)]
+struct Told {
+    id: Option<String>,
+    priced: Option<Box<Basis>>,
 }
 
 /// What happens to the bytes on their way.
@@ -74,16 +81,16 @@ impl Meter {
     /// Ends the answer, gives `out` what was still waiting, and says what the call cost.
     pub fn finish(mut self, end: End, out: &mut impl FnMut(Bytes)) -> Metered {
         let reader = std::mem::replace(&mut self.reader, Reader::Pass);
-        let mut id = None;
+        let mut told = Told::default();
         let usage = match reader {
             Reader::Pass => self.without_reading(end),
-            Reader::Body(copy) => self.of_body(&copy.whole(end), &mut id),
+            Reader::Body(copy) => self.of_body(&copy.whole(end), &mut told),
             Reader::Stream(stream) => {
                 let reported = stream.finish(end, out);
-                self.of_report(reported, &mut id)
+                self.of_report(reported, &mut told)
             }
         };
-        Metered { usage, vendor_request_id: self.request_id.or(id), replayed: self.replayed }
+        Metered { usage, vendor_request_id: self.request_id.or(told.id), replayed: self.replayed, priced: told.priced }
     }
 
     /// No byte has come, and none will: what the call cost, as far as it is known.
@@ -95,7 +102,7 @@ impl Meter {
         }
     }
 
-    fn of_body(&self, body: &Option<Bytes>, id: &mut Option<String>) -> Usage {
+    fn of_body(&self, body: &Option<Bytes>, told: &mut Told) -> Usage {
         let Some(body) = body else { return Usage::UNKNOWN };
         match &self.inner.how {
             How::Llm(plan) => {
@@ -105,18 +112,20 @@ impl Meter {
                     Api::Responses => openai::answer::response(body),
                     Api::Messages => anthropic::answer::message(body, plan.long_cache),
                 };
-                self.of_report(reported, id)
+                self.of_report(reported, told)
             }
-            How::Stripe(plan) => stripe::answer::usage(plan, &self.inner.prices.fx, body, id),
+            How::Stripe(plan) => stripe::answer::usage(plan, &self.inner.prices.fx, body, &mut told.id),
             How::Rule(_) => self.of_rule(body),
             How::Free | How::Unknown => Usage::UNKNOWN,
         }
     }
 
-    fn of_report(&self, reported: Option<Reported>, id: &mut Option<String>) -> Usage {
+    fn of_report(&self, reported: Option<Reported>, told: &mut Told) -> Usage {
         let (How::Llm(plan), Some(mut reported)) = (&self.inner.how, reported) else { return Usage::UNKNOWN };
-        *id = reported.id.take();
-        llm::price(&self.inner, plan, &reported)
+        told.id = reported.id.take();
+        let (usage, priced) = llm::price(&self.inner, plan, &reported);
+        told.priced = priced;
+        usage
     }
 
     fn of_rule(&self, body: &[u8]) -> Usage {
