@@ -49,7 +49,7 @@ impl PriceBook {
     /// The row of that id, else the one that the model's name finds; the vendor's dearest stood in for an unknown one.
     fn row_of(&self, run: &Run) -> Option<&Row> {
         let id = run.row.as_deref()?;
-        if id == super::book::DEAREST {
+        if id == super::shelf::DEAREST {
             return self.dearest(&run.vendor).map(|row| &**row);
         }
         self.find(&run.vendor, &run.model).map(|row| &**row)

@@ -8,10 +8,12 @@ mod basis;
 mod book;
 mod check;
 mod fx;
+mod names;
 mod rates;
 mod raw;
 mod row;
 mod schedule;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod tokens;
