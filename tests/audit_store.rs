@@ -140,6 +140,7 @@ fn closing(n: u128, charge: Amounts, outcome: Outcome) -> Box<Closing> {
         overhead_us: 340,
         error: None,
         flagged: false,
+        priced: None,
     })
 }
 

@@ -78,6 +78,7 @@ impl Dues {
             overhead_us: self.overhead_us,
             error: ending.error.clone(),
             flagged: !exact,
+            priced: ending.usage.priced.clone(),
         }
     }
 

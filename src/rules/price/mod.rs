@@ -4,17 +4,21 @@
 //! `book.toml` and `fx.toml` ship with bursar (`build.py` and `build_fx.py` make them); the operator's file goes on top.
 //! An unknown model or currency has no price: it never costs zero. `vendors` come next.
 
+mod basis;
 mod book;
 mod check;
 mod fx;
+mod names;
 mod rates;
 mod raw;
 mod row;
 mod schedule;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
+pub use basis::run;
 pub use book::{Mistake, PriceBook};
 pub use fx::{Fx, decimals};
 pub use rates::{Limits, Rates};

@@ -3,8 +3,6 @@
 //! are bounded by the model's most.
 
 pub(super) mod answer;
-#[cfg(test)]
-mod tests;
 
 use super::anthropic;
 use super::ask::{Ask, Bounded, Unpriceable};

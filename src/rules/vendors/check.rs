@@ -97,7 +97,10 @@ impl Reader {
             Some("stripe") => Family::Stripe,
             Some("declared") | None => Family::Declared,
             Some(other) => {
-                self.wrong("family", format!("`{other}` is none of openai, anthropic, google, cohere, bedrock, stripe, declared"));
+                self.wrong(
+                    "family",
+                    format!("`{other}` is none of openai, anthropic, google, cohere, bedrock, stripe, declared"),
+                );
                 Family::Declared
             }
         }

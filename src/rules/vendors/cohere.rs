@@ -1,9 +1,6 @@
 //! Cohere's chat, embeddings and rerank: what a request can cost at most, and what an answer says that it did cost. What the
 //! vendor bills stands in `billed_units`; `tokens` counts its own template as well, which nobody pays. Prices nothing.
 
-#[cfg(test)]
-mod tests;
-
 use serde::Deserialize;
 
 use super::ask::{Ask, Bounded, Unpriceable};

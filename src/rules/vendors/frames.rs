@@ -138,10 +138,7 @@ pub(super) mod tests {
     }
 
     pub fn event(kind: &str, payload: &[u8]) -> Vec<u8> {
-        written(
-            &[(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")],
-            payload,
-        )
+        written(&[(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")], payload)
     }
 
     fn read(chunks: &[&[u8]]) -> Result<Vec<(String, bool, Vec<u8>)>, Broken> {

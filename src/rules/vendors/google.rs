@@ -3,8 +3,6 @@
 //! longest prompt, and searches of models that charge each have no bound.
 
 pub(super) mod answer;
-#[cfg(test)]
-mod tests;
 
 use super::anthropic::regional;
 use super::ask::{Ask, Bounded, Unpriceable};

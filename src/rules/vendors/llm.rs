@@ -317,7 +317,10 @@ fn add_output(
     let capped = |asked: u64| if output.lifted { asked } else { most.map_or(asked, |most| most.min(asked)) };
     let wanted = output.asked.or(ask.default_max_output).map_or(most, |asked| Some(capped(asked)));
     let want = wanted.ok_or_else(|| {
-        Unpriceable::unbounded(output.add.inner.unwrap_or(output.add.name), "the request names no output limit, and the model's own is not known")
+        Unpriceable::unbounded(
+            output.add.inner.unwrap_or(output.add.name),
+            "the request names no output limit, and the model's own is not known",
+        )
     })?;
     let answers = output.answers.max(1);
     need.usd = need.usd.plus(rate.times(request.extra_output).times(answers));

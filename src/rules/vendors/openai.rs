@@ -8,9 +8,9 @@ pub(super) mod media;
 mod others;
 mod picture;
 mod responses;
-mod usage;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::dialect::Dialect;
@@ -18,10 +18,10 @@ use super::llm::body::{Body, find, flag, text_of};
 use super::llm::image::Pictures;
 use super::llm::{Add, Api, Extra, Output, Prompt, Request, bounded, most_tokens};
 use super::plan::OwnedEdit;
-pub(super) use others::{completions, embeddings, images, speech, transcription};
-pub(super) use responses::responses;
 use crate::rules::json::{Kind, NodeRef};
 use crate::rules::price::Kind as Token;
+pub(super) use others::{completions, embeddings, images, speech, transcription};
+pub(super) use responses::responses;
 
 /// Kinds of content whose tokens are those of their text.
 const TEXT_PARTS: [&str; 7] =
@@ -190,5 +190,13 @@ fn output(
             there.push(*pointer);
         }
     }
-    Ok(Output { asked, answers, floor, there, add: Add::root(fields.first().copied().unwrap_or_default()), none: false, ..Output::SILENT })
+    Ok(Output {
+        asked,
+        answers,
+        floor,
+        there,
+        add: Add::root(fields.first().copied().unwrap_or_default()),
+        none: false,
+        ..Output::SILENT
+    })
 }

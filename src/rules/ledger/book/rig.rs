@@ -201,6 +201,7 @@ pub fn closing(n: u32) -> Closing {
         overhead_us: 1,
         error: None,
         flagged: false,
+        priced: None,
     }
 }
 

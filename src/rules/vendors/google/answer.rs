@@ -216,15 +216,7 @@ impl Stream {
         let all = (complete || self.finished) && !self.failed && !usage.hides();
         let tier = usage.service_tier.or(usage.traffic_type).map(tier);
         let seen = if all { Seen::All } else { Seen::SoFar };
-        Some(Reported {
-            id: self.id,
-            model: self.model,
-            tier,
-            parts: vec![part],
-            fees,
-            seen,
-            ..Reported::default()
-        })
+        Some(Reported { id: self.id, model: self.model, tier, parts: vec![part], fees, seen, ..Reported::default() })
     }
 }
 

@@ -132,9 +132,11 @@ mod tests {
         assert_eq!(of(b"GIF89a\x20\x03\x58\x02\0\0"), Some((800, 600)));
         let vp8x = [b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0".as_slice(), &[0x1f, 3, 0, 0x57, 2, 0, 0]].concat();
         assert_eq!(of(&vp8x), Some((800, 600)));
-        let app = [b"\xff\xd8\xff\xe0\0\x04ab\xff\xfe\0\x02".as_slice(), b"\xff\xc2\0\x11\x08\x02\x58\x03\x20\x03"].concat();
+        let app =
+            [b"\xff\xd8\xff\xe0\0\x04ab\xff\xfe\0\x02".as_slice(), b"\xff\xc2\0\x11\x08\x02\x58\x03\x20\x03"].concat();
         assert_eq!(of(&app), Some((800, 600)));
-        for unknown in [b"".as_slice(), b"\xff\xd8", b"\xff\xd8\xff\xe0\xff\xff", b"%PDF-1.7", b"RIFF\0\0\0\0WEBPVP8X"] {
+        for unknown in [b"".as_slice(), b"\xff\xd8", b"\xff\xd8\xff\xe0\xff\xff", b"%PDF-1.7", b"RIFF\0\0\0\0WEBPVP8X"]
+        {
             assert_eq!(of(unknown), None, "{unknown:?}");
         }
         assert_eq!(of(&[b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), &[0; 10]].concat()), None);

@@ -2,12 +2,13 @@
 //! beats what is computed. Reads no answers; the families do.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::plan::Inner;
 use super::super::usage::{Charge, Usage};
 use super::{FAST, LlmPlan, knows_speed, row};
-use crate::rules::books::{CostSource, TokenCounts};
-use crate::rules::price::{Row, Served, Tokens};
+use crate::rules::books::{Basis, CostSource, TokenCounts};
+use crate::rules::price::{Row, Served, Tokens, run};
 use crate::units::money::{ExactUsd, PicoUsd};
 
 /// Uses of something that is charged by the use.
@@ -47,55 +48,65 @@ pub(in super::super) enum Seen {
     All,
 }
 
-/// The price of what was reported.
-pub(in super::super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Usage {
+/// The price of what was reported, and what it was computed from. What the vendor charged by its own account is not computed.
+pub(in super::super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> (Usage, Option<Box<Basis>>) {
     if reported.seen == Seen::Nothing {
-        return Usage::UNKNOWN;
+        return (Usage::UNKNOWN, None);
     }
     let tokens = reported.parts.iter().fold(None, |sum: Option<TokenCounts>, part| {
         let counts = part.tokens.counts(part.reasoning);
         Some(sum.map_or(counts, |sum| add(sum, counts)))
     });
-    let computed = cost(inner, plan, reported);
+    let mut basis = Basis { book: inner.prices.hash(), at: inner.now, runs: Vec::new() };
+    let computed = cost(inner, plan, reported, &mut basis);
     let all = reported.seen == Seen::All;
     match (reported.billed, computed) {
-        (Some(billed), _) if all => Usage::Exact(Charge { usd: billed.ceil(), tokens, source: CostSource::Vendor }),
-        (None, None) => Usage::Unknown(Charge { tokens, ..Charge::UNKNOWN }),
+        (Some(billed), _) if all => {
+            (Usage::Exact(Charge { usd: billed.ceil(), tokens, source: CostSource::Vendor }), None)
+        }
+        (None, None) => (Usage::Unknown(Charge { tokens, ..Charge::UNKNOWN }), Some(basis.into())),
         (billed, computed) => {
             let usd = computed.map(ExactUsd::ceil).max(billed.map(PicoUsd::ceil)).unwrap_or_default();
             let charge = Charge { usd, tokens, source: CostSource::Usage };
-            if all && !plan.incomplete { Usage::Exact(charge) } else { Usage::AtLeast(charge) }
+            let all = all && !plan.incomplete;
+            (if all { Usage::Exact(charge) } else { Usage::AtLeast(charge) }, Some(basis.into()))
         }
     }
 }
 
-fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<ExactUsd> {
+fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -> Option<ExactUsd> {
     let geo = reported.geo.as_deref().or(plan.geo.as_deref());
     let speed = reported.speed.as_deref().or(plan.speed.as_deref());
-    let mut factors: Vec<&str> = plan.host_factor.into_iter().collect();
+    let mut factors: Vec<&str> = plan.host_factor.into_iter().chain(plan.place).collect();
     factors.extend((geo == Some("us")).then_some("geo.us"));
     factors.extend((speed == Some("fast")).then_some(FAST));
     let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|t| *t != "flex"));
     let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
     let mut fees = reported.fees.as_slice();
-    factors.extend(plan.place);
     reported.parts.iter().try_fold(ExactUsd::ZERO, |sum, part| {
         let model = part.model.as_deref().unwrap_or(answered);
-        let row = row(&inner.prices, &plan.shelf, model, plan.unknown_model)?;
+        let found = row(&inner.prices, &plan.shelf, model, plan.unknown_model);
+        let fees: Vec<(&str, u64)> = std::mem::take(&mut fees).iter().map(|fee| of_row(found, fee)).collect();
+        let served = Served { tier, factors: &factors, fees: &fees };
+        basis.runs.push(run(&plan.shelf, model, &part.tokens, served));
+        let row = found?;
+        let run = basis.runs.last_mut()?;
+        run.row = Some(row.id.clone());
         if !knows_speed(row, &factors) {
             return None;
         }
-        let fees: Vec<(&str, u64)> = std::mem::take(&mut fees).iter().map(|fee| of_row(row, fee)).collect();
-        let served = Served { tier, factors: &factors, fees: &fees };
-        Some(sum.plus(row.cost(inner.now, &part.tokens, served)?.usd))
+        let priced = row.cost(inner.now, &part.tokens, served)?;
+        run.schedule = u32::try_from(priced.schedule).ok();
+        Some(sum.plus(priced.usd))
     })
 }
 
 /// Some models' searches are charged by the prompt that led to them, however many they are; some by how much is searched.
-fn of_row<'f>(row: &Row, (name, count): &'f Fee) -> (&'f str, u64) {
+fn of_row<'f>(row: Option<&Arc<Row>>, (name, count): &'f Fee) -> (&'f str, u64) {
+    let listed = |name: &str| row.is_some_and(|row| row.fee(name).is_some());
     match &**name {
-        "web_search" if row.fee("grounded_prompt").is_some() => ("grounded_prompt", 1.min(*count)),
-        sized if sized.starts_with("web_search.") && row.fee(sized).is_none() => ("web_search", *count),
+        "web_search" if listed("grounded_prompt") => ("grounded_prompt", 1.min(*count)),
+        sized if sized.starts_with("web_search.") && !listed(sized) => ("web_search", *count),
         name => (name, *count),
     }
 }

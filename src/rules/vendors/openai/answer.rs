@@ -145,7 +145,8 @@ fn fees(output: &[Item]) -> (Vec<Fee>, Seen) {
         ("file_search", of("file_search_call").len()),
         ("code_interpreter", containers.len()),
     ];
-    let fees = counts.into_iter().filter(|(_, count)| *count > 0).map(|(tool, count)| (tool.into(), count as u64)).collect();
+    let fees =
+        counts.into_iter().filter(|(_, count)| *count > 0).map(|(tool, count)| (tool.into(), count as u64)).collect();
     let priced = |item: &Item| item.kind.as_deref().is_some_and(|kind| PRICED_ITEMS.contains(&kind));
     (fees, if output.iter().all(priced) { Seen::All } else { Seen::SoFar })
 }

@@ -102,7 +102,8 @@ pub(in super::super) fn speech(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     if counted {
         request.units = vec![(Token::CharactersIn, characters)];
     } else {
-        request.unbounded = Some(Unpriceable::unbounded("input", "how long the spoken answer is, is not in the request"));
+        request.unbounded =
+            Some(Unpriceable::unbounded("input", "how long the spoken answer is, is not in the request"));
     }
     Ok(bounded(ask, request, Extra { characters: counted.then_some(characters), ..Extra::default() }))
 }
@@ -110,10 +111,11 @@ pub(in super::super) fn speech(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
 /// Transcription: how long a recording is, its request does not show.
 pub(in super::super) fn transcription(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let named = field_of_form(ask.body, "model")?;
-    let model = ask.args.in_path("deployment").or(named).ok_or_else(|| Unpriceable::BadField {
-        field: "model".to_owned(),
-        why: "the request must name one",
-    })?;
+    let model = ask
+        .args
+        .in_path("deployment")
+        .or(named)
+        .ok_or_else(|| Unpriceable::BadField { field: "model".to_owned(), why: "the request must name one" })?;
     let unbounded = Some(Unpriceable::unbounded("file", "how long the recording is, is not read"));
     let request = Request { unbounded, ..request(Api::Transcription, model, Prompt::Tokens(0)) };
     Ok(bounded(ask, request, Extra::default()))

@@ -119,7 +119,9 @@ pub(super) fn tools(body: &Body<'_>) -> Result<Tools, Unpriceable> {
             continue;
         };
         tools.reads = tools.reads.max(calls.saturating_add(1));
-        tools.fees.extend(fee.filter(|fee| !tools.fees.iter().any(|(own, _)| own == fee)).map(|fee| (fee.into(), calls)));
+        tools
+            .fees
+            .extend(fee.filter(|fee| !tools.fees.iter().any(|(own, _)| own == fee)).map(|fee| (fee.into(), calls)));
     }
     Ok(tools)
 }
