@@ -23,6 +23,8 @@ mod check;
 mod cohere;
 mod dialect;
 mod entry;
+#[cfg(test)]
+mod fixtures;
 mod google;
 mod llm;
 mod openai;

@@ -41,7 +41,12 @@ impl Tap {
         let reading = &mut self.reading;
         let sound = match &mut self.framing {
             Framing::Frames(frames) => frames.push(chunk, &mut |frame| reading.frame(&frame)).is_ok(),
-            Framing::Objects(objects) => objects.push(chunk, &mut |object| drop(reading.event(object))).is_ok(),
+            Framing::Objects(objects) => objects
+                .push(chunk, &mut |object| {
+                    // Nothing of it can be hidden.
+                    _ = reading.event(object);
+                })
+                .is_ok(),
         };
         if !sound {
             self.blind = true;

@@ -109,9 +109,10 @@ impl Chat {
         let parts = runs.filter(|runs| !runs.is_empty()).unwrap_or_else(|| vec![whole]);
         let tier = usage.service_tier.clone().or(self.service_tier);
         let (id, model, billed) = (self.id.or(groq_id), self.model, usage.billed());
+        let fees = if dialect == Dialect::Perplexity { usage.searched() } else { Vec::new() };
         // What a search costs beside the tokens, only the vendor's own sum says.
         let seen = if dialect == Dialect::Perplexity && billed.is_none() { Seen::SoFar } else { seen };
-        Some(Reported { id, model, tier, parts, billed, seen, ..Reported::default() })
+        Some(Reported { id, model, tier, parts, fees, billed, seen, ..Reported::default() })
     }
 }
 

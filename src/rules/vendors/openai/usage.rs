@@ -6,8 +6,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::super::dialect::Dialect;
-use super::super::llm::Part;
 use super::super::llm::number::Num;
+use super::super::llm::{Fee, Part};
 use crate::rules::price::{Kind, Tokens};
 use crate::units::money::PicoUsd;
 
@@ -28,6 +28,7 @@ pub(super) struct ChatUsage {
     prompt_audio_seconds: Option<Num>,
     reasoning_tokens: Option<u64>,
     citation_tokens: Option<u64>,
+    search_context_size: Option<String>,
     /// A number (OpenRouter), or the sums of an account (Perplexity).
     cost: Option<Box<RawValue>>,
     cost_details: Option<CostDetails>,
@@ -141,6 +142,12 @@ impl ChatUsage {
             .with(Kind::Citation, of(self.citation_tokens))
             .with(Kind::AudioTimeIn, self.prompt_audio_seconds.map_or(Some(0), Num::millis)?);
         Some(part)
+    }
+
+    /// The search of each of Perplexity's calls, by how much is searched.
+    pub fn searched(&self) -> Vec<Fee> {
+        let name = self.search_context_size.as_ref().map(|size| format!("web_search.{size}").into());
+        vec![(name.unwrap_or("web_search".into()), 1)]
     }
 
     /// What the vendor says that it charges. With the caller's own key at another vendor's, that one charges as well.
