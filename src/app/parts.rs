@@ -22,6 +22,7 @@ use crate::adapters::ledger::journal::Durability;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
+use crate::adapters::price_store::PriceFiles;
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
@@ -303,14 +304,7 @@ async fn policies(
 }
 
 fn prices(config: &Config) -> Result<PriceBook, Failure> {
-    let Some(path) = &config.prices.overrides else { return PriceBook::load(None).map_err(|m| listed(&m)) };
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-    PriceBook::load(Some((&name, &text))).map_err(|m| listed(&m))
-}
-
-fn listed<T: std::fmt::Display>(mistakes: &[T]) -> Failure {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
+    Ok(PriceFiles::new(&config.server.data, config.prices.overrides.as_deref()).load_and_keep()?)
 }
 
 fn upstream(config: &Config) -> Result<Upstream, Failure> {

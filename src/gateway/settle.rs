@@ -78,7 +78,8 @@ impl Dues {
             overhead_us: self.overhead_us,
             error: ending.error.clone(),
             flagged: !exact,
-            priced: ending.usage.priced.clone(),
+            // The money of a repeat stands with the call that it repeats.
+            priced: ending.usage.priced.clone().filter(|_| self.hold.shares().is_none()),
         }
     }
 
