@@ -8,7 +8,7 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::admit::Judged;
-use super::problem::Problem;
+use super::problem::{Problem, stopped};
 use super::refusal::About;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::{Answered, Reserved};
@@ -76,8 +76,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
     let answered = match gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)? {
         Waited::Answered(answered) => answered,
         Waited::Interrupted(None) => return Ok(Attempt::Again),
-        Waited::Interrupted(Some(Flag::Key { .. })) => return Err(Problem::Revoked),
-        Waited::Interrupted(Some(wider)) => return Err(Problem::Stopped(wider)),
+        Waited::Interrupted(Some(cause)) => return Err(stopped(&cause)),
     };
     match answered {
         Answered::Held(hold) => {

@@ -44,7 +44,8 @@ pub struct Settlement {
 }
 
 impl Dues {
-    /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full.
+    /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full. What the
+    /// call cost is known before, so nobody waits for a ledger on another machine.
     pub async fn finish(mut self, mut ending: Ending) -> Settlement {
         capture::end(self.taking.take(), &mut ending).await;
         let held = *self.hold.amounts();
@@ -57,11 +58,19 @@ impl Dues {
         let cost = if self.hold.shares().is_some() { MicroCents::ZERO } else { charge.usd };
         let settlement = Settlement { cost, remaining: self.remaining(&held, cost) };
         self.meters.settled(&self.facts, &closing);
-        let call = self.context.call;
-        if let Err(error) = self.hold.commit(charge, exact, closing).await {
-            tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
+        let (call, hold, seat) = (self.context.call, self.hold, self.seat);
+        let aside = hold.ends_aside();
+        let end = async move {
+            if let Err(error) = hold.commit(charge, exact, closing).await {
+                tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
+            }
+            drop(seat);
+        };
+        if aside {
+            tokio::spawn(end);
+        } else {
+            end.await;
         }
-        drop(self.seat);
         settlement
     }
 
@@ -78,7 +87,8 @@ impl Dues {
             overhead_us: self.overhead_us,
             error: ending.error.clone(),
             flagged: !exact,
-            priced: ending.usage.priced.clone(),
+            // The money of a repeat stands with the call that it repeats.
+            priced: ending.usage.priced.clone().filter(|_| self.hold.shares().is_none()),
         }
     }
 

@@ -195,6 +195,16 @@ impl CallRow {
     }
 }
 
+/// How the sentence of a correction begins.
+const ADJUSTED: &str = "adjusted by ";
+
+impl CallRow {
+    /// Did a person say what it cost?
+    pub fn is_adjusted(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.starts_with(ADJUSTED))
+    }
+}
+
 fn adjusted(actor: &str, reason: Option<&str>) -> String {
-    format!("adjusted by {actor}: {}", reason.unwrap_or("no reason given"))
+    format!("{ADJUSTED}{actor}: {}", reason.unwrap_or("no reason given"))
 }

@@ -14,7 +14,9 @@ use super::row::Row;
 use super::shelf::Shelf;
 use crate::units::ids::Digest32;
 
-const SHIPPED: [(&str, &str); 2] = [("book.toml", include_str!("book.toml")), ("fx.toml", include_str!("fx.toml"))];
+/// The files that ship, in their order.
+pub const SHIPPED: [(&str, &str); 2] =
+    [("book.jsonl", include_str!("book.jsonl")), ("fx.toml", include_str!("fx.toml"))];
 
 /// What is wrong in a price file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +43,15 @@ pub struct PriceBook {
 impl PriceBook {
     /// The shipped book, with the operator's own file (its name and text) on top.
     pub fn load(overrides: Option<(&str, &str)>) -> Result<Self, Vec<Mistake>> {
+        let layers: Vec<_> = SHIPPED.into_iter().chain(overrides).collect();
+        Self::of(&layers)
+    }
+
+    /// A book of these files (name and text), a later one on top of an earlier one.
+    pub fn of(layers: &[(&str, &str)]) -> Result<Self, Vec<Mistake>> {
         let mut book = Self { shelves: HashMap::new(), fx: Fx::default(), hash: Digest32([0; 32]) };
         let (mut mistakes, mut hasher) = (Vec::new(), Sha256::new());
-        for (file, text) in SHIPPED.into_iter().chain(overrides) {
+        for (file, text) in layers {
             hasher.update((text.len() as u64).to_be_bytes());
             hasher.update(text);
             book.add(file, text, &mut mistakes);
@@ -55,9 +63,9 @@ impl PriceBook {
 
     fn add(&mut self, file: &str, text: &str, mistakes: &mut Vec<Mistake>) {
         let mut check = Check { file, mistakes };
-        let raw: RawBook = match toml::from_str(text) {
+        let raw = match RawBook::read(text) {
             Ok(raw) => raw,
-            Err(error) => return check.wrong("the file".to_owned(), error.to_string()),
+            Err((field, error)) => return check.wrong(field, error),
         };
         for (i, shelf) in raw.vendor.iter().enumerate() {
             self.shelves.entry(shelf.name.as_str().into()).or_default().fees =
@@ -92,7 +100,14 @@ impl PriceBook {
 
     /// A row that no model of the vendor is dearer than, for models that the book does not know.
     pub fn dearest(&self, vendor: &str) -> Option<&Arc<Row>> {
-        self.shelves.get(vendor)?.dearest.as_ref()
+        self.shelves.get(vendor)?.dearest()
+    }
+
+    /// The vendors whose models it lists, in the order of their names.
+    pub fn vendors(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.shelves.keys().map(|name| &**name).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Names this very book in the books.

@@ -76,13 +76,15 @@ fn without_window(model: &str) -> Option<&str> {
 
 /// Bedrock's `…-v1:0`, `…:0` and `…-v1`; OpenRouter's `…:free`, whose own row is looked for first.
 fn without_version(model: &str) -> Option<&str> {
-    let name = match model.rsplit_once(':') {
-        Some((name, _)) if !name.starts_with("ft") => name,
-        _ => model,
-    };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let shorter = name.rsplit_once("-v").filter(|(_, version)| digits(version)).map_or(name, |(name, _)| name);
-    (shorter.len() < model.len()).then_some(shorter)
+    match model.rsplit_once(':') {
+        Some((name, _)) if name.starts_with("ft") => None,
+        Some((name, number)) if digits(number) => {
+            Some(name.rsplit_once("-v").filter(|(_, version)| digits(version)).map_or(name, |(name, _)| name))
+        }
+        Some((name, _)) => Some(name),
+        None => model.strip_suffix("-v1"),
+    }
 }
 
 fn without_ending(model: &str) -> Option<&str> {

@@ -26,6 +26,23 @@ pub(super) struct RawBook {
     pub usd_per_unit: BTreeMap<String, String>,
 }
 
+impl RawBook {
+    /// TOML; or, of what programs write, JSON: a head in the first line, and then a model in each. Else where it is wrong, and why.
+    pub fn read(text: &str) -> Result<Self, (String, String)> {
+        if !text.starts_with('{') {
+            return toml::from_str(text).map_err(|error| ("the file".to_owned(), error.to_string()));
+        }
+        let wrong = |line: usize, error: serde_json::Error| (format!("line {line}"), error.to_string());
+        let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.is_empty());
+        let (number, head) = lines.next().unwrap_or((1, "{}"));
+        let mut book: Self = serde_json::from_str(head).map_err(|error| wrong(number, error))?;
+        for (number, line) in lines {
+            book.model.push(serde_json::from_str(line).map_err(|error| wrong(number, error))?);
+        }
+        Ok(book)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawShelf {

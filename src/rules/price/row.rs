@@ -81,7 +81,7 @@ impl TierAsked<'_> {
 
 impl Row {
     /// The last schedule that covers `at`, as a later price replaces an earlier one, and certain hours all hours.
-    fn schedule(&self, at: Timestamp) -> Option<(usize, &Schedule)> {
+    pub(super) fn schedule(&self, at: Timestamp) -> Option<(usize, &Schedule)> {
         self.schedules.iter().enumerate().rev().find(|(_, s)| s.covers(at))
     }
 

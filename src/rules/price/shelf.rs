@@ -2,7 +2,7 @@
 //! first. Knows no other vendor; `book` has all shelves.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
@@ -31,7 +31,8 @@ pub(super) struct Shelf {
     /// The operator's own names, and the models behind them.
     pub aliases: HashMap<Box<str>, Box<str>>,
     pub fees: Fees,
-    pub dearest: Option<Arc<Row>>,
+    /// Made when it is first asked for.
+    dearest: OnceLock<Option<Arc<Row>>>,
 }
 
 impl Shelf {
@@ -53,7 +54,11 @@ impl Shelf {
         for parts in [&mut self.suffixes, &mut self.prefixes] {
             parts.sort_by_key(|(part, _)| std::cmp::Reverse(part.len()));
         }
-        self.dearest = self.rows().map(|row| Row::clone(row)).reduce(dearer).map(Arc::new);
+    }
+
+    pub fn dearest(&self) -> Option<&Arc<Row>> {
+        let made = || self.rows().map(|row| Row::clone(row)).reduce(dearer).map(Arc::new);
+        self.dearest.get_or_init(made).as_ref()
     }
 
     /// Every row, some of them more than once.

@@ -16,8 +16,8 @@ fn at(day: &str) -> Timestamp {
 fn names_are_found_exactly_dated_aliased_and_fine_tuned() {
     let book = book();
     for (vendor, name, id) in [
-        ("openai", "gpt-5.5", "gpt-5-5"),
-        ("openai", "gpt-5.5-2026-04-23", "gpt-5-5"),
+        ("openai", "gpt-5.5", "gpt-5.5"),
+        ("openai", "gpt-5.5-2026-04-23", "gpt-5.5"),
         ("openai", "gpt-6-astra-2026-11-01", "gpt-6-astra"),
         ("openai", "gpt-4o-2024-05-13", "gpt-4o-2024-05-13"),
         ("openai", "ft:gpt-4o-mini-2024-07-18:acme::abc", "ft:gpt-4o-mini-2024-07-18"),
