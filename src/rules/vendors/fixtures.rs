@@ -212,3 +212,38 @@ fn broken_answers_are_read_without_harm() {
         }
     }
 }
+
+/// With the shipped prices: a model of each vendor as its SDK spells it, and an hour's ordinary question.
+#[test]
+fn the_shipped_book_bounds_every_vendor() {
+    let chat = |model: &str| {
+        format!(r#"{{"model":"{model}","max_tokens":500,"messages":[{{"role":"user","content":"hello"}}]}}"#)
+    };
+    let gemini =
+        || r#"{"contents":[{"parts":[{"text":"hello"}]}],"generationConfig":{"maxOutputTokens":500}}"#.to_owned();
+    let converse = || {
+        r#"{"messages":[{"role":"user","content":[{"text":"hello"}]}],"inferenceConfig":{"maxTokens":500}}"#.to_owned()
+    };
+    let place = "/v1/projects/p/locations/global/publishers";
+    for (vendor, path, body) in [
+        ("google", "/v1beta/models/gemini-2.5-flash:generateContent".to_owned(), gemini()),
+        ("google", "/models/gemini-2.5-flash:streamGenerateContent".to_owned(), gemini()),
+        ("vertex", format!("{place}/google/models/gemini-2.5-flash:generateContent"), gemini()),
+        ("vertex", format!("{place}/anthropic/models/claude-sonnet-4-5@20250929:rawPredict"), chat("x")),
+        ("bedrock", "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse".to_owned(), converse()),
+        ("azure", "/openai/deployments/gpt-4o/chat/completions".to_owned(), chat("gpt-4o")),
+        ("mistral", "/v1/chat/completions".to_owned(), chat("mistral-large-latest")),
+        ("groq", "/openai/v1/chat/completions".to_owned(), chat("openai/gpt-oss-120b")),
+        ("xai", "/chat/completions".to_owned(), chat("grok-4.5")),
+        ("deepseek", "/chat/completions".to_owned(), chat("deepseek-chat")),
+        ("perplexity", "/chat/completions".to_owned(), chat("sonar")),
+        ("openrouter", "/api/v1/chat/completions".to_owned(), chat("openai/gpt-4o")),
+        ("together", "/v1/chat/completions".to_owned(), chat("arcee-ai/trinity-mini")),
+        ("fireworks", "/inference/v1/chat/completions".to_owned(), chat("accounts/fireworks/models/yi-34b")),
+        ("cohere", "/v2/chat".to_owned(), chat("command-a")),
+    ] {
+        let call = call(vendor, path.clone().leak());
+        let bound = call.estimate(&body).map(|estimate| estimate.need.wanted().usd.0);
+        assert!(bound.as_ref().is_ok_and(|usd| *usd > 0), "{vendor} {path}: {bound:?}");
+    }
+}
