@@ -14,6 +14,7 @@ mod usage;
 
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::dialect::Dialect;
+use super::entry::Family;
 use super::llm::body::{Body, find, flag, text_of};
 use super::llm::image::Pictures;
 use super::llm::{Add, Api, Extra, Output, Prompt, Request, bounded, most_tokens};
@@ -37,7 +38,7 @@ fn model<'a>(ask: &'a Ask<'_>, body: &Body<'a>) -> Result<&'a str, Unpriceable> 
 
 /// The length of a prompt that the body shows, or the field that hides it.
 fn prompt(ask: &Ask<'_>, added: u64, hidden: Option<String>, pictures: Pictures) -> Prompt {
-    let text = match ask.vendor.dialect.byte_level() {
+    let text = match ask.vendor.family == Family::OpenAi && ask.vendor.dialect.byte_level() {
         true => ask.body.len() as u64,
         false => most_tokens(ask.body),
     };
@@ -99,9 +100,9 @@ pub(super) fn chat(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
 fn searches(body: &Body<'_>, model: &str, dialect: Dialect) -> Option<&'static str> {
     let fields: &[&'static str] = match dialect {
         Dialect::Xai => &["search_parameters"],
-        Dialect::OpenRouter => &["models", "plugins", "preset"],
+        Dialect::OpenRouter => &["models", "plugins", "preset", "web_search_options"],
         Dialect::Groq => &["compound_custom"],
-        _ => &["web_search_options"],
+        _ => &["web_search_options", "data_sources"],
     };
     // Perplexity always searches, for a fee by the request.
     let there = fields.iter().copied().filter(|_| dialect != Dialect::Perplexity).find(|f| body.get(f).is_some());

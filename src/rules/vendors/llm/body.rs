@@ -7,7 +7,7 @@ use crate::rules::args::{Decimal, Unreadable};
 use crate::rules::json::{Kind, NodeRef};
 
 /// Every field that an adapter reads.
-const FIELDS: [&str; 52] = [
+const FIELDS: [&str; 53] = [
     "audio",
     "best_of",
     "cache_control",
@@ -16,6 +16,7 @@ const FIELDS: [&str; 52] = [
     "container",
     "context_management",
     "conversation",
+    "data_sources",
     "documents",
     "fallbacks",
     "images",

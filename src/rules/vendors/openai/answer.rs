@@ -108,6 +108,9 @@ impl Chat {
             .collect();
         let parts = runs.filter(|runs| !runs.is_empty()).unwrap_or_else(|| vec![whole]);
         let tier = usage.service_tier.clone().or(self.service_tier);
+        // Groq's tiers differ in speed, not in price.
+        let one_price = |tier: &str| dialect == Dialect::Groq && matches!(tier, "auto" | "flex" | "on_demand");
+        let tier = tier.map(|tier| if one_price(&tier) { "standard".to_owned() } else { tier });
         let (id, model, billed) = (self.id.or(groq_id), self.model, usage.billed());
         let fees = if dialect == Dialect::Perplexity { usage.searched() } else { Vec::new() };
         // What a search costs beside the tokens, only the vendor's own sum says.

@@ -129,11 +129,14 @@ impl ChatUsage {
         let prompt = self.prompt_tokens?;
         let mut answer = if speaks { self.completion_tokens? } else { of(self.completion_tokens) };
         let reasoning = of(output.reasoning_tokens.or(self.reasoning_tokens));
-        // Where the sum shows that they are inside already, they are.
-        let inside = self.total_tokens == Some(prompt.saturating_add(answer));
-        let beside = dialect.adds_reasoning() && !inside;
+        // What the sum has beside both is thought that some vendors leave out of the answer; without a sum, xAI always does.
+        let beside = match self.total_tokens {
+            Some(total) => total.saturating_sub(prompt.saturating_add(answer)),
+            None if dialect.adds_reasoning() => reasoning,
+            None => 0,
+        };
         let deep = dialect == Dialect::Perplexity && self.reasoning_tokens.is_some();
-        answer = answer.saturating_add(if beside { reasoning } else { 0 });
+        answer = answer.saturating_add(if speaks && !deep { beside } else { 0 });
         let mut part = part(prompt, answer, &input, &output);
         part.reasoning = reasoning;
         part.tokens = part
