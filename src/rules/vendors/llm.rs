@@ -4,6 +4,7 @@
 pub(super) mod body;
 mod growth;
 pub(super) mod image;
+mod limit;
 pub(super) mod number;
 mod report;
 
@@ -18,6 +19,7 @@ use crate::rules::subject::Name;
 use crate::units::money::PicoUsd;
 
 pub(super) use growth::most_tokens;
+pub(super) use limit::{Add, LimitField};
 pub(super) use report::{Fee, Part, Reported, Seen, price};
 
 /// The answers' shapes.
@@ -71,40 +73,6 @@ pub(super) struct LlmPlan {
     limit: Option<LimitField>,
     /// Changes that do not depend on what was granted.
     edits: Vec<OwnedEdit>,
-}
-
-/// Where the output limit stands, and what it was.
-#[derive(Debug)]
-pub(super) struct LimitField {
-    /// Fields that are there, by pointer; the limit is written into each.
-    pub there: Vec<&'static str>,
-    /// The field to add if none is there.
-    pub add: Add,
-    /// What the caller asked for; the model's own most if nothing.
-    pub before: u64,
-}
-
-/// Where a limit is added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Add {
-    /// The object, by pointer, whose member it becomes.
-    pub object: &'static str,
-    pub name: &'static str,
-    /// In an object of its own: this is the name inside of it.
-    pub inner: Option<&'static str>,
-}
-
-impl Add {
-    pub const NONE: Self = Self::root("");
-
-    pub const fn root(name: &'static str) -> Self {
-        Self { object: "", name, inner: None }
-    }
-
-    fn edit(self, value: String) -> OwnedEdit {
-        let value = self.inner.map_or(value.clone(), |inner| format!("{{\"{inner}\":{value}}}"));
-        OwnedEdit::Insert { object: self.object, name: self.name, value }
-    }
 }
 
 /// A request of a language model, read.
@@ -334,20 +302,4 @@ fn add_output(
     need.fit =
         Some(Fit { usd_per_token: rate.times(answers), tokens_per_token: answers, floor, want, share: ask.fit.share });
     Ok(())
-}
-
-impl LlmPlan {
-    /// The limit is written where it is lower than what stands in the request, or would stand there unsaid.
-    pub fn edits(&self, granted: Option<u64>) -> Vec<OwnedEdit> {
-        let mut edits = self.edits.clone();
-        let lowered = granted.zip(self.limit.as_ref()).filter(|(granted, limit)| *granted < limit.before);
-        if let Some((granted, limit)) = lowered {
-            let value = granted.to_string();
-            edits.extend(limit.there.iter().map(|pointer| OwnedEdit::Replace { pointer, value: value.clone() }));
-            if limit.there.is_empty() {
-                edits.push(limit.add.edit(value));
-            }
-        }
-        edits
-    }
 }

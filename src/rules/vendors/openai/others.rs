@@ -68,8 +68,11 @@ pub(in super::super) fn images(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         _ => model(ask, &body)?,
     };
     let row = ask.prices.find(&ask.vendor.prices, name);
-    let picture = sized(&body)?.filter(|name| row.is_some_and(|row| row.fee(name).is_some()));
-    let flat = row.and_then(|row| row.rates(ask.now, None, 0)).is_some_and(|r| r.get(Token::ImagesOut).is_some());
+    let rates = row.and_then(|row| row.rates(ask.now, None, 0));
+    // What is charged by its tokens is not bounded by a price for one.
+    let whole = rates.as_ref().is_some_and(|rates| rates.get(Token::ImageOutput).is_none());
+    let picture = sized(&body)?.filter(|name| whole && row.is_some_and(|row| row.fee(name).is_some()));
+    let flat = whole && rates.is_some_and(|rates| rates.get(Token::ImagesOut).is_some());
     let prompt = prompt(ask, 0, None, Pictures::default());
     let mut request = Request { stream: body.flag("stream")?, ..request(Api::Images, name, prompt) };
     let picture = picture.map(|name| (name.into(), pictures));
