@@ -141,7 +141,8 @@ def rounds(exact, value):
 def add_genai(where, rates, prices, tier):
     for kind, theirs, _ in TOKENS + EACH:
         value = prices.get(theirs) if theirs else None
-        if value is None:
+        # Perplexity's price of a request is that of its search, which is a fee by the size of its context.
+        if value is None or (where[0], kind) == ("perplexity", "requests"):
             continue
         tiered = isinstance(value, Rec)
         base = value.base if tiered else value
@@ -369,10 +370,18 @@ def collect(shelf, models, entries):
     """name -> row, and beginnings, endings and patterns of names -> row."""
     providers, head, _ = VENDORS[shelf]
     names, parts, sizes = {}, {"prefixes": {}, "suffixes": {}, "patterns": {}}, {}
-    for full, entry in entries.items():
-        provider = str(entry.get("litellm_provider"))
+    # Where two providers list one name, the first provider counts, and the name with the provider's own head; what it does not
+    # say, the other says.
+    rank = lambda full: (next((i for i, p in enumerate(providers) if entries[full].get("litellm_provider") == p), 0), not re.match(head, full))
+    second = {}
+    for full in sorted(entries, key=rank, reverse=True):
+        if any(str(entries[full].get("litellm_provider")) == p for p in providers):
+            second.setdefault(re.sub("^" + head, "", full).lower(), entries[full])
+    for full in sorted(entries, key=rank):
+        entry, provider = entries[full], str(entries[full].get("litellm_provider"))
         ours = any(provider == p or p.endswith("*") and provider.startswith(p[:-1]) for p in providers)
         name = re.sub("^" + head, "", full).lower() if ours else ""
+        entry = second.get(name, {}) | entry
         sized = SIZED.match(name)
         if sized:
             sizes.setdefault(sized[4], {})[f"image.{sized[1] or 'standard'}.{sized[2]}x{sized[3]}"] = picture(entry, sized)
@@ -415,10 +424,11 @@ def picture(entry, sized):
 def collapse(names, parts):
     """Rows with their names; a dated name that its own base already covers is left out."""
     rows = {}
-    place = lambda body: rows.setdefault(repr(body), (body, {"names": [], "prefixes": [], "suffixes": [], "patterns": []}))[1]
+    same = lambda body: repr({part: value for part, value in body.items() if part != "source"}) if body else None
+    place = lambda body: rows.setdefault(same(body), (body, {"names": [], "prefixes": [], "suffixes": [], "patterns": []}))[1]
     for name, body in names.items():
         dated = DATED.match(name)
-        if not (dated and repr(names.get(dated[1])) == repr(body)):
+        if not (dated and same(names.get(dated[1])) == same(body)):
             place(body)["names"].append(name)
     for kind, table in parts.items():
         for value, body in table.items():
@@ -428,7 +438,7 @@ def collapse(names, parts):
 
 def line(shelf, body, names):
     # The plainest name of all is the row's own.
-    plain = lambda name: (name.startswith("claude-5") or "/" in name or "@" in name, len(name), name)
+    plain = lambda name: (name.startswith("claude-5") or "/" in name or "@" in name, "claude" not in name and "." not in name, len(name), name)
     found = {"vendor": shelf} | {kind: sorted(values, key=plain) for kind, values in names.items() if values}
     found |= {part: body[part] for part in ("limits", "multipliers", "fees") if body[part]}
     found["source"] = body["source"]
