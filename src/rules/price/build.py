@@ -21,7 +21,7 @@ import re
 import sys
 from decimal import Decimal
 
-from build_sources import Rec, clauses, genai, litellm, matches, simple, variant_tier
+from build_sources import Rec, genai, litellm, matches, simple, variant_tier
 
 CHECKED = "2026-11-19"
 TODAY = "2026-11-21"
