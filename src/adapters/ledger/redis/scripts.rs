@@ -34,6 +34,11 @@ pub struct Scripts {
     pub declare: Script,
     pub check: Script,
     pub remembered: Script,
+    pub rebuild: Script,
+    pub load: Script,
+    pub restore: Script,
+    pub reopen: Script,
+    pub doubt: Script,
 }
 
 fn script(head: &str, parts: &[&str]) -> Script {
@@ -61,6 +66,11 @@ impl Scripts {
             want: base(WITH_ROOM, &[include_str!("lua/want.lua")]),
             declare: base(WITH_ROOM, &[HOLDS, WALK, include_str!("lua/declare.lua")]),
             check: base(ALWAYS, &[HOLDS, WALK, include_str!("lua/check.lua")]),
+            rebuild: script(ALWAYS, &[include_str!("lua/rebuild.lua")]),
+            doubt: script(ALWAYS, &[include_str!("lua/doubt.lua")]),
+            load: base(ALWAYS, &[include_str!("lua/load.lua")]),
+            restore: base(ALWAYS, &[HOLDS, include_str!("lua/restore.lua")]),
+            reopen: base(ALWAYS, &[include_str!("lua/reopen.lua")]),
             remembered: base(ALWAYS, &[HOLDS, include_str!("lua/remembered.lua")]),
         }
     }
