@@ -10,7 +10,8 @@ hours. Where one is silent the other speaks. Where both speak and differ:
   2. of two spellings of one number (3.083e-05 a second, 0.111 an hour) the one with more digits wins;
   3. a zero never wins against a price;
   4. on Bedrock a bare name is a region's own endpoint, a tenth dearer than `global.`: where only genai-prices says so, it wins;
-  5. else LiteLLM wins: its entries are two weeks newer.
+  5. what genai-prices lists for an earlier day, and LiteLLM for today, is old: genai-prices wins;
+  6. else LiteLLM wins: its entries are two weeks newer.
 Each such difference stands in differences.md. All numbers are decimals; nothing passes through a float.
 """
 
@@ -108,6 +109,8 @@ SKIP = re.compile(r"month-commitment|:extended|steps/|^ft:.*babbage|^sample_spec
 DATED = re.compile(r"^(.+?)[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 SIZED = re.compile(r"^(?:(low|medium|high|standard|hd|auto)/)?(\d+)-x-(\d+)/(.+)$")
 differences = []
+# Of the model at hand: what genai-prices lists for days before the last one, by place and kind.
+EARLIER = {}
 
 
 def text(number, places=6):
@@ -121,10 +124,10 @@ def put(where, rates, key, kind, value, source):
     row = rates.setdefault(key, {})
     old = row.get(kind)
     if old is not None and old != value:
-        zero, finer = value == "0", rounds(old, value)
-        by = "no zero beside a price" if zero else "the more exact one" if finer else "LiteLLM"
+        zero, finer, stale = value == "0", rounds(old, value), value in EARLIER.get((key, kind), ())
+        by = "no zero beside a price" if zero else "the more exact one" if finer else "an earlier day's price" if stale else "LiteLLM"
         differences.append((*where, *key, kind, old, value, by))
-        if zero or finer:
+        if by != "LiteLLM":
             return
     row[kind] = value
 
@@ -206,6 +209,11 @@ def row(shelf, name, model, entry):
     now = max((p for p in prices if not p[1] and (p[0] or "") <= TODAY), key=lambda p: p[0] or "")
     before = {key: dict(value) for key, value in now[2].items()}
     busy = {}
+    EARLIER.clear()
+    for start, hours, rates in prices:
+        for key, values in rates.items() if (start or "") < (now[0] or "") else ():
+            for kind, value in values.items():
+                EARLIER.setdefault((key, kind), set()).add(value)
     if entry:
         entry = regional(where, entry, now[2])
         add_litellm(where, now[2], off_peak(where, entry, busy))
@@ -464,7 +472,7 @@ def report(shelves):
     out += ["| shelf | model | tier | above | kind | not used | used | decided by |", "| - | - | - | - | - | - | - | - |"]
     seen = dict.fromkeys(d for d in differences if d[0] in shelves)
     for shelf, name, tier, above, kind, old, new, by in seen:
-        kept = by in ("the more exact one", "no zero beside a price")
+        kept = by in ("the more exact one", "no zero beside a price", "an earlier day's price")
         chosen, other = (old, new) if kept else (new, old)
         chosen, other = chosen or "none", other or "none"
         out.append(f"| {shelf} | {name} | {tier} | {above} | {kind} | {other} | {chosen} | {by} |")
