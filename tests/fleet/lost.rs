@@ -113,7 +113,7 @@ fn the_cap_holds_over_a_redis_that_forgets_under_load() {
         let asks = (0..many).map(|n| (n, ask(&key).mock(&format!("delay={}", 20 + n % 200))));
         asks.map(|(n, ask)| ask.send(fleet.port(n))).collect::<Vec<_>>()
     };
-    let first = spawn_all(crowd(60).into_iter());
+    let first = spawn_all(crowd(60));
     fleet.vendor.wait_for_count(20, SOON);
     lose(&mut fleet, Redis::restart_empty);
     let answers = join_all(first);

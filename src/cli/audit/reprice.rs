@@ -1,5 +1,5 @@
 //! `bursar audit reprice`: computes the cost of settled calls again, each by the book that priced it, from what its row says was
-//! used; with `--current`, by the prices of today. A difference is said, and is the exit code.
+//! used; with `--current`, by the book of today. A difference is said, and is the exit code.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::units::time::Timestamp;
 pub struct Reprice {
     #[command(flatten)]
     filter: Filter,
-    /// By the prices of today, not by those of each call's own day
+    /// By the book of today, not by the one that was in force
     #[arg(long)]
     current: bool,
 }

@@ -6,6 +6,7 @@ use super::super::output::{BOLD, Columns, DIM, json as print_json, line};
 use super::super::{Failure, Global};
 use super::Show;
 use crate::adapters::price_store::{PriceFiles, Upto};
+use crate::rules::price::Kind;
 use crate::units::time::Timestamp;
 
 pub fn run(global: &Global, files: &PriceFiles, asked: &Show) -> Result<(), Failure> {
@@ -84,7 +85,9 @@ fn rates(schedule: &Value) -> Result<(), Failure> {
     let mut columns = Columns::new(&["    tier", "above", "rates: USD per million, for one, or for an hour"]);
     for tier in schedule["rates"].as_array().into_iter().flatten().filter_map(Value::as_object) {
         let rates = tier.iter().filter(|(name, _)| !matches!(name.as_str(), "tier" | "above" | "scope"));
-        let rates: Vec<_> = rates.map(|(name, rate)| format!("{name} {}", plain(rate))).collect();
+        let mut rates: Vec<_> = rates.collect();
+        rates.sort_by_key(|(name, _)| Kind::named(name));
+        let rates: Vec<_> = rates.into_iter().map(|(name, rate)| format!("{name} {}", plain(rate))).collect();
         let name = tier.get("tier").map_or_else(|| "standard".to_owned(), plain);
         columns.row([format!("    {name}"), tier.get("above").map_or_else(String::new, plain), rates.join(", ")]);
     }

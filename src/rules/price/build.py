@@ -10,7 +10,8 @@ hours. Where one is silent the other speaks. Where both speak and differ:
   2. of two spellings of one number (3.083e-05 a second, 0.111 an hour) the one with more digits wins;
   3. a zero never wins against a price;
   4. on Bedrock a bare name is a region's own endpoint, a tenth dearer than `global.`: where only genai-prices says so, it wins;
-  5. else LiteLLM wins: its entries are two weeks newer.
+  5. what genai-prices lists for an earlier day, and LiteLLM for today, is old: genai-prices wins;
+  6. else LiteLLM wins: its entries are two weeks newer.
 Each such difference stands in differences.md. All numbers are decimals; nothing passes through a float.
 """
 
@@ -21,7 +22,7 @@ import re
 import sys
 from decimal import Decimal
 
-from build_sources import Rec, clauses, genai, litellm, matches, simple, variant_tier
+from build_sources import Rec, genai, litellm, matches, simple, variant_tier
 
 CHECKED = "2026-11-19"
 TODAY = "2026-11-21"
@@ -108,6 +109,8 @@ SKIP = re.compile(r"month-commitment|:extended|steps/|^ft:.*babbage|^sample_spec
 DATED = re.compile(r"^(.+?)[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 SIZED = re.compile(r"^(?:(low|medium|high|standard|hd|auto)/)?(\d+)-x-(\d+)/(.+)$")
 differences = []
+# Of the model at hand: what genai-prices lists for days before the last one, by place and kind.
+EARLIER = {}
 
 
 def text(number, places=6):
@@ -121,10 +124,10 @@ def put(where, rates, key, kind, value, source):
     row = rates.setdefault(key, {})
     old = row.get(kind)
     if old is not None and old != value:
-        zero, finer = value == "0", rounds(old, value)
-        by = "no zero beside a price" if zero else "the more exact one" if finer else "LiteLLM"
+        zero, finer, stale = value == "0", rounds(old, value), value in EARLIER.get((key, kind), ())
+        by = "no zero beside a price" if zero else "the more exact one" if finer else "an earlier day's price" if stale else "LiteLLM"
         differences.append((*where, *key, kind, old, value, by))
-        if zero or finer:
+        if by != "LiteLLM":
             return
     row[kind] = value
 
@@ -141,7 +144,8 @@ def rounds(exact, value):
 def add_genai(where, rates, prices, tier):
     for kind, theirs, _ in TOKENS + EACH:
         value = prices.get(theirs) if theirs else None
-        if value is None:
+        # Perplexity's price of a request is that of its search, which is a fee by the size of its context.
+        if value is None or (where[0], kind) == ("perplexity", "requests"):
             continue
         tiered = isinstance(value, Rec)
         base = value.base if tiered else value
@@ -205,6 +209,11 @@ def row(shelf, name, model, entry):
     now = max((p for p in prices if not p[1] and (p[0] or "") <= TODAY), key=lambda p: p[0] or "")
     before = {key: dict(value) for key, value in now[2].items()}
     busy = {}
+    EARLIER.clear()
+    for start, hours, rates in prices:
+        for key, values in rates.items() if (start or "") < (now[0] or "") else ():
+            for kind, value in values.items():
+                EARLIER.setdefault((key, kind), set()).add(value)
     if entry:
         entry = regional(where, entry, now[2])
         add_litellm(where, now[2], off_peak(where, entry, busy))
@@ -369,10 +378,18 @@ def collect(shelf, models, entries):
     """name -> row, and beginnings, endings and patterns of names -> row."""
     providers, head, _ = VENDORS[shelf]
     names, parts, sizes = {}, {"prefixes": {}, "suffixes": {}, "patterns": {}}, {}
-    for full, entry in entries.items():
-        provider = str(entry.get("litellm_provider"))
+    # Where two providers list one name, the first provider counts, and the name with the provider's own head; what it does not
+    # say, the other says.
+    rank = lambda full: (next((i for i, p in enumerate(providers) if entries[full].get("litellm_provider") == p), 0), not re.match(head, full))
+    second = {}
+    for full in sorted(entries, key=rank, reverse=True):
+        if any(str(entries[full].get("litellm_provider")) == p for p in providers):
+            second.setdefault(re.sub("^" + head, "", full).lower(), entries[full])
+    for full in sorted(entries, key=rank):
+        entry, provider = entries[full], str(entries[full].get("litellm_provider"))
         ours = any(provider == p or p.endswith("*") and provider.startswith(p[:-1]) for p in providers)
         name = re.sub("^" + head, "", full).lower() if ours else ""
+        entry = second.get(name, {}) | entry
         sized = SIZED.match(name)
         if sized:
             sizes.setdefault(sized[4], {})[f"image.{sized[1] or 'standard'}.{sized[2]}x{sized[3]}"] = picture(entry, sized)
@@ -415,10 +432,11 @@ def picture(entry, sized):
 def collapse(names, parts):
     """Rows with their names; a dated name that its own base already covers is left out."""
     rows = {}
-    place = lambda body: rows.setdefault(repr(body), (body, {"names": [], "prefixes": [], "suffixes": [], "patterns": []}))[1]
+    same = lambda body: repr({part: value for part, value in body.items() if part != "source"}) if body else None
+    place = lambda body: rows.setdefault(same(body), (body, {"names": [], "prefixes": [], "suffixes": [], "patterns": []}))[1]
     for name, body in names.items():
         dated = DATED.match(name)
-        if not (dated and repr(names.get(dated[1])) == repr(body)):
+        if not (dated and same(names.get(dated[1])) == same(body)):
             place(body)["names"].append(name)
     for kind, table in parts.items():
         for value, body in table.items():
@@ -428,7 +446,7 @@ def collapse(names, parts):
 
 def line(shelf, body, names):
     # The plainest name of all is the row's own.
-    plain = lambda name: (name.startswith("claude-5") or "/" in name or "@" in name, len(name), name)
+    plain = lambda name: (name.startswith("claude-5") or "/" in name or "@" in name, "claude" not in name and "." not in name, len(name), name)
     found = {"vendor": shelf} | {kind: sorted(values, key=plain) for kind, values in names.items() if values}
     found |= {part: body[part] for part in ("limits", "multipliers", "fees") if body[part]}
     found["source"] = body["source"]
@@ -454,7 +472,7 @@ def report(shelves):
     out += ["| shelf | model | tier | above | kind | not used | used | decided by |", "| - | - | - | - | - | - | - | - |"]
     seen = dict.fromkeys(d for d in differences if d[0] in shelves)
     for shelf, name, tier, above, kind, old, new, by in seen:
-        kept = by in ("the more exact one", "no zero beside a price")
+        kept = by in ("the more exact one", "no zero beside a price", "an earlier day's price")
         chosen, other = (old, new) if kept else (new, old)
         chosen, other = chosen or "none", other or "none"
         out.append(f"| {shelf} | {name} | {tier} | {above} | {kind} | {other} | {chosen} | {by} |")

@@ -58,12 +58,13 @@ def matches(match, name):
     if kind == "And":
         return all(matches(inner, name) for inner in match.and_)
     value = next(iter(match.__dict__.values()))
+    value = value if kind == "Regex" else value.lower()
     return {
         "Equals": lambda: name == value,
         "StartsWith": lambda: name.startswith(value),
         "EndsWith": lambda: name.endswith(value),
         "Contains": lambda: value in name,
-        "Regex": lambda: bool(re.search(value, name)),
+        "Regex": lambda: bool(re.search(value, name, re.IGNORECASE)),
     }[kind]()
 
 

@@ -3,6 +3,8 @@
 
 /// Endings that lead to the same model.
 const ENDINGS: [&str; 5] = ["-latest", "@latest", "@default", "-preview", "-exp"];
+/// Behind a model of OpenRouter's: what does not make it dearer.
+const WAYS: [&str; 6] = ["free", "floor", "nitro", "exacto", "beta", "batch"];
 /// Before a model of Bedrock's: where it may run.
 const REGIONS: [&str; 10] = ["us.", "eu.", "apac.", "au.", "jp.", "ca.", "sa.", "us-gov.", "global.", "in."];
 /// Before the model in the name of a cloud's resource. What follows an application's profile is no model's name.
@@ -82,7 +84,9 @@ fn without_version(model: &str) -> Option<&str> {
         Some((name, number)) if digits(number) => {
             Some(name.rsplit_once("-v").filter(|(_, version)| digits(version)).map_or(name, |(name, _)| name))
         }
-        Some((name, _)) => Some(name),
+        // Ways to be served at the same price, or at a lower one that has a row of its own.
+        Some((name, way)) if WAYS.contains(&way) => Some(name),
+        Some(_) => None,
         None => model.strip_suffix("-v1"),
     }
 }

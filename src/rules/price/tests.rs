@@ -1,5 +1,9 @@
 //! Prices by hand: names, days, tiers, contexts, factors, fees, currencies and the operator's own file.
 
+mod real_names;
+mod updates;
+mod windows;
+
 use super::*;
 use crate::units::money::{MicroCents, PicoUsd};
 use crate::units::time::Timestamp;

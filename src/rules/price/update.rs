@@ -84,6 +84,11 @@ fn own(book: &PriceBook, file: &str, text: &str, now: Timestamp) -> Result<Updat
     Ok(update)
 }
 
+/// A bare name of Bedrock's runs in one region, which costs a tenth more than `global.`; lists that do not know it change nothing.
+fn is_regional(name: &str, old: Option<u64>, new: u64) -> bool {
+    !name.starts_with("global.") && old.is_some_and(|old| old.saturating_mul(10) == new.saturating_mul(11))
+}
+
 /// The rate that stands in the row itself.
 fn listed_rate(row: &Row, at: Timestamp, tier: &str, above: u64, kind: Kind) -> Option<u64> {
     let tiers = &row.schedules.get(row.schedule_at(at)?)?.tiers;
@@ -96,12 +101,17 @@ impl Update {
         let before = book.find(listed.vendor, name);
         let from = listed.from.as_ref().and_then(|day| format!("{day}T00:00:00Z").parse().ok()).unwrap_or(now);
         let found = self.changes.len();
-        for (tier, above, kind, pico) in &listed.rates {
+        let mut listed = listed.clone();
+        listed.rates.retain(|(tier, above, kind, pico)| {
             let old = before.and_then(|row| listed_rate(row, from, tier, *above, *kind));
-            self.put(listed.vendor, name, (tier, *above, *kind), old, *pico, listed.from.clone());
-        }
+            let kept = listed.vendor == "bedrock" && is_regional(name, old, *pico);
+            if !kept {
+                self.put(listed.vendor, name, (tier, *above, *kind), old, *pico, listed.from.clone());
+            }
+            !kept
+        });
         if self.changes.len() > found {
-            let row = changed(before, listed, from, now);
+            let row = changed(before, &listed, from, now);
             self.lines.push(row.to_json(listed.vendor, &[name]).to_string());
         }
     }
