@@ -153,9 +153,7 @@ pub(super) fn plain(body: &[u8]) -> Option<Reported> {
 
 /// One event of a stream: only the last one tells.
 pub(super) fn event(data: &[u8]) -> Option<Reported> {
-    if memchr::memmem::find(data, b"\"message-end\"").is_none() {
-        return None;
-    }
+    memchr::memmem::find(data, b"\"message-end\"")?;
     let event: Event = serde_json::from_slice(data).ok()?;
     let delta = event.delta.filter(|_| event.kind.as_deref() == Some("message-end"))?;
     let failed = delta.error.is_some() || delta.finish_reason.as_deref().is_none_or(|why| why == "ERROR");
