@@ -92,11 +92,10 @@ impl Parts {
         let sinks = Sinking::start(&config, &books)?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
-        let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
         tell_start(&*ledger, &loaded, &prices, &config).await;
-        let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
+        let (vault, switchboard, keyring2) = (Arc::new(vault(sources)), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),

@@ -13,7 +13,7 @@ use super::Reply;
 enum Coder {
     Gzip(GzipEncoder<Vec<u8>>),
     Deflate(ZlibEncoder<Vec<u8>>),
-    Brotli(BrotliEncoder<Vec<u8>>),
+    Brotli(Box<BrotliEncoder<Vec<u8>>>),
     Zstd(ZstdEncoder<Vec<u8>>),
     /// It only says so.
     Other,
@@ -24,7 +24,7 @@ pub(super) fn coded(response: Response<Reply>, name: &str) -> Response<Reply> {
     let coder = match name {
         "gzip" => Coder::Gzip(GzipEncoder::new(Vec::new())),
         "deflate" => Coder::Deflate(ZlibEncoder::new(Vec::new())),
-        "br" => Coder::Brotli(BrotliEncoder::new(Vec::new())),
+        "br" => Coder::Brotli(Box::new(BrotliEncoder::new(Vec::new()))),
         "zstd" => Coder::Zstd(ZstdEncoder::new(Vec::new())),
         _ => Coder::Other,
     };
