@@ -8,10 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::ledger::Store;
 use crate::adapters::ledger::embedded::{Embedded, FolderLock};
 use crate::adapters::ledger::journal::Durability;
+use crate::adapters::ledger::leased::Leased;
 use crate::adapters::ledger::redis::Redis;
 use crate::adapters::ledger::redis::link::{Options, Patience};
 use crate::adapters::ledger::redis::recover::Knows;
@@ -28,7 +30,12 @@ pub struct Opened {
     pub lock: Option<FolderLock>,
 }
 
-pub async fn open(config: &Config, lock: FolderLock, books: &Arc<dyn AuditStore>) -> Result<Opened, Failure> {
+pub async fn open(
+    config: &Config,
+    lock: FolderLock,
+    books: &Arc<dyn AuditStore>,
+    fleet: Option<Arc<Fleet>>,
+) -> Result<Opened, Failure> {
     match &config.ledger.store {
         LedgerStore::Embedded => {
             let store = Embedded::open_locked(lock, &config.server.data, durability(config), books.clone())?;
@@ -36,7 +43,9 @@ pub async fn open(config: &Config, lock: FolderLock, books: &Arc<dyn AuditStore>
         }
         LedgerStore::Redis { url, password } => {
             let redis = redis(config, url, password.clone(), books).await?;
-            Ok(Opened { store: Arc::new(redis.clone()), redis: Some(redis), lock: Some(lock) })
+            let right = move || fleet.as_ref().is_none_or(|fleet| fleet.may_admit_alone());
+            let leased = Leased::open(redis.clone(), &config.server.data, durability(config), Box::new(right))?;
+            Ok(Opened { store: Arc::new(leased), redis: Some(redis), lock: Some(lock) })
         }
     }
 }

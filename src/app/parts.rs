@@ -75,7 +75,8 @@ impl Parts {
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
         let books_store = audit::open(&config.audit.store, &data, common)?;
-        let mut opened = ledger::open(&config, lock, &books_store).await?;
+        let nodes = fleet::nodes(&config).await?;
+        let mut opened = ledger::open(&config, lock, &books_store, nodes.clone()).await?;
         let ledger = opened.store.clone();
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
@@ -116,7 +117,7 @@ impl Parts {
         });
         Ok(Self {
             _lock: opened.lock.take(),
-            others: fleet::others(&config).await?,
+            others: fleet::others(&config, nodes)?,
             config,
             keyring,
             private,

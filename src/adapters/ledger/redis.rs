@@ -10,6 +10,7 @@ pub mod event;
 mod feed;
 mod kept;
 pub mod keys;
+pub mod lent;
 pub mod link;
 mod lost;
 mod operations;

@@ -1,6 +1,6 @@
 -- What every script begins with: its keys, the guard, the time, the accounts, events. A script decides first; then it appends
 -- its events, and `finish` writes everything else. All amounts are integers of at most 2^53-1, which Lua counts exactly.
-local META, FLAGS, SHAPES, ACCOUNTS, HOLDS, LEASES, ENDED, REPLAYS, PAID, EVENTS, RATES = unpack(KEYS)
+local META, FLAGS, SHAPES, ACCOUNTS, HOLDS, LEASES, ENDED, REPLAYS, PAID, EVENTS, RATES, SLICES, NODES = unpack(KEYS)
 local FORMAT, MAX = '1', 9007199254740991
 local SECOND = 1000000
 local UNITS = { usd = 1, tokens = 2, calls = 3, risk = 4 }

@@ -93,6 +93,12 @@ for i, line in ipairs(lines) do
   end
 end
 if short then
+  -- What is lent to nodes may be what stands in the way: they give back what they do not use.
+  local account = lines[short.line + 1].name
+  if short.cause == 'held' and redis.call('HEXISTS', SLICES, '@' .. account) == 1 then
+    redis.call('HSET', SLICES, '!' .. account, text(at))
+    redis.call('PUBLISH', string.gsub(META, 'meta$', 'bell'), 'recall ' .. account)
+  end
   return short_answer(short)
 end
 
