@@ -302,11 +302,16 @@ async fn policies(
     Ok((Arc::new(store), loaded))
 }
 
+/// Newer exchange rates of `fx update` on top of what ships, and the operator's own file above all.
 fn prices(config: &Config) -> Result<PriceBook, Failure> {
-    let Some(path) = &config.prices.overrides else { return PriceBook::load(None).map_err(|m| listed(&m)) };
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-    PriceBook::load(Some((&name, &text))).map_err(|m| listed(&m))
+    let rates = config.server.data.join(crate::cli::fx::FILE);
+    let mut files = Vec::new();
+    for path in rates.exists().then_some(&rates).into_iter().chain(&config.prices.overrides) {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
+        files.push((name, text));
+    }
+    PriceBook::layered(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).map_err(|m| listed(&m))
 }
 
 fn listed<T: std::fmt::Display>(mistakes: &[T]) -> Failure {

@@ -13,6 +13,7 @@ mod forward;
 mod headers;
 mod identify;
 mod links;
+mod look_up;
 mod meter;
 mod outgoing;
 mod own;

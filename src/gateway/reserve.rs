@@ -101,7 +101,7 @@ fn down(error: LedgerError) -> Problem {
 fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, about: &About) -> Opening {
     let (verdict, reason) = match would_deny {
         Some(denial) => (Verdict::Deny, Some(denial.to_string())),
-        None => (Verdict::Allow, None),
+        None => (Verdict::Allow, about.note()),
     };
     let mut opening = about.opening(judged.context, verdict, permit.enforced(), reason);
     opening.facts = Some(judged.facts.clone());

@@ -50,6 +50,11 @@ struct Shelf {
 impl PriceBook {
     /// The shipped book, with the operator's own file (its name and text) on top.
     pub fn load(overrides: Option<(&str, &str)>) -> Result<Self, Vec<Mistake>> {
+        Self::layered(overrides)
+    }
+
+    /// The same with several files, the last one above all.
+    pub fn layered<'a>(overrides: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Vec<Mistake>> {
         let mut book = Self { shelves: HashMap::new(), fx: Fx::default(), hash: Digest32([0; 32]) };
         let (mut mistakes, mut hasher) = (Vec::new(), Sha256::new());
         for (file, text) in SHIPPED.into_iter().chain(overrides) {

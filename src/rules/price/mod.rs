@@ -13,6 +13,6 @@ mod tests;
 mod tokens;
 
 pub use book::{Mistake, PriceBook};
-pub use fx::{Fx, decimals};
+pub use fx::{Fx, decimals, ecb};
 pub use row::{Limits, Rates, Row, Served, TierAsked};
 pub use tokens::{Kind, Tokens};

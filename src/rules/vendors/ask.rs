@@ -7,7 +7,9 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::entry::{Adapter, Operation, Price, Vendor};
+use super::look_up::{Found, Question};
 use super::plan::{How, Plan};
+use super::stripe::StripeRule;
 use super::{anthropic, openai, stripe};
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::ledger::need::{Need, Share};
@@ -32,6 +34,12 @@ pub struct Ask<'a> {
     /// The policy's ceiling, for a cost that nothing bounds.
     pub ceiling: Option<MicroCents>,
     pub unknown_model: UnknownModel,
+    /// What counts as spend at Stripe.
+    pub stripe: StripeRule,
+    /// The credential is one of the vendor's test mode.
+    pub test_key: bool,
+    /// What was looked up at the vendor.
+    pub found: &'a [Found],
 }
 
 /// When the output limit of a language model's call may be lowered to what the budget buys.
@@ -67,6 +75,11 @@ pub enum Unpriceable {
     UnknownModel(String),
     #[error("nothing bounds what this call can cost (`{field}`: {why}); the policy must name a ceiling for it")]
     Unbounded { field: String, why: &'static str },
+    #[error(
+        "nothing in the request bounds what this call can cost (`{field}`), and looking it up did not either ({why}); \
+             the policy must name a ceiling for it"
+    )]
+    NotFound { field: String, why: String },
     #[error("`{field}` cannot be read: {why}")]
     BadField { field: String, why: &'static str },
     #[error("{0}")]
@@ -115,6 +128,14 @@ impl Ask<'_> {
             (need, _) => need?,
         };
         Ok(Estimate { need, plan: Plan::new(self, how) })
+    }
+
+    /// What to ask the vendor, so that the call has a bound; nothing if it has one, or if nothing helps.
+    pub fn questions(&self) -> Vec<Question> {
+        match self.vendor.price_of(self.operation) {
+            Some(Price::Adapter(Adapter::Stripe(moves))) => stripe::questions(self, *moves),
+            _ => Vec::new(),
+        }
     }
 
     fn bounded(&self) -> Result<Bounded, Unpriceable> {
