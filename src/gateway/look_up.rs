@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, HeaderName, Method, Request};
 use http_body_util::{BodyExt, Limited};
 use uuid::Uuid;
 
@@ -26,9 +26,9 @@ use crate::rules::ledger::ask::{Manner, Reserve};
 use crate::rules::ledger::need::Need;
 use crate::rules::path::CanonicalPath;
 use crate::rules::policy::Permit;
-use crate::rules::subject::Flag;
-use crate::rules::vendors::Routed;
+use crate::rules::subject::{Facts, Flag};
 use crate::rules::vendors::look_up::{Found, MOST_QUESTIONS, Question};
+use crate::rules::vendors::{Routed, Vendor};
 use crate::units::ids::CallId;
 use crate::units::money::PicoUsd;
 use crate::units::time::Timestamp;
@@ -52,114 +52,127 @@ pub async fn ask(
         let why = || format!("it would take more than {MOST_QUESTIONS} questions");
         return questions.into_iter().map(|question| Found { question, answer: Err(why()) }).collect();
     }
-    let asked = questions.into_iter().map(|question| one(judged, permit, question, about));
-    let answered = join_all(asked.collect::<Vec<_>>()).await;
+    let asker = Asker::new(judged, permit, about);
+    let flags: Arc<[Flag]> = Flag::over(&judged.facts).into();
+    let answered = join_all(questions.iter().map(|question| asker.ask(question, flags.clone()))).await;
     let mut found = Vec::with_capacity(answered.len());
-    for (call, one) in answered {
-        about.looked_up(call, &one.question.to_string());
-        found.push(one);
+    for (question, (call, answer)) in questions.into_iter().zip(answered) {
+        about.looked_up(call, &question.to_string());
+        found.push(Found { question, answer });
     }
     found
 }
 
-async fn one(judged: &Judged<'_>, permit: &Permit, question: Question, about: &About) -> (CallId, Found) {
-    let context = Context {
-        call: CallId(Uuid::now_v7()),
-        at: Timestamp::now(),
-        started: Instant::now(),
-        ..judged.context.clone()
-    };
-    let call = context.call;
-    let answer = answered(judged, permit, &question, &context, about).await;
-    (call, Found { question, answer })
+/// Whoever asks the vendor on behalf of one call.
+pub struct Asker {
+    pub gateway: Arc<Gateway>,
+    /// Of the call that is asked for.
+    pub context: Context,
+    vendor: Arc<Vendor>,
+    facts: Arc<Facts>,
+    permit: Permit,
+    /// Those that select the account, and the shape of an answer.
+    headers: HeaderMap,
+    opening: Opening,
 }
 
-async fn answered(
-    judged: &Judged<'_>,
-    permit: &Permit,
-    question: &Question,
-    context: &Context,
-    about: &About,
-) -> Result<Bytes, String> {
-    let path = CanonicalPath::parse(&question.path).map_err(|e| e.to_string())?.path;
-    let routed = judged.place.vendor.route(Method::GET.as_str(), path);
-    let seat = judged.gateway.switchboard.enter(context.call, judged.facts.clone());
-    let opening = opening(judged, permit, &routed, context, about);
-    let hold = held(judged, permit, context, opening).await?;
-    let request = request(judged, permit, &routed, question, &hold)?;
-    let private = judged.place.vendor.private_network;
-    let asked = Asked { gateway: judged.gateway.clone(), context: context.clone(), hold: hold.dispatch(), seat };
-    // In a task of its own, so that a caller who leaves does not leave the row without its end.
-    let task = tokio::spawn(asked.send(private, request));
-    task.await.unwrap_or_else(|_| Err("bursar is shutting down".to_owned()))
-}
-
-fn opening(judged: &Judged<'_>, permit: &Permit, routed: &Routed<'_>, context: &Context, about: &About) -> Opening {
-    let reason = format!("look_up: for call {}", judged.context.call);
-    let opening = about.opening(context, Verdict::Allow, permit.enforced(), Some(reason));
-    Opening {
-        facts: Some(judged.facts.clone()),
-        policy_hash: Some(permit.policy_hash()),
-        method: Method::GET.as_str().into(),
-        path: routed.path.as_str().into(),
-        endpoint: routed.operation.map(|o| o.name.clone()),
-        action: routed.operation.map(|o| o.action.clone()),
-        tier: Some(Tier::ReadOnly),
-        estimate: Need::fixed(PicoUsd(0), 0).least(),
-        request_hash: None,
-        ..opening
-    }
-}
-
-async fn held(judged: &Judged<'_>, permit: &Permit, context: &Context, opening: Opening) -> Result<Reserved, String> {
-    let ask = Reserve {
-        hold: context.call,
-        lines: permit.lines().clone(),
-        need: Need::fixed(PicoUsd(0), 0),
-        flags: Flag::over(&judged.facts).into(),
-        replay: None,
-        manner: Manner::default(),
-        opening,
-    };
-    let waited = judged.gateway.waiting.reserve(permit, ask, Instant::now(), std::future::pending::<()>());
-    match waited.await.map_err(|e| e.to_string())? {
-        Waited::Answered(Answered::Held(hold)) => Ok(hold),
-        Waited::Answered(Answered::Short(short)) => Err(format!("`{}` is used up", short.limit.rule)),
-        Waited::Answered(Answered::Killed(flag)) => Err(format!("{flag} is switched off")),
-        Waited::Interrupted(()) => Err("it was interrupted".to_owned()),
-    }
-}
-
-fn request(
-    judged: &Judged<'_>,
-    permit: &Permit,
-    routed: &Routed<'_>,
-    question: &Question,
-    hold: &Reserved,
-) -> Result<Request<Upload>, String> {
-    let vendor = &judged.place.vendor;
-    let credential = judged.gateway.vault.open(hold, &vendor.name, permit.credential());
-    let credential = credential.ok_or_else(|| "there is no credential".to_owned())?;
-    let mut headers = HeaderMap::new();
-    for name in vendor.account_headers.iter().map(|n| &**n).chain(SHAPE) {
-        for value in judged.parts.headers.get_all(name) {
-            if let Ok(name) = http::HeaderName::try_from(name) {
-                headers.append(name, value.clone());
+impl Asker {
+    pub fn new(judged: &Judged<'_>, permit: &Permit, about: &About) -> Self {
+        let vendor = judged.place.vendor.clone();
+        let mut headers = HeaderMap::new();
+        for name in vendor.account_headers.iter().map(|n| &**n).chain(SHAPE) {
+            let Ok(as_name) = HeaderName::try_from(name) else { continue };
+            for value in judged.parts.headers.get_all(name) {
+                headers.append(as_name.clone(), value.clone());
             }
         }
+        let reason = format!("look_up: for call {}", judged.context.call);
+        let opening = about.opening(judged.context, Verdict::Allow, permit.enforced(), Some(reason));
+        Self {
+            gateway: judged.gateway.clone(),
+            context: judged.context.clone(),
+            vendor,
+            facts: judged.facts.clone(),
+            permit: permit.clone(),
+            headers,
+            opening: Opening {
+                facts: Some(judged.facts.clone()),
+                policy_hash: Some(permit.policy_hash()),
+                method: Method::GET.as_str().into(),
+                tier: Some(Tier::ReadOnly),
+                estimate: Need::fixed(PicoUsd(0), 0).least(),
+                request_hash: None,
+                ..opening
+            },
+        }
     }
-    let pieces = Pieces {
-        method: Method::GET,
-        base: &routed.host.base,
-        path: &routed.path,
-        query: question.query.as_deref(),
-        headers,
-        carried: &judged.caller.carried,
-        vendor,
-        credential: &credential,
-    };
-    let (upload, _) = Upload::bytes(Bytes::new(), false);
-    request::build(pieces, upload).map_err(|problem| problem.sentence())
+
+    /// One question, as a call of its own.
+    pub async fn ask(&self, question: &Question, flags: Arc<[Flag]>) -> (CallId, Result<Bytes, String>) {
+        let context = Context {
+            call: CallId(Uuid::now_v7()),
+            at: Timestamp::now(),
+            started: Instant::now(),
+            ..self.context.clone()
+        };
+        (context.call, self.answered(question, context, flags).await)
+    }
+
+    async fn answered(&self, question: &Question, context: Context, flags: Arc<[Flag]>) -> Result<Bytes, String> {
+        let path = CanonicalPath::parse(&question.path).map_err(|e| e.to_string())?.path;
+        let routed = self.vendor.route(Method::GET.as_str(), path);
+        let seat = self.gateway.switchboard.enter(context.call, self.facts.clone());
+        let hold = self.held(&context, &routed, flags).await?;
+        let request = self.request(&routed, question, &hold)?;
+        let asked = Asked { gateway: self.gateway.clone(), context, hold: hold.dispatch(), seat };
+        // In a task of its own, so that a caller who leaves does not leave the row without its end.
+        let task = tokio::spawn(asked.send(self.vendor.private_network, request));
+        task.await.unwrap_or_else(|_| Err("bursar is shutting down".to_owned()))
+    }
+
+    async fn held(&self, context: &Context, routed: &Routed<'_>, flags: Arc<[Flag]>) -> Result<Reserved, String> {
+        let opening = Opening {
+            call: context.call,
+            path: routed.path.as_str().into(),
+            endpoint: routed.operation.map(|o| o.name.clone()),
+            action: routed.operation.map(|o| o.action.clone()),
+            ..self.opening.clone()
+        };
+        let ask = Reserve {
+            hold: context.call,
+            lines: self.permit.lines().clone(),
+            need: Need::fixed(PicoUsd(0), 0),
+            flags,
+            replay: None,
+            manner: Manner::default(),
+            opening,
+        };
+        let waited = self.gateway.waiting.reserve(&self.permit, ask, Instant::now(), std::future::pending::<()>());
+        match waited.await.map_err(|e| e.to_string())? {
+            Waited::Answered(Answered::Held(hold)) => Ok(hold),
+            Waited::Answered(Answered::Short(short)) => Err(format!("`{}` is used up", short.limit.rule)),
+            Waited::Answered(Answered::Killed(flag)) => Err(format!("{flag} is switched off")),
+            Waited::Interrupted(()) => Err("it was interrupted".to_owned()),
+        }
+    }
+
+    fn request(&self, routed: &Routed<'_>, question: &Question, hold: &Reserved) -> Result<Request<Upload>, String> {
+        let credential = self.gateway.vault.open(hold, &self.vendor.name, self.permit.credential());
+        let credential = credential.ok_or_else(|| "there is no credential".to_owned())?;
+        let pieces = Pieces {
+            method: Method::GET,
+            base: &routed.host.base,
+            path: &routed.path,
+            query: question.query.as_deref(),
+            headers: self.headers.clone(),
+            // No header of the caller's that could hold it is among these.
+            carried: "",
+            vendor: &self.vendor,
+            credential: &credential,
+        };
+        let (upload, _) = Upload::bytes(Bytes::new(), false);
+        request::build(pieces, upload).map_err(|problem| problem.sentence())
+    }
 }
 
 /// A question that is on its way.

@@ -12,6 +12,7 @@ mod flowing;
 mod forward;
 mod headers;
 mod identify;
+mod late;
 mod links;
 mod look_up;
 mod meter;

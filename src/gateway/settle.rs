@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::capture;
 use super::context::Context;
+use super::late::Follow;
 use super::record::Meters;
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::InFlight;
@@ -25,6 +26,8 @@ pub struct Dues {
     pub overhead_us: u64,
     pub meters: Arc<Meters>,
     pub taking: Option<Box<Taking>>,
+    /// Asks for a price that comes later.
+    pub follow: Option<Box<Follow>>,
 }
 
 /// How a call ended, as far as forwarding and metering saw it.
@@ -58,8 +61,16 @@ impl Dues {
         let settlement = Settlement { cost, remaining: self.remaining(&held, cost) };
         self.meters.settled(&self.facts, &closing);
         let call = self.context.call;
-        if let Err(error) = self.hold.commit(charge, exact, closing).await {
-            tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
+        let first = self.hold.shares().is_none();
+        match self.hold.commit(charge, exact, closing).await {
+            Ok(_) => {
+                if let (Some(follow), Some(question), true) = (self.follow, ending.usage.late.take(), first) {
+                    tokio::spawn(follow.run(question, charge));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full")
+            }
         }
         drop(self.seat);
         settlement

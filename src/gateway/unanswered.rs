@@ -116,5 +116,5 @@ impl Crossing {
 
 /// Nothing was read of an answer.
 fn unread(usage: Usage) -> Metered {
-    Metered { usage, vendor_request_id: None, replayed: false }
+    Metered { usage, vendor_request_id: None, replayed: false, late: None }
 }

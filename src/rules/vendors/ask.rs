@@ -86,6 +86,8 @@ pub enum Unpriceable {
     Unreadable(#[from] Unreadable),
     #[error("the currency `{0}` is not in the table of exchange rates; the policy must name a ceiling for it")]
     UnknownCurrency(String),
+    #[error("the price of this call is not known ({0}); until it is, the policy must name a ceiling for it")]
+    NotSet(String),
     #[error("the price of this operation is not known; the policy must name a ceiling for it")]
     NoPrice,
 }
@@ -146,7 +148,7 @@ impl Ask<'_> {
             Some(Price::Free) => Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0 }),
             Some(Price::Rule(rule)) => {
                 let bound = rule.bind(self.args)?;
-                let hold = bound.hold(&self.prices.fx).ok_or(Unpriceable::UnknownCurrency("of the rule".to_owned()));
+                let hold = bound.hold(&self.prices.fx);
                 Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(bound), tokens: 0 })
             }
             Some(Price::Adapter(adapter)) => match adapter {

@@ -14,6 +14,7 @@ use http::{HeaderMap, header};
 use self::body::Copy;
 use self::stream::Stream;
 use super::llm::{self, Api, Reported};
+use super::look_up::Question;
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
 use super::{anthropic, openai, stripe};
@@ -74,16 +75,21 @@ impl Meter {
     /// Ends the answer, gives `out` what was still waiting, and says what the call cost.
     pub fn finish(mut self, end: End, out: &mut impl FnMut(Bytes)) -> Metered {
         let reader = std::mem::replace(&mut self.reader, Reader::Pass);
-        let mut id = None;
+        let (mut id, mut late) = (None, None);
         let usage = match reader {
             Reader::Pass => self.without_reading(end),
-            Reader::Body(copy) => self.of_body(&copy.whole(end), &mut id),
+            Reader::Body(copy) => {
+                let body = copy.whole(end);
+                late = self.question(body.as_deref());
+                self.of_body(&body, &mut id)
+            }
             Reader::Stream(stream) => {
                 let reported = stream.finish(end, out);
                 self.of_report(reported, &mut id)
             }
         };
-        Metered { usage, vendor_request_id: self.request_id.or(id), replayed: self.replayed }
+        let bought = matches!(&self.inner.how, How::Rule(bound) if bound.dedupe.is_some());
+        Metered { usage, vendor_request_id: self.request_id.or(id), replayed: self.replayed || bought, late }
     }
 
     /// No byte has come, and none will: what the call cost, as far as it is known.
@@ -93,6 +99,11 @@ impl Meter {
             (How::Rule(bound), None) if !bound.reads_body() && end == End::Complete => self.of_rule(&[]),
             _ => Usage::UNKNOWN,
         }
+    }
+
+    fn question(&self, body: Option<&[u8]>) -> Option<Question> {
+        let How::Rule(bound) = &self.inner.how else { return None };
+        bound.late.as_ref()?.question(body?)
     }
 
     fn of_body(&self, body: &Option<Bytes>, id: &mut Option<String>) -> Usage {

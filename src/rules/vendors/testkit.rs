@@ -21,7 +21,9 @@ use crate::units::time::Timestamp;
 /// One request, and the policy around it.
 pub struct Call {
     pub vendor: Vendor,
+    pub method: &'static str,
     pub path: &'static str,
+    pub query: Option<&'static str>,
     pub content_type: &'static str,
     pub default_max_output: Option<u64>,
     pub always: bool,
@@ -37,7 +39,9 @@ pub fn call(name: &str, path: &'static str) -> Call {
     let content_type = if name == "stripe" { "application/x-www-form-urlencoded" } else { "application/json" };
     Call {
         vendor: vendor(name),
+        method: "POST",
         path,
+        query: None,
         content_type,
         default_max_output: None,
         always: false,
@@ -62,12 +66,13 @@ impl Call {
 
     fn with<T>(&self, body: &str, work: impl FnOnce(&Ask<'_>) -> T) -> Result<T, Unpriceable> {
         let path = CanonicalPath::parse(self.path).expect("well-formed").path;
-        let routed = self.vendor.route("POST", path);
+        let routed = self.vendor.route(self.method, path);
         let bodies = routed.operation.map(|o| o.bodies.clone()).unwrap_or_default();
         let read = self.vendor.price_of(routed.operation).is_some_and(|price| price.reads_request());
         let body_read = if read { Body::Whole(body.as_bytes()) } else { Body::None };
         let path = routed.params.iter().map(|(n, v)| (*n, Cow::Borrowed(v.as_str()))).collect();
-        let sent = Sent { content_type: Some(self.content_type), path, body: body_read, ..Sent::default() };
+        let query = self.query;
+        let sent = Sent { query, content_type: Some(self.content_type), path, body: body_read, ..Sent::default() };
         let args = Args::read(sent, &bodies)?;
         Ok(self.asked_of(&self.vendor, routed.operation, &args, body.as_bytes(), work))
     }

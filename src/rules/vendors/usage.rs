@@ -1,5 +1,6 @@
 //! What a call turned out to cost, and how sure that is. Values only: the meters make them, the gateway settles with them.
 
+use super::look_up::Question;
 use crate::rules::books::{CostSource, TokenCounts};
 use crate::units::money::MicroCents;
 
@@ -30,6 +31,8 @@ pub struct Metered {
     pub vendor_request_id: Option<String>,
     /// The vendor repeated the answer to an earlier call with the same idempotency key: the money moved then, not now.
     pub replayed: bool,
+    /// Where a price is to be asked for that comes later.
+    pub late: Option<Question>,
 }
 
 impl Charge {
