@@ -88,7 +88,12 @@ impl Meter {
                 self.of_report(reported, &mut id)
             }
         };
-        let bought = matches!(&self.inner.how, How::Rule(bound) if bound.dedupe.is_some());
+        // Calls that buy one thing, and repeats that the vendor's second API does not call so.
+        let bought = match &self.inner.how {
+            How::Rule(bound) => bound.dedupe.is_some(),
+            How::Stripe(plan) => plan.moves.repeats_unsaid(),
+            _ => false,
+        };
         Metered { usage, vendor_request_id: self.request_id.or(id), replayed: self.replayed || bought, late }
     }
 

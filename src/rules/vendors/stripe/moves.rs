@@ -109,6 +109,11 @@ impl Move {
         matches!(self, Self::CustomerCredit | Self::CustomerBalance | Self::InvoiceItem)
     }
 
+    /// API v2 repeats an answer without saying so: a call under a key that was charged before is a repeat.
+    pub fn repeats_unsaid(self) -> bool {
+        matches!(self, Self::MoneyMovement | Self::PayoutConfirm)
+    }
+
     pub fn currency_field(self) -> &'static str {
         match self {
             Self::CreditGrant => "amount.monetary.currency",
