@@ -2,6 +2,7 @@
 //! let calls finish, settle every hold, write the books, exit. Decides nothing about calls.
 
 mod evidence;
+mod ledger;
 mod page;
 mod parts;
 mod private;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bursar::adapters::audit::AuditStore;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::ledger::embedded::Embedded;
 use bursar::adapters::ledger::journal::Durability;
@@ -45,10 +46,11 @@ fn start_redis(dir: &TempDir) -> (Server, String) {
     (Server(child), format!("redis://127.0.0.1:{free}/0"))
 }
 
-async fn connect(url: &str, name: &str) -> Redis {
+async fn connect(url: &str, name: &str, dir: &TempDir) -> Redis {
+    let books: Arc<dyn AuditStore> = Arc::new(SqliteBooks::open(dir.path()).expect("books"));
     let begun = Instant::now();
     loop {
-        match Redis::open(url, name).await {
+        match Redis::open(url, name, "node-1", books.clone()).await {
             Ok(store) => return store,
             Err(e) if begun.elapsed() > Duration::from_secs(20) => panic!("{e}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -66,7 +68,7 @@ async fn on_each<F: Future<Output = ()>>(test: impl Fn(Store, &'static str) -> F
     }
     let dir = TempDir::new().expect("a folder");
     let (_server, url) = start_redis(&dir);
-    test(Arc::new(connect(&url, "bursar").await), "redis").await;
+    test(Arc::new(connect(&url, "bursar", &dir).await), "redis").await;
 }
 
 fn id(n: u32) -> CallId {
@@ -406,14 +408,15 @@ async fn a_race_holds_exactly_what_the_limit_admits() {
 async fn a_fleet_shares_its_holds() {
     let dir = TempDir::new().expect("a folder");
     let (_server, url) = start_redis(&dir);
-    let (one, two): (Store, Store) = (Arc::new(connect(&url, "fleet").await), Arc::new(connect(&url, "fleet").await));
+    let (one, two): (Store, Store) =
+        (Arc::new(connect(&url, "fleet", &dir).await), Arc::new(connect(&url, "fleet", &dir).await));
     let lines = [usd("a", 100), line("a", Unit::Calls, Window::Day, None)];
     held(&one, ask(1, &lines, 60)).await;
     assert_eq!(short(&two, ask(2, &lines, 60)).await.cause, Cause::Held);
     assert_eq!(two.settle(commit(1, 20, true)).await.expect("committed"), Settled::Done);
     assert_eq!(one.settle(commit(1, 20, true)).await.expect("again"), Settled::Again);
     assert_eq!((at(&one, &lines[0]).await, at(&two, &lines[1]).await), ((20, 0), (1, 0)));
-    let other: Store = Arc::new(connect(&url, "another").await);
+    let other: Store = Arc::new(connect(&url, "another", &dir).await);
     assert_eq!(at(&other, &lines[0]).await, (0, 0), "another ledger on the same server");
 }
 
@@ -422,9 +425,9 @@ async fn a_fleet_shares_its_holds() {
 async fn windows_are_reckoned_alike() {
     let dir = TempDir::new().expect("a folder");
     let (_server, url) = start_redis(&dir);
-    drop(connect(&url, "bursar").await);
-    let lib = include_str!("../src/adapters/ledger/redis/lib.lua");
-    let script = redis::Script::new(&format!("{lib}return text(start(ARGV[1], tonumber(ARGV[2])))"));
+    drop(connect(&url, "bursar", &dir).await);
+    let time = include_str!("../src/adapters/ledger/redis/lua/time.lua");
+    let script = redis::Script::new(&format!("{time}return text(start(ARGV[1], tonumber(ARGV[2])))"));
     let client = redis::Client::open(url).expect("an address");
     let mut connection = client.get_multiplexed_async_connection().await.expect("connected");
     // Every 39th day and a bit from 2020 to 2105, and both sides of each first of a month in between.
@@ -445,13 +448,17 @@ async fn windows_are_reckoned_alike() {
 async fn a_server_that_drops_keys_is_refused() {
     let dir = TempDir::new().expect("a folder");
     let (_server, url) = start_redis(&dir);
-    drop(connect(&url, "bursar").await);
+    drop(connect(&url, "bursar", &dir).await);
     let set = Command::new("redis-cli")
         .args(["-u", &url, "config", "set", "maxmemory-policy", "allkeys-lru"])
         .output()
         .expect("redis-cli");
     assert!(set.status.success());
-    let refused = Redis::open(&url, "bursar").await.err().expect("refused").to_string();
+    let refused = Redis::open(&url, "bursar", "node-1", Arc::new(SqliteBooks::open(dir.path()).expect("books")))
+        .await
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(refused.contains("noeviction"), "{refused}");
 }
 
@@ -459,7 +466,7 @@ async fn a_server_that_drops_keys_is_refused() {
 async fn a_server_that_is_gone_admits_nothing() {
     let dir = TempDir::new().expect("a folder");
     let (server, url) = start_redis(&dir);
-    let store: Store = Arc::new(connect(&url, "bursar").await);
+    let store: Store = Arc::new(connect(&url, "bursar", &dir).await);
     held(&store, ask(1, &[usd("a", 100)], 60)).await;
     drop(server);
     assert!(matches!(store.reserve(ask(2, &[usd("a", 100)], 1)).await, Err(LedgerError::Down(_))));

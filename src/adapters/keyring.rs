@@ -225,13 +225,12 @@ impl Keyring {
     }
 
     /// A flag as another node changed it. `None` if what is known here is as late or later.
-    pub fn take_flag(&self, flag: Flag, on: bool, act: Act, at: Timestamp) -> Result<Option<FlagRecord>, KeyringError> {
+    pub fn take_flag(&self, record: FlagRecord) -> Result<Option<FlagRecord>, KeyringError> {
         let store = self.store.lock();
-        if self.flags.get(&flag).is_some_and(|known| (known.at, known.on) >= (at, on)) {
+        if self.flags.get(&record.flag).is_some_and(|known| (known.at, known.on) >= (record.at, record.on)) {
             return Ok(None);
         }
-        let record = FlagRecord { flag, on, act, at, told: false };
-        if on {
+        if record.on {
             // In memory first: a slow disk delays no stop.
             self.remember(record.clone());
         }
@@ -245,19 +244,37 @@ impl Keyring {
         self.records(|_| true)
     }
 
+    /// What is known of this flag, set or not.
+    pub fn known(&self, flag: &Flag) -> Option<FlagRecord> {
+        self.flags.get(flag).map(|f| f.clone())
+    }
+
     /// The ledger has confirmed this change. Losing this mark is harmless: the ledger is told once more.
     pub fn told(&self, record: &FlagRecord) -> Result<(), KeyringError> {
+        self.mark(record, true)
+    }
+
+    /// The ledger does not know this change (any more): it is to be told again.
+    pub fn doubt(&self, record: &FlagRecord) -> Result<(), KeyringError> {
+        self.mark(record, false)
+    }
+
+    fn mark(&self, record: &FlagRecord, told: bool) -> Result<(), KeyringError> {
         let store = self.store.lock();
-        let told = FlagRecord { told: true, ..record.clone() };
-        store.put_flag(&told)?;
-        self.remember(told);
+        // A later change, made meanwhile, has a mark of its own.
+        if self.known(&record.flag).is_some_and(|known| (known.at, known.on) != (record.at, record.on)) {
+            return Ok(());
+        }
+        let marked = FlagRecord { told, ..record.clone() };
+        store.put_flag(&marked)?;
+        self.remember(marked);
         Ok(())
     }
 
     /// Flags that the ledger knows and this file does not, because it was put back from an older copy: they hold here too,
     /// so that the door and the ledger agree and an operator can clear them. Says which.
     pub fn adopt(&self, known: &[Flag], now: Timestamp) -> Result<Vec<Flag>, KeyringError> {
-        let act = Act { actor: "bursar".to_owned(), reason: Some("the ledger knew of it".to_owned()) };
+        let act = Act { actor: "bursar".to_owned(), reason: Some(record::ADOPTED.to_owned()) };
         let missing = known.iter().filter(|flag| self.flags.get(*flag).is_none_or(|f| !f.on && f.told));
         let missing: Vec<Flag> = missing.cloned().collect();
         let store = self.store.lock();

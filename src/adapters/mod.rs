@@ -1,7 +1,9 @@
 //! Floor 2: each module knows one outside thing (a disk, a store, a socket, a clock). `gateway` comes next.
 
 pub mod audit;
+pub mod bridge;
 pub mod captures;
+pub mod fleet;
 pub mod keyring;
 pub mod ledger;
 pub mod people;

@@ -164,7 +164,7 @@ impl Sinks {
         for sink in sinks {
             let unusable = |why: String| SinkError::Unusable(sink.name.clone(), why);
             let target = Target::new(sink).map_err(unusable)?;
-            let cursor = Cursor::open(&data.join("sinks"), sink, books.store().place()?.seq).map_err(unusable)?;
+            let cursor = Cursor::of(books.store(), &data.join("sinks"), sink).map_err(unusable)?;
             let state = Arc::new(State {
                 name: sink.name.clone(),
                 kind: target.kind(),
@@ -176,7 +176,8 @@ impl Sinks {
                 trouble: Mutex::default(),
             });
             states.push(state.clone());
-            tasks.push(tokio::spawn(Follower::new(books.clone(), target, cursor, state, sink.batch).run(stop.clone())));
+            let follower = Follower::new(books.clone(), target, (sink.clone(), data.join("sinks")), cursor, state);
+            tasks.push(tokio::spawn(follower.run(stop.clone())));
         }
         Ok((Self(states), tasks))
     }

@@ -18,7 +18,29 @@ pub struct Switchboard {
 struct Line {
     facts: Arc<Facts>,
     aborted: CancellationToken,
-    flag: OnceLock<Flag>,
+    cause: OnceLock<Cause>,
+}
+
+/// Why a call was stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A person switched it off.
+    Flag(Flag),
+    /// This node has not heard the ledger for too long, so nobody could.
+    CutOff,
+    /// bursar itself ends.
+    Closing,
+}
+
+/// What happened, for rows and sentences.
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "{flag} was switched off"),
+            Self::CutOff => f.write_str("this node was cut off from its ledger for too long to hear of a revocation"),
+            Self::Closing => f.write_str("bursar was stopped, and its patience with calls in flight ended"),
+        }
+    }
 }
 
 impl Switchboard {
@@ -28,7 +50,7 @@ impl Switchboard {
 
     /// Enters a call. It leaves when its seat is dropped.
     pub fn enter(self: &Arc<Self>, call: CallId, facts: Arc<Facts>) -> Seat {
-        let line = Arc::new(Line { facts, aborted: CancellationToken::new(), flag: OnceLock::new() });
+        let line = Arc::new(Line { facts, aborted: CancellationToken::new(), cause: OnceLock::new() });
         self.calls.insert(call, line.clone());
         Seat { board: self.clone(), call, line }
     }
@@ -36,12 +58,12 @@ impl Switchboard {
     /// Aborts every call that the flag covers; says how many.
     pub fn stop(&self, flag: &Flag) -> usize {
         let covered = self.calls.iter().filter(|c| flag.stops(&c.value().facts));
-        covered.map(|c| c.value().abort(flag)).count()
+        covered.map(|c| c.value().abort(Cause::Flag(flag.clone()))).count()
     }
 
-    /// Aborts everything still there: the end of a shutdown's patience.
-    pub fn stop_all(&self) -> usize {
-        self.stop(&Flag::Everyone)
+    /// Aborts everything still there.
+    pub fn stop_all(&self, cause: Cause) -> usize {
+        self.calls.iter().map(|c| c.value().abort(cause.clone())).count()
     }
 
     pub fn in_flight(&self) -> usize {
@@ -50,9 +72,9 @@ impl Switchboard {
 }
 
 impl Line {
-    fn abort(&self, flag: &Flag) {
-        // The first flag names the reason; a second one changes nothing.
-        let _ = self.flag.set(flag.clone());
+    fn abort(&self, cause: Cause) {
+        // The first names the reason; a second one changes nothing.
+        let _ = self.cause.set(cause);
         self.aborted.cancel();
     }
 }
@@ -65,9 +87,9 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// The flag that stopped this call, if one did.
-    pub fn stopped_by(&self) -> Option<&Flag> {
-        self.line.flag.get()
+    /// What stopped this call, if something did.
+    pub fn stopped_by(&self) -> Option<&Cause> {
+        self.line.cause.get()
     }
 
     /// Resolves when the call is stopped.
@@ -107,6 +129,6 @@ mod tests {
         assert_eq!(board.stop(&Flag::Key { id: KeyId("a".into()) }), 1);
         assert!(a.stopped_by().is_some() && b.stopped_by().is_none());
         drop(a);
-        assert_eq!((board.in_flight(), board.stop_all()), (1, 1));
+        assert_eq!((board.in_flight(), board.stop_all(Cause::Closing)), (1, 1));
     }
 }

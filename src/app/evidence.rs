@@ -38,14 +38,26 @@ fn token(source: &CredentialSource) -> Token {
     }
 }
 
-/// What goes on beside the calls: checkpoints, anchors, retention.
+/// What goes on beside the calls, where the books are written: checkpoints, anchors, retention.
 pub fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken) -> Vec<Task> {
-    let mut tasks = vec![tokio::spawn(parts.evidence.clone().run(stop.clone()))];
+    let (evidence, ended) = (parts.evidence.clone(), stop.clone());
+    let mut tasks = vec![in_turn(parts, stop, move || evidence.clone().run(ended.clone()))];
     for anchor in &parts.anchors {
-        tasks.push(tokio::spawn(anchor.clone().follow(parts.evidence.clone(), stop.clone())));
+        let (anchor, evidence, ended) = (anchor.clone(), parts.evidence.clone(), stop.clone());
+        tasks.push(in_turn(parts, stop, move || anchor.clone().follow(evidence.clone(), ended.clone())));
     }
     if let Some(keep) = parts.config.audit.evidence.keep {
-        tasks.push(tokio::spawn(until(stop.clone(), control::keep_retention(state.clone(), keep))));
+        let (state, ended) = (state.clone(), stop.clone());
+        tasks.push(in_turn(parts, stop, move || until(ended.clone(), control::keep_retention(state.clone(), keep))));
     }
     tasks
+}
+
+/// Done by that one of the processes which writes the books.
+fn in_turn<F>(parts: &Parts, stop: &CancellationToken, work: impl FnMut() -> F + Send + 'static) -> Task
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (books, stop) = (parts.books.clone(), stop.clone());
+    tokio::spawn(async move { books.while_leading(&stop, work).await })
 }

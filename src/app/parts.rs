@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::ledger;
 use super::private::{self, Private};
 use super::sinking::Sinking;
 use super::{Failure, evidence};
@@ -14,11 +15,11 @@ use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
-use crate::adapters::keyring::shared::Fleet;
-use crate::adapters::ledger::embedded::{Embedded, FolderLock};
-use crate::adapters::ledger::journal::Durability;
+use crate::adapters::keyring::shared::Table;
+use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
@@ -64,25 +65,26 @@ pub struct Parts {
     pub own_token: bool,
     pub vendors: Vec<Arc<Vendor>>,
     pub started_at: Timestamp,
+    /// Of the data folder, if the ledger does not hold it.
+    _lock: Option<FolderLock>,
 }
 
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
         let data = config.server.data.clone();
-        if config.ledger.store != LedgerStore::Embedded {
-            return Err(
-                "`[ledger] store`: `serve` runs on the embedded ledger; Redis for a fleet is not served yet".into()
-            );
-        }
+        let fleet = config.ledger.store != LedgerStore::Embedded;
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = audit::open(&config.audit.store, &data)?;
-        let ledger: Arc<dyn Store> = Embedded::open_locked(lock, &data, durability(&config), books_store.clone())?;
+        let books_store = audit::open(&config.audit.store, &data, fleet)?;
+        let (ledger, lock) = ledger::open(&config, lock, &books_store).await?;
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        adopt_flags(&keyring, &*ledger).await?;
+        if !fleet {
+            // Of a fleet's ledger the nodes tell each other, with who said it and why.
+            adopt_flags(&keyring, &*ledger).await?;
+        }
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -113,6 +115,7 @@ impl Parts {
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
+            _lock: lock,
             others: others(&config)?,
             config,
             keyring,
@@ -216,10 +219,23 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
 
 /// The way to the nodes that share the keys, where there are some.
 fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
-    let (Some(name), AuditStore::Postgres { url, password }) = (&config.audit.fleet, &config.audit.store) else {
-        return Ok(None);
+    let ledger = &config.ledger;
+    let fleet = match &ledger.store {
+        LedgerStore::Redis { url, .. } => {
+            let admin = config.server.admin.to_string();
+            Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
+        }
+        LedgerStore::Embedded => None,
     };
-    Ok(Some(Arc::new(Others::new(Fleet::new(url.expose(), password.as_ref(), name)?))))
+    // A common ledger is a fleet, whether it has a name of its own or not.
+    let name = config.audit.fleet.as_deref().or(fleet.as_ref().map(|_| &*ledger.name));
+    let table = match (name, &config.audit.store) {
+        (Some(name), AuditStore::Postgres { url, password }) => {
+            Some(Table::new(url.expose(), password.as_ref(), name)?)
+        }
+        _ => None,
+    };
+    Ok(Others::new(table, fleet))
 }
 
 /// Under which rules and prices calls are judged from now on.
@@ -233,13 +249,6 @@ async fn tell_start(ledger: &dyn Ledger, loaded: &Reloaded, prices: &PriceBook, 
 fn limits(config: &Config) -> Limits {
     let (limits, times) = (&config.server.limits, &config.server.timeouts);
     Limits { body: limits.body, body_time: times.idle, drain_answer: times.drain }
-}
-
-fn durability(config: &Config) -> Durability {
-    match config.ledger.durability {
-        config::Durability::Process => Durability::Process,
-        config::Durability::Power => Durability::Power,
-    }
 }
 
 fn vault(sources: Sources) -> Vault {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use super::parts::Parts;
 use crate::adapters::audit::evidence::Evidence;
+use crate::adapters::switchboard::Cause;
 
 /// For the last rows to be written once every call has ended.
 const LAST_ROWS: Duration = Duration::from_secs(10);
@@ -40,7 +41,7 @@ pub async fn down(
         () = asked() => false,
     };
     if !all_ended {
-        let ended = parts.switchboard.stop_all();
+        let ended = parts.switchboard.stop_all(Cause::Closing);
         tracing::warn!(ended, "calls in flight were ended: their time was up");
     }
     tokio::select! { () = settled(&parts) => {}, () = asked() => {} }

@@ -169,7 +169,7 @@ pub fn books_of(global: &Global, data: &Path) -> Result<Arc<dyn AuditStore>, Fai
         let elsewhere = "they may be in PostgreSQL: name the configuration with --config";
         return Err(Failure::refused(format!("`{}` has no books.db; {elsewhere}", data.display())));
     }
-    audit::open(&config.audit.store, data).map_err(Failure::refused)
+    audit::open(&config.audit.store, data, false).map_err(Failure::refused)
 }
 
 fn request(

@@ -80,12 +80,32 @@ pub fn said(global: &Global, done: &Switched) -> Result<(), Failure> {
     }
     let flag = super::output::plain(&done.flag.to_string());
     if !done.stopped {
-        return line(format!("{GOOD}restored{GOOD:#} {BOLD}{flag}{BOLD:#}: its calls are decided by policy again"));
+        line(format!("{GOOD}restored{GOOD:#} {BOLD}{flag}{BOLD:#}: its calls are decided by policy again"))?;
+        return nodes(done);
     }
     let ended = match done.calls_ended {
         0 => "no call was in flight".to_owned(),
         1 => "1 call in flight was ended".to_owned(),
         n => format!("{n} calls in flight were ended"),
     };
-    line(format!("{BAD}stopped{BAD:#} {BOLD}{flag}{BOLD:#}: nothing more is admitted, {ended}"))
+    let here = if done.nodes.is_empty() { "" } else { " on this node" };
+    line(format!("{BAD}stopped{BAD:#} {BOLD}{flag}{BOLD:#}: nothing more is admitted, {ended}{here}"))?;
+    nodes(done)
+}
+
+/// What the nodes of a fleet did about it.
+fn nodes(done: &Switched) -> Result<(), Failure> {
+    let (heard, silent): (Vec<_>, Vec<_>) = done.nodes.iter().partition(|n| n.acknowledged_ms.is_some());
+    if let Some(last) = heard.iter().filter_map(|n| n.acknowledged_ms).max() {
+        let count = if heard.len() == 1 { "1 node has".to_owned() } else { format!("{} nodes have", heard.len()) };
+        line(format!("{count} carried it out, the last after {last} ms"))?;
+    }
+    for node in silent {
+        let name = super::output::plain(&node.name);
+        let since = node.silent_since.map_or(String::new(), |at| format!(" since {at}"));
+        line(format!(
+            "{BAD}not heard{BAD:#}: {name}, silent{since}; it admits nothing, and learns of this when it is back"
+        ))?;
+    }
+    Ok(())
 }

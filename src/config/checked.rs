@@ -83,12 +83,21 @@ pub struct Ledger {
     pub durability: Durability,
     /// Ledgers of different names share no account, also on one Redis.
     pub name: Name,
+    /// On Redis: how long a command may take, and how many replicas must have a hold before its call leaves.
+    pub patience: Duration,
+    pub wait_replicas: u32,
+    /// Without a word from Redis for so long, a node ends its calls in flight.
+    pub max_silence: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerStore {
     Embedded,
-    Redis(RedisUrl),
+    Redis {
+        url: RedisUrl,
+        /// Instead of one in the address.
+        password: Option<CredentialSource>,
+    },
 }
 
 /// An address that may hold a password, so it prints as its scheme alone.
@@ -224,7 +233,14 @@ impl Default for Limits {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { store: LedgerStore::Embedded, durability: Durability::Process, name: "bursar".into() }
+        Self {
+            store: LedgerStore::Embedded,
+            durability: Durability::Process,
+            name: "bursar".into(),
+            patience: Duration::from_secs(1),
+            wait_replicas: 0,
+            max_silence: Duration::from_secs(10),
+        }
     }
 }
 

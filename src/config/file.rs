@@ -3,13 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::checked::{
-    Audit, AuditStore, Config, CredentialSource, Durability, Ledger, LedgerStore, Limits, PostgresUrl, Prices,
-    RedisUrl, Server, Timeouts, Tls,
-};
+use super::checked::{Audit, AuditStore, Config, CredentialSource, Limits, PostgresUrl, Prices, Server, Timeouts, Tls};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use super::{evidence, privacy, sinks, size, vendors};
+use super::{evidence, ledger, privacy, sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -19,7 +16,7 @@ pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Res
 fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
     let section = |key| root.get(key).and_then(|node| node.table());
     let server = section("server").map(|t| server(&t)).unwrap_or_default();
-    let ledger = section("ledger").map(|t| ledger(&t)).unwrap_or_default();
+    let ledger = section("ledger").map(|t| ledger::read(&t)).unwrap_or_default();
     let audit = section("audit").map(|t| audit(&t)).unwrap_or_default();
     let privacy = section("privacy").map(|t| privacy::read(&t)).unwrap_or_default();
     let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
@@ -45,7 +42,7 @@ fn server(table: &Table<'_>) -> Server {
     server
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -128,38 +125,6 @@ fn headers(node: &Node<'_>) -> Option<usize> {
     usize::try_from(count).ok()
 }
 
-fn ledger(table: &Table<'_>) -> Ledger {
-    let mut ledger = Ledger::default();
-    set(&mut ledger.store, table.get("store").and_then(|n| n.parsed(ledger_store)));
-    let words = [("process", Durability::Process), ("power", Durability::Power)];
-    set(&mut ledger.durability, table.get("durability").and_then(|n| n.word(&words)));
-    if let Some(node) = table.get("name") {
-        let text = node.text().unwrap_or("bursar");
-        // It becomes part of key names in Redis, between braces.
-        if !plain_name(text) {
-            node.wrong("a ledger's name has 1 to 64 letters, digits, `-`, `_` or `.`");
-        }
-        ledger.name = text.into();
-    }
-    table.done();
-    ledger
-}
-
-/// Never repeats the address: it may hold a password.
-fn ledger_store(text: &str) -> Result<LedgerStore, &'static str> {
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
-    match (text, scheme) {
-        ("embedded", _) => Ok(LedgerStore::Embedded),
-        (_, Some("redis")) if text.contains(',') => Err("a Redis cluster is not built yet: name one server"),
-        (_, Some("redis")) => Ok(LedgerStore::Redis(RedisUrl::new(text.to_owned()))),
-        (_, Some("rediss")) => Err("Redis over TLS is not built yet: use `redis://` on a private network"),
-        (_, Some(s)) if s.contains("sentinel") || s.contains("cluster") => {
-            Err("Redis Sentinel and Cluster are not built yet: use `redis://host:6379/0`")
-        }
-        _ => Err("it must be `embedded` or `redis://host:6379/0`"),
-    }
-}
-
 fn audit(table: &Table<'_>) -> Audit {
     let password = table.get("password");
     let source = password.as_ref().and_then(|n| n.parsed(vendors::source));
@@ -185,7 +150,7 @@ fn fleet(node: &Node<'_>, store: &AuditStore) -> Option<String> {
     Some(name.to_owned())
 }
 
-fn plain_name(text: &str) -> bool {
+pub(super) fn plain_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 

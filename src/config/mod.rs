@@ -1,19 +1,21 @@
 //! Configuration: files to checked values, with all mistakes at once, each with file, line and field. Floor 1, beside `rules`;
 //! the stores and the gateway only ever see what came out of here.
 //!
-//! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `vendors` its vendor tables, `evidence` how
-//! the books are signed, `sinks` what follows them, `checked` is what the rest sees. `load` puts flags, environment, file and
-//! defaults in their order. `policy_file` reads one policy.
+//! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `ledger` and `vendors` its larger tables, `evidence`
+//! how the books are signed, `sinks` what follows them, `redis` the address of one, `checked` is what the rest sees. `load` puts
+//! flags, environment, file and defaults in their order. `policy_file` reads one policy.
 
 mod checked;
 pub mod duration;
 pub mod evidence;
 mod file;
+mod ledger;
 mod load;
 mod mistake;
 pub mod policy_file;
 mod privacy;
 mod raw;
+pub mod redis;
 pub mod sinks;
 pub mod size;
 pub mod vendors;

@@ -54,9 +54,15 @@ fn one_mistake_each() {
         ("[server.limits]\nheaders = 0", "server.limits.headers"),
         ("[server.limits]\nheader_bytes = \"1KiB\"", "server.limits"),
         ("[ledger]\nstore = \"mysql\"", "ledger.store"),
-        ("[ledger]\nstore = \"rediss://h\"", "ledger.store"),
-        ("[ledger]\nstore = \"redis+sentinel://h\"", "ledger.store"),
-        ("[ledger]\nstore = \"redis://a,b\"", "ledger.store"),
+        ("[ledger]\nstore = \"redis://\"", "ledger.store"),
+        ("[ledger]\nstore = \"redistribute://h\"", "ledger.store"),
+        ("[ledger]\npassword = \"env:REDIS\"", "ledger.password"),
+        ("[ledger]\nstore = \"redis://h\"\npassword = \"hunter2\"", "ledger.password"),
+        ("[ledger]\nstore = \"redis://h\"\npatience = \"1m\"", "ledger.patience"),
+        ("[ledger]\nwait_replicas = 1", "ledger.wait_replicas"),
+        ("[ledger]\nmax_silence = \"5s\"", "ledger.max_silence"),
+        ("[ledger]\nstore = \"redis://h\"\nmax_silence = \"500ms\"", "ledger.max_silence"),
+        ("[ledger]\nstore = \"redis://h\"\nwait_replicas = 9", "ledger.wait_replicas"),
         ("[ledger]\ndurability = \"disk\"", "ledger.durability"),
         ("[ledger]\nname = \"a{b\"", "ledger.name"),
         ("[audit]\nstore = \"mysql://h/db\"", "audit.store"),
@@ -81,7 +87,7 @@ fn one_mistake_each() {
 
 #[test]
 fn all_mistakes_at_once_and_none_shows_a_secret() {
-    let text = "[server]\nlisten = 1\nfoo = 2\n[ledger]\nstore = \"rediss://:hunter2@h\"\n[vendors.openai]\n\
+    let text = "[server]\nlisten = 1\nfoo = 2\n[ledger]\nstore = \"redis:/:hunter2@h\"\n[vendors.openai]\n\
                 credential = \"sk-hunter2\"\nprivate_network = \"no\"\nplacement = \"everywhere\"\n";
     let found = read("bursar.toml", text, &none).expect_err("mistakes");
     let places: Vec<String> = found.0.iter().map(|m| format!("{} {}", m.line, m.field)).collect();
@@ -100,6 +106,10 @@ fn all_mistakes_at_once_and_none_shows_a_secret() {
     assert!(!secret.to_string().contains("hunter2"), "{secret}");
     let redis = good("[ledger]\nstore = \"redis://:hunter2@h:6379/0\"");
     assert!(!format!("{redis:?}").contains("hunter2"));
+    for form in ["rediss://h", "redis+unix:///run/redis.sock", "redis+sentinel://a,b/bursar", "rediss+cluster://a,b"] {
+        let config = good(&format!("[ledger]\nstore = {form:?}\npassword = \"env:P\"\nwait_replicas = 1"));
+        assert_eq!(config.ledger.wait_replicas, 1, "{form}");
+    }
 }
 
 fn credentials(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Vec<String> {

@@ -1,158 +1,176 @@
 //! Keys and flags of several nodes: what is changed here goes to the others, and what they change holds here within a moment,
-//! also for calls in flight. While the table is away every node goes on with what it knows, and catches up afterwards.
+//! also for calls in flight. There are two ways, and both may be there: the books' database (`table`), which keeps all of it
+//! durably, and the Redis of a common ledger (`obey`, `keys`), which is at once. While a way is gone every node goes on with
+//! what it knows, and catches up afterwards. `alive` says that this node lives, and ends its calls when it is cut off.
 
-use std::collections::HashMap;
+mod alive;
+mod keys;
+mod obey;
+mod table;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::ControlState;
-use super::keys::make_known;
 use super::problem::Problem;
-use super::switch::{confirm, on_disk, tell};
 use crate::adapters::audit::AuditError;
-use crate::adapters::keyring::shared::{Fleet, Shared};
+use crate::adapters::fleet::node::NodeAnswer;
+use crate::adapters::fleet::{Fleet, FleetView};
+use crate::adapters::keyring::shared::{Shared, Table};
 use crate::adapters::keyring::{FlagRecord, KeyRecord};
-use crate::rules::books::{Act, Control};
 
-/// How often the others' changes are looked for: a part of the second within which a revocation holds everywhere.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The durable copy is written first; a stop waits no longer for it.
+const HEAD_START: Duration = Duration::from_millis(300);
 
-/// The way to the other nodes.
+/// The ways to the other nodes.
 pub struct Others {
-    way: tokio::sync::Mutex<Fleet>,
-    trouble: parking_lot::Mutex<Option<String>>,
+    table: Option<tokio::sync::Mutex<Table>>,
+    /// There if the ledger is common to all nodes.
+    fleet: Option<Arc<Fleet>>,
+    table_trouble: parking_lot::Mutex<Option<String>>,
+    /// Wanted: a look at all keys that are shared on Redis.
+    look: tokio::sync::Notify,
 }
 
 impl Others {
-    pub fn new(fleet: Fleet) -> Self {
-        Self { way: tokio::sync::Mutex::new(fleet), trouble: parking_lot::Mutex::default() }
+    /// `None` for a node that shares nothing.
+    pub fn new(table: Option<Table>, fleet: Option<Arc<Fleet>>) -> Option<Arc<Self>> {
+        if table.is_none() && fleet.is_none() {
+            return None;
+        }
+        let (table, table_trouble) = (table.map(tokio::sync::Mutex::new), parking_lot::Mutex::default());
+        Some(Arc::new(Self { table, fleet, table_trouble, look: tokio::sync::Notify::new() }))
     }
 
+    /// What is wrong, if something is.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().clone()
+        let table = self.table_trouble.lock().clone();
+        table.or_else(|| self.fleet.as_ref().and_then(|fleet| fleet.trouble()))
     }
+
+    pub fn view(&self) -> Option<FleetView> {
+        self.fleet.as_ref().map(|fleet| fleet.view())
+    }
+
+    async fn put(&self, change: &Shared) -> Result<(), AuditError> {
+        match &self.table {
+            Some(table) => table.lock().await.put(change).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The other nodes of a common ledger.
+pub(super) fn fleet(state: &ControlState) -> Option<&Arc<Fleet>> {
+    state.others.as_ref().and_then(|others| others.fleet.as_ref())
 }
 
 /// A new key is good on every node, or on none.
 pub(super) async fn key_minted(state: &ControlState, key: &KeyRecord) -> Result<(), String> {
     let Some(others) = &state.others else { return Ok(()) };
     let change = Shared::Key { key: Box::new(key.clone()) };
-    others.way.lock().await.put(&change).await.map_err(|e| format!("the other nodes cannot be told: {e}"))
+    let untold = |e: &dyn std::fmt::Display| format!("the other nodes cannot be told: {e}");
+    others.put(&change).await.map_err(|e| untold(&e))?;
+    match &others.fleet {
+        Some(fleet) => fleet.share(&change).await.map(|_| ()).map_err(|e| untold(&e)),
+        None => Ok(()),
+    }
 }
 
-/// It holds here in any case; what the others could not be told, they are told later.
-pub(super) async fn flag_changed(state: &ControlState, flag: &FlagRecord) -> Result<(), Problem> {
-    let Some(others) = &state.others else { return Ok(()) };
-    others.way.lock().await.put(&Shared::from(flag)).await.map_err(|e| {
-        let what = if flag.on { "switched off" } else { "restored" };
-        Problem::Partly(format!(
-            "{} is {what} on this node, and the others do not know yet: {e}. They are told as soon as that heals; until \
-             then switch it on each",
-            flag.flag
-        ))
-    })
+/// A change on its way into the durable table.
+pub(super) enum Keeping {
+    Done(Result<(), String>),
+    Pending(JoinHandle<Result<(), String>>),
 }
 
-/// Looks until `stop`. `app` runs it.
+/// Begins to write a change where it outlasts Redis. Answers when that is done, or has had its head start.
+pub(super) async fn keep(state: &ControlState, flag: &FlagRecord) -> Keeping {
+    let Some(others) = state.others.clone().filter(|others| others.table.is_some()) else {
+        return Keeping::Done(Ok(()));
+    };
+    let (change, waits) = (Shared::from(flag), others.fleet.is_some());
+    let mut putting = tokio::spawn(async move { others.put(&change).await.map_err(|e| e.to_string()) });
+    if !waits {
+        return Keeping::Pending(putting);
+    }
+    match timeout(HEAD_START, &mut putting).await {
+        Ok(done) => Keeping::Done(done.unwrap_or_else(|e| Err(e.to_string()))),
+        Err(_) => Keeping::Pending(putting),
+    }
+}
+
+impl Keeping {
+    /// It holds here in any case; what could not be kept is given later.
+    pub(super) async fn done(self, flag: &FlagRecord) -> Result<(), Problem> {
+        let kept = match self {
+            Self::Done(kept) => kept,
+            Self::Pending(putting) => putting.await.unwrap_or_else(|e| Err(e.to_string())),
+        };
+        kept.map_err(|e| {
+            let what = if flag.on { "switched off" } else { "restored" };
+            Problem::Partly(format!(
+                "{} is {what} on this node, and the others do not know yet: {e}. They are told as soon as that heals; \
+                 until then switch it on each",
+                flag.flag
+            ))
+        })
+    }
+}
+
+/// Who said it, when and why, before the ledger's own flag: others ask for it when they hear of that.
+pub(super) async fn share(state: &ControlState, flag: &FlagRecord) -> Result<(), String> {
+    let Some(fleet) = fleet(state) else { return Ok(()) };
+    fleet.share(&Shared::from(flag)).await.map(|_| ()).map_err(|e| e.to_string())
+}
+
+/// Does the common ledger have the flag as it should be? `false` where there is none to ask.
+pub(super) async fn stands(state: &ControlState, flag: &FlagRecord) -> Result<bool, String> {
+    let Some(fleet) = fleet(state) else { return Ok(false) };
+    fleet.flags().await.map(|flags| flags.set.contains(&flag.flag) == flag.on).map_err(|e| e.to_string())
+}
+
+/// Waits until every live node has carried out what the ledger was told, or may admit nothing more.
+pub(super) async fn acknowledged(state: &ControlState, made: Instant) -> Result<Vec<NodeAnswer>, String> {
+    let Some(fleet) = fleet(state) else { return Ok(Vec::new()) };
+    let waited = async { fleet.acknowledged(fleet.flags().await?.flagged, made).await };
+    waited.await.map_err(|e| e.to_string())
+}
+
+/// Goes on until `stop`. `app` runs it.
 pub async fn follow(state: Arc<ControlState>, others: Arc<Others>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let trouble = look(&state, &others).await.err().map(|e| e.to_string());
-        note(&others, trouble);
-        tokio::select! { () = tokio::time::sleep(LOOK_EVERY) => {}, () = stop.cancelled() => {} }
+    let table = async {
+        if let Some(table) = &others.table {
+            table::follow(&state, &others, table).await;
+        }
+    };
+    let fleet = async {
+        if let Some(fleet) = &others.fleet {
+            tokio::join!(
+                alive::beat(&state, fleet),
+                alive::fly(fleet),
+                obey::listen(&state, &others, fleet),
+                keys::follow(&state, &others, fleet)
+            );
+        }
+    };
+    tokio::select! { () = stop.cancelled() => {}, _ = async { tokio::join!(table, fleet) } => {} }
+    if let Some(fleet) = &others.fleet {
+        // One that cannot say so is silent, and soon known to be.
+        let _ = fleet.leave().await;
     }
 }
 
 /// Once when it begins, and once when it ends.
-fn note(others: &Others, trouble: Option<String>) {
-    let mut known = others.trouble.lock();
+fn note(known: &parking_lot::Mutex<Option<String>>, trouble: Option<String>) {
+    let mut known = known.lock();
     match (&*known, &trouble) {
         (None, Some(why)) => tracing::error!("changes of keys by other nodes are not seen, what is known holds: {why}"),
         (Some(_), None) => tracing::info!("changes of keys by other nodes are seen again"),
         _ => {}
     }
     *known = trouble;
-}
-
-/// The way is free between two pages, so that a revocation never waits for a long list.
-async fn look(state: &Arc<ControlState>, others: &Others) -> Result<(), AuditError> {
-    let mut theirs = HashMap::new();
-    let mut all = false;
-    loop {
-        let mut way = others.way.lock().await;
-        let look = way.look().await?;
-        all |= look.from_the_first;
-        if all {
-            theirs.extend(look.changes.iter().map(|c| (c.name(), c.order())));
-        }
-        for change in look.changes.iter().cloned() {
-            take(state, change).await?;
-        }
-        way.seen(&look);
-        if !look.full() {
-            break;
-        }
-    }
-    if all { give_missing(state, others, &theirs).await } else { Ok(()) }
-}
-
-/// What they do not have, or only as it was before: said while they could not be reached, or lost with their server. Flags
-/// first.
-async fn give_missing(
-    state: &ControlState,
-    others: &Others,
-    theirs: &HashMap<String, (i64, bool)>,
-) -> Result<(), AuditError> {
-    let keys = state.keyring.list().into_iter().map(|key| Shared::Key { key: Box::new(KeyRecord::clone(&key)) });
-    let flags = state.keyring.all_flags();
-    for own in flags.iter().map(Shared::from).chain(keys) {
-        if theirs.get(&own.name()).is_none_or(|known| *known < own.order()) {
-            others.way.lock().await.put(&own).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn take(state: &Arc<ControlState>, change: Shared) -> Result<(), AuditError> {
-    let failed = |e: &dyn std::fmt::Display| AuditError::Store(e.to_string());
-    match change {
-        Shared::Key { key } => take_key(state, *key).await,
-        Shared::Flag { flag, on, act, at } => {
-            let taken = on_disk(state, move |keyring| keyring.take_flag(flag, on, act, at)).await;
-            if let Some(record) = taken.map_err(|e| failed(&e))? {
-                obey(state, record).await;
-            }
-            Ok(())
-        }
-    }
-}
-
-async fn take_key(state: &Arc<ControlState>, key: KeyRecord) -> Result<(), AuditError> {
-    let failed = |e: &dyn std::fmt::Display| AuditError::Store(e.to_string());
-    let record = key.clone();
-    if on_disk(state, move |keyring| keyring.take_key(key)).await.map_err(|e| failed(&e))? {
-        let act = Act { actor: record.by.clone(), reason: Some("minted at another node".to_owned()) };
-        // The key is good already; the node that minted it has the event, too.
-        if let Err(why) = make_known(state, &record, act).await {
-            tracing::error!(key = %record.id, "a key of another node is good here, and its event could not be written: {why}");
-        }
-    }
-    Ok(())
-}
-
-/// The calls in flight first. What the ledger cannot be told now, it is told again until it knows.
-async fn obey(state: &Arc<ControlState>, record: FlagRecord) {
-    let (flag, act) = (record.flag.clone(), record.act.clone());
-    let control = if record.on {
-        let ended = state.switchboard.stop(&flag);
-        tracing::warn!(%flag, by = %act.actor, ended, "switched off by another node");
-        Control::Stopped { flag, act }
-    } else {
-        Control::Restored { flag, act }
-    };
-    match tell(state, &control).await {
-        Ok(_) => confirm(state, record).await,
-        Err(why) => tracing::error!(flag = %record.flag, "the ledger does not know yet: {why}"),
-    }
 }

@@ -114,9 +114,7 @@ pub async fn mint_key(state: &Arc<ControlState>, asked: MintRequest, act: Act) -
 
 /// Its budgets are counted, and its event is durable.
 pub(super) async fn make_known(state: &ControlState, record: &KeyRecord, act: Act) -> Result<(), String> {
-    if record.overlay.as_ref().is_some_and(|o| o.shapes().next().is_some()) {
-        state.policies.count_for_keys(state.keyring.shapes(Timestamp::now())).await?;
-    }
+    count_budgets(state, record).await?;
     let minted = Control::KeyMinted {
         key: record.id.clone(),
         policy: record.policy.clone(),
@@ -126,6 +124,14 @@ pub(super) async fn make_known(state: &ControlState, record: &KeyRecord, act: Ac
         act,
     };
     state.ledger.control(minted).await.map(|_| ()).map_err(|e| e.to_string())
+}
+
+/// The key's own budgets are counted from here on.
+pub(super) async fn count_budgets(state: &ControlState, record: &KeyRecord) -> Result<(), String> {
+    match record.overlay.as_ref().is_some_and(|o| o.shapes().next().is_some()) {
+        true => state.policies.count_for_keys(state.keyring.shapes(Timestamp::now())).await,
+        false => Ok(()),
+    }
 }
 
 fn narrower(record: &KeyRecord) -> Option<String> {

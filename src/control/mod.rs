@@ -2,7 +2,7 @@
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
 //! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and
-//! on, `keys`, `books`, `evidence`, `ledger`, `policies` and `status` answer, `wire` has what goes over the wire (the CLI reads
+//! on, `fleet` goes on with that on other nodes, `keys`, `books`, `evidence`, `ledger`, `policies`, `status` and `metrics` answer, `wire` has what goes over the wire (the CLI reads
 //! the same types), `problem` what is refused and how.
 
 mod bodies;
@@ -13,6 +13,7 @@ mod fleet;
 mod guard;
 pub mod keys;
 mod ledger;
+mod metrics;
 mod people;
 pub mod policies;
 pub mod problem;
@@ -146,6 +147,7 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/vendors", get(status::vendors))
         .route("/v1/status", get(status::status))
+        .route("/metrics", get(metrics::metrics))
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

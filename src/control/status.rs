@@ -12,6 +12,7 @@ use super::wire::{CredentialView, VendorList, VendorView};
 use super::{About, ControlState};
 use crate::adapters::audit::Gap;
 use crate::adapters::audit::evidence::anchor::AnchorState;
+use crate::adapters::fleet::FleetView;
 use crate::adapters::sinks::SinkView;
 use crate::rules::subject::Name;
 use crate::units::ids::Seq;
@@ -33,6 +34,8 @@ pub(super) struct Status {
     /// The last event in the books, and how many the journal is ahead.
     books_seq: Seq,
     books_behind: u64,
+    /// Is it this process that writes the books now?
+    writes_books: bool,
     /// Stretches of the journal that never reached the books.
     books_gaps: Vec<Gap>,
     /// Calls refused since the start because the books were too far behind.
@@ -41,6 +44,9 @@ pub(super) struct Status {
     /// The last signed checkpoint, and how far each anchor is.
     checkpoint: u64,
     anchors: Vec<AnchorState>,
+    /// The nodes of a common ledger, and how fast a revocation reaches them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<FleetView>,
 }
 
 pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Json<Status>, Problem> {
@@ -78,11 +84,13 @@ pub(super) async fn status(State(state): State<Arc<ControlState>>) -> Result<Jso
         policies: state.policies.current().len(),
         books_seq,
         books_behind: state.books.lag(),
+        writes_books: state.books.leads(),
         books_gaps,
         refused_behind: state.ledger.refused_behind(),
         sinks,
         checkpoint: *state.evidence.sealed().borrow(),
         anchors,
+        fleet: state.others.as_ref().and_then(|others| others.view()),
     }))
 }
 

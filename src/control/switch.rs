@@ -1,9 +1,10 @@
 //! Turning things off and on: keys, agents, runs, tenants, policies, vendors, everyone. In this order, so that no failure in
-//! between leaves more open than before: the keyring (durable, and asked at the door), the ledger (in the step that
-//! reserves), the switchboard (calls in flight). What failed half-way is said, and the ledger is told again until it knows.
+//! between leaves more open than before: the keyring (durable, and asked at the door), the table that nodes share (durable
+//! elsewhere), the ledger (in the step that reserves), the switchboard (calls in flight). What failed half-way is said, and
+//! the ledger is told again until it knows. In a fleet it returns when every live node has carried it out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
@@ -16,6 +17,7 @@ use super::fleet;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
 use super::wire::{FlagList, ReasonRequest, SwitchRequest, Switched, no_name};
+use crate::adapters::fleet::node::NodeAnswer;
 use crate::adapters::keyring::{FlagRecord, KeyringError, Standing};
 use crate::rules::books::{Act, Control};
 use crate::rules::subject::{Flag, Name};
@@ -91,30 +93,79 @@ async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switche
         move |keyring| keyring.stop(&flag, &act, at)
     })
     .await;
-    // Written or not, it holds in memory now; the ledger and the calls in flight follow in any case.
-    let told = tell(state, &Control::Stopped { flag: flag.clone(), act }).await;
-    let calls_ended = state.switchboard.stop(&flag);
+    // Written or not, it holds in memory now; the calls in flight and the ledger follow in any case.
+    let ended = state.switchboard.stop(&flag);
+    let unwritten = FlagRecord { flag: flag.clone(), on: true, act, at, told: false };
+    let (made, keeping, told) = spread(state, written.as_ref().unwrap_or(&unwritten)).await;
+    // Those that were between the door and the ledger.
+    let calls_ended = ended + state.switchboard.stop(&flag);
     let record = written.map_err(|e| Problem::Partly(format!("{calls_ended} calls in flight were ended, but {e}")))?;
     let seq = told.map_err(|e| half_told(&flag, calls_ended, &e))?;
     confirm(state, record.clone()).await;
-    fleet::flag_changed(state, &record).await?;
-    Ok(Switched { flag, stopped: true, calls_ended, seq, at })
+    let nodes = carried_out(state, &record, made).await?;
+    keeping.done(&record).await?;
+    Ok(Switched { flag, stopped: true, calls_ended, seq, at, nodes })
+}
+
+/// Out of this node: the durable copy, then who says so and why, then the ledger. Also says when the last began.
+async fn spread(state: &Arc<ControlState>, record: &FlagRecord) -> (Instant, fleet::Keeping, Result<Seq, String>) {
+    let keeping = fleet::keep(state, record).await;
+    let made = Instant::now();
+    let shared = fleet::share(state, record).await;
+    // Without that the others do not believe that a flag is cleared; one that is set they obey in any case.
+    if shared.is_err() && !record.on {
+        return (made, keeping, shared.map(|()| 0));
+    }
+    let told = tell(state, &control(record)).await;
+    // Both, or it is told again.
+    (made, keeping, told.and_then(|seq| shared.map(|()| seq)))
+}
+
+fn control(record: &FlagRecord) -> Control {
+    let (flag, act) = (record.flag.clone(), record.act.clone());
+    if record.on { Control::Stopped { flag, act } } else { Control::Restored { flag, act } }
+}
+
+/// What each node did. A node that may still admit something must be known.
+async fn carried_out(
+    state: &Arc<ControlState>,
+    record: &FlagRecord,
+    made: Instant,
+) -> Result<Vec<NodeAnswer>, Problem> {
+    let flag = &record.flag;
+    let nodes = fleet::acknowledged(state, made).await.map_err(|e| {
+        Problem::Partly(format!(
+            "the ledger knows of the flag on {flag}, so it decides every call that asks; but whether the other nodes ended \
+             their calls in flight cannot be seen: {e}"
+        ))
+    })?;
+    let open: Vec<String> =
+        nodes.iter().filter_map(|n| Some(format!("{} (until {})", n.name, n.admits_until?))).collect();
+    if record.on && !open.is_empty() {
+        return Err(Problem::Partly(format!(
+            "the ledger knows of the flag on {flag}, and these nodes have not said that they ended their calls in flight; what \
+             was lent to them they may spend until the time named: {}",
+            open.join(", ")
+        )));
+    }
+    Ok(nodes)
 }
 
 async fn start(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switched, Problem> {
     let at = Timestamp::now();
     let written = on_disk(state, {
-        let (flag, act) = (flag.clone(), act.clone());
+        let flag = flag.clone();
         move |keyring| keyring.restore(&flag, &act, at)
     });
     let record = written.await?.ok_or_else(|| Problem::NotFound(not_off(state, &flag)))?;
-    let told = tell(state, &Control::Restored { flag: flag.clone(), act }).await;
+    let (made, keeping, told) = spread(state, &record).await;
     let seq = told.map_err(|e| {
         Problem::Partly(format!("the flag on {flag} is cleared, but the ledger still refuses its calls: {e}. It is told again every few seconds"))
     })?;
     confirm(state, record.clone()).await;
-    fleet::flag_changed(state, &record).await?;
-    Ok(Switched { flag, stopped: false, calls_ended: 0, seq, at })
+    let nodes = carried_out(state, &record, made).await?;
+    keeping.done(&record).await?;
+    Ok(Switched { flag, stopped: false, calls_ended: 0, seq, at, nodes })
 }
 
 /// A key may be off although nobody revoked it.
@@ -199,16 +250,23 @@ pub async fn keep_telling(state: Arc<ControlState>) {
     }
 }
 
+/// A common ledger may know it from another node.
+async fn tell_of(state: &Arc<ControlState>, record: &FlagRecord) -> Result<(), String> {
+    fleet::share(state, record).await?;
+    if fleet::stands(state, record).await? {
+        return Ok(());
+    }
+    tell(state, &control(record)).await.map(|_| ())
+}
+
 async fn tell_again(state: &Arc<ControlState>) {
     if state.keyring.untold().is_empty() {
         return;
     }
     let _one_at_a_time = state.turns.switch.lock().await;
     for record in state.keyring.untold() {
-        let (flag, act) = (record.flag.clone(), record.act.clone());
-        let control = if record.on { Control::Stopped { flag, act } } else { Control::Restored { flag, act } };
-        match tell(state, &control).await {
-            Ok(_) => {
+        match tell_of(state, &record).await {
+            Ok(()) => {
                 // A call may have slipped in between the door and the ledger while only the door knew.
                 let _ = record.on.then(|| state.switchboard.stop(&record.flag));
                 confirm(state, record).await;

@@ -65,8 +65,8 @@ impl Flowing {
         self.shared.done.cancel();
         match stop {
             Stop::Complete => {}
-            Stop::Aborted(flag) => {
-                let told = Problem::Aborted(flag.clone()).told(call);
+            Stop::Aborted(cause) => {
+                let told = Problem::Aborted(cause.clone()).told(call);
                 match envelope::stream_error(envelope, &told).filter(|_| events) {
                     // The stream's own error event ends it. The body then ends in order, so that no client drops what it
                     // has not read yet.

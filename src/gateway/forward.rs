@@ -22,14 +22,14 @@ use super::headers;
 use super::late::Follow;
 use super::links::{Links, Rewrite};
 use super::meter::{Flow, Stop};
-use super::problem::Problem;
+use super::problem::{Problem, stopped};
 use super::settle::{Dues, Settlement};
 use super::unanswered;
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::Reserved;
-use crate::adapters::switchboard::Seat;
+use crate::adapters::switchboard::{Cause, Seat};
 use crate::adapters::upstream::{Answer as Upstream, Progress, SendError, Upload};
-use crate::rules::subject::{Facts, Flag};
+use crate::rules::subject::Facts;
 use crate::rules::vendors::credential::Scrub;
 use crate::rules::vendors::{Plan, Vendor};
 use crate::units::secret::Secret;
@@ -100,8 +100,8 @@ impl Drop for Carried {
 }
 
 async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answer>) {
-    if let Some(flag) = out.seat.stopped_by().cloned() {
-        let problem = stopped(flag);
+    if let Some(cause) = out.seat.stopped_by() {
+        let problem = stopped(cause);
         Box::pin(unanswered::unsent(&gateway, &out.context, out.hold, &problem)).await;
         return answer(tell, Err(problem));
     }
@@ -134,11 +134,11 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
     tokio::select! {
         biased;
         () = stop => {
-            let flag = dues.seat.stopped_by().cloned().unwrap_or(Flag::Everyone);
-            answer(tell, Err(Problem::Aborted(flag.clone())));
+            let cause = dues.seat.stopped_by().cloned().unwrap_or(Cause::Closing);
+            answer(tell, Err(Problem::Aborted(cause.clone())));
             let left_whole = progress.whole() && writes && !crossing.plan.streams();
             let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
-            Box::pin(crossing.aborted(dues, flag, late.await)).await;
+            Box::pin(crossing.aborted(dues, cause, late.await)).await;
         }
         sent = &mut sending => answer(tell, crossing.arrived(dues, sent).await),
     }
@@ -147,13 +147,6 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
 /// If the caller is gone, a flowing body drains itself on drop, and a whole one has settled.
 fn answer(tell: oneshot::Sender<Answer>, answer: Answer) {
     drop(tell.send(answer));
-}
-
-fn stopped(flag: Flag) -> Problem {
-    match flag {
-        Flag::Key { .. } => Problem::Revoked,
-        wider => Problem::Stopped(wider),
-    }
 }
 
 /// What is known of a call while it is with the vendor.
@@ -210,12 +203,12 @@ impl Crossing {
         let Some((stop, trailers)) = flow.fill(WHOLE, &mut ready).await else {
             return Ok(flowing(parts, Flowing::new(flow, ready, told)));
         };
-        if let Stop::Aborted(flag) = &stop
+        if let Stop::Aborted(cause) = &stop
             && self.writes
             && !self.plan.streams()
         {
-            tokio::spawn(flow.read_on(flag.clone(), AFTER_ABORT));
-            return Err(Problem::Aborted(flag.clone()));
+            tokio::spawn(flow.read_on(cause.clone(), AFTER_ABORT));
+            return Err(Problem::Aborted(cause.clone()));
         }
         let trailers = trailers.map(|t| Box::new(flow.filter.trailers(t)));
         let (dues, ending) = flow.end(&stop, &mut ready);

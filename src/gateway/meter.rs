@@ -11,9 +11,9 @@ use http_body_util::BodyExt;
 use super::capture;
 use super::filter::Filter;
 use super::settle::{Dues, Ending};
+use crate::adapters::switchboard::Cause;
 use crate::adapters::upstream::Answer;
 use crate::rules::books::Outcome;
-use crate::rules::subject::Flag;
 use crate::rules::vendors::{End, Envelope, Meter};
 
 /// An answer on its way: the vendor's body, what reads it, and what is owed when it ends.
@@ -38,7 +38,7 @@ pub enum Stop {
     Complete,
     /// The vendor's connection broke, or nothing came for too long.
     Cut(&'static str),
-    Aborted(Flag),
+    Aborted(Cause),
     /// The caller left, or read no more, and patience ran out.
     Abandoned,
 }
@@ -82,7 +82,7 @@ impl Flow {
             Stop::Complete if self.status >= 400 => (Outcome::VendorError, None),
             Stop::Complete => (Outcome::Ok, None),
             Stop::Cut(why) => (Outcome::Unknown, Some((*why).to_owned())),
-            Stop::Aborted(flag) => (Outcome::Aborted, Some(format!("{flag} was switched off"))),
+            Stop::Aborted(cause) => (Outcome::Aborted, Some(cause.to_string())),
             Stop::Abandoned => {
                 (Outcome::Unknown, Some("the caller left, and the answer did not end in time".to_owned()))
             }
@@ -121,12 +121,12 @@ impl Flow {
     }
 
     pub fn aborted(&self) -> Stop {
-        // Only a flag aborts; `Everyone` stands for one that was lost between two looks.
-        Stop::Aborted(self.dues.seat.stopped_by().cloned().unwrap_or(Flag::Everyone))
+        // A stop names its cause before it wakes anybody.
+        Stop::Aborted(self.dues.seat.stopped_by().cloned().unwrap_or(Cause::Closing))
     }
 
     /// A write that was stopped while its answer came: its caller has been told, and what it did is still worth knowing.
-    pub async fn read_on(mut self: Box<Self>, flag: Flag, patience: Duration) {
+    pub async fn read_on(mut self: Box<Self>, cause: Cause, patience: Duration) {
         let mut unseen = VecDeque::new();
         let read = async {
             while let Some(frame) = self.upstream.frame().await {
@@ -140,7 +140,7 @@ impl Flow {
             End::Complete
         };
         let end = tokio::time::timeout(patience, read).await.unwrap_or(End::Cut);
-        let (dues, ending) = self.close(end, &Stop::Aborted(flag), &mut VecDeque::new());
+        let (dues, ending) = self.close(end, &Stop::Aborted(cause), &mut VecDeque::new());
         dues.finish(ending).await;
     }
 

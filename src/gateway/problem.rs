@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::Reply;
 use super::envelope::{self, Told};
+use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::args::Unreadable;
 use crate::rules::ledger::ask::{Cause, Short};
 use crate::rules::path::PathRefusal;
@@ -46,8 +47,8 @@ pub enum Problem {
     Budget(Box<Short>),
     /// A flag wider than the key, before anything left.
     Stopped(Flag),
-    /// A flag that ended this call in flight.
-    Aborted(Flag),
+    /// What ended this call in flight.
+    Aborted(Stopper),
     NoCredential(String),
     CredentialRejected(String),
     StoreDown,
@@ -78,6 +79,16 @@ enum Retry {
     Soon,
     /// As the SDK sees fit.
     AsUsual,
+}
+
+/// Of a call that was stopped before anything of it left.
+pub fn stopped(cause: &Stopper) -> Problem {
+    match cause {
+        Stopper::Flag(Flag::Key { .. }) => Problem::Revoked,
+        Stopper::Flag(wider) => Problem::Stopped(wider.clone()),
+        // Another node, or this one a little later, may take it.
+        Stopper::CutOff | Stopper::Closing => Problem::StoreDown,
+    }
 }
 
 impl Problem {
@@ -123,7 +134,9 @@ impl Problem {
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
             Self::Stopped(_) => "killed",
-            Self::Aborted(_) => "revoked",
+            Self::Aborted(Stopper::Flag(_)) => "revoked",
+            Self::Aborted(Stopper::CutOff) => "cut_off",
+            Self::Aborted(Stopper::Closing) => "stopped",
             Self::NoCredential(_) => "credential_missing",
             Self::CredentialRejected(_) => "vendor_credential_rejected",
             Self::StoreDown => "store_down",
@@ -186,9 +199,12 @@ impl Problem {
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
-            Self::Aborted(flag) => {
-                format!("This call was revoked while it ran: {flag} was switched off. Do not repeat it.")
+            Self::Aborted(cause @ Stopper::Flag(_)) => {
+                format!("This call was revoked while it ran: {cause}. Do not repeat it.")
             }
+            Self::Aborted(cause) => format!(
+                "This call was ended while it ran: {cause}. The vendor may have carried it out; look there before you repeat it."
+            ),
             Self::NoCredential(vendor) => {
                 format!("bursar has no credential for {vendor}. The operator must set one; nothing was sent.")
             }
@@ -223,7 +239,9 @@ impl Problem {
         match self {
             Self::Denied(denial) => drop(map.insert("rule".into(), json!(denial.rule))),
             Self::Budget(short) => budget_detail(short, &mut map),
-            Self::Stopped(flag) | Self::Aborted(flag) => drop(map.insert("rule".into(), json!(flag.to_string()))),
+            Self::Stopped(flag) | Self::Aborted(Stopper::Flag(flag)) => {
+                drop(map.insert("rule".into(), json!(flag.to_string())));
+            }
             _ => {}
         }
         map.insert("retry".into(), json!(self.retry() != Retry::Never));

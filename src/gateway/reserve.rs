@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::admit::Judged;
 use super::late::Follow;
 use super::look_up::Asker;
-use super::problem::Problem;
+use super::problem::{Problem, stopped};
 use super::refusal::About;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::{Answered, Reserved};
@@ -80,8 +80,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
     let answered = match gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)? {
         Waited::Answered(answered) => answered,
         Waited::Interrupted(None) => return Ok(Attempt::Again),
-        Waited::Interrupted(Some(Flag::Key { .. })) => return Err(Problem::Revoked),
-        Waited::Interrupted(Some(wider)) => return Err(Problem::Stopped(wider)),
+        Waited::Interrupted(Some(cause)) => return Err(stopped(&cause)),
     };
     match answered {
         Answered::Held(hold) => {

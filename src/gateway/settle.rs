@@ -47,7 +47,8 @@ pub struct Settlement {
 }
 
 impl Dues {
-    /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full.
+    /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full. What the
+    /// call cost is known before, so nobody waits for a ledger on another machine.
     pub async fn finish(mut self, mut ending: Ending) -> Settlement {
         capture::end(self.taking.take(), &mut ending).await;
         let held = *self.hold.amounts();
@@ -60,19 +61,28 @@ impl Dues {
         let cost = if self.hold.shares().is_some() { MicroCents::ZERO } else { charge.usd };
         let settlement = Settlement { cost, remaining: self.remaining(&held, cost) };
         self.meters.settled(&self.facts, &closing);
-        let call = self.context.call;
         let first = self.hold.shares().is_none();
-        match self.hold.commit(charge, exact, closing).await {
-            Ok(_) => {
-                if let (Some(follow), Some(question), true) = (self.follow, ending.usage.late.take(), first) {
-                    tokio::spawn(follow.run(question, charge));
+        let follow = self.follow.zip(ending.usage.late.take()).filter(|_| first);
+        let (call, hold, seat) = (self.context.call, self.hold, self.seat);
+        let aside = hold.ends_aside();
+        let end = async move {
+            match hold.commit(charge, exact, closing).await {
+                Ok(_) => {
+                    if let Some((follow, question)) = follow {
+                        tokio::spawn(follow.run(question, charge));
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
                 }
             }
-            Err(error) => {
-                tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full")
-            }
+            drop(seat);
+        };
+        if aside {
+            tokio::spawn(end);
+        } else {
+            end.await;
         }
-        drop(self.seat);
         settlement
     }
 

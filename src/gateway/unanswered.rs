@@ -8,9 +8,9 @@ use super::meter::Stop;
 use super::problem::Problem;
 use super::settle::{Dues, Ending};
 use crate::adapters::ledger::hold::Reserved;
+use crate::adapters::switchboard::Cause;
 use crate::adapters::upstream::{SendError, Unusable};
 use crate::rules::books::{Closing, CostSource, Outcome};
-use crate::rules::subject::Flag;
 use crate::rules::vendors::{End, Metered, Usage};
 use crate::units::amount::Amounts;
 
@@ -31,13 +31,16 @@ pub async fn unsent(gateway: &Gateway, context: &Context, hold: Reserved, proble
         error: Some(format!("{}: {}", problem.code(), problem.sentence())),
         flagged: false,
     };
+    let aside = hold.ends_aside();
     let released = tokio::spawn(async move {
         if let Err(error) = hold.release(closing).await {
             tracing::error!(%call, %error, "a hold could not be released; its lease will charge it in full");
         }
     });
-    // It fails only if the runtime ends; the hold's own drop then releases it.
-    let _ = released.await;
+    if !aside {
+        // It fails only if the runtime ends; the hold's own drop then releases it.
+        let _ = released.await;
+    }
 }
 
 impl Crossing {
@@ -76,8 +79,8 @@ impl Crossing {
     }
 
     /// The caller has its answer already; what the vendor did is still worth knowing.
-    pub async fn aborted(&self, dues: Dues, flag: Flag, late: Option<Sent>) {
-        let error = Some(format!("{flag} was switched off"));
+    pub async fn aborted(&self, dues: Dues, cause: Cause, late: Option<Sent>) {
+        let error = Some(cause.to_string());
         let Some(Ok(response)) = late else {
             let ending = Ending { usage: unread(Usage::UNKNOWN), outcome: Outcome::Aborted, http_status: None, error };
             dues.finish(ending).await;
@@ -107,7 +110,7 @@ impl Crossing {
                 Some(Problem::CredentialRejected(vendor()))
             }
             Stop::Complete => None,
-            Stop::Aborted(flag) => Some(Problem::Aborted(flag.clone())),
+            Stop::Aborted(cause) => Some(Problem::Aborted(cause.clone())),
             Stop::Cut(_) | Stop::Abandoned if self.repeatable => Some(Problem::Broken(vendor())),
             Stop::Cut(_) | Stop::Abandoned => Some(Problem::OutcomeUnknown(vendor())),
         }

@@ -16,7 +16,7 @@ pub const REAL_STRIPE: &str = "sk_live_stripe_0badcafe0badcafe0badcafe";
 pub const REAL_GITHUB: &str = "ghp_realgithub0decade0decade0decade0decade";
 
 /// A hundred tokens of output cost one cent, and the prompt nothing: so bounds can be exact.
-const PRICES: &str = r#"
+pub const PRICES: &str = r#"
 checked = "2026-01-01"
 
 [[model]]
@@ -98,7 +98,7 @@ impl House {
     }
 }
 
-fn vendors(port: u16) -> String {
+pub fn vendors(port: u16) -> String {
     let one = |name: &str| {
         let variable = name.to_uppercase();
         format!(
@@ -108,7 +108,7 @@ fn vendors(port: u16) -> String {
     ["openai", "stripe", "github"].map(one).join("\n")
 }
 
-fn write_policy(folder: &std::path::Path, text: &str) {
+pub fn write_policy(folder: &std::path::Path, text: &str) {
     let name =
         text.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).expect("a policy's name");
     fs::write(folder.join(format!("{name}.toml")), text).expect("a policy file");

@@ -6,10 +6,13 @@ pub mod books;
 pub mod bursar;
 pub mod child;
 pub mod client;
+pub mod cut;
 pub mod dice;
+pub mod fleet;
 pub mod house;
 pub mod postgres;
 pub mod raw;
+pub mod redis;
 pub mod sinkhole;
 pub mod vendor;
 

@@ -116,20 +116,43 @@ pub struct Sums {
     pub accounts: Vec<(AccountName, u64)>,
 }
 
-/// The books that the configuration names. May wait some seconds for a server.
-pub fn open(store: &config::AuditStore, data: &Path) -> Result<Arc<dyn AuditStore>, AuditError> {
-    match store {
-        config::AuditStore::Sqlite => Ok(Arc::new(sqlite::SqliteBooks::open(data)?)),
+/// The books that the configuration names; `shared` if several processes may have them. May wait some seconds for a server.
+pub fn open(store: &config::AuditStore, data: &Path, shared: bool) -> Result<Arc<dyn AuditStore>, AuditError> {
+    Ok(match store {
+        config::AuditStore::Sqlite => Arc::new(sqlite::SqliteBooks::open(data)?),
         config::AuditStore::Postgres { url, password } => {
-            Ok(Arc::new(postgres::PostgresBooks::open(url.expose(), password.as_ref())?))
+            let open = if shared { postgres::PostgresBooks::join } else { postgres::PostgresBooks::open };
+            Arc::new(open(url.expose(), password.as_ref())?)
         }
-    }
+    })
 }
 
 /// Where the books are kept. Every method blocks: call them on a thread of their own.
 pub trait AuditStore: Send + Sync + 'static {
-    /// How far the books go, and the head of their chain there.
+    /// How far the books go, and the head of their chain there, as this process wrote them last.
     fn place(&self) -> Result<Place, AuditError>;
+
+    /// The same, whoever wrote them.
+    fn seen(&self) -> Result<Place, AuditError> {
+        self.place()
+    }
+
+    /// Is it this process's turn to write? Takes it where nobody has it, and says that whoever has it lives: to be asked every
+    /// second. Always, where no other process can have these books.
+    fn lead(&self) -> Result<bool, AuditError> {
+        Ok(true)
+    }
+
+    /// May other processes have these books?
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Gives that turn up.
+    fn resign(&self) {}
+
+    /// Names these very books: made with them and kept in them.
+    fn identity(&self) -> Result<String, AuditError>;
 
     /// Writes entries in one transaction: all of them and the new place in the journal, or nothing. Entries that are there
     /// already are skipped, so a repeat changes nothing. With `durable` it returns only when everything so far survives power
@@ -188,6 +211,18 @@ pub trait AuditStore: Send + Sync + 'static {
     fn checkpoints(&self, from: u64, limit: usize, keys: bool) -> Result<Vec<Signed>, AuditError>;
 
     fn last_checkpoint(&self) -> Result<Option<Signed>, AuditError>;
+
+    /// How far a sink is that whichever process writes these books fills; `None` if it never was.
+    fn sink_place(&self, name: &str) -> Result<Option<Seq>, AuditError> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// Keeps that place.
+    fn keep_sink_place(&self, name: &str, seq: Seq) -> Result<(), AuditError> {
+        let _ = (name, seq);
+        Err(AuditError::Store("these books are not shared: each sink has its place in the data folder".to_owned()))
+    }
 
     /// Deletes events up to this one. What calls were charged stays, so that sums stay right. Gives how many it deleted.
     fn prune(&self, upto: Seq) -> Result<u64, AuditError>;

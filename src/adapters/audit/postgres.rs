@@ -1,6 +1,6 @@
 //! The books on PostgreSQL: one connection that writes, a few that read. Owns the connections and the small runtime on which
-//! they live, since the trait blocks; `connect` makes them, `schema` has the tables, `write` the projection into them, `read`
-//! the questions. Whatever fails is an error that may heal: the follower tries again, on a new connection.
+//! they live, since the trait blocks; `connect` makes them, `turns` says whose turn it is to write, `schema` has the tables,
+//! `write` the projection into them, `read` the questions. Whatever fails is an error that may heal: the follower tries again, on a new connection.
 
 pub mod connect;
 mod evidence;
@@ -8,19 +8,19 @@ mod pool;
 mod read;
 mod schema;
 mod tls;
+mod turns;
 mod write;
 
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Client;
 
 use super::evidence::index::Indexed;
 use super::groups::{Cut, Group};
 use super::{AuditError, AuditStore, CallPage, CallQuery, Chained, Event, Gap, Linked, RunName, Spend, Sums};
+use crate::adapters::bridge::Bridge;
 use crate::config::CredentialSource;
 use crate::rules::chain::Place;
 use crate::rules::evidence::Signed;
@@ -36,9 +36,13 @@ use write::Writer;
 const WRITE_TIME: Duration = Duration::from_secs(60);
 /// How long a start waits for a server that is starting too, or for the lock of a bursar that is going down.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the server may take to say whose turn it is.
+const TURN_TIME: Duration = Duration::from_secs(5);
 
 pub struct PostgresBooks {
     bridge: Bridge,
+    /// Several processes have these books, and take turns in writing them.
+    shared: bool,
     writer: Arc<tokio::sync::Mutex<Writer>>,
     readers: Arc<Readers>,
     /// As the last batch left it, so that it can be told while the server is away.
@@ -65,11 +69,20 @@ impl PostgresBooks {
     /// An address that cannot be read; tables of a newer program; a server that is away, or books that another bursar writes,
     /// for longer than `PATIENCE`.
     pub fn open(url: &str, password: Option<&CredentialSource>) -> Result<Self, AuditError> {
+        Self::begin(url, password, false)
+    }
+
+    /// The same for one of several processes that have these books: it waits for no lock, and `lead` says whose turn it is.
+    pub fn join(url: &str, password: Option<&CredentialSource>) -> Result<Self, AuditError> {
+        Self::begin(url, password, true)
+    }
+
+    fn begin(url: &str, password: Option<&CredentialSource>, shared: bool) -> Result<Self, AuditError> {
         let address = Arc::new(Address::parse(url, password.cloned()).map_err(AuditError::Unreadable)?);
-        let bridge = Bridge::new()?;
-        let (writer, place) = bridge.wait(Writer::open(address.clone(), PATIENCE))?;
+        let bridge = Bridge::new("books", 2).map_err(|e| AuditError::Store(e.to_string()))?;
+        let (writer, place) = waited(bridge.wait(Writer::open(address.clone(), shared, PATIENCE)))?;
         let (writer, place) = (Arc::new(tokio::sync::Mutex::new(writer)), Arc::new(Mutex::new(place)));
-        Ok(Self { bridge, writer, readers: Arc::new(Readers::new(address)), place })
+        Ok(Self { bridge, shared, writer, readers: Arc::new(Readers::new(address)), place })
     }
 
     fn read<T: Send + 'static>(
@@ -77,7 +90,7 @@ impl PostgresBooks {
         ask: impl for<'a> Fn(&'a Client) -> Answer<'a, T> + Send + Sync + 'static,
     ) -> Result<T, AuditError> {
         let readers = self.readers.clone();
-        self.bridge.wait(async move { readers.ask(ask).await })
+        waited(self.bridge.wait(async move { readers.ask(ask).await }))
     }
 
     /// A change that concerns no event, by the one connection that writes; it survives a loss of power, as does all before it.
@@ -86,11 +99,11 @@ impl PostgresBooks {
         change: impl for<'a> Fn(&'a Client) -> Answer<'a, T> + Send + Sync + 'static,
     ) -> Result<T, AuditError> {
         let writer = self.writer.clone();
-        self.bridge.wait(async move {
+        waited(self.bridge.wait(async move {
             let mut writer = writer.lock().await;
             let changed = tokio::time::timeout(WRITE_TIME, writer.durably(change)).await;
             changed.unwrap_or_else(|_| Err(late()))
-        })
+        }))
     }
 }
 
@@ -101,13 +114,45 @@ impl AuditStore for PostgresBooks {
 
     fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
         let (writer, place, events) = (self.writer.clone(), self.place.clone(), events.to_vec());
-        self.bridge.wait(async move {
+        waited(self.bridge.wait(async move {
             let mut writer = writer.lock().await;
             let applied = tokio::time::timeout(WRITE_TIME, writer.apply(&events, durable)).await;
             // The place is told also after an error: the follower goes on from there.
             *place.lock() = writer.place();
             applied.unwrap_or_else(|_| Err(late())).map(|place| place.seq)
-        })
+        }))
+    }
+
+    fn lead(&self) -> Result<bool, AuditError> {
+        if !self.shared {
+            return Ok(true);
+        }
+        let (writer, place) = (self.writer.clone(), self.place.clone());
+        waited(self.bridge.wait(async move {
+            let mut writer = writer.lock().await;
+            let leads = tokio::time::timeout(TURN_TIME, writer.lead()).await;
+            *place.lock() = writer.place();
+            leads.unwrap_or_else(|_| Err(late()))
+        }))
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    fn resign(&self) {
+        if self.shared {
+            let writer = self.writer.clone();
+            let _ = self.bridge.wait(async move { writer.lock().await.resign() });
+        }
+    }
+
+    fn seen(&self) -> Result<Place, AuditError> {
+        self.read(|db| Box::pin(write::place(db)))
+    }
+
+    fn identity(&self) -> Result<String, AuditError> {
+        self.read(|db| Box::pin(schema::identity(db)))
     }
 
     fn events(&self, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
@@ -187,6 +232,22 @@ impl AuditStore for PostgresBooks {
         self.read(|db| Box::pin(evidence::last_checkpoint(db)))
     }
 
+    fn sink_place(&self, name: &str) -> Result<Option<Seq>, AuditError> {
+        let name = name.to_owned();
+        self.read(move |db| {
+            let name = name.clone();
+            Box::pin(async move { read::sink_place(db, &name).await })
+        })
+    }
+
+    fn keep_sink_place(&self, name: &str, seq: Seq) -> Result<(), AuditError> {
+        let name = name.to_owned();
+        self.change(move |db| {
+            let name = name.clone();
+            Box::pin(async move { write::sink_place(db, &name, seq).await })
+        })
+    }
+
     fn prune(&self, upto: Seq) -> Result<u64, AuditError> {
         let mut deleted = 0;
         loop {
@@ -204,31 +265,6 @@ fn late() -> AuditError {
     AuditError::Store("PostgreSQL does not answer".to_owned())
 }
 
-/// From threads that may block to the runtime of the connections. No call may run on that runtime itself.
-struct Bridge(Option<Runtime>);
-
-impl Bridge {
-    fn new() -> Result<Self, AuditError> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("books").enable_all().build();
-        runtime.map(|r| Self(Some(r))).map_err(|e| AuditError::Store(e.to_string()))
-    }
-
-    /// By a channel and not `block_on`, which would panic on a thread of another runtime.
-    fn wait<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, AuditError>> + Send + 'static,
-    ) -> Result<T, AuditError> {
-        let (done, wait) = sync_channel(1);
-        if let Some(runtime) = &self.0 {
-            runtime.spawn(async move { done.send(work.await) });
-        }
-        wait.recv().unwrap_or_else(|_| Err(AuditError::Store("the question was dropped".to_owned())))
-    }
-}
-
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        // A plain drop waits for the threads, which an async thread may not.
-        self.0.take().into_iter().for_each(Runtime::shutdown_background);
-    }
+fn waited<T>(done: Option<Result<T, AuditError>>) -> Result<T, AuditError> {
+    done.unwrap_or_else(|| Err(AuditError::Store("the question was dropped".to_owned())))
 }

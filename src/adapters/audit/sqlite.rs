@@ -112,6 +112,10 @@ impl AuditStore for SqliteBooks {
         Ok(self.writer.lock().place())
     }
 
+    fn identity(&self) -> Result<String, AuditError> {
+        self.read(schema::identity)
+    }
+
     fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
         self.writer.lock().apply(events, durable).map_err(|e| e.of(&self.path))
     }

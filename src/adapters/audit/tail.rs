@@ -1,22 +1,22 @@
-//! Follows the journal into the books, and wakes whoever follows the books. Keeps its place in the store itself, so that a
-//! crash repeats a batch and never skips one. An error loses nothing: the batch is tried again until it is written, and the
-//! journal keeps its entries meanwhile. Does not know what entries mean: `project` does.
+//! The books as they follow the journal, for whoever follows the books. Where several processes have the same books, one of
+//! them writes at a time, and the others see what it wrote; what must be done once for all of them is done `while_leading`.
+//! `follower` is the task that writes. Does not know what entries mean: `project` does.
 
+mod follower;
 #[cfg(test)]
 mod tests;
 
 use std::mem::discriminant;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{AuditError, AuditStore, Chained};
+use self::follower::Follower;
+use super::{AuditError, AuditStore};
 use crate::adapters::ledger::journal::Record;
-use crate::rules::chain::Place;
 use crate::rules::ledger::entry::Entry;
 use crate::units::ids::Seq;
 
@@ -24,6 +24,13 @@ use crate::units::ids::Seq;
 pub trait Feed: Send + Sync + 'static {
     /// Entries from `seq` on that are durable in the journal, in order, at most `max`.
     fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String>;
+    /// The last entry there as it is now, where other processes write as well; `None` where nobody else does.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    fn end(&self) -> Result<Option<Seq>, String> {
+        Ok(None)
+    }
     /// The books hold everything up to `seq`: nobody will read it again soon.
     fn applied_up_to(&self, seq: Seq) {
         let _ = seq;
@@ -36,25 +43,16 @@ pub trait Feed: Send + Sync + 'static {
     }
 }
 
-/// Entries of one transaction.
-const BATCH: usize = 4096;
-/// How long a batch may grow before it is written: a tail is late by so much, and a busy hour costs few transactions.
-const LINGER: Duration = Duration::from_millis(5);
-const LINGER_BUSY: Duration = Duration::from_millis(25);
-/// A batch of so many says that it is a busy hour.
-const BUSY: usize = 64;
-/// How often what was written is forced to the disk, and the journal told.
-const FORCE_EVERY: Duration = Duration::from_secs(1);
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(5);
-
 /// The books with their follower.
 pub struct Books {
     store: Arc<dyn AuditStore>,
+    feed: Arc<dyn Feed>,
     projected: watch::Sender<Seq>,
     /// The same, as far as a loss of power would leave it.
     kept: watch::Sender<Seq>,
     journal: watch::Receiver<Seq>,
+    /// Is it this process's turn to write them?
+    leads: watch::Sender<bool>,
     trouble: Mutex<Option<String>>,
 }
 
@@ -66,7 +64,9 @@ impl Books {
         journal: watch::Receiver<Seq>,
         stop: CancellationToken,
     ) -> Result<(Arc<Self>, JoinHandle<()>), AuditError> {
-        let (place, end) = (store.place()?, *journal.borrow());
+        let leads = store.lead()?;
+        let place = if leads { store.place()? } else { store.seen()? };
+        let end = feed.end().map_err(AuditError::Store)?.unwrap_or_else(|| *journal.borrow());
         if place.seq > end {
             // The entries to come would bear numbers that the books know already, and would be passed over.
             let why = format!("they go up to entry {}, and the journal ends at {end}", place.seq);
@@ -79,16 +79,16 @@ impl Books {
             );
             return Err(AuditError::Unreadable(why));
         }
-        let projected = watch::Sender::new(place.seq);
         let books = Arc::new(Self {
             store,
-            projected,
+            feed,
+            projected: watch::Sender::new(place.seq),
             kept: watch::Sender::new(0),
             journal: journal.clone(),
+            leads: watch::Sender::new(leads),
             trouble: Mutex::default(),
         });
-        let (forced_at, unforced, linger) = (Instant::now(), true, LINGER);
-        let follower = Follower { books: books.clone(), feed, journal, forced_at, unforced, linger, place };
+        let follower = Follower::new(books.clone(), journal, place);
         let task = tokio::spawn(follower.run(stop));
         Ok((books, task))
     }
@@ -124,8 +124,36 @@ impl Books {
 
     /// Waits until the books hold what the journal has now.
     pub async fn level(&self) {
-        let end = *self.journal.borrow();
+        let feed = self.feed.clone();
+        let asked = tokio::task::spawn_blocking(move || feed.end()).await;
+        let elsewhere = asked.ok().and_then(Result::ok).flatten().unwrap_or_default();
+        let end = elsewhere.max(*self.journal.borrow());
         self.caught_up(end).await;
+    }
+
+    /// Is it this process's turn to write them?
+    pub fn leads(&self) -> bool {
+        *self.leads.borrow()
+    }
+
+    /// Until it is this process's turn.
+    pub async fn turn(&self) {
+        // An error would mean that the sender is gone, and `self` is the sender.
+        let _ = self.leads.subscribe().wait_for(|leads| *leads).await;
+    }
+
+    /// Until it is not.
+    pub async fn turn_over(&self) {
+        let _ = self.leads.subscribe().wait_for(|leads| !*leads).await;
+    }
+
+    /// Does this while it is this process's turn, until `stop`: begun at each turn, and dropped at its end.
+    pub async fn while_leading<F: Future<Output = ()>>(&self, stop: &CancellationToken, mut work: impl FnMut() -> F) {
+        loop {
+            tokio::select! { () = stop.cancelled() => return, () = self.turn() => {} }
+            // What is cancelled ends by itself, in its own way.
+            tokio::select! { () = self.turn_over() => {}, () = work() => return }
+        }
     }
 
     /// Why the books do not follow now, if they do not.
@@ -151,109 +179,4 @@ fn same_ledger(store: &dyn AuditStore, feed: &dyn Feed, last: Seq) -> Result<boo
     let both = here.first().zip(there.first()).filter(|(here, there)| here.seq == last && there.seq == last);
     let alike = |here: &Entry, there: &Entry| here.at == there.at && discriminant(&here.op) == discriminant(&there.op);
     Ok(both.is_none_or(|(here, there)| alike(here.entry(), there)))
-}
-
-struct Follower {
-    books: Arc<Books>,
-    feed: Arc<dyn Feed>,
-    journal: watch::Receiver<Seq>,
-    forced_at: Instant,
-    /// Something was written that may not survive power loss; true at first, when nobody knows.
-    unforced: bool,
-    linger: Duration,
-    /// The chain goes on from here.
-    place: Place,
-}
-
-impl Follower {
-    async fn run(mut self, stop: CancellationToken) {
-        let mut retry = FIRST_RETRY;
-        loop {
-            let stopping = stop.is_cancelled();
-            match self.step(stopping).await {
-                Ok(more) => {
-                    retry = FIRST_RETRY;
-                    if !more && stopping {
-                        return;
-                    }
-                    if !more {
-                        self.wait(&stop).await;
-                    }
-                }
-                // Stopping with a store that is down: the journal keeps the rest for the next start.
-                Err(e) if stopping => return tracing::error!("the books end behind the journal: {e}"),
-                Err(e) => {
-                    self.report(e);
-                    self.ask_again();
-                    tokio::select! { () = tokio::time::sleep(retry) => {}, () = stop.cancelled() => {} }
-                    retry = (retry * 2).min(LAST_RETRY);
-                }
-            }
-        }
-    }
-
-    /// Until there is something to write, something to force, or an end.
-    async fn wait(&mut self, stop: &CancellationToken) {
-        let force_in = FORCE_EVERY.saturating_sub(self.forced_at.elapsed());
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(force_in), if self.unforced => return,
-            gone = self.journal.changed() => if gone.is_err() { tokio::time::sleep(FORCE_EVERY).await },
-        }
-        tokio::time::sleep(self.linger).await;
-    }
-
-    /// Reads and writes one batch. `true` if there may be more.
-    async fn step(&mut self, stopping: bool) -> Result<bool, AuditError> {
-        let force = self.unforced && (stopping || self.forced_at.elapsed() >= FORCE_EVERY);
-        let (store, feed) = (self.books.store.clone(), self.feed.clone());
-        let place = self.place;
-        let step = tokio::task::spawn_blocking(move || batch(&*store, &*feed, place, force)).await;
-        let Batch { place, read } = step.unwrap_or_else(|e| Err(AuditError::Store(e.to_string())))?;
-        self.place = place;
-        self.unforced |= read > 0;
-        self.linger = if read >= BUSY { LINGER_BUSY } else { LINGER };
-        if force {
-            (self.unforced, self.forced_at) = (false, Instant::now());
-            self.books.kept.send_if_modified(|at| std::mem::replace(at, place.seq) != place.seq);
-        }
-        *self.books.trouble.lock() = None;
-        self.books.projected.send_if_modified(|at| std::mem::replace(at, place.seq) != place.seq);
-        Ok(read == BATCH || (stopping && (read > 0 || self.unforced)))
-    }
-
-    /// A server that was put back from a copy knows less than it did.
-    fn ask_again(&mut self) {
-        let place = self.books.store.place().unwrap_or(self.place);
-        if place.seq < self.place.seq {
-            self.feed.went_back_to(place.seq);
-        }
-        self.place = place;
-    }
-
-    fn report(&self, e: AuditError) {
-        let mut trouble = self.books.trouble.lock();
-        if trouble.is_none() {
-            tracing::error!("the books do not follow the journal, which keeps what is missing: {e}");
-        }
-        *trouble = Some(e.to_string());
-    }
-}
-
-struct Batch {
-    place: Place,
-    read: usize,
-}
-
-fn batch(store: &dyn AuditStore, feed: &dyn Feed, place: Place, force: bool) -> Result<Batch, AuditError> {
-    let records = feed.read_from(place.seq + 1, BATCH).map_err(|e| AuditError::Store(format!("journal: {e}")))?;
-    let (events, place) = Chained::after(place, records);
-    if !events.is_empty() || force {
-        store.apply(&events, force)?;
-        feed.applied_up_to(place.seq);
-    }
-    if force {
-        feed.safe_up_to(place.seq);
-    }
-    Ok(Batch { place, read: events.len() })
 }

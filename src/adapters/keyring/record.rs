@@ -133,3 +133,13 @@ pub struct FlagRecord {
     #[serde(skip)]
     pub told: bool,
 }
+
+/// Why a flag is set that only the ledger knew of.
+pub const ADOPTED: &str = "the ledger knew of it";
+
+impl FlagRecord {
+    /// Nobody is known who set it.
+    pub fn adopted(&self) -> bool {
+        self.act.reason.as_deref() == Some(ADOPTED)
+    }
+}

@@ -108,6 +108,14 @@ pub fn own_key(dir: &Path, file: &str) -> Result<Zeroizing<[u8; 32]>, SecretErro
     Ok(Zeroizing::new(key.0))
 }
 
+/// A name of this data folder among others, the same after every start. No secret.
+pub fn own_name(dir: &Path) -> Result<String, SecretError> {
+    let random = random_hex()?;
+    let fresh = Zeroizing::new(random.get(..16).unwrap_or_default().to_owned());
+    let (name, _) = read_or_make(&dir.join("node-name"), || fresh)?;
+    Ok((*name).clone())
+}
+
 /// Hashes request bodies with a key of this installation, so that a row proves a body without revealing a guessable one.
 #[derive(Clone)]
 pub struct BodyHasher(Hmac<Sha256>);

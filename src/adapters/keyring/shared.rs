@@ -1,6 +1,7 @@
-//! Keys and flags that several nodes share, in one table of the PostgreSQL that has the books. Every node keeps all of them
-//! in its own `keys.db` as well, and goes on with those while the table is away; here a change is given to the others, and
-//! theirs are asked for. Of two changes of one flag the later one holds, on every node. `control::fleet` drives it.
+//! Keys and flags that several nodes share: what a change is, and the one table of it in the PostgreSQL that has the books.
+//! Every node keeps all of them in its own `keys.db` as well, and goes on with those while the table is away; here a change
+//! is given to the others, and theirs are asked for. Of two changes of one flag the later one holds, on every node. Where the
+//! ledger is on Redis `fleet::shared` has the same there, and this is the durable copy. `control::fleet` drives both.
 
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ const PUT: &str = "
         seq = excluded.seq
     WHERE (s.at, s.is_set) < (excluded.at, excluded.is_set)";
 
-/// One change, as the table has it.
+/// One change, as the table and Redis have it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Shared {
@@ -89,7 +90,7 @@ impl Look {
 }
 
 /// The way to the table.
-pub struct Fleet {
+pub struct Table {
     address: Address,
     name: String,
     link: Option<Link>,
@@ -97,7 +98,7 @@ pub struct Fleet {
     seen: i64,
 }
 
-impl Fleet {
+impl Table {
     /// Connects at the first question.
     pub fn new(url: &str, password: Option<&CredentialSource>, name: &str) -> Result<Self, String> {
         let address = Address::parse(url, password.cloned())?;

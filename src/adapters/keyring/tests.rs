@@ -250,7 +250,9 @@ fn of_two_words_on_one_flag_the_later_holds_whatever_the_clocks() {
     let dir = tempfile::tempdir().expect("a folder");
     let ring = Keyring::open(dir.path()).expect("a new ring");
     let (early, late) = (Timestamp(NOW.0 - 1_000_000), Timestamp(NOW.0 + 1_000_000));
-    let take = |on, at| ring.take_flag(Flag::Everyone, on, act(), at).expect("written").is_some();
+    let take = |on, at| {
+        ring.take_flag(FlagRecord { flag: Flag::Everyone, on, act: act(), at, told: false }).expect("written").is_some()
+    };
     assert!(take(true, late), "another node's clock is ahead");
     assert!(!take(false, early) && !take(true, late), "earlier, and known");
     assert!(!take(false, late), "of two at one moment the stop holds");

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{FlagRecord, KeyRecord, Standing};
+use crate::adapters::fleet::node::NodeAnswer;
 use crate::rules::policy::Overlay;
 use crate::rules::subject::{DEFAULT_TENANT, Flag, Name, Subject};
 use crate::units::ids::{KeyId, Seq};
@@ -224,6 +225,9 @@ pub struct Switched {
     /// The event that says so.
     pub seq: Seq,
     pub at: Timestamp,
+    /// What every node of the fleet did about it; none where the ledger is one node's alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeAnswer>,
 }
 
 /// A flag that is set.

@@ -1,7 +1,6 @@
 //! The default ledger: the book in memory, its entries in a local journal, on one machine and in one process. The book and the
 //! journal change together under one lock that is never held across an await. `snapshot` keeps the start fast.
 
-mod backlog;
 mod check;
 mod lock;
 mod operations;
@@ -20,11 +19,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use self::backlog::Backlog;
 pub use self::lock::FolderLock;
 pub use self::rebuild::{Orphan, Rebuilt, rebuild};
 pub use self::start::OpenError;
 use self::start::catch_up;
+use super::backlog::Backlog;
 use super::journal::{Durability, Journal, JournalError, Record};
 use super::{Answer, Ledger, LedgerError, Store, Wake};
 use crate::adapters::audit::AuditStore;

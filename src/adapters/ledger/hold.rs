@@ -101,7 +101,16 @@ impl Core {
     async fn settle(mut self, end: End, closing: Closing) -> Result<Settled, LedgerError> {
         self.ended = true;
         let settle = Settle { hold: self.hold, end, closing };
-        self.holds.ledger.settle(settle).await
+        let ledger = &self.holds.ledger;
+        if !ledger.ends_aside() {
+            return ledger.settle(settle).await;
+        }
+        let settled = ledger.settle(settle.clone()).await;
+        if let Err(LedgerError::Down(_)) = settled {
+            // It may have been taken all the same: a repeat changes nothing then.
+            ledger.settle_later(settle);
+        }
+        settled
     }
 
     fn settle_later(&mut self, end: End, closing: Closing) {
@@ -128,6 +137,11 @@ impl Reserved {
     /// The output limit that was granted, for a fitted call.
     pub fn fitted(&self) -> Option<u64> {
         self.0.held.fitted
+    }
+
+    /// Whoever ends it need not wait for the ledger's answer.
+    pub fn ends_aside(&self) -> bool {
+        self.0.holds.ledger.ends_aside()
     }
 
     pub fn dispatch(mut self) -> InFlight {
@@ -157,6 +171,11 @@ impl Core {
 }
 
 impl InFlight {
+    /// As for `Reserved`.
+    pub fn ends_aside(&self) -> bool {
+        self.0.holds.ledger.ends_aside()
+    }
+
     pub fn amounts(&self) -> &Amounts {
         &self.0.held.amounts
     }

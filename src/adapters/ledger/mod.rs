@@ -1,6 +1,7 @@
 //! The ledger as the gateway uses it: one trait, two stores (`embedded`, `redis`), one contract suite for both.
 //! Decides nothing itself: `rules::ledger::book` does. `hold` turns its answers into values that carry the proof.
 
+mod backlog;
 pub mod embedded;
 pub mod expiry;
 pub mod hold;
@@ -12,6 +13,7 @@ pub mod waiting;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -77,8 +79,18 @@ pub trait Ledger: Send + Sync + 'static {
     /// Settle at once, without waiting for durability: for `Drop`, which cannot wait. It is queued and not lost while the
     /// process lives; the lease is the net under that.
     fn settle_later(&self, settle: Settle);
+    /// Is the ledger behind a network, so that nobody should wait for it to answer to an end? It then goes on by itself until
+    /// the end is told.
+    fn ends_aside(&self) -> bool {
+        false
+    }
     /// Wakes whoever waits for an account: called with the accounts of every hold that ended or shrank.
     fn on_freed(&self, wake: Wake);
+    /// How often whoever waits for an account asks again although nothing woke it: holds may end where this process does not
+    /// see it. `None` if it sees them all.
+    fn recheck(&self) -> Option<Duration> {
+        None
+    }
     /// `None` if calls can be admitted now; otherwise why not.
     fn trouble(&self) -> Option<String>;
     /// Calls refused since the start because the books were too far behind.

@@ -1,36 +1,45 @@
 //! The ledger of a fleet, on one Redis: one script per operation decides, writes and appends its event to a stream in one
-//! atomic step, by the server's time. Minimal so far: reserve, commit, release, kill flags, refusals. What is not built says
-//! so. A replay key is not looked at: a repeat holds its own money, which blocks too much rather than too little.
+//! atomic step, by the server's time. It answers as `rules::ledger::book` does, and its events are the entries that the book
+//! would journal. `keys` and `lua/` say what stands where. Not here: who reads the stream, and what puts back what Redis lost.
 
 mod answer;
+mod begin;
 mod encode;
+pub mod event;
+mod feed;
+pub mod keys;
+pub mod link;
+mod operations;
+mod projector;
+mod scripts;
+mod shapes;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands, Client, RedisError, RedisResult, Script, ScriptInvocation};
+use redis::{Client, ErrorKind, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind};
+use uuid::Uuid;
 
-use self::answer::Parts;
-use self::encode::Keys;
-use super::{Answer, Ledger, LedgerError, Wake};
-use crate::rules::books::{Act, Control, Opening};
-use crate::rules::ledger::account::{AccountName, Shape};
-use crate::rules::ledger::ask::{AccountState, End, Line, Reservation, Reserve, Settle, Settled};
+use self::feed::Stream;
+use self::keys::Keys;
+use self::scripts::{FORMAT, Scripts};
+use self::shapes::Shapes;
+use super::{LedgerError, Wake};
+use crate::adapters::audit::AuditStore;
+use crate::rules::ledger::ask::{Line, Short};
 use crate::rules::ledger::entry::Posting;
-use crate::rules::subject::Flag;
-use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::{CallId, Seq};
-use crate::units::time::Timestamp;
 
 /// How long a command may take, and a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long an ended hold answers a repeated settle.
-const REMEMBER: Duration = Duration::from_secs(600);
-/// Attempts of a settle that nobody waits for.
-const ATTEMPTS: u32 = 5;
+/// How often a script is loaded anew for one call, should the server forget it again and again.
+const LOADS: u32 = 5;
+/// Holds that end on other nodes wake nobody here, so whoever waits asks again so often.
+const RECHECK: Duration = Duration::from_millis(50);
 
 /// One ledger on one Redis. Connects anew by itself.
 #[derive(Clone)]
@@ -40,65 +49,107 @@ struct Inner {
     connection: ConnectionManager,
     keys: Keys,
     scripts: Scripts,
-    /// The accounts of the holds that this process took: a script must name its keys.
-    holds: DashMap<CallId, Arc<[Posting]>>,
+    /// The name of this process, the same after a restart: it stands beside the shapes that it declares.
+    node: String,
+    books: Arc<dyn AuditStore>,
+    /// Which making of the ledger this is; empty if there was none when it was opened.
+    epoch: Mutex<Arc<str>>,
+    /// The last entry that this node has seen: a ledger that does not know it has lost something.
+    seen: AtomicU64,
+    shapes: Mutex<Arc<Shapes>>,
+    /// One at a time.
+    declaring: tokio::sync::Mutex<()>,
+    asked: DashMap<CallId, Asked>,
     wake: OnceLock<Wake>,
     trouble: Mutex<Option<String>>,
+    /// As its books read it, once it was joined with them.
+    stream: OnceLock<Arc<Stream>>,
 }
 
-struct Scripts {
-    reserve: Script,
-    settle: Script,
-    append: Script,
-    accounts: Script,
-    renew: Script,
-}
-
-impl Scripts {
-    fn new() -> Self {
-        let script = |text: &str| Script::new(&format!("{}{text}", include_str!("redis/lib.lua")));
-        Self {
-            reserve: script(include_str!("redis/reserve.lua")),
-            // Must run also when memory is out.
-            settle: Script::new(&format!(
-                "#!lua flags=allow-oom\n{}{}",
-                include_str!("redis/lib.lua"),
-                include_str!("redis/settle.lua")
-            )),
-            append: script(include_str!("redis/append.lua")),
-            accounts: script(include_str!("redis/accounts.lua")),
-            renew: script(include_str!("redis/renew.lua")),
-        }
-    }
+/// What a reserve of this node said, for an up-size, for the same reserve again, and to wake whoever waits for its end.
+struct Asked {
+    lines: Arc<[Line]>,
+    would_refuse: Option<Short>,
+    postings: Arc<[Posting]>,
 }
 
 fn down(e: &RedisError) -> LedgerError {
     LedgerError::Down(format!("redis: {e}"))
 }
 
-/// A flag as a member of the set: the same text for the same flag.
-fn flag_text(flag: &Flag) -> String {
-    json(flag)
-}
-
-/// Rows and flags are made of strings, numbers and lists of them, which JSON can always hold.
+/// Rows and flags are made of strings, numbers and lists of them, which JSON can always hold. The same value is the same text.
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// A ledger as it stands on the server.
+struct Found {
+    format: Option<String>,
+    epoch: Option<String>,
+}
+
 impl Redis {
     /// Connects, and refuses a server that would drop keys when its memory is full. `name` is the ledger's; all its keys lie
-    /// in one hash slot.
-    pub async fn open(url: &str, name: &str) -> Result<Self, LedgerError> {
-        let client = Client::open(url).map_err(|e| down(&e))?;
-        let config =
-            ConnectionManagerConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
-        let mut connection = ConnectionManager::new_with_config(client, config).await.map_err(|e| down(&e))?;
+    /// in one hash slot. `node` is this process's name, the same after each restart.
+    ///
+    /// A ledger that is not there is made only if the books are empty too. Otherwise Redis has lost it: it opens, and answers
+    /// that it is down until it is put back from the books.
+    pub async fn open(url: &str, name: &str, node: &str, books: Arc<dyn AuditStore>) -> Result<Self, LedgerError> {
+        Self::open_with(url, name, node, books, None).await
+    }
+
+    /// `clock` is a test's own clock, for a ledger that is made now.
+    async fn open_with(
+        url: &str,
+        name: &str,
+        node: &str,
+        books: Arc<dyn AuditStore>,
+        clock: Option<i64>,
+    ) -> Result<Self, LedgerError> {
+        let mut connection = connect(url).await?;
         check_eviction(&mut connection).await?;
         let (keys, scripts) = (Keys::new(name), Scripts::new());
-        let (holds, wake, trouble) = (DashMap::new(), OnceLock::new(), Mutex::new(None));
-        Ok(Self(Arc::new(Inner { connection, keys, scripts, holds, wake, trouble })))
+        let upto = place(&books).await?;
+        let found = find(&mut connection, &keys, &scripts, upto, clock).await?;
+        if let Some(format) = found.format.filter(|f| f != FORMAT) {
+            return Err(LedgerError::Down(unknown_format(name, &format)));
+        }
+        let epoch = found.epoch.unwrap_or_default();
+        let trouble = epoch.is_empty().then(|| lost(name, upto, "nothing"));
+        let inner = Inner {
+            connection,
+            keys,
+            scripts,
+            node: node.to_owned(),
+            books,
+            epoch: Mutex::new(epoch.into()),
+            seen: AtomicU64::new(upto),
+            shapes: Mutex::default(),
+            declaring: tokio::sync::Mutex::default(),
+            asked: DashMap::new(),
+            wake: OnceLock::new(),
+            trouble: Mutex::new(trouble),
+            stream: OnceLock::new(),
+        };
+        Ok(Self(Arc::new(inner)))
     }
+
+    /// The names of its keys.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// The last entry that this node has seen.
+    pub fn seen(&self) -> Seq {
+        self.0.seen.load(Ordering::Acquire)
+    }
+}
+
+async fn connect(url: &str) -> Result<ConnectionManager, LedgerError> {
+    let client = Client::open(url).map_err(|e| down(&e))?;
+    let config =
+        ConnectionManagerConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
+    ConnectionManager::new_with_config(client, config).await.map_err(|e| down(&e))
 }
 
 async fn check_eviction(connection: &mut ConnectionManager) -> Result<(), LedgerError> {
@@ -118,207 +169,96 @@ async fn check_eviction(connection: &mut ConnectionManager) -> Result<(), Ledger
     }
 }
 
+/// The last entry of the books. They are asked on a thread that may block.
+async fn place(books: &Arc<dyn AuditStore>) -> Result<Seq, LedgerError> {
+    let books = books.clone();
+    let asked = tokio::task::spawn_blocking(move || books.seen()).await;
+    let place = asked.map_err(|e| LedgerError::Down(e.to_string()))?;
+    place.map(|p| p.seq).map_err(|e| LedgerError::Down(e.to_string()))
+}
+
+/// The ledger on the server; a new one if there is none, and the books are empty too.
+async fn find(
+    connection: &mut ConnectionManager,
+    keys: &Keys,
+    scripts: &Scripts,
+    upto: Seq,
+    clock: Option<i64>,
+) -> Result<Found, LedgerError> {
+    let asked: RedisResult<(Option<String>, Option<String>)> = if upto == 0 {
+        let mut init = scripts.init.prepare_invoke();
+        init.key(keys.meta()).arg(Uuid::now_v7().to_string()).arg(upto).arg(FORMAT);
+        if let Some(now) = clock {
+            init.arg(now);
+        }
+        init.invoke_async(connection).await
+    } else {
+        redis::cmd("HMGET").arg(keys.meta()).arg("format").arg("epoch").query_async(connection).await
+    };
+    let (format, epoch) = asked.map_err(|e| down(&e))?;
+    Ok(Found { format, epoch })
+}
+
+fn unknown_format(name: &str, format: &str) -> String {
+    format!(
+        "redis: the ledger `{name}` is written in format {format}, which this bursar does not know; run a newer one"
+    )
+}
+
+fn lost(name: &str, seen: Seq, has: &str) -> String {
+    format!(
+        "redis: the ledger `{name}` has lost entries: {seen} were seen, and it has {has}. Nothing is admitted until they are put back"
+    )
+}
+
 impl Inner {
-    async fn call(&self, script: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
-        let answered: RedisResult<Vec<String>> = script.invoke_async(&mut self.connection.clone()).await;
-        let failed = answered.as_ref().err().map(|e| format!("redis: {e}"));
-        if *self.trouble.lock() != failed {
-            *self.trouble.lock() = failed;
+    /// A call of a script, with all keys and what every script begins with.
+    fn prepare<'s>(&self, script: &'s Script) -> ScriptInvocation<'s> {
+        let mut call = script.prepare_invoke();
+        for key in self.keys.all() {
+            call.key(key);
         }
-        answered.map_err(|e| down(&e))
-    }
-
-    async fn reserve(&self, ask: Reserve) -> Result<Reservation, LedgerError> {
-        let row = json(&ask.opening);
-        let call = encode::reserve(&self.scripts.reserve, &self.keys, &ask, &row);
-        let answer = self.call(&call).await?;
-        let (reservation, at) = answer::reservation(&answer, ask.hold, &ask.lines)?;
-        if let Reservation::Held(_) = &reservation {
-            self.holds.insert(ask.hold, postings(&ask.lines, at));
-        }
-        Ok(reservation)
-    }
-
-    async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
-        let accounts = self.accounts_of(settle.hold).await?;
-        let answer = self.call(&self.settle_call(&settle, &accounts)).await?;
-        let fault = |why| Err(LedgerError::Hold(settle.hold, why));
-        match Parts::new(&answer).text()? {
-            "done" => {
-                self.freed(settle.hold);
-                Ok(Settled::Done)
-            }
-            "again" => Ok(Settled::Again),
-            "otherwise" => fault("it ended in another way"),
-            "unknown" => fault("no such hold"),
-            _ => fault("its accounts do not match"),
-        }
-    }
-
-    fn settle_call(&self, settle: &Settle, accounts: &[AccountName]) -> ScriptInvocation<'_> {
-        let (kind, charge, exact) = match &settle.end {
-            End::Commit { charge, exact } => ("commit", *charge, *exact),
-            End::Release => ("release", Amounts::ZERO, true),
-        };
-        let mut call = self.scripts.settle.prepare_invoke();
-        for key in ["meta", "events"] {
-            call.key(self.keys.fixed(key));
-        }
-        call.key(self.keys.hold(settle.hold)).key(self.keys.fixed("leases"));
-        for account in accounts {
-            call.key(self.keys.account(account));
-        }
-        call.arg(settle.hold.to_string()).arg(kind).arg(u8::from(exact));
-        for unit in Unit::ALL {
-            call.arg(charge.of(unit));
-        }
-        call.arg(json(&settle.closing)).arg(REMEMBER.as_millis() as u64);
+        call.arg(&**self.epoch.lock()).arg(self.seen.load(Ordering::Acquire));
         call
     }
 
-    /// Of a hold that another process took, Redis knows them.
-    async fn accounts_of(&self, hold: CallId) -> Result<Vec<AccountName>, LedgerError> {
-        if let Some(postings) = self.holds.get(&hold) {
-            return Ok(postings.iter().map(|p| p.account.clone()).collect());
+    async fn call(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+        let answered = self.ask(call).await.map_err(|e| format!("redis: {e}")).and_then(|answer| self.guard(answer));
+        let failed = answered.as_ref().err().cloned();
+        if *self.trouble.lock() != failed {
+            *self.trouble.lock() = failed;
         }
-        let asked: RedisResult<Option<String>> = self.connection.clone().hget(self.keys.hold(hold), "accounts").await;
-        let names = asked.map_err(|e| down(&e))?.ok_or(LedgerError::Hold(hold, "no such hold"))?;
-        serde_json::from_str(&names).map_err(|_| answer::unreadable())
+        answered.map_err(LedgerError::Down)
     }
 
-    fn freed(&self, hold: CallId) {
-        let postings = self.holds.remove(&hold);
-        if let (Some(wake), Some((_, postings))) = (self.wake.get(), postings) {
-            wake(&postings);
-        }
-    }
-
-    async fn append(&self, op: &str, row: String, flag: Option<(&Flag, bool)>) -> Result<Seq, LedgerError> {
-        let mut call = self.scripts.append.prepare_invoke();
-        for key in ["meta", "flags", "events"] {
-            call.key(self.keys.fixed(key));
-        }
-        let what = flag.map_or("", |(_, set)| if set { "set" } else { "clear" });
-        call.arg(op).arg(row).arg(what).arg(flag.map(|(f, _)| flag_text(f)).unwrap_or_default());
-        Parts::new(&self.call(&call).await?).number()
-    }
-
-    async fn accounts(&self, lines: &[Line]) -> Result<Vec<AccountState>, LedgerError> {
-        let mut call = self.scripts.accounts.prepare_invoke();
-        call.key(self.keys.fixed("meta"));
-        for line in lines {
-            call.key(self.keys.account(&line.account)).arg(line.window.as_str());
-        }
-        let answer = self.call(&call).await?;
-        let mut parts = Parts::new(&answer);
-        let mut state = |line: &Line| {
-            let (account, unit, window) = (line.account.clone(), line.unit, line.window);
-            let window_start = Timestamp(parts.number()?);
-            Ok(AccountState { account, unit, window, window_start, spent: parts.number()?, held: parts.number()? })
-        };
-        lines.iter().map(&mut state).collect()
-    }
-
-    async fn renew(&self, hold: CallId) -> Result<(), LedgerError> {
-        let mut call = self.scripts.renew.prepare_invoke();
-        call.key(self.keys.fixed("meta")).key(self.keys.hold(hold)).key(self.keys.fixed("leases"));
-        call.arg(hold.to_string()).arg(crate::rules::ledger::ask::LEASE_SECS * 1_000_000);
-        match Parts::new(&self.call(&call).await?).text()? {
-            "done" => Ok(()),
-            _ => Err(LedgerError::Hold(hold, "it is not open")),
-        }
-    }
-
-    /// Tried again a few times; after that the lease is the net.
-    async fn settle_stubbornly(&self, settle: Settle) {
-        for attempt in 1..=ATTEMPTS {
-            match self.settle(settle.clone()).await {
-                Err(LedgerError::Down(why)) if attempt == ATTEMPTS => {
-                    tracing::error!(call = %settle.hold, "a hold could not be ended: {why}");
-                }
-                Err(LedgerError::Down(_)) => tokio::time::sleep(PATIENCE / 4 * attempt).await,
-                _ => return,
+    /// The client loads a script that the server does not know; one that is flushed meanwhile is loaded once more.
+    async fn ask(&self, call: &ScriptInvocation<'_>) -> RedisResult<Vec<String>> {
+        let mut connection = self.connection.clone();
+        for _ in 1..LOADS {
+            match call.invoke_async(&mut connection).await {
+                Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
+                answered => return answered,
             }
         }
-    }
-}
-
-fn postings(lines: &[Line], at: Timestamp) -> Arc<[Posting]> {
-    let line_of = |account: &AccountName| lines.iter().find(|l| l.account == *account);
-    let posting =
-        |l: &Line| Posting { account: l.account.clone(), unit: l.unit, window: l.window, start: l.window.start(at) };
-    encode::accounts(lines).into_iter().filter_map(line_of).map(posting).collect()
-}
-
-fn unsupported<T>(what: &'static str) -> Answer<'static, T>
-where
-    T: Send + 'static,
-{
-    Box::pin(std::future::ready(Err(LedgerError::Unsupported(what))))
-}
-
-impl Ledger for Redis {
-    fn reserve(&self, ask: Reserve) -> Answer<'_, Reservation> {
-        Box::pin(self.0.reserve(ask))
+        call.invoke_async(&mut connection).await
     }
 
-    fn resize(&self, _: CallId, _: u32, _: Amounts) -> Answer<'_, Reservation> {
-        unsupported("resize")
-    }
-
-    fn renew(&self, hold: CallId) -> Answer<'_, ()> {
-        Box::pin(self.0.renew(hold))
-    }
-
-    fn settle(&self, settle: Settle) -> Answer<'_, Settled> {
-        Box::pin(self.0.settle(settle))
-    }
-
-    fn adjust(&self, _: CallId, _: u32, _: Amounts, _: bool, _: Act) -> Answer<'_, ()> {
-        unsupported("adjust")
-    }
-
-    fn deny(&self, row: Opening) -> Answer<'_, Seq> {
-        Box::pin(async move { self.0.append("deny", json(&row), None).await })
-    }
-
-    fn control(&self, control: Control) -> Answer<'_, Seq> {
-        Box::pin(async move {
-            let flag = match &control {
-                Control::Stopped { flag, .. } => Some((flag, true)),
-                Control::Restored { flag, .. } => Some((flag, false)),
-                _ => None,
-            };
-            self.0.append("control", json(&control), flag).await
-        })
-    }
-
-    fn declare(&self, _: Vec<Shape>) -> Answer<'_, ()> {
-        unsupported("declare")
-    }
-
-    fn accounts(&self, names: Vec<Line>) -> Answer<'_, Vec<AccountState>> {
-        Box::pin(async move { self.0.accounts(&names).await })
-    }
-
-    fn settle_later(&self, settle: Settle) {
-        let inner = self.0.clone();
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { inner.settle_stubbornly(settle).await })),
-            Err(_) => tracing::error!(call = %settle.hold, "a hold could not be ended: the runtime is gone"),
+    /// A script that did nothing, since the ledger is not the one that this node knows.
+    fn guard(&self, answer: Vec<String>) -> Result<Vec<String>, String> {
+        let name = self.keys.name();
+        match answer.as_slice() {
+            [what, format] if what == "format" => Err(unknown_format(name, format)),
+            [what, epoch, seq] if what == "lost" => {
+                let has = if epoch.is_empty() { "nothing".to_owned() } else { format!("{seq} of its making {epoch}") };
+                Err(lost(name, self.seen.load(Ordering::Acquire), &has))
+            }
+            [_, seq, ..] => {
+                let seq = seq.parse().unwrap_or(0);
+                self.seen.fetch_max(seq, Ordering::AcqRel);
+                self.stream.get().into_iter().for_each(|stream| stream.saw(seq));
+                Ok(answer)
+            }
+            _ => Err("redis: a script gave no answer".to_owned()),
         }
-    }
-
-    fn on_freed(&self, wake: Wake) {
-        // One listener; a second one would be a mistake in the wiring, and the first stays.
-        let _ = self.0.wake.set(wake);
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.0.trouble.lock().clone()
-    }
-
-    fn flush(&self) -> Answer<'_, ()> {
-        Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -1,39 +1,59 @@
-//! A sink's durable place in the books: one small file in the data folder, replaced whole. It is written after a delivery, so
-//! a crash in between repeats that delivery and never skips one.
+//! A sink's durable place in the books: one small file in the data folder, replaced whole; or in the books themselves, where
+//! several processes have them. It is written after a delivery, so a crash in between repeats that delivery and never skips one.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::adapters::audit::AuditStore;
 use crate::config::{Sink, SinkStart};
 use crate::units::ids::Seq;
 
 pub(super) struct Cursor {
-    path: PathBuf,
+    at: At,
     seq: Seq,
 }
 
+enum At {
+    File(PathBuf),
+    Books(Arc<dyn AuditStore>, String),
+}
+
 impl Cursor {
+    /// Where these books have it: in themselves if they are shared, or else in a folder.
+    pub(super) fn of(books: &Arc<dyn AuditStore>, folder: &Path, sink: &Sink) -> Result<Self, String> {
+        let end = books.seen().map_err(|e| e.to_string())?.seq;
+        if !books.is_shared() {
+            return Self::open(folder, sink, end);
+        }
+        let at = At::Books(books.clone(), sink.name.clone());
+        match books.sink_place(&sink.name).map_err(|e| e.to_string())? {
+            Some(seq) => Ok(Self { at, seq: seq.min(end) }),
+            None => Self::first(at, sink.start, end),
+        }
+    }
+
     /// `end` is how far the books go.
-    pub(super) fn open(folder: &Path, sink: &Sink, end: Seq) -> Result<Self, String> {
+    fn open(folder: &Path, sink: &Sink, end: Seq) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let path = folder.join(format!("{}.place", sink.name));
         let seq: Seq = match fs::read_to_string(&path) {
             Ok(text) => text.trim().parse().map_err(|_| {
                 format!("{} holds no sequence number: write one, or remove the file to begin again", path.display())
             })?,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Self::first(path, sink.start, end),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Self::first(At::File(path), sink.start, end),
             Err(e) => return Err(format!("{}: {e}", path.display())),
         };
         if seq > end {
             tracing::warn!(sink = %sink.name, at = seq, books = end, "the books were put back from a copy: the sink goes back with them");
         }
-        Ok(Self { path, seq: seq.min(end) })
+        Ok(Self { at: At::File(path), seq: seq.min(end) })
     }
 
     /// Written at once: `now` means the first start, also if nothing was delivered before the second.
-    fn first(path: PathBuf, start: SinkStart, end: Seq) -> Result<Self, String> {
-        let mut cursor = Self { path, seq: 0 };
+    fn first(at: At, start: SinkStart, end: Seq) -> Result<Self, String> {
+        let mut cursor = Self { at, seq: 0 };
         let seq = if start == SinkStart::Now { end } else { 0 };
         cursor.save(seq)?;
         Ok(cursor)
@@ -48,9 +68,12 @@ impl Cursor {
         self.seq = self.seq.max(seq);
     }
 
-    /// Blocks on the disk.
+    /// Blocks on the disk, or the books.
     pub(super) fn save(&mut self, seq: Seq) -> Result<(), String> {
-        replace(&self.path, seq).map_err(|e| format!("its place, {}: {e}", self.path.display()))?;
+        match &self.at {
+            At::File(path) => replace(path, seq).map_err(|e| format!("its place, {}: {e}", path.display()))?,
+            At::Books(books, name) => books.keep_sink_place(name, seq).map_err(|e| format!("its place: {e}"))?,
+        }
         self.seq = seq;
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The task of one sink: reads a page of the books, delivers it, keeps its place, and tries again for ever with ever longer
-//! pauses when the other side fails. Holds one page, whatever the other side's speed. Does not know what the other side is.
+//! pauses when the other side fails. Holds one page, whatever the other side's speed. Where several processes have the books,
+//! it delivers while it is this one's turn to write them. Does not know what the other side is.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use super::cursor::Cursor;
 use super::{Failed, State, Target};
 use crate::adapters::audit::tail::Books;
 use crate::adapters::audit::{AuditError, Event};
+use crate::config::Sink;
 use crate::units::ids::Seq;
 use crate::units::time::Timestamp;
 
@@ -23,10 +26,11 @@ const LONGEST_ASKED: Duration = Duration::from_secs(600);
 pub(super) struct Follower {
     books: Arc<Books>,
     target: Target,
+    /// To find its place anew at each turn, in the books or in this folder.
+    sink: (Sink, PathBuf),
     cursor: Option<Cursor>,
     seq: Seq,
     state: Arc<State>,
-    batch: usize,
     /// Smaller than `batch` after the other side said that it was too much.
     want: usize,
     retry: Duration,
@@ -39,15 +43,32 @@ impl From<AuditError> for Failed {
 }
 
 impl Follower {
-    pub(super) fn new(books: Arc<Books>, target: Target, cursor: Cursor, state: Arc<State>, batch: usize) -> Self {
-        let seq = cursor.seq();
-        Self { books, target, cursor: Some(cursor), seq, state, batch, want: batch, retry: FIRST_RETRY }
+    pub(super) fn new(
+        books: Arc<Books>,
+        target: Target,
+        sink: (Sink, PathBuf),
+        cursor: Cursor,
+        state: Arc<State>,
+    ) -> Self {
+        let (seq, want) = (cursor.seq(), sink.0.batch);
+        Self { books, target, sink, cursor: Some(cursor), seq, state, want, retry: FIRST_RETRY }
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut kept = self.books.kept();
         loop {
+            if !self.books.leads() {
+                self.cursor = None;
+                tokio::select! { () = self.books.turn() => {}, () = stop.cancelled() => return }
+            }
             let stopping = stop.is_cancelled();
+            if let Err(failed) = self.find_place().await {
+                if stopping {
+                    return;
+                }
+                self.failed(failed, &stop).await;
+                continue;
+            }
             // Before reading: what is kept meanwhile wakes us at once.
             let upto = *kept.borrow_and_update();
             match self.step(upto).await {
@@ -61,7 +82,22 @@ impl Follower {
     }
 
     async fn wait(&self, kept: &mut watch::Receiver<Seq>, stop: &CancellationToken) {
-        tokio::select! { _ = kept.changed() => {}, () = stop.cancelled() => {} }
+        let turn_over = self.books.turn_over();
+        tokio::select! { _ = kept.changed() => {}, () = stop.cancelled() => {}, () = turn_over => {} }
+    }
+
+    /// After another process had the turn, the place is not where it was.
+    async fn find_place(&mut self) -> Result<(), Failed> {
+        if self.cursor.is_some() {
+            return Ok(());
+        }
+        let (books, (sink, folder)) = (self.books.store().clone(), self.sink.clone());
+        let found = tokio::task::spawn_blocking(move || Cursor::of(&books, &folder, &sink)).await;
+        let cursor = found.map_err(|e| e.to_string())??;
+        self.seq = cursor.seq();
+        self.state.seq.store(self.seq, Ordering::Release);
+        self.cursor = Some(cursor);
+        Ok(())
     }
 
     /// Delivers one page. `true` if something was delivered.
@@ -95,7 +131,7 @@ impl Follower {
             self.want = if failed.too_large { count / 2 } else { self.want };
             failed
         })?;
-        self.want = self.want.saturating_mul(2).min(self.batch);
+        self.want = self.want.saturating_mul(2).min(self.sink.0.batch);
         self.state.delivered.fetch_add(count as u64, Ordering::AcqRel);
         if taken.rejected > 0 {
             self.state.rejected.fetch_add(taken.rejected, Ordering::AcqRel);

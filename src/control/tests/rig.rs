@@ -37,9 +37,33 @@ pub struct Paper {
     entries: Mutex<Vec<Entry>>,
     grown: watch::Sender<Seq>,
     down: AtomicBool,
+    /// Keeps the flags on a Redis as well, as a fleet's ledger does.
+    bell: Option<redis::Client>,
 }
 
+/// What a fleet's ledger does about a flag.
+const TURN: &str = "redis.call(ARGV[1], KEYS[2], ARGV[3]) local n = redis.call('HINCRBY', KEYS[1], 'flagged', 1)
+    redis.call('PUBLISH', '{bursar}:bell', 'flag ' .. n .. ' ' .. ARGV[2] .. ' ' .. ARGV[3]) return n";
+
 impl Paper {
+    async fn turn(&self, control: &Control) -> Result<(), LedgerError> {
+        let (bell, flag, words) = match (&self.bell, control) {
+            (Some(bell), Control::Stopped { flag, .. }) => (bell, flag, ["SADD", "set"]),
+            (Some(bell), Control::Restored { flag, .. }) => (bell, flag, ["SREM", "clear"]),
+            _ => return Ok(()),
+        };
+        let down = |e: redis::RedisError| LedgerError::Down(e.to_string());
+        let mut connection = bell.get_multiplexed_async_connection().await.map_err(down)?;
+        let mut call = redis::cmd("EVAL");
+        call.arg(TURN)
+            .arg(2)
+            .arg("{bursar}:meta")
+            .arg("{bursar}:flags")
+            .arg(&words)
+            .arg(serde_json::json!(flag).to_string());
+        call.query_async::<u64>(&mut connection).await.map(|_| ()).map_err(down)
+    }
+
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Release);
     }
@@ -84,7 +108,10 @@ impl Ledger for Paper {
         unasked()
     }
     fn control(&self, control: Control) -> Answer<'_, Seq> {
-        Box::pin(std::future::ready(self.write(control)))
+        Box::pin(async move {
+            self.turn(&control).await?;
+            self.write(control)
+        })
     }
     fn declare(&self, _: Vec<Shape>) -> Answer<'_, ()> {
         unasked()
@@ -126,10 +153,30 @@ impl Rig {
         Self::with(Door::silent()).await
     }
 
+    /// A node of a fleet whose ledger's flags are on this Redis.
+    pub async fn on_redis(url: &str, name: &str, max_silence: Duration) -> Self {
+        let fleet =
+            crate::adapters::fleet::Fleet::new(url.as_bytes(), "bursar", name, max_silence).expect("an address");
+        let rig = Self::made(Door::silent(), Some(url), Others::new(None, Some(fleet))).await;
+        let others = rig.state.others.clone().expect("others");
+        tokio::spawn(follow(rig.state.clone(), others, rig.state.stop.clone()));
+        tokio::spawn(keep_telling(rig.state.clone()));
+        rig
+    }
+
     pub async fn with(door: Door) -> Self {
+        Self::made(door, None, None).await
+    }
+
+    async fn made(door: Door, url: Option<&str>, others: Option<Arc<Others>>) -> Self {
+        let bell = url.map(|url| redis::Client::open(url).expect("an address"));
         let dir = tempfile::tempdir().expect("a folder");
-        let ledger =
-            Arc::new(Paper { entries: Mutex::default(), grown: watch::Sender::new(0), down: AtomicBool::new(false) });
+        let ledger = Arc::new(Paper {
+            entries: Mutex::default(),
+            grown: watch::Sender::new(0),
+            down: AtomicBool::new(false),
+            bell,
+        });
         let stop = CancellationToken::new();
         let store = Arc::new(SqliteBooks::open(dir.path()).expect("books"));
         let followed = Books::follow(store, ledger.clone(), ledger.grown.subscribe(), CancellationToken::new());
@@ -144,7 +191,7 @@ impl Rig {
             captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
-            others: None,
+            others,
             ledger: ledger.clone(),
             sinks: Arc::default(),
             books,
@@ -167,6 +214,10 @@ impl Rig {
 
     /// A call in flight under this key.
     pub fn enter(&self, key: &str) -> Seat {
+        self.enter_as(1, key)
+    }
+
+    pub fn enter_as(&self, call: u128, key: &str) -> Seat {
         let facts = Facts {
             subject: Subject::default(),
             keys: vec![KeyId(key.into())],
@@ -175,7 +226,7 @@ impl Rig {
             operation: "POST /v1/refunds".into(),
             claimed_run: false,
         };
-        self.state.switchboard.enter(CallId(uuid::Uuid::from_u128(1)), Arc::new(facts))
+        self.state.switchboard.enter(CallId(uuid::Uuid::from_u128(call)), Arc::new(facts))
     }
 
     pub async fn open(&self, target: &str, headers: &str) -> UnixStream {

@@ -64,6 +64,11 @@ impl Scope {
         matches!(self, Self::Policy | Self::Vendor | Self::Everyone)
     }
 
+    /// Is there one account for each value, and not one for all?
+    pub fn has_values(self) -> bool {
+        self != Self::Everyone
+    }
+
     /// The level of the subject that this scope counts by.
     fn level(self, subject: &Subject) -> Option<&Name> {
         match self {
@@ -139,10 +144,16 @@ impl Shape {
 
     /// Is that account one of this shape?
     pub fn owns(&self, account: &AccountName) -> bool {
+        let (head, tail) = self.frame();
+        let rest = account.0.strip_prefix(&head);
+        rest.is_some_and(|r| *r == tail || (self.scope.has_values() && r.ends_with(&tail)))
+    }
+
+    /// What stands before and after the value in the names of its accounts.
+    pub fn frame(&self) -> (String, String) {
         let nobody = self.account("");
-        let everyone = self.scope == Scope::Everyone;
-        let (scope, rest) = nobody.0.split_at(self.scope.as_str().len() + usize::from(!everyone));
-        account.0.strip_prefix(scope).is_some_and(|r| r == rest || (!everyone && r.ends_with(rest)))
+        let (head, tail) = nobody.0.split_at(self.scope.as_str().len() + usize::from(self.scope.has_values()));
+        (head.to_owned(), tail.to_owned())
     }
 
     /// The account of one value of the scope.

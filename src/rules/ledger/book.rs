@@ -38,6 +38,7 @@ use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
 pub use self::shapes::Sums;
+pub use self::sharing::{ENDED_LATE, TOLD_BY_REPEAT, ledger_act};
 
 /// Why a hold cannot do what was asked: a bug or a lost store, never money.
 pub type Fault = &'static str;

@@ -81,8 +81,10 @@ impl Evidence {
         Arc::new(Self { books, file, every, sealing, sealed, trouble })
     }
 
-    /// Makes checkpoints until `stop`. What is new then is for `seal_rest`, or the next start.
+    /// Makes checkpoints until `stop`. What is new then is for `seal_rest`, or the next start. One process at a time does this.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        // Another one may have signed since it was read.
+        *self.sealing.lock() = None;
         let mut projected = self.books.projected();
         let mut pause = Duration::ZERO;
         loop {
@@ -147,6 +149,9 @@ impl Evidence {
 
     /// Covers what is there, step by step: it can be left off between two.
     pub async fn seal_rest(self: &Arc<Self>) -> Result<(), AuditError> {
+        if !self.books.leads() {
+            return Ok(());
+        }
         while let Step::More = self.work(|this| this.step(true)).await? {}
         Ok(())
     }
@@ -161,7 +166,8 @@ impl Evidence {
         let done = work(&mut sealing);
         let number = sealing.last().map_or(0, |l| l.checkpoint.number);
         self.sealed.send_if_modified(|last| std::mem::replace(last, number) != number);
-        *slot = done.is_ok().then_some(sealing);
+        // Where another process signs, what was read is old by the next time.
+        *slot = (done.is_ok() && self.books.leads()).then_some(sealing);
         done
     }
 

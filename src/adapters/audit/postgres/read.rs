@@ -192,3 +192,8 @@ pub(super) async fn sums(db: &Client, shape: Shape, start: Timestamp) -> Result<
     }
     Ok(Sums { upto, accounts: accounts.into_iter().collect() })
 }
+
+pub(super) async fn sink_place(db: &Client, name: &str) -> Result<Option<Seq>, AuditError> {
+    let found = db.query_opt("SELECT seq FROM sink_places WHERE name = $1", &[&name]).await?;
+    found.map(|row| count(&row, 0)).transpose()
+}

@@ -7,13 +7,35 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET];
 
-/// One writer for each schema of a database, as long as its connection lives.
-pub(super) async fn lock(db: &Client) -> Result<(), AuditError> {
-    // The number only has to differ from those of other programs on the same database.
-    let row = db.query_one("SELECT pg_try_advisory_lock(1652912755, hashtext(current_schema()))", &[]).await?;
-    if row.try_get(0)? { Ok(()) } else { Err(AuditError::Store("another bursar writes these books".to_owned())) }
+/// `identity` names these very books. `sink_places` says how far each sink is, whichever process fills it.
+const FLEET: &str = "
+CREATE TABLE identity (only_row boolean PRIMARY KEY CHECK (only_row), id text NOT NULL);
+INSERT INTO identity VALUES (true, gen_random_uuid()::text);
+CREATE TABLE sink_places (name text PRIMARY KEY, seq bigint NOT NULL);
+";
+
+pub(super) async fn identity(db: &Client) -> Result<String, AuditError> {
+    Ok(db.query_one("SELECT id FROM identity", &[]).await?.try_get(0)?)
+}
+
+/// For whoever only reads: whoever writes has brought the tables to where this program knows them.
+pub(super) async fn is_current(db: &Client) -> Result<(), AuditError> {
+    let found: i64 = db.query_one("SELECT coalesce(max(number), 0) FROM version", &[]).await?.try_get(0)?;
+    match usize::try_from(found).unwrap_or(usize::MAX) {
+        found if found > STEPS.len() => Err(newer(found)),
+        found if found < STEPS.len() => {
+            let why = "they are of an older version, and so is the bursar that writes them: stop that one first";
+            Err(AuditError::Store(why.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn newer(found: usize) -> AuditError {
+    let known = STEPS.len();
+    AuditError::Unreadable(format!("the books have version {found}, and this bursar knows {known}: use a newer one"))
 }
 
 pub(super) async fn migrate(db: &Client) -> Result<(), AuditError> {
@@ -22,10 +44,7 @@ pub(super) async fn migrate(db: &Client) -> Result<(), AuditError> {
     let found: i64 = db.query_one("SELECT coalesce(max(number), 0) FROM version", &[]).await?.try_get(0)?;
     let found = usize::try_from(found).unwrap_or(usize::MAX);
     if found > STEPS.len() {
-        let known = STEPS.len();
-        return Err(AuditError::Unreadable(format!(
-            "the books have version {found}, and this bursar knows {known}: use a newer one"
-        )));
+        return Err(newer(found));
     }
     for (number, step) in (1_i64..).zip(STEPS).skip(found) {
         let made = format!("INSERT INTO version VALUES ({number}, '{}')", Timestamp::now());

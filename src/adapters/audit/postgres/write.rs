@@ -18,7 +18,7 @@ use tokio_postgres::{Client, Row};
 use super::super::{AuditError, Chained};
 use super::connect::{Address, Link};
 use super::pool::Answer;
-use super::schema;
+use super::{schema, turns};
 use crate::rules::chain::Place;
 use crate::rules::subject::Facts;
 use crate::units::ids::{Digest32, Seq};
@@ -36,6 +36,8 @@ pub(super) struct Writer {
     address: Arc<Address>,
     /// `None` after an error: nobody knows what state that connection was in.
     link: Option<Link>,
+    /// A connection without the lock, to ask for it.
+    candidate: Option<Link>,
     place: Place,
     known: Known,
     months: Months,
@@ -47,22 +49,67 @@ pub(super) fn signed(n: u64) -> i64 {
 }
 
 impl Writer {
-    /// Tries for so long to get a connection and the lock.
-    pub(super) async fn open(address: Arc<Address>, patience: Duration) -> Result<(Self, Place), AuditError> {
+    /// Tries for so long to get a connection, and the lock where nobody shares these books.
+    pub(super) async fn open(
+        address: Arc<Address>,
+        shared: bool,
+        patience: Duration,
+    ) -> Result<(Self, Place), AuditError> {
         let give_up = Instant::now() + patience;
-        let link = loop {
-            match connect(&address).await {
+        loop {
+            match Self::begin(&address, shared).await {
                 Err(AuditError::Store(why)) if Instant::now() < give_up => {
                     tracing::info!("the books are not open yet: {why}");
                     sleep(RETRY).await;
                 }
-                other => break other?,
+                other => return other,
             }
+        }
+    }
+
+    async fn begin(address: &Arc<Address>, shared: bool) -> Result<(Self, Place), AuditError> {
+        let link = address.connect().await?;
+        let leads =
+            if shared { turns::take(&link.client).await? } else { turns::insist(&link.client).await.map(|()| true)? };
+        if leads {
+            schema::migrate(&link.client).await?;
+        } else {
+            schema::is_current(&link.client).await?;
+        }
+        let place = place(&link.client).await?;
+        let (link, candidate) = if leads { (Some(link), None) } else { (None, Some(link)) };
+        let (address, known, months) = (address.clone(), Known::new(), Months::default());
+        Ok((Self { address, link, candidate, place, known, months }, place))
+    }
+
+    /// Is it this process's turn to write? Takes it where nobody has it.
+    pub(super) async fn lead(&mut self) -> Result<bool, AuditError> {
+        if let Some(link) = self.link.take().filter(|link| !link.client.is_closed()) {
+            // So that the server sees that somebody is there.
+            if link.client.batch_execute("SELECT 1").await.is_ok() {
+                self.link = Some(link);
+                return Ok(true);
+            }
+        }
+        let link = match self.candidate.take().filter(|link| !link.client.is_closed()) {
+            Some(link) => link,
+            None => self.address.connect().await?,
         };
-        schema::migrate(&link.client).await?;
-        let place = place(&link.client.query_one("SELECT seq, head FROM place", &[]).await?)?;
-        let writer = Self { address, link: Some(link), place, known: Known::new(), months: Months::default() };
-        Ok((writer, place))
+        if !turns::take(&link.client).await? {
+            turns::free_from_the_silent(&link.client).await?;
+            self.candidate = Some(link);
+            return Ok(false);
+        }
+        self.months = Months::default();
+        self.known.clear();
+        self.place = place(&link.client).await?;
+        self.link = Some(link);
+        Ok(true)
+    }
+
+    /// With the connection goes the lock.
+    pub(super) fn resign(&mut self) {
+        self.link = None;
     }
 
     pub(super) fn place(&self) -> Place {
@@ -119,7 +166,7 @@ impl Writer {
         db.batch_execute(&format!("BEGIN; SET LOCAL synchronous_commit TO {commit}")).await?;
         // The truth is there, not here: the last commit may have been made and not acknowledged. The lock on the row holds
         // off any second writer, whoever let it in.
-        let last = place(&db.query_one("SELECT seq, head FROM place FOR UPDATE", &[]).await?)?;
+        let last = place_in(&db.query_one("SELECT seq, head FROM place FOR UPDATE", &[]).await?)?;
         let went_back = last.seq < self.place.seq;
         let was = std::mem::replace(&mut self.place, last);
         if went_back {
@@ -136,11 +183,15 @@ impl Writer {
 
 async fn connect(address: &Address) -> Result<Link, AuditError> {
     let link = address.connect().await?;
-    schema::lock(&link.client).await?;
+    turns::insist(&link.client).await?;
     Ok(link)
 }
 
-fn place(row: &Row) -> Result<Place, AuditError> {
+pub(super) async fn place(db: &Client) -> Result<Place, AuditError> {
+    place_in(&db.query_one("SELECT seq, head FROM place", &[]).await?)
+}
+
+fn place_in(row: &Row) -> Result<Place, AuditError> {
     let seq: i64 = row.try_get(0)?;
     Ok(Place { seq: u64::try_from(seq).unwrap_or(0), head: head(row, 1)? })
 }
@@ -177,6 +228,12 @@ async fn copy(db: &Client, events: &[&Chained]) -> Result<(), AuditError> {
         rows.as_mut().write(&[&signed(record.seq), &record.at.0, &kind, &call, &body, &head]).await?;
     }
     rows.finish().await?;
+    Ok(())
+}
+
+pub(super) async fn sink_place(db: &Client, name: &str, seq: Seq) -> Result<(), AuditError> {
+    let sql = "INSERT INTO sink_places VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET seq = EXCLUDED.seq";
+    db.execute(sql, &[&name, &signed(seq)]).await?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[FIRST, QUESTIONS, CHECKPOINTS];
+const STEPS: &[&str] = &[FIRST, QUESTIONS, CHECKPOINTS, IDENTITY];
 
 const FIRST: &str = "
 CREATE TABLE events (
@@ -68,6 +68,16 @@ CREATE TABLE checkpoints (
 );
 CREATE INDEX checkpoints_that_name_a_key ON checkpoints (number) WHERE names_key = 1;
 ";
+
+/// Names these very books, so that a ledger elsewhere knows whose it is.
+const IDENTITY: &str = "
+CREATE TABLE identity (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id TEXT NOT NULL);
+INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
+";
+
+pub(super) fn identity(db: &Connection) -> Result<String, AuditError> {
+    Ok(db.query_row("SELECT id FROM identity", [], |row| row.get(0))?)
+}
 
 pub(super) fn migrate(db: &mut Connection) -> Result<(), AuditError> {
     db.execute_batch("CREATE TABLE IF NOT EXISTS version (number INTEGER PRIMARY KEY, made_at TEXT NOT NULL)")?;

@@ -1,12 +1,15 @@
 //! The follower against a journal in memory and books that fail: nothing is skipped, nothing written twice.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use super::follower::BATCH;
 use super::*;
 use crate::adapters::audit::evidence::index::Indexed;
 use crate::adapters::audit::sqlite::SqliteBooks;
-use crate::adapters::audit::{CallPage, CallQuery, Event, Gap, Linked, RunName, Spend, Sums};
+use crate::adapters::audit::{CallPage, CallQuery, Chained, Event, Gap, Linked, RunName, Spend, Sums};
 use crate::rules::books::{Act, Control};
+use crate::rules::chain::Place;
 use crate::rules::evidence::Signed;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::entry::{Entry, Op};
@@ -57,11 +60,25 @@ struct Fragile {
     books: SqliteBooks,
     full: AtomicBool,
     back: Mutex<Option<Place>>,
+    /// Another process writes these books.
+    taken: AtomicBool,
 }
 
 impl AuditStore for Fragile {
     fn place(&self) -> Result<Place, AuditError> {
         self.back.lock().map_or_else(|| self.books.place(), Ok)
+    }
+    fn lead(&self) -> Result<bool, AuditError> {
+        Ok(!self.taken.load(Ordering::Acquire))
+    }
+    fn is_shared(&self) -> bool {
+        true
+    }
+    fn resign(&self) {
+        self.taken.store(true, Ordering::Release);
+    }
+    fn identity(&self) -> Result<String, AuditError> {
+        self.books.identity()
     }
     fn apply(&self, events: &[Chained], durable: bool) -> Result<Seq, AuditError> {
         match self.full.load(Ordering::Acquire) {
@@ -134,8 +151,13 @@ impl Rig {
     }
 
     fn follow(&self, full: bool) -> (Arc<Fragile>, Arc<Books>, JoinHandle<()>) {
+        self.follow_as(full, false)
+    }
+
+    fn follow_as(&self, full: bool, taken: bool) -> (Arc<Fragile>, Arc<Books>, JoinHandle<()>) {
         let books = SqliteBooks::open(self.dir.path()).expect("books");
-        let store = Arc::new(Fragile { books, full: AtomicBool::new(full), back: Mutex::default() });
+        let (full, taken) = (AtomicBool::new(full), AtomicBool::new(taken));
+        let store = Arc::new(Fragile { books, full, back: Mutex::default(), taken });
         let (journal, stop) = (self.journal.clone(), self.stop.child_token());
         let (books, task) =
             Books::follow(store.clone(), journal, self.journal.grown.subscribe(), stop).expect("a follower");
@@ -275,4 +297,56 @@ fn everyone() -> Shape {
     use crate::units::amount::Unit;
     use crate::units::time::Window;
     Shape { scope: Scope::Everyone, unit: Unit::Usd, window: Window::Day, vendor: None, operations: Vec::new() }
+}
+
+#[tokio::test]
+async fn while_another_process_writes_it_sees_what_that_one_wrote_and_then_its_turn_comes() {
+    let rig = Rig::new();
+    rig.journal.add(3);
+    let (store, books, task) = rig.follow_as(false, true);
+    assert!(!books.leads());
+    // The other one.
+    let written = rig.journal.read_from(1, 2).expect("entries");
+    store.books.apply(&Chained::after(Place::START, written).0, true).expect("written");
+    reached(&books, 2).await;
+    let (began, ended) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
+    let (follower, counted, stop) = (books.clone(), began.clone(), ended.clone());
+    let once = tokio::spawn(async move {
+        let work = || {
+            let (stop, _) = (stop.clone(), counted.fetch_add(1, Ordering::AcqRel));
+            async move { stop.cancelled().await }
+        };
+        follower.while_leading(&stop, work).await;
+    });
+    assert_eq!(began.load(Ordering::Acquire), 0, "what is done once is done by whoever writes");
+    store.taken.store(false, Ordering::Release);
+    reached(&books, 3).await;
+    assert!(books.leads());
+    tokio::time::timeout(SOON, books.turn()).await.expect("its turn");
+    while began.load(Ordering::Acquire) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // It hangs, and is put aside.
+    store.taken.store(true, Ordering::Release);
+    tokio::time::timeout(SOON, books.turn_over()).await.expect("the turn of another");
+    store.taken.store(false, Ordering::Release);
+    tokio::time::timeout(SOON, books.turn()).await.expect("its turn again");
+    while began.load(Ordering::Acquire) < 2 {
+        tokio::task::yield_now().await;
+    }
+    ended.cancel();
+    once.await.expect("it ends");
+    rig.stop.cancel();
+    task.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn whoever_cannot_write_for_long_lets_another_try() {
+    let rig = Rig::new();
+    let (store, books, task) = rig.follow(true);
+    rig.journal.add(1);
+    tokio::time::timeout(SOON, books.turn_over()).await.expect("it resigns");
+    assert!(store.taken.load(Ordering::Acquire));
+    rig.stop.cancel();
+    task.await.expect("it ends");
 }

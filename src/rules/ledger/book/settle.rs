@@ -1,7 +1,7 @@
 //! The end of a hold: commit, release, expire, and the later replacement of its charge.
 
 use super::holds::{Ended, How, Open};
-use super::sharing::{Fate, fate, join, ledger_act, own, said};
+use super::sharing::{ENDED_LATE, Fate, fate, join, ledger_act, own, said};
 use super::{Book, Fault, NO_OPS, Ops};
 use crate::rules::books::{Act, Closing};
 use crate::rules::ledger::ask::{End, Settle, Settled};
@@ -76,7 +76,7 @@ impl Book {
         };
         let charge = join(&fate.money, &own(&verdict.charge));
         row.charge = charge;
-        let act = ledger_act("the call ended after its hold had expired");
+        let act = ledger_act(ENDED_LATE);
         let (exact, passed, row) = (fate.exact, fate.passed, Some(Box::new(row)));
         let op = Op::Adjust { hold, step: 0, charge, exact, heard: None, passed, row, past: None, act };
         (Settled::Adjusted, [told, Some(op)])

@@ -60,7 +60,12 @@ pub(super) fn fate(said: Option<Evidence>, sharing: Option<&Sharing>, bound: &Am
     }
 }
 
-pub(super) fn ledger_act(reason: &str) -> Act {
+/// Why the ledger itself replaces a charge.
+pub const ENDED_LATE: &str = "the call ended after its hold had expired";
+pub const TOLD_BY_REPEAT: &str = "a repeat under the same idempotency key said what it cost";
+
+/// What the ledger itself did, for that reason.
+pub fn ledger_act(reason: &str) -> Act {
     Act { actor: "ledger".to_owned(), reason: Some(reason.to_owned()) }
 }
 
@@ -93,7 +98,7 @@ fn retell(hold: CallId, ended: &Ended, evidence: Evidence) -> Option<Op> {
     let known = said(&ended.charge, ended.exact);
     let now = merge(known, Some(evidence))?;
     if known != Some(now) {
-        let act = ledger_act("a repeat under the same idempotency key said what it cost");
+        let act = ledger_act(TOLD_BY_REPEAT);
         let charge = join(&now.money, &ended.charge);
         return Some(Op::Adjust {
             hold,

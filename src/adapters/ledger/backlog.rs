@@ -11,7 +11,7 @@ const USUAL: u64 = 1_000_000;
 /// How long a call waits just below the bound. From three quarters of it on it waits in proportion.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
-pub(super) struct Backlog {
+pub struct Backlog {
     bound: AtomicU64,
     /// The last entry that the books have.
     applied: AtomicU64,
@@ -19,25 +19,25 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new(applied: Seq) -> Self {
+    pub fn new(applied: Seq) -> Self {
         Self { bound: AtomicU64::new(USUAL), applied: AtomicU64::new(applied), refused: AtomicU64::new(0) }
     }
 
-    pub(super) fn bound_to(&self, entries: u64) {
+    pub fn bound_to(&self, entries: u64) {
         self.bound.store(entries.max(1), Ordering::Release);
     }
 
-    pub(super) fn applied(&self, upto: Seq) {
+    pub fn applied(&self, upto: Seq) {
         self.applied.fetch_max(upto, Ordering::AcqRel);
     }
 
     /// The books were put back from a copy.
-    pub(super) fn went_back(&self, to: Seq) {
+    pub fn went_back(&self, to: Seq) {
         self.applied.store(to, Ordering::Release);
     }
 
     /// Calls refused for it since the start.
-    pub(super) fn refused(&self) -> u64 {
+    pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Acquire)
     }
 
@@ -46,7 +46,7 @@ impl Backlog {
     }
 
     /// How long a call waits now.
-    pub(super) fn brake(&self, journal: Seq) -> Duration {
+    pub fn brake(&self, journal: Seq) -> Duration {
         let (behind, bound) = self.behind(journal);
         let free = bound - bound / 4;
         let steps = u32::try_from(behind.saturating_sub(free).saturating_mul(100) / (bound / 4).max(1)).unwrap_or(100);
@@ -54,7 +54,7 @@ impl Backlog {
     }
 
     /// Why no call is admitted now.
-    pub(super) fn full(&self, journal: Seq) -> Option<String> {
+    pub fn full(&self, journal: Seq) -> Option<String> {
         let (behind, bound) = self.behind(journal);
         (behind >= bound).then(|| {
             format!("the books are {behind} entries behind the journal, and `[audit] backlog` allows {bound}: see why they do not follow")
@@ -62,7 +62,7 @@ impl Backlog {
     }
 
     /// As `full`, for a call that is refused then.
-    pub(super) fn refuse(&self, journal: Seq) -> Result<(), String> {
+    pub fn refuse(&self, journal: Seq) -> Result<(), String> {
         let Some(why) = self.full(journal) else { return Ok(()) };
         self.refused.fetch_add(1, Ordering::AcqRel);
         Err(why)

@@ -1,0 +1,10 @@
+-- Appends a refused call or a control change. A flag is set or cleared in the same step, and the bell rings.
+local op, row, what, flag, bell = arg(), arg(), arg(), arg(), arg()
+event(op, 'row', row)
+if what ~= '' then
+  redis.call(what == 'set' and 'SADD' or 'SREM', FLAGS, flag)
+  local n = redis.call('HINCRBY', META, 'flagged', 1)
+  redis.call('PUBLISH', bell, 'flag ' .. text(n) .. ' ' .. what .. ' ' .. flag)
+end
+write_meta()
+return { 'done', text(seq) }

@@ -1,0 +1,116 @@
+-- Holds, open or ended, as one packed value each: `how` (open, committed, released, expired, late), the amounts, the postings
+-- ({ account, unit, window, start }), when it was taken, and how it stands to others under its replay key (`key`, `first`,
+-- `repeats`, `repeated`, `heard`, `inherited`). An ended one also has its charge, and each change of it.
+local KEEP_EXACT, KEEP_BOUND, REPLAY, LEASE = 4 * SECOND, 86400 * SECOND, 82800 * SECOND, 30 * SECOND
+
+local holds, dirty = {}, {}
+
+local function hold(id)
+  if holds[id] == nil then
+    local packed = redis.call('HGET', HOLDS, id)
+    holds[id] = packed and cmsgpack.unpack(packed) or false
+  end
+  return holds[id] or nil
+end
+
+local function put(id, h)
+  holds[id], dirty[id] = h, true
+end
+
+local function open_hold(id)
+  local h = hold(id)
+  return h and h.how == 'open' and h or nil
+end
+
+-- When an ended hold may be forgotten: soon, if its charge is the last word.
+local function forget_at(h)
+  return h.at + ((h.exact and not h.repeated) and KEEP_EXACT or KEEP_BOUND)
+end
+
+-- Nobody can ask for it any more. While a repeat is open, its money stands here.
+local function forgotten(h)
+  return forget_at(h) <= at and (not h.key or #h.repeats == 0)
+end
+
+local function past(id)
+  local h = hold(id)
+  return h and h.how ~= 'open' and not forgotten(h) and h or nil
+end
+
+-- The call that a reserve with this key would repeat: one that is open, or was charged without exact usage.
+local function first_of(key)
+  local id = key and redis.call('HGET', REPLAYS, key)
+  if not id then
+    return
+  end
+  local h = open_hold(id) or past(id)
+  if h and (h.how == 'open' or not h.exact) and at < h.taken + REPLAY then
+    return id, h
+  end
+end
+
+local function load_postings(h)
+  local names = {}
+  for i, p in ipairs(h.postings) do
+    names[i] = p[1]
+  end
+  load_accounts(names)
+end
+
+-- What a posting counts of an amount.
+local function part(p, of)
+  return of[UNITS[p[2]]]
+end
+
+local function is_money(p)
+  return p[2] == 'usd' or p[2] == 'tokens'
+end
+
+-- An account counts at most 2^53-1: beyond that it stands still.
+local function add(c, held, spent, open)
+  c.held = math.min(MAX, math.max(0, c.held + held))
+  c.spent = math.min(MAX, math.max(0, c.spent + spent))
+  c.open = math.max(0, c.open + open)
+end
+
+local function drop(id)
+  redis.call('HDEL', HOLDS, id)
+  redis.call('ZREM', ENDED, id)
+  holds[id], dirty[id] = false, nil
+end
+
+-- Drops a few ended holds that nobody can ask for any more. Says how many it looked at.
+local function forget(most)
+  local due = redis.call('ZRANGEBYSCORE', ENDED, '-inf', text(at), 'LIMIT', 0, most)
+  local last = 0
+  for _, id in ipairs(due) do
+    local h = hold(id)
+    if not h or h.how == 'open' then
+      redis.call('ZREM', ENDED, id)
+    elseif forgotten(h) then
+      drop(id)
+      last = math.max(last, #h.changes > 0 and h.changes[#h.changes][1] or h.seq)
+      if h.key and redis.call('HGET', REPLAYS, h.key) == id then
+        redis.call('HDEL', REPLAYS, h.key)
+      end
+    else
+      redis.call('ZADD', ENDED, text(math.max(forget_at(h), at + KEEP_EXACT)), id)
+    end
+  end
+  if last > tonumber(redis.call('HGET', META, 'forgotten') or '0') then
+    redis.call('HSET', META, 'forgotten', text(last))
+  end
+  return #due
+end
+
+-- Writes what has changed: the last thing that a script does.
+local function finish()
+  write_accounts()
+  local list = {}
+  for id in pairs(dirty) do
+    list[#list + 1] = id
+    list[#list + 1] = cmsgpack.pack(holds[id])
+  end
+  write_all('HSET', HOLDS, list)
+  write_meta()
+end

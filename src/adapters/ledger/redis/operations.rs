@@ -1,0 +1,281 @@
+//! The operations of the trait on Redis: each is one script. What the node itself must know of a hold (the lines of its
+//! reserve) it keeps here until the hold ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::answer::{self, Answered, Parts};
+use super::{Asked, Inner, RECHECK, Redis, encode, json};
+use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
+use crate::rules::books::{Act, Control, Opening};
+use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::entry::Posting;
+use crate::rules::subject::Flag;
+use crate::units::amount::Amounts;
+use crate::units::ids::{CallId, Seq};
+use crate::units::time::Timestamp;
+
+/// Attempts of a settle that nobody waits for.
+const ATTEMPTS: u32 = 5;
+/// Holds that one script charges, and ended ones that it forgets.
+const EXPIRE_AT_ONCE: usize = 100;
+const FORGET_AT_ONCE: usize = 500;
+/// Such scripts in one call, so that it comes to an end.
+const EXPIRE_ROUNDS: usize = 200;
+/// Shapes that change while a call asks: it asks again so often.
+const SHAPES_MOVED: usize = 5;
+
+impl Inner {
+    async fn reserve(&self, ask: Reserve) -> Result<Reservation, LedgerError> {
+        self.room().await?;
+        for _ in 0..SHAPES_MOVED {
+            let shapes = self.shapes.lock().clone();
+            let lines = shapes.lines_of(&ask);
+            let mut call = self.prepare(&self.scripts.reserve);
+            encode::reserve(&mut call, &ask, &lines, shapes.version)?;
+            let answer = self.call(&call).await?;
+            match answer::reservation(&answer, ask.hold, &lines)? {
+                Some(answered) => return Ok(self.remember(ask.hold, lines, answered)),
+                None => drop(self.learn_shapes().await?),
+            }
+        }
+        Err(LedgerError::Down("the shapes of budgets change faster than a call can follow".to_owned()))
+    }
+
+    /// A hold that is there already is answered with what its first reserve said of limits that only observe.
+    fn remember(&self, hold: CallId, lines: Arc<[Line]>, answered: Answered) -> Reservation {
+        let mut reservation = answered.reservation;
+        if let Reservation::Held(held) = &mut reservation {
+            if answered.new {
+                let postings = postings(&lines, answered.at);
+                self.asked.insert(hold, Asked { lines, would_refuse: held.would_refuse.clone(), postings });
+            } else {
+                held.would_refuse = self.asked.get(&hold).and_then(|a| a.would_refuse.clone());
+            }
+        }
+        reservation
+    }
+
+    async fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Result<Reservation, LedgerError> {
+        let lines = self.asked.get(&hold).map(|a| a.lines.clone());
+        let mut call = self.prepare(&self.scripts.resize);
+        call.arg(hold.to_string()).arg(step);
+        encode::amounts(&mut call, &amounts);
+        call.arg(u8::from(lines.is_some()));
+        let lines = lines.unwrap_or_default();
+        encode::lines(&mut call, &lines);
+        let answer = self.call(&call).await?;
+        let answered = answer::reservation(&answer, hold, &lines)?.ok_or_else(answer::unreadable)?;
+        if let (Reservation::Held(_), Some(asked)) = (&answered.reservation, self.asked.get(&hold)) {
+            self.wake(&asked.postings);
+        }
+        Ok(self.remember(hold, lines, answered))
+    }
+
+    async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
+        let mut call = self.prepare(&self.scripts.settle);
+        encode::settle(&mut call, &settle);
+        let settled = answer::settled(&self.call(&call).await?, settle.hold)?;
+        self.freed(settle.hold);
+        Ok(settled)
+    }
+
+    fn freed(&self, hold: CallId) {
+        if let Some((_, asked)) = self.asked.remove(&hold) {
+            self.wake(&asked.postings);
+        }
+    }
+
+    fn wake(&self, postings: &[Posting]) {
+        if let Some(wake) = self.wake.get() {
+            wake(postings);
+        }
+    }
+
+    async fn append(&self, op: &str, row: String, flag: Option<(&Flag, bool)>) -> Result<Seq, LedgerError> {
+        let script = if op == "control" { &self.scripts.control } else { &self.scripts.deny };
+        let mut call = self.prepare(script);
+        let what = flag.map_or("", |(_, set)| if set { "set" } else { "clear" });
+        call.arg(op).arg(row).arg(what).arg(flag.map(|(f, _)| json(f)).unwrap_or_default()).arg(self.keys.bell());
+        Ok(Parts::new(&self.call(&call).await?)?.seq)
+    }
+
+    async fn accounts(&self, lines: &[Line]) -> Result<Vec<AccountState>, LedgerError> {
+        let mut call = self.prepare(&self.scripts.accounts);
+        call.arg(lines.len());
+        for line in lines {
+            call.arg(&*line.account.0).arg(line.window.as_str());
+        }
+        let answer = self.call(&call).await?;
+        let mut parts = Parts::new(&answer)?;
+        let mut state = |line: &Line| {
+            let (account, unit, window) = (line.account.clone(), line.unit, line.window);
+            let window_start = Timestamp(parts.number()?);
+            Ok(AccountState { account, unit, window, window_start, spent: parts.number()?, held: parts.number()? })
+        };
+        lines.iter().map(&mut state).collect()
+    }
+
+    async fn renew(&self, hold: CallId) -> Result<(), LedgerError> {
+        let mut call = self.prepare(&self.scripts.renew);
+        call.arg(hold.to_string());
+        Parts::new(&self.call(&call).await?)?.done(hold).map(drop)
+    }
+
+    async fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Result<(), LedgerError> {
+        let mut call = self.prepare(&self.scripts.adjust);
+        call.arg(hold.to_string()).arg(step);
+        encode::amounts(&mut call, &charge);
+        call.arg(u8::from(exact)).arg(json(&act));
+        Parts::new(&self.call(&call).await?)?.done(hold).map(drop)
+    }
+
+    async fn correct(&self, ask: Correct) -> Result<Seq, LedgerError> {
+        self.learn_shapes().await?;
+        let mut call = self.prepare(&self.scripts.correct);
+        encode::correct(&mut call, &ask, &self.shapes.lock().all);
+        Parts::new(&self.call(&call).await?)?.done(ask.hold)
+    }
+
+    /// Charges every hold whose lease is over, some at a time so that no script takes long. Says how many.
+    async fn expire(&self) -> Result<usize, LedgerError> {
+        let mut expired = 0;
+        for _ in 0..EXPIRE_ROUNDS {
+            let mut call = self.prepare(&self.scripts.expire);
+            call.arg(EXPIRE_AT_ONCE).arg(FORGET_AT_ONCE);
+            let answer = self.call(&call).await?;
+            let mut parts = Parts::new(&answer)?;
+            let more = parts.text()? == "more";
+            for hold in parts.rest().filter_map(|id| id.parse().ok()) {
+                tracing::warn!(call = %hold, "a hold that nobody ended was charged in full");
+                expired += 1;
+                self.freed(hold);
+            }
+            if !more {
+                break;
+            }
+        }
+        Ok(expired)
+    }
+
+    /// Tried again a few times; after that the lease is the net.
+    async fn settle_stubbornly(&self, settle: Settle) {
+        let hold = settle.hold;
+        for attempt in 1..=ATTEMPTS {
+            match self.settle(settle.clone()).await {
+                Err(LedgerError::Down(why)) if attempt == ATTEMPTS => {
+                    tracing::error!(call = %hold, "a hold could not be ended; its lease will charge it in full: {why}");
+                }
+                Err(LedgerError::Down(_)) => tokio::time::sleep(Duration::from_millis(200) * attempt).await,
+                // The hold was never taken, or has ended: nothing is owed.
+                Err(_) => return tracing::debug!(call = %hold, "there was no hold to end"),
+                Ok(_) => return,
+            }
+        }
+    }
+}
+
+/// Where a hold of these lines is counted, as far as it is needed to wake those who wait.
+fn postings(lines: &[Line], at: Timestamp) -> Arc<[Posting]> {
+    let posting =
+        |l: &Line| Posting { account: l.account.clone(), unit: l.unit, window: l.window, start: l.window.start(at) };
+    lines.iter().map(posting).collect()
+}
+
+impl Redis {
+    /// Charges every hold whose lease is over, whichever node took it. Says how many.
+    pub async fn expire_due(&self) -> Result<usize, LedgerError> {
+        self.0.expire().await
+    }
+}
+
+impl Ledger for Redis {
+    fn reserve(&self, ask: Reserve) -> Answer<'_, Reservation> {
+        Box::pin(self.0.reserve(ask))
+    }
+
+    fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Answer<'_, Reservation> {
+        Box::pin(self.0.resize(hold, step, amounts))
+    }
+
+    fn renew(&self, hold: CallId) -> Answer<'_, ()> {
+        Box::pin(self.0.renew(hold))
+    }
+
+    fn settle(&self, settle: Settle) -> Answer<'_, Settled> {
+        Box::pin(self.0.settle(settle))
+    }
+
+    fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Answer<'_, ()> {
+        Box::pin(self.0.adjust(hold, step, charge, exact, act))
+    }
+
+    fn correct(&self, ask: Correct) -> Answer<'_, Seq> {
+        Box::pin(self.0.correct(ask))
+    }
+
+    fn check(&self) -> Answer<'_, Checked> {
+        Box::pin(self.0.check())
+    }
+
+    fn deny(&self, row: Opening) -> Answer<'_, Seq> {
+        Box::pin(async move {
+            self.0.room().await?;
+            self.0.append("deny", json(&row), None).await
+        })
+    }
+
+    fn control(&self, control: Control) -> Answer<'_, Seq> {
+        Box::pin(async move {
+            let flag = match &control {
+                Control::Stopped { flag, .. } => Some((flag, true)),
+                Control::Restored { flag, .. } => Some((flag, false)),
+                _ => None,
+            };
+            self.0.append("control", json(&control), flag).await
+        })
+    }
+
+    fn declare(&self, shapes: Vec<Shape>) -> Answer<'_, ()> {
+        Box::pin(self.0.declare(shapes))
+    }
+
+    fn accounts(&self, names: Vec<Line>) -> Answer<'_, Vec<AccountState>> {
+        Box::pin(async move { self.0.accounts(&names).await })
+    }
+
+    fn settle_later(&self, settle: Settle) {
+        let inner = self.0.clone();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { inner.settle_stubbornly(settle).await })),
+            Err(_) => tracing::error!(call = %settle.hold, "a hold could not be ended: the runtime is gone"),
+        }
+    }
+
+    fn on_freed(&self, wake: Wake) {
+        // One listener; a second one would be a mistake in the wiring, and the first stays.
+        let _ = self.0.wake.set(wake);
+    }
+
+    fn recheck(&self) -> Option<Duration> {
+        Some(RECHECK)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let own = self.0.trouble.lock().clone();
+        own.or_else(|| self.0.stream_trouble())
+    }
+
+    fn refused_behind(&self) -> u64 {
+        self.0.stream.get().map_or(0, |stream| stream.backlog.refused())
+    }
+
+    fn ends_aside(&self) -> bool {
+        true
+    }
+
+    fn flush(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}

@@ -1,0 +1,14 @@
+//! `bursar serve` on a ledger in Redis, as one of several nodes with one set of books: caps that hold over all nodes, books that
+//! any of them shows, a writer of the books that is killed or hangs, nodes that die with calls in flight, and starts that must
+//! be refused. Everything real: processes, `redis-server`, PostgreSQL.
+
+mod common;
+
+#[path = "fleet/caps.rs"]
+mod caps;
+#[path = "fleet/starts.rs"]
+mod starts;
+#[path = "fleet/trouble.rs"]
+mod trouble;
+#[path = "fleet/writer.rs"]
+mod writer;

@@ -1,0 +1,73 @@
+//! What a start refuses: a ledger that belongs to other books, a Redis that is away, one that has lost what the books have.
+
+use super::caps::CAPPED;
+use crate::common::SOON;
+use crate::common::books::settled;
+use crate::common::bursar::Bursar;
+use crate::common::client::Ask;
+use crate::common::fleet::{Fleet, configuration};
+
+/// What a node says that must not start.
+fn refused(mut node: Bursar) -> String {
+    let ended = node.server.wait(SOON);
+    assert!(!ended.success(), "{}", node.server.output());
+    node.server.output()
+}
+
+#[test]
+fn books_in_sqlite_are_for_one_node() {
+    let mut fleet = Fleet::new(&[CAPPED], 0);
+    let alone = configuration(&fleet.redis.url(), "store = \"sqlite\"", "");
+    let first = Bursar::start(&fleet.folder(0), fleet.setup(0, &alone));
+    let key = first.mint("capped", "eager", &[]);
+    assert_eq!(Ask::chat(Some(100)).key(&key).now(first.gateway).status, 200);
+    settled(&first, &["--agent", "eager"], 1, SOON);
+    let said = refused(fleet.begin(1, &alone));
+    assert!(said.contains("one node's alone") && said.contains("PostgreSQL"), "{said}");
+    // The first one comes back to its own.
+    fleet.nodes.push(first);
+    fleet.nodes[0].server.kill();
+    fleet.nodes[0].restart();
+    assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
+}
+
+#[test]
+fn one_ledger_has_one_set_of_books() {
+    let fleet = Fleet::new(&[CAPPED], 1);
+    fleet.postgres.must("CREATE SCHEMA other");
+    let url = format!("{}?options=-csearch_path%3Dother", fleet.postgres.url("postgres"));
+    let said = refused(fleet.begin(1, &configuration(&fleet.redis.url(), &format!("store = \"{url}\""), "")));
+    assert!(said.contains("belongs to other books") && said.contains("same database"), "{said}");
+}
+
+#[test]
+fn without_redis_no_node_starts() {
+    let mut fleet = Fleet::new(&[CAPPED], 0);
+    fleet.redis.kill();
+    let said = refused(fleet.begin(0, &configuration(&fleet.redis.url(), "store = \"sqlite\"", "")));
+    assert!(said.contains("redis"), "{said}");
+}
+
+#[test]
+fn a_redis_that_is_behind_the_books_is_not_served() {
+    let mut fleet = Fleet::new(&[CAPPED], 1);
+    let key = fleet.mint("capped", "eager");
+    assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
+    let early = fleet.redis.snapshot();
+    for _ in 0..3 {
+        assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
+    }
+    settled(&fleet.nodes[0], &["--agent", "eager"], 4, SOON);
+    fleet.nodes[0].server.kill();
+    let config = std::fs::read_to_string(fleet.folder(0).join("bursar.toml")).expect("its configuration");
+    let again = |fleet: &Fleet| {
+        let from = config.find("[ledger]").expect("its ledger");
+        refused(fleet.begin(0, &config[from..]))
+    };
+    fleet.redis.restart_empty();
+    let said = again(&fleet);
+    assert!(said.contains("Redis has no ledger") && said.contains("Nothing is served"), "{said}");
+    fleet.redis.restart_from(&early);
+    let said = again(&fleet);
+    assert!(said.contains("ends at entry") && said.contains("Nothing is served"), "{said}");
+}
