@@ -93,7 +93,7 @@ impl Parts {
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
         let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
-        let prices = Arc::new(prices(&config)?);
+        let prices = Arc::new(config::prices(&config)?);
         tell_start(&*ledger, &loaded, &prices, &config).await;
         let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
@@ -309,22 +309,6 @@ async fn policies(
         tracing::warn!(folder = %store.folder().display(), "no policy is loaded, so no key is allowed anything");
     }
     Ok((Arc::new(store), loaded))
-}
-
-/// Newer exchange rates of `fx update` on top of what ships, and the operator's own file above all.
-fn prices(config: &Config) -> Result<PriceBook, Failure> {
-    let rates = config.server.data.join(crate::cli::fx::FILE);
-    let mut files = Vec::new();
-    for path in rates.exists().then_some(&rates).into_iter().chain(&config.prices.overrides) {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-        files.push((name, text));
-    }
-    PriceBook::layered(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))).map_err(|m| listed(&m))
-}
-
-fn listed<T: std::fmt::Display>(mistakes: &[T]) -> Failure {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
 }
 
 fn upstream(config: &Config) -> Result<Upstream, Failure> {

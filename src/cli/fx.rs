@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::output::{Columns, GOOD, json, line};
 use super::{Failure, Global};
 use crate::config::{self, Config, Flags};
-use crate::rules::price::{Fx, PriceBook, decimals, ecb};
+use crate::rules::price::{Fx, decimals, ecb};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -32,29 +32,14 @@ pub struct Update {
     yes: bool,
 }
 
-/// In the data folder.
-pub const FILE: &str = "fx.toml";
-
 pub fn run(global: &Global, command: Command) -> Result<(), Failure> {
     let flags = Flags { config: global.config.clone(), data: global.data.clone(), ..Flags::default() };
     let config = config::load(&flags, &|name| std::env::var(name).ok()).map_err(Failure::refused)?;
-    let fx = table(&config)?;
+    let fx = config::prices(&config).map_err(Failure::refused)?.fx;
     match command {
         Command::Show { codes } => show(global, &fx, &codes),
         Command::Update(update) => self::update(global, &config, &fx, &update),
     }
-}
-
-/// The shipped table with what was put on top, as a server would read it.
-fn table(config: &Config) -> Result<Fx, Failure> {
-    let mut files = Vec::new();
-    let own = config.server.data.join(FILE);
-    for path in own.exists().then_some(&own).into_iter().chain(&config.prices.overrides) {
-        files.push((path.display().to_string(), read(path)?));
-    }
-    let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let listed = |m: Vec<_>| Failure::refused(m.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
-    PriceBook::layered(files).map(|book| book.fx).map_err(listed)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -137,7 +122,7 @@ fn written(day: &ecb::Day) -> String {
 
 /// Beside the old one first, so that no half of a file is ever read.
 fn write(folder: &Path, text: &str) -> Result<(), Failure> {
-    let (path, new) = (folder.join(FILE), folder.join("fx.toml.new"));
+    let (path, new) = (folder.join(config::FX), folder.join("fx.toml.new"));
     let failed = |e: std::io::Error| Failure::refused(format!("{}: {e}", path.display()));
     std::fs::create_dir_all(folder).map_err(failed)?;
     std::fs::write(&new, text).map_err(failed)?;

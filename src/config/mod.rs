@@ -2,8 +2,8 @@
 //! the stores and the gateway only ever see what came out of here.
 //!
 //! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `ledger` and `vendors` its larger tables, `evidence`
-//! how the books are signed, `sinks` what follows them, `redis` the address of one, `checked` is what the rest sees. `load` puts
-//! flags, environment, file and defaults in their order. `policy_file` reads one policy.
+//! how the books are signed, `sinks` what follows them, `redis` the address of one, `checked` is what the rest sees. `prices` loads
+//! the price book, `load` puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
 
 mod checked;
 pub mod duration;
@@ -13,6 +13,7 @@ mod ledger;
 mod load;
 mod mistake;
 pub mod policy_file;
+mod prices;
 mod privacy;
 mod raw;
 pub mod redis;
@@ -27,6 +28,7 @@ pub use checked::{
 pub use file::{parse_address, read};
 pub use load::{Flags, load};
 pub use mistake::{Mistake, Mistakes};
+pub use prices::{FX, prices};
 pub use privacy::Privacy;
 pub use sinks::{Sink, SinkStart, SinkTarget, SinkUrl};
 

@@ -10,8 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::late::RawLate;
 use super::zero::RawZero;
 use super::{Expr, Over, PLACES, Rule};
-use crate::rules::args::Name;
-use crate::units::money::scaled_decimal;
+use crate::rules::args::{Decimal, Name};
 
 /// `[rules.NAME]` of a vendor's table.
 #[derive(Clone, Debug, Deserialize)]
@@ -313,7 +312,9 @@ fn list(items: Option<&[RawExpr]>, at: &str, rates: &Rates, mistakes: &mut Mista
 
 fn number(text: Option<&str>, at: &str, mistakes: &mut Mistakes) -> Option<u128> {
     let text = text?;
-    let found = scaled_decimal(text, PLACES as usize).map(u128::from);
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let found = Decimal::parse(text).filter(|_| plain).and_then(|decimal| decimal.scaled(PLACES));
+    let found = found.and_then(|scaled| u128::try_from(scaled).ok());
     if found.is_none() {
         mistakes.push((at.to_owned(), format!("`{text}` is no decimal with at most {PLACES} places, or is too large")));
     }
