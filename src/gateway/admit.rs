@@ -26,7 +26,7 @@ use crate::rules::args::{Args, Body, Sent};
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::subject::{Facts, Flag, Name};
 use crate::rules::vendors::look_up::Found;
-use crate::rules::vendors::{Ask, BodyKind, Estimate, Price, Routed};
+use crate::rules::vendors::{Ask, BodyKind, Estimate, Family, Price, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
@@ -239,7 +239,8 @@ impl Judged<'_> {
             ceiling: permit.ceiling(),
             unknown_model: permit.unknown_model(),
             stripe: permit.stripe(),
-            test_key: self.gateway.vault.is_test(&self.place.vendor.name, permit.credential()),
+            test_key: self.place.vendor.family == Family::Stripe
+                && self.gateway.vault.is_test(&self.place.vendor.name, permit.credential()),
             found,
         }
     }

@@ -149,7 +149,7 @@ impl Ask<'_> {
             Some(Price::Rule(rule)) => {
                 let bound = rule.bind(self.args)?;
                 let hold = bound.hold(&self.prices.fx);
-                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(bound), tokens: 0 })
+                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(Box::new(bound)), tokens: 0 })
             }
             Some(Price::Adapter(adapter)) => match adapter {
                 Adapter::Chat => openai::chat(self),

@@ -41,7 +41,7 @@ pub(super) enum How {
     Unknown,
     Llm(LlmPlan),
     Stripe(StripePlan),
-    Rule(Bound),
+    Rule(Box<Bound>),
 }
 
 /// A change of a JSON body, owned.
