@@ -2,12 +2,14 @@
 //! let calls finish, settle every hold, write the books, exit. Decides nothing about calls.
 
 mod evidence;
+mod fleet;
 mod ledger;
 mod page;
 mod parts;
 mod private;
 mod sinking;
 mod stop;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;

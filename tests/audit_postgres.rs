@@ -255,3 +255,42 @@ fn months_that_are_given_up_go_whole_also_behind_one_that_is_empty() {
     books.apply(&later, true).expect("the books go on");
     assert!(left(8));
 }
+
+fn join(server: &Postgres) -> PostgresBooks {
+    PostgresBooks::join(&server.url("postgres"), None).expect("books that are shared")
+}
+
+/// One writes, all read; the turn goes over when the writer is gone, and with its connection goes what it believes.
+#[test]
+fn shared_books_are_written_by_one_at_a_time() {
+    let server = Postgres::start();
+    let (one, two) = (join(&server), join(&server));
+    assert_eq!(one.identity().expect("a name"), two.identity().expect("the same"));
+    assert_eq!((one.lead().expect("told"), two.lead().expect("told")), (true, false));
+    one.apply(&chained(Place::START, 1, 3), true).expect("written");
+    assert_eq!((two.seen().expect("read").seq, two.place().expect("its own").seq), (3, 0));
+    assert!(two.apply(&chained(Place::START, 1, 3), true).is_err_and(|e| e.to_string().contains("another bursar")));
+    one.resign();
+    assert!(wait_for("the turn of the other", SOON, || two.lead().ok().filter(|leads| *leads)));
+    assert_eq!(two.place().expect("where the other was").seq, 3);
+    assert!(!one.lead().expect("told"));
+    two.apply(&chained(two.place().expect("a place"), 4, 2), true).expect("written");
+    // A connection that is cut takes the turn with it, whatever its owner thinks.
+    server.must("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted");
+    assert!(wait_for("the turn of the first", SOON, || one.lead().ok().filter(|leads| *leads)));
+    assert!(two.apply(&chained(two.place().expect("a place"), 6, 1), true).is_err());
+    assert_eq!((one.place().expect("a place").seq, two.seen().expect("read").seq), (5, 5));
+    drop(one);
+    assert!(wait_for("the turn of the last", SOON, || two.lead().ok().filter(|leads| *leads)));
+}
+
+#[test]
+fn the_place_of_a_sink_stands_in_shared_books() {
+    let server = Postgres::start();
+    let (one, two) = (join(&server), join(&server));
+    assert_eq!(one.sink_place("lines").expect("read"), None);
+    one.keep_sink_place("lines", 7).expect("written");
+    one.keep_sink_place("lines", 9).expect("written");
+    assert_eq!(two.sink_place("lines").expect("read"), Some(9));
+    assert!(two.keep_sink_place("lines", 1).is_err(), "whoever writes the books keeps it");
+}

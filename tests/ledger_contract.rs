@@ -1,9 +1,14 @@
 //! The ledger's contract, the same for every store: embedded on a folder, and Redis on a server of its own (`redis-server`,
 //! which `tests/run` installs).
+//! Here admission and ends; `whole` has what happens to holds meanwhile and later, `fleet` what Redis alone does.
+
+mod common;
+#[path = "ledger_contract/fleet.rs"]
+mod fleet;
+#[path = "ledger_contract/whole.rs"]
+mod whole;
 
 use std::future::Future;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,45 +22,21 @@ use bursar::rules::books::{Act, Closing, Control, CostSource, Opening, Outcome, 
 use bursar::rules::ledger::account::{Scope, Shape};
 use bursar::rules::ledger::ask::{Cause, End, Held, Limit, Line, Manner, Reservation, Reserve, Settle, Settled, Short};
 use bursar::rules::ledger::need::{Fit, Need, Share};
-use bursar::rules::subject::Flag;
+use bursar::rules::subject::{Facts, Flag, Subject};
 use bursar::units::amount::{Amounts, Unit};
 use bursar::units::ids::CallId;
 use bursar::units::money::{MAX_AMOUNT, MicroCents, PicoUsd};
 use bursar::units::time::{Timestamp, Window};
+use common::redis::Redis as Server;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 type Store = Arc<dyn Ledger>;
 
-/// Ends with the test, by its own id.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.kill().and_then(|()| self.0.wait()).map(drop).unwrap_or_default();
-    }
-}
-
-fn start_redis(dir: &TempDir) -> (Server, String) {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let mut command = Command::new("redis-server");
-    command
-        .args(["--port", &free.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
-        .arg(dir.path());
-    let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed (tests/run does it)");
-    (Server(child), format!("redis://127.0.0.1:{free}/0"))
-}
-
-async fn connect(url: &str, name: &str, dir: &TempDir) -> Redis {
+/// A node of the ledger `name`, whose books lie in that folder.
+async fn node(server: &Server, name: &str, node: &str, dir: &TempDir) -> Redis {
     let books: Arc<dyn AuditStore> = Arc::new(SqliteBooks::open(dir.path()).expect("books"));
-    let begun = Instant::now();
-    loop {
-        match Redis::open(url, name, "node-1", books.clone()).await {
-            Ok(store) => return store,
-            Err(e) if begun.elapsed() > Duration::from_secs(20) => panic!("{e}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
+    Redis::open(&server.url(), name, node, books).await.expect("it opens")
 }
 
 /// Runs a test on a fresh ledger of each kind.
@@ -67,8 +48,8 @@ async fn on_each<F: Future<Output = ()>>(test: impl Fn(Store, &'static str) -> F
         test(ledger, name).await;
     }
     let dir = TempDir::new().expect("a folder");
-    let (_server, url) = start_redis(&dir);
-    test(Arc::new(connect(&url, "bursar", &dir).await), "redis").await;
+    let server = Server::start();
+    test(Arc::new(node(&server, "bursar", "node-1", &dir).await), "redis").await;
 }
 
 fn id(n: u32) -> CallId {
@@ -88,6 +69,17 @@ fn usd(agent: &str, limit: u64) -> Line {
 fn observed(mut line: Line) -> Line {
     line.limit.iter_mut().for_each(|l| l.enforce = false);
     line
+}
+
+fn facts(agent: &str) -> Facts {
+    Facts {
+        subject: Subject { agent: Some(agent.into()), ..Subject::default() },
+        keys: vec![],
+        policy: "p".into(),
+        vendor: "v".into(),
+        operation: "POST /v1/x".into(),
+        claimed_run: false,
+    }
 }
 
 fn opening(n: u32) -> Opening {
@@ -401,74 +393,4 @@ async fn a_race_holds_exactly_what_the_limit_admits() {
         );
     })
     .await;
-}
-
-/// Another process settles what this one holds: Redis knows the accounts.
-#[tokio::test]
-async fn a_fleet_shares_its_holds() {
-    let dir = TempDir::new().expect("a folder");
-    let (_server, url) = start_redis(&dir);
-    let (one, two): (Store, Store) =
-        (Arc::new(connect(&url, "fleet", &dir).await), Arc::new(connect(&url, "fleet", &dir).await));
-    let lines = [usd("a", 100), line("a", Unit::Calls, Window::Day, None)];
-    held(&one, ask(1, &lines, 60)).await;
-    assert_eq!(short(&two, ask(2, &lines, 60)).await.cause, Cause::Held);
-    assert_eq!(two.settle(commit(1, 20, true)).await.expect("committed"), Settled::Done);
-    assert_eq!(one.settle(commit(1, 20, true)).await.expect("again"), Settled::Again);
-    assert_eq!((at(&one, &lines[0]).await, at(&two, &lines[1]).await), ((20, 0), (1, 0)));
-    let other: Store = Arc::new(connect(&url, "another", &dir).await);
-    assert_eq!(at(&other, &lines[0]).await, (0, 0), "another ledger on the same server");
-}
-
-/// The script reckons windows as the rules do, over leap years and month ends.
-#[tokio::test]
-async fn windows_are_reckoned_alike() {
-    let dir = TempDir::new().expect("a folder");
-    let (_server, url) = start_redis(&dir);
-    drop(connect(&url, "bursar", &dir).await);
-    let time = include_str!("../src/adapters/ledger/redis/lua/time.lua");
-    let script = redis::Script::new(&format!("{time}return text(start(ARGV[1], tonumber(ARGV[2])))"));
-    let client = redis::Client::open(url).expect("an address");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("connected");
-    // Every 39th day and a bit from 2020 to 2105, and both sides of each first of a month in between.
-    let steps = (0..800).map(|n| 1_577_836_800_000_000 + n * 39 * 86_400_000_000 + n * 7_919_123);
-    for at in steps.map(Timestamp) {
-        for window in Window::ALL {
-            let start = window.start(at);
-            for at in [at, start, Timestamp(start.0 - 1), Timestamp(at.0 - at.0 % 1_000_000)] {
-                let at = Timestamp(at.0.max(0));
-                let script = script.arg(window.as_str()).arg(at.0).invoke_async::<i64>(&mut connection).await;
-                assert_eq!(script.expect("it answers"), window.start(at).0, "{window} at {at}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_server_that_drops_keys_is_refused() {
-    let dir = TempDir::new().expect("a folder");
-    let (_server, url) = start_redis(&dir);
-    drop(connect(&url, "bursar", &dir).await);
-    let set = Command::new("redis-cli")
-        .args(["-u", &url, "config", "set", "maxmemory-policy", "allkeys-lru"])
-        .output()
-        .expect("redis-cli");
-    assert!(set.status.success());
-    let refused = Redis::open(&url, "bursar", "node-1", Arc::new(SqliteBooks::open(dir.path()).expect("books")))
-        .await
-        .err()
-        .expect("refused")
-        .to_string();
-    assert!(refused.contains("noeviction"), "{refused}");
-}
-
-#[tokio::test]
-async fn a_server_that_is_gone_admits_nothing() {
-    let dir = TempDir::new().expect("a folder");
-    let (server, url) = start_redis(&dir);
-    let store: Store = Arc::new(connect(&url, "bursar", &dir).await);
-    held(&store, ask(1, &[usd("a", 100)], 60)).await;
-    drop(server);
-    assert!(matches!(store.reserve(ask(2, &[usd("a", 100)], 1)).await, Err(LedgerError::Down(_))));
-    assert!(store.trouble().is_some());
 }

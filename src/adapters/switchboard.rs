@@ -55,15 +55,15 @@ impl Switchboard {
         Seat { board: self.clone(), call, line }
     }
 
-    /// Aborts every call that the flag covers; says how many.
+    /// Aborts every call that the flag covers and that runs on; says how many.
     pub fn stop(&self, flag: &Flag) -> usize {
         let covered = self.calls.iter().filter(|c| flag.stops(&c.value().facts));
-        covered.map(|c| c.value().abort(Cause::Flag(flag.clone()))).count()
+        covered.filter(|c| c.value().abort(Cause::Flag(flag.clone()))).count()
     }
 
     /// Aborts everything still there.
     pub fn stop_all(&self, cause: Cause) -> usize {
-        self.calls.iter().map(|c| c.value().abort(cause.clone())).count()
+        self.calls.iter().filter(|c| c.value().abort(cause.clone())).count()
     }
 
     pub fn in_flight(&self) -> usize {
@@ -72,10 +72,11 @@ impl Switchboard {
 }
 
 impl Line {
-    fn abort(&self, cause: Cause) {
-        // The first names the reason; a second one changes nothing.
-        let _ = self.cause.set(cause);
+    /// The first names the reason; a second one changes nothing, and is told so.
+    fn abort(&self, cause: Cause) -> bool {
+        let first = self.cause.set(cause).is_ok();
         self.aborted.cancel();
+        first
     }
 }
 
@@ -127,6 +128,7 @@ mod tests {
         let call = |n| CallId(uuid::Uuid::from_u128(n));
         let (a, b) = (board.enter(call(1), facts("a")), board.enter(call(2), facts("b")));
         assert_eq!(board.stop(&Flag::Key { id: KeyId("a".into()) }), 1);
+        assert_eq!(board.stop(&Flag::Key { id: KeyId("a".into()) }), 0, "it is stopped already");
         assert!(a.stopped_by().is_some() && b.stopped_by().is_none());
         drop(a);
         assert_eq!((board.in_flight(), board.stop_all(Cause::Closing)), (1, 1));

@@ -9,26 +9,23 @@ use zeroize::Zeroizing;
 use super::ledger;
 use super::private::{self, Private};
 use super::sinking::Sinking;
-use super::{Failure, evidence};
+use super::{Failure, evidence, fleet, transport};
 use crate::adapters::audit;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
-use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
-use crate::adapters::keyring::shared::Table;
 use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
-use crate::adapters::upstream::{Timeouts, Upstream, platform_roots};
 use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
-use crate::config::{self, AuditStore, Config, CredentialSource, LedgerStore};
+use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
 use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
@@ -72,22 +69,25 @@ pub struct Parts {
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
         let data = config.server.data.clone();
-        let fleet = config.ledger.store != LedgerStore::Embedded;
+        let common = config.ledger.store != LedgerStore::Embedded;
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;
-        let books_store = audit::open(&config.audit.store, &data, fleet)?;
-        let (ledger, lock) = ledger::open(&config, lock, &books_store).await?;
+        let books_store = audit::open(&config.audit.store, &data, common)?;
+        let nodes = fleet::nodes(&config).await?;
+        let mut opened = ledger::open(&config, lock, &books_store, nodes.clone()).await?;
+        let ledger = opened.store.clone();
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        if !fleet {
+        if !common {
             // Of a fleet's ledger the nodes tell each other, with who said it and why.
             adopt_flags(&keyring, &*ledger).await?;
         }
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
+        opened.keep_whole(&books, &keyring, last_stop.clone()).await?;
         let sinks = Sinking::start(&config, &books)?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
@@ -106,7 +106,7 @@ impl Parts {
             vendors: Vendors::new(vendors.clone()),
             prices,
             vault: vault.clone(),
-            upstream: upstream(&config)?,
+            upstream: transport::upstream(&config)?,
             switchboard: switchboard.clone(),
             hasher: private::body_hasher(&config)?,
             strangers: DenialBudget::usual(Timestamp::now()),
@@ -115,8 +115,8 @@ impl Parts {
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
-            _lock: lock,
-            others: others(&config)?,
+            _lock: opened.lock.take(),
+            others: fleet::others(&config, nodes)?,
             config,
             keyring,
             private,
@@ -182,7 +182,7 @@ impl Parts {
     pub fn manners(&self) -> Result<Manners, Failure> {
         let server = &self.config.server;
         Ok(Manners {
-            tls: server.tls.as_ref().map(tls).transpose()?,
+            tls: server.tls.as_ref().map(transport::tls).transpose()?,
             header: server.timeouts.caller,
             drain: server.timeouts.drain,
             max_header_bytes: server.limits.header_bytes,
@@ -215,27 +215,6 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
     }
     Ok(())
-}
-
-/// The way to the nodes that share the keys, where there are some.
-fn others(config: &Config) -> Result<Option<Arc<Others>>, Failure> {
-    let ledger = &config.ledger;
-    let fleet = match &ledger.store {
-        LedgerStore::Redis { url, .. } => {
-            let admin = config.server.admin.to_string();
-            Some(Fleet::new(url.expose(), &ledger.name, &admin, ledger.max_silence)?)
-        }
-        LedgerStore::Embedded => None,
-    };
-    // A common ledger is a fleet, whether it has a name of its own or not.
-    let name = config.audit.fleet.as_deref().or(fleet.as_ref().map(|_| &*ledger.name));
-    let table = match (name, &config.audit.store) {
-        (Some(name), AuditStore::Postgres { url, password }) => {
-            Some(Table::new(url.expose(), password.as_ref(), name)?)
-        }
-        _ => None,
-    };
-    Ok(Others::new(table, fleet))
 }
 
 /// Under which rules and prices calls are judged from now on.
@@ -309,33 +288,4 @@ async fn policies(
         tracing::warn!(folder = %store.folder().display(), "no policy is loaded, so no key is allowed anything");
     }
     Ok((Arc::new(store), loaded))
-}
-
-fn upstream(config: &Config) -> Result<Upstream, Failure> {
-    let t = config.server.timeouts;
-    let (roots, unusable) = platform_roots();
-    if roots.is_empty() {
-        tracing::warn!("this machine has no trusted root certificates, so no vendor can be reached by TLS");
-    } else if unusable > 0 {
-        tracing::debug!(unusable, "some of the platform's root certificates could not be read");
-    }
-    let times = Timeouts { connect: t.connect, upload: t.upload, header: t.header, idle: t.idle, pool: t.pool };
-    Ok(Upstream::new(roots, times)?)
-}
-
-fn tls(files: &config::Tls) -> Result<tokio_rustls::TlsAcceptor, Failure> {
-    use rustls_pki_types::pem::PemObject;
-    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-    let named = |path: &std::path::Path, e: String| -> Failure { format!("{}: {e}", path.display()).into() };
-    let certs = CertificateDer::pem_file_iter(&files.cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certs = certs.map_err(|e| named(&files.cert, e.to_string()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| named(&files.key, e.to_string()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certs, key)
-        .map_err(|e| named(&files.cert, e.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
 }

@@ -161,15 +161,22 @@ pub fn data_folder(global: &Global) -> Result<PathBuf, Failure> {
     loaded.map(|c| c.server.data).map_err(aside)
 }
 
+/// The configuration, for commands that work without a server.
+pub fn config_of(global: &Global, data: &Path) -> Result<config::Config, Failure> {
+    let flags = config::Flags { config: global.config.clone(), data: Some(data.to_owned()), ..Default::default() };
+    config::load(&flags, &|name| std::env::var(name).ok()).map_err(|e| Failure::usage(e.to_string()))
+}
+
 /// The books of a data folder, for commands that work without a server. Which store it is, only the configuration says.
 pub fn books_of(global: &Global, data: &Path) -> Result<Arc<dyn AuditStore>, Failure> {
-    let flags = config::Flags { config: global.config.clone(), data: Some(data.to_owned()), ..Default::default() };
-    let config = config::load(&flags, &|name| std::env::var(name).ok()).map_err(|e| Failure::usage(e.to_string()))?;
+    let config = config_of(global, data)?;
     if config.audit.store == config::AuditStore::Sqlite && !data.join("books.db").exists() {
         let elsewhere = "they may be in PostgreSQL: name the configuration with --config";
         return Err(Failure::refused(format!("`{}` has no books.db; {elsewhere}", data.display())));
     }
-    audit::open(&config.audit.store, data, false).map_err(Failure::refused)
+    // Those of a fleet are written by whichever node has its turn, and may be read meanwhile.
+    let fleet = config.ledger.store != config::LedgerStore::Embedded;
+    audit::open(&config.audit.store, data, fleet).map_err(Failure::refused)
 }
 
 fn request(

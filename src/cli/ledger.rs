@@ -3,11 +3,12 @@
 
 use clap::Subcommand;
 
-use super::client::{Client, books_of, data_folder, whoami};
+use super::client::{Client, books_of, config_of, data_folder, whoami};
 use super::output::{BAD, BOLD, Columns, GOOD, WARN, json, line, note, or_dash};
 use super::{Failure, Global};
 use crate::adapters::audit::wire::CheckView;
 use crate::adapters::ledger::embedded::{FolderLock, Rebuilt, rebuild};
+use crate::config::LedgerStore;
 use crate::rules::books::Act;
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +92,10 @@ fn anew(global: &Global, reason: Option<String>) -> Result<(), Failure> {
             "`{}` is no data folder of bursar: name it with --data",
             folder.display()
         )));
+    }
+    if config_of(global, &folder)?.ledger.store != LedgerStore::Embedded {
+        let why = "the ledger of this configuration stands on Redis, and no data folder has one to be rebuilt";
+        return Err(Failure::refused(why.to_owned()));
     }
     let lock = FolderLock::take(&folder).map_err(Failure::refused)?;
     let books = books_of(global, &folder)?;

@@ -4,6 +4,7 @@
 use super::checked::{CredentialSource, Durability, Ledger, LedgerStore, RedisUrl};
 use super::file::{plain_name, set};
 use super::raw::{Node, Table};
+use super::redis::{RedisAddress, is_redis};
 use super::vendors;
 
 pub(super) fn read(table: &Table<'_>) -> Ledger {
@@ -43,8 +44,8 @@ fn store(text: &str, password: Option<CredentialSource>) -> Result<LedgerStore, 
         return Ok(LedgerStore::Embedded);
     }
     match text.split_once("://") {
-        // `redis`, `rediss`, `redis+cluster`, ...
-        Some((scheme, rest)) if !rest.is_empty() && matches!(scheme.split('+').next(), Some("redis" | "rediss")) => {
+        Some(_) if is_redis(text) => {
+            RedisAddress::parse(text)?;
             Ok(LedgerStore::Redis { url: RedisUrl::new(text.to_owned()), password })
         }
         _ => Err("it must be `embedded` or an address such as `redis://host:6379/0`"),

@@ -23,8 +23,8 @@ use crate::adapters::fleet::{Fleet, FleetView};
 use crate::adapters::keyring::shared::{Shared, Table};
 use crate::adapters::keyring::{FlagRecord, KeyRecord};
 
-/// The durable copy is written first; a stop waits no longer for it.
-const HEAD_START: Duration = Duration::from_millis(300);
+/// The durable copy is written first; a stop waits no longer for it before it goes out. It does before it says that it is done.
+const HEAD_START: Duration = Duration::from_millis(50);
 
 /// The ways to the other nodes.
 pub struct Others {

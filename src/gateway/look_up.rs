@@ -22,7 +22,7 @@ use crate::adapters::ledger::waiting::Waited;
 use crate::adapters::switchboard::Seat;
 use crate::adapters::upstream::Upload;
 use crate::rules::books::{Closing, CostSource, Opening, Outcome, Tier, Verdict};
-use crate::rules::ledger::ask::{Manner, Reserve};
+use crate::rules::ledger::ask::Reserve;
 use crate::rules::ledger::need::Need;
 use crate::rules::path::CanonicalPath;
 use crate::rules::policy::Permit;
@@ -144,7 +144,7 @@ impl Asker {
             need: Need::fixed(PicoUsd(0), 0),
             flags,
             replay: None,
-            manner: Manner::default(),
+            manner: self.permit.manner(),
             opening,
         };
         let waited = self.gateway.waiting.reserve(&self.permit, ask, Instant::now(), std::future::pending::<()>());

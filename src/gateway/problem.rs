@@ -81,6 +81,15 @@ enum Retry {
     AsUsual,
 }
 
+fn aborted(cause: &Stopper) -> String {
+    match cause {
+        Stopper::Flag(_) => format!("This call was revoked while it ran: {cause}. Do not repeat it."),
+        Stopper::CutOff | Stopper::Closing => format!(
+            "This call was ended while it ran: {cause}. The vendor may have carried it out; look there before you repeat it."
+        ),
+    }
+}
+
 /// Of a call that was stopped before anything of it left.
 pub fn stopped(cause: &Stopper) -> Problem {
     match cause {
@@ -199,12 +208,7 @@ impl Problem {
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
-            Self::Aborted(cause @ Stopper::Flag(_)) => {
-                format!("This call was revoked while it ran: {cause}. Do not repeat it.")
-            }
-            Self::Aborted(cause) => format!(
-                "This call was ended while it ran: {cause}. The vendor may have carried it out; look there before you repeat it."
-            ),
+            Self::Aborted(cause) => aborted(cause),
             Self::NoCredential(vendor) => {
                 format!("bursar has no credential for {vendor}. The operator must set one; nothing was sent.")
             }

@@ -17,7 +17,7 @@ use crate::adapters::ledger::hold::{Answered, Reserved};
 use crate::adapters::ledger::waiting::Waited;
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Opening, Verdict};
-use crate::rules::ledger::ask::{Manner, ReplayKey, Reserve};
+use crate::rules::ledger::ask::{ReplayKey, Reserve};
 use crate::rules::ledger::need::Need;
 use crate::rules::policy::{Denial, PerCall, Permit};
 use crate::rules::subject::Flag;
@@ -68,7 +68,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
         need: need.clone(),
         flags: Flag::over(&judged.facts).into(),
         replay: replay_key(judged, permit, &estimate.plan, body),
-        manner: Manner::default(),
+        manner: permit.manner(),
         opening: opening(judged, permit, permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref()), about),
     };
     let mut policies = gateway.policies.changes();

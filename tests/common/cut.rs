@@ -76,7 +76,8 @@ impl Cut {
 
     /// Carries everything again. What was swallowed stays lost, so connections that lost something are broken.
     pub fn mend(&self) {
-        let lost = self.state.swallows.iter().fold(false, |lost, way| way.swap(false, Ordering::SeqCst) || lost);
+        // Both are switched, whatever the first one was.
+        let lost = self.state.swallows.each_ref().map(|way| way.swap(false, Ordering::SeqCst)).contains(&true);
         self.state.delays.iter().for_each(|delay| delay.store(0, Ordering::SeqCst));
         self.state.refuses.store(false, Ordering::SeqCst);
         if lost {

@@ -32,9 +32,23 @@ impl Fleet {
 
     /// And more configuration of each.
     pub fn with(policies: &[&str], nodes: usize, more: &str) -> Self {
+        Self::made(policies, nodes, "", more)
+    }
+
+    /// The same, for a load that a busy machine is slow with.
+    pub fn patient(policies: &[&str], nodes: usize, more: &str) -> Self {
+        Self::made(policies, nodes, PATIENT, more)
+    }
+
+    /// And more in `[ledger]` of each.
+    pub fn ledger(policies: &[&str], nodes: usize, ledger: &str) -> Self {
+        Self::made(policies, nodes, ledger, "")
+    }
+
+    fn made(policies: &[&str], nodes: usize, ledger: &str, more: &str) -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start());
         let (dir, vendor) = (tempfile::tempdir().expect("a folder"), Vendor::start());
-        let config = configuration(&redis.url(), &audit(&postgres), more);
+        let config = stores(&redis.url(), ledger, &audit(&postgres), more);
         let mut this = Self { nodes: Vec::new(), vendor, redis, postgres, dir };
         write_shared(this.dir.path(), policies);
         for n in 0..nodes {
@@ -98,16 +112,23 @@ impl Fleet {
     }
 }
 
+/// A machine that is busy with other tests must not pass for a Redis that hangs.
+const PATIENT: &str = "patience = \"10s\"";
+
 /// `[ledger]` and `[audit]` of a node.
 pub fn configuration(redis: &str, audit: &str, more: &str) -> String {
-    format!("[ledger]\nstore = \"{redis}\"\n[audit]\n{audit}\n{more}\n")
+    stores(redis, "", audit, more)
 }
 
-fn audit(postgres: &Postgres) -> String {
-    format!("store = \"{}\"\nfleet = \"shop\"", postgres.url("postgres"))
+fn stores(redis: &str, ledger: &str, audit: &str, more: &str) -> String {
+    format!("[ledger]\nstore = \"{redis}\"\n{ledger}\n[audit]\n{audit}\n{more}\n")
 }
 
-fn write_shared(folder: &Path, policies: &[&str]) {
+pub fn audit(postgres: &Postgres) -> String {
+    format!("store = \"{}\"", postgres.url("postgres"))
+}
+
+pub fn write_shared(folder: &Path, policies: &[&str]) {
     let into = folder.join("policies");
     fs::create_dir(&into).expect("a folder for policies");
     policies.iter().for_each(|text| write_policy(&into, text));

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::child::{Proc, leashed};
 use super::{SOON, free_port, wait_for};
 
+#[allow(unused_imports, reason = "not every test crate needs several servers")]
 pub use many::{Cluster, Watched};
 
 /// One server. Dropping it kills it.
@@ -85,7 +86,9 @@ impl Redis {
     pub fn replica_of(primary: &Self) -> Self {
         let this = Self::with(&["--replicaof", &format!("127.0.0.1 {}", primary.port)]);
         wait_for("a replica to have caught up", SOON, || {
-            this.cli(&["info", "replication"])?.contains("master_link_status:up").then_some(())
+            let own = this.cli(&["info", "replication"])?.contains("master_link_status:up");
+            // The primary counts it only after its first word.
+            (own && primary.cli(&["info", "replication"])?.contains("state=online")).then_some(())
         });
         this
     }

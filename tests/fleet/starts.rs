@@ -47,27 +47,3 @@ fn without_redis_no_node_starts() {
     let said = refused(fleet.begin(0, &configuration(&fleet.redis.url(), "store = \"sqlite\"", "")));
     assert!(said.contains("redis"), "{said}");
 }
-
-#[test]
-fn a_redis_that_is_behind_the_books_is_not_served() {
-    let mut fleet = Fleet::new(&[CAPPED], 1);
-    let key = fleet.mint("capped", "eager");
-    assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
-    let early = fleet.redis.snapshot();
-    for _ in 0..3 {
-        assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
-    }
-    settled(&fleet.nodes[0], &["--agent", "eager"], 4, SOON);
-    fleet.nodes[0].server.kill();
-    let config = std::fs::read_to_string(fleet.folder(0).join("bursar.toml")).expect("its configuration");
-    let again = |fleet: &Fleet| {
-        let from = config.find("[ledger]").expect("its ledger");
-        refused(fleet.begin(0, &config[from..]))
-    };
-    fleet.redis.restart_empty();
-    let said = again(&fleet);
-    assert!(said.contains("Redis has no ledger") && said.contains("Nothing is served"), "{said}");
-    fleet.redis.restart_from(&early);
-    let said = again(&fleet);
-    assert!(said.contains("ends at entry") && said.contains("Nothing is served"), "{said}");
-}

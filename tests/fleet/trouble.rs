@@ -7,7 +7,8 @@ use super::caps::{CAPPED, left};
 use crate::common::books::settled;
 use crate::common::bursar::{Bursar, Key};
 use crate::common::client::Ask;
-use crate::common::fleet::Fleet;
+use crate::common::cut::{Cut, Way};
+use crate::common::fleet::{Fleet, configuration};
 use crate::common::{SOON, http_get, wait_for};
 
 fn status(node: &Bursar, path: &str) -> u16 {
@@ -27,7 +28,7 @@ fn is_closed(fleet: &Fleet, key: &Key) {
 
 #[test]
 fn while_redis_hangs_calls_are_refused_and_then_go_on() {
-    let fleet = Fleet::new(&[CAPPED], 2);
+    let fleet = Fleet::ledger(&[CAPPED], 2, "patience = \"1s\"");
     let key = fleet.mint("capped", "eager");
     assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
     settled(&fleet.nodes[1], &["--agent", "eager"], 1, SOON);
@@ -46,16 +47,29 @@ fn while_redis_hangs_calls_are_refused_and_then_go_on() {
     }
 }
 
+const FAR: Duration = Duration::from_millis(150);
+
+/// The second round trip is nobody's to wait for, and yet no row is lost.
 #[test]
-fn a_redis_that_lost_everything_admits_nothing_and_no_node_starts_on_it() {
-    let mut fleet = Fleet::new(&[CAPPED], 2);
-    let key = fleet.mint("capped", "eager");
-    assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
-    for node in &fleet.nodes {
-        settled(node, &["--agent", "eager"], 1, SOON);
+fn a_call_waits_for_a_redis_that_is_far_away_once() {
+    let fleet = Fleet::new(&[CAPPED], 0);
+    let network = Cut::before(fleet.redis.port);
+    let far = configuration(&fleet.redis.url_at(network.port), "store = \"sqlite\"", "");
+    let node = Bursar::start(&fleet.folder(0), fleet.setup(0, &far));
+    let key = node.mint("capped", "eager", &[]);
+    let ask = Ask::chat(Some(100)).key(&key);
+    assert_eq!(ask.now(node.gateway).status, 200);
+    network.delay(Way::ToServer, FAR);
+    let mut took: Vec<Duration> = Vec::new();
+    for _ in 0..8 {
+        let began = Instant::now();
+        let answer = ask.again().now(node.gateway);
+        took.push(began.elapsed());
+        assert_eq!((answer.status, answer.header("x-bursar-cost-usd")), (200, Some("0.01")));
     }
-    fleet.redis.restart_empty();
-    is_closed(&fleet, &key);
-    assert_eq!(fleet.vendor.count(), 1);
-    assert_eq!(fleet.redis.must(&["keys", "*:meta"]), "", "nothing was made anew");
+    took.sort();
+    println!("Redis is {FAR:?} away: a call takes {:?} to {:?}", took[0], took[7]);
+    assert!((FAR..FAR * 2).contains(&took[0]), "{took:?}");
+    settled(&node, &["--agent", "eager"], 9, SOON);
+    wait_for("nothing to be held", SOON, || (left(&node, &key) == (9_000_000, 0)).then_some(()));
 }

@@ -54,6 +54,8 @@ pub struct Books {
     /// Is it this process's turn to write them?
     leads: watch::Sender<bool>,
     trouble: Mutex<Option<String>>,
+    /// Held for each batch that is written.
+    writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Books {
@@ -87,6 +89,7 @@ impl Books {
             journal: journal.clone(),
             leads: watch::Sender::new(leads),
             trouble: Mutex::default(),
+            writing: Arc::default(),
         });
         let follower = Follower::new(books.clone(), journal, place);
         let task = tokio::spawn(follower.run(stop));
@@ -129,6 +132,11 @@ impl Books {
         let elsewhere = asked.ok().and_then(Result::ok).flatten().unwrap_or_default();
         let end = elsewhere.max(*self.journal.borrow());
         self.caught_up(end).await;
+    }
+
+    /// Nothing is written into them by this process until the guard is dropped.
+    pub async fn pause(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.writing.clone().lock_owned().await
     }
 
     /// Is it this process's turn to write them?

@@ -1,10 +1,8 @@
 //! What is said on the ledger's channel, and how a node hears it. What was missed shows in the numbers; whoever listens
 //! fetches it. Unknown words are passed over: a newer node may say more.
 
-use std::time::Duration;
-
 use super::Fleet;
-use super::link::{Ear, FleetError};
+use crate::adapters::ledger::redis::link;
 use crate::rules::subject::Flag;
 use crate::units::ids::Seq;
 
@@ -46,74 +44,44 @@ impl Ring {
     }
 }
 
-/// Before a subscription is tried again.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// The subscription, which comes again by itself.
-pub struct Bell<'f> {
-    fleet: &'f Fleet,
-    ear: Option<Ear>,
-    pause: Duration,
-}
-
 /// What hearing gave.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
     /// From here on every message is heard. What was said before must be fetched.
     Open,
     Ring(Ring),
-    /// Nothing is heard now; it is tried again.
-    Deaf(String),
+}
+
+/// The subscription, which comes again by itself.
+pub struct Bell<'f> {
+    fleet: &'f Fleet,
+    bell: link::Bell,
 }
 
 impl<'f> Bell<'f> {
     pub fn new(fleet: &'f Fleet) -> Self {
-        Self { fleet, ear: None, pause: PAUSE }
+        Self { fleet, bell: fleet.hear() }
     }
 
-    /// Drops the subscription: something was said that it did not hear.
+    /// Subscribes anew: something was said that was not heard.
     pub fn distrust(&mut self) {
-        self.ear = None;
+        self.bell = self.fleet.hear();
     }
 
     /// Safe to drop before it answers: nothing is lost that was not heard.
     pub async fn next(&mut self) -> Heard {
-        let Some(ear) = &mut self.ear else { return self.open().await };
         loop {
-            match ear.next().await.as_deref().map(Ring::read) {
-                Some(Some(ring)) => return Heard::Ring(ring),
-                Some(None) => {}
-                None => {
-                    self.ear = None;
-                    return Heard::Deaf("the subscription ended".to_owned());
-                }
+            match self.bell.next().await {
+                Some(link::Heard::Gap) => return Heard::Open,
+                Some(link::Heard::Message(said)) => match Ring::read(&said) {
+                    Some(ring) => return Heard::Ring(ring),
+                    None => continue,
+                },
+                // Only as the process ends.
+                None => std::future::pending::<()>().await,
             }
         }
     }
-
-    async fn open(&mut self) -> Heard {
-        let opened: Result<Ear, FleetError> = self.fleet.hear().await;
-        match opened {
-            Ok(ear) => {
-                (self.ear, self.pause) = (Some(ear), PAUSE);
-                Heard::Open
-            }
-            Err(why) => {
-                tokio::time::sleep(self.pause + jitter(self.pause)).await;
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                Heard::Deaf(why.to_string())
-            }
-        }
-    }
-}
-
-/// Up to half of it: so that a fleet does not knock in step.
-pub fn jitter(of: Duration) -> Duration {
-    let mut byte = [0];
-    // Without randomness there is no jitter, and nothing else is lost.
-    let _ = getrandom::fill(&mut byte);
-    of * u32::from(byte[0]) / 512
 }
 
 #[cfg(test)]

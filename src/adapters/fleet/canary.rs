@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::bell::jitter;
 use super::histogram::Histogram;
 use super::{Fleet, FleetError};
 use crate::adapters::switchboard::{Seat, Switchboard};
@@ -41,6 +40,14 @@ impl Canary {
         let seat = Mutex::new(enter(&board));
         Self { board, seat, histogram: Histogram::default(), late: AtomicU64::new(0) }
     }
+}
+
+/// Up to half of it: so that a fleet does not knock in step.
+fn jitter(of: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness there is no jitter, and nothing else is lost.
+    let _ = getrandom::fill(&mut byte);
+    of * u32::from(byte[0]) / 512
 }
 
 fn enter(board: &Arc<Switchboard>) -> Seat {

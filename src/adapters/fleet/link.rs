@@ -1,83 +1,52 @@
-//! The way to the server for what nodes say to each other: short questions that never wait long, and a subscription. It is
-//! not the ledger's own connection, so that a revocation never queues behind calls.
+//! The way to the server for what nodes say to each other. It is not the ledger's own connection, so that a revocation never
+//! queues behind calls.
 
-use std::time::Duration;
+use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
 
-use futures_util::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSubStream};
-use redis::{Client, FromRedisValue, RedisError, ScriptInvocation};
-
-/// A question that takes longer is given up. A heartbeat must fail well before the node's right to admit ends.
-pub const PATIENCE: Duration = Duration::from_millis(500);
-/// Between two attempts to connect; the client adds jitter.
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+use crate::adapters::ledger::redis::link::{self, Bell, LinkError, Options};
+use crate::config::CredentialSource;
+use crate::config::redis::RedisAddress;
 
 /// Why the other nodes cannot be reached. Never holds the address, which may hold a password.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FleetError {
-    #[error("redis: {0}")]
+    #[error("{0}")]
     Redis(String),
-    #[error("redis did not answer in {} ms", PATIENCE.as_millis())]
-    Late,
     #[error("redis answered what no heartbeat is answered: {0}")]
     Unreadable(String),
 }
 
-impl From<RedisError> for FleetError {
-    fn from(e: RedisError) -> Self {
+impl From<LinkError> for FleetError {
+    fn from(e: LinkError) -> Self {
         Self::Redis(e.to_string())
     }
 }
 
-pub struct Link {
-    client: Client,
-    connection: ConnectionManager,
-}
+pub struct Link(link::Link);
 
 impl Link {
-    /// Connects at the first question, and anew by itself.
-    pub fn new(url: &[u8]) -> Result<Self, FleetError> {
-        let url = std::str::from_utf8(url).map_err(|_| FleetError::Redis("the address is no text".to_owned()))?;
-        let client = Client::open(url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_max_delay(LONGEST_PAUSE);
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
-        Ok(Self { client, connection })
+    /// `key` is any key of the ledger: it says which server of a cluster is meant.
+    pub async fn open(url: &[u8], password: Option<CredentialSource>, key: &str) -> Result<Self, FleetError> {
+        let unusable = |why: &str| FleetError::Redis(format!("the address of Redis: {why}"));
+        let url = std::str::from_utf8(url).map_err(|_| unusable("it is no text"))?;
+        let address = RedisAddress::parse(url).map_err(unusable)?;
+        let options = Options { password, ..Options::default() };
+        Ok(Self(link::Link::open(address, key, options).await?))
     }
 
     pub async fn ask<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, FleetError> {
-        timed(script.invoke_async(&mut self.connection.clone())).await
+        read(self.0.run(script).await?)
     }
 
-    pub async fn command<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, FleetError> {
-        timed(command.query_async(&mut self.connection.clone())).await
+    pub async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, FleetError> {
+        read(self.0.ask(command).await?)
     }
 
-    /// A connection of its own that hears what is said on a channel.
-    pub async fn hear(&self, channel: &str) -> Result<Ear, FleetError> {
-        timed(async {
-            let mut hearing = self.client.get_async_pubsub().await?;
-            hearing.subscribe(channel).await?;
-            Ok(Ear(hearing.into_on_message()))
-        })
-        .await
+    pub fn hear(&self, channel: &str) -> Bell {
+        self.0.subscribe(channel)
     }
 }
 
-/// An open subscription.
-pub struct Ear(PubSubStream);
-
-impl Ear {
-    /// What was said next; `None` once the connection is gone.
-    pub async fn next(&mut self) -> Option<String> {
-        let said = self.0.next().await?;
-        // Whatever is no text is nothing that nodes say.
-        Some(said.get_payload().unwrap_or_default())
-    }
-}
-
-async fn timed<T>(work: impl Future<Output = Result<T, RedisError>>) -> Result<T, FleetError> {
-    tokio::time::timeout(PATIENCE, work).await.map_err(|_| FleetError::Late)?.map_err(Into::into)
+fn read<T: FromRedisValue>(value: Value) -> Result<T, FleetError> {
+    redis::from_redis_value(value).map_err(|e| FleetError::Unreadable(e.to_string()))
 }

@@ -1,8 +1,9 @@
 //! What the nodes of one ledger on Redis say to each other: who is alive and until when it may admit, which changes of flags
 //! it has carried out, keys and flags as they change. Decides no call: the script that reserves reads the flags itself, and
-//! what is said here ends calls in flight. `link` is the way there, `node` a heartbeat, `bell` the channel, `shared` the
+//! what is said here ends calls in flight. `link` is the way there, `node` a heartbeat, `answers` who has carried out what, `bell` the channel, `shared` the
 //! common keys, `canary` the measure of all this. `control::fleet` drives it.
 
+mod answers;
 pub mod bell;
 mod canary;
 pub mod histogram;
@@ -19,15 +20,15 @@ use redis::Script;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::config::CredentialSource;
 use crate::rules::subject::Flag;
-use crate::units::time::Timestamp;
 
 use self::canary::Canary;
 pub use self::canary::is_canary;
 use self::histogram::Counted;
 pub use self::link::FleetError;
-use self::link::{Ear, Link};
-use self::node::{Beat, Node, NodeAnswer, number};
+use self::link::Link;
+use self::node::{Beat, Node, number};
 
 /// How often a node says that it is alive.
 pub const BEAT_EVERY: Duration = Duration::from_millis(250);
@@ -35,9 +36,6 @@ pub const BEAT_EVERY: Duration = Duration::from_millis(250);
 pub const RIGHT: Duration = Duration::from_millis(750);
 /// A node that was silent for so long is struck off.
 const FORGOTTEN: Duration = Duration::from_secs(60);
-/// A revocation waits no longer for the other nodes.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
 /// This node's place among the others.
 pub struct Fleet {
     link: Link,
@@ -53,6 +51,8 @@ pub struct Fleet {
     /// The ledger whose flags were fetched last.
     epoch: Mutex<String>,
     heard: Mutex<Contact>,
+    /// How long this node may admit from what was lent to it, without a word, in microseconds.
+    right: AtomicU64,
     beat_now: Notify,
     beaten: Notify,
     canary: Canary,
@@ -63,6 +63,8 @@ struct Contact {
     /// When it was asked: what it answered held at that moment at the earliest.
     asked: Instant,
     beat: Beat,
+    /// The right that it was told of. Nothing before it was heard at all.
+    right: Duration,
     /// The one before.
     last: Beat,
     trouble: Option<String>,
@@ -77,11 +79,13 @@ struct Scripts {
 
 impl Scripts {
     fn new() -> Self {
+        // A server that is out of memory must still hear who is alive and what is switched off.
+        let always = |text: &str| Script::new(&format!("#!lua flags=allow-oom\n{text}"));
         Self {
-            beat: Script::new(include_str!("beat.lua")),
-            flags: Script::new(include_str!("flags.lua")),
-            share: Script::new(include_str!("share.lua")),
-            canary: Script::new(include_str!("canary.lua")),
+            beat: always(include_str!("beat.lua")),
+            flags: always(include_str!("flags.lua")),
+            share: always(include_str!("share.lua")),
+            canary: always(include_str!("canary.lua")),
         }
     }
 }
@@ -94,14 +98,27 @@ pub struct Flags {
 }
 
 impl Fleet {
-    /// Connects at the first question. `ledger` is the ledger's name, `admin` where people find this node.
-    pub fn new(url: &[u8], ledger: &str, admin: &str, max_silence: Duration) -> Result<Arc<Self>, FleetError> {
+    /// Connects. `ledger` is the ledger's name, `admin` where people find this node.
+    pub async fn open(
+        url: &[u8],
+        password: Option<CredentialSource>,
+        ledger: &str,
+        admin: &str,
+        max_silence: Duration,
+    ) -> Result<Arc<Self>, FleetError> {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|e| FleetError::Redis(format!("no random bytes for a node's id: {e}")))?;
-        let contact = Contact { asked: Instant::now(), beat: Beat::default(), last: Beat::default(), trouble: None };
+        let contact = Contact {
+            asked: Instant::now(),
+            beat: Beat::default(),
+            right: Duration::ZERO,
+            last: Beat::default(),
+            trouble: None,
+        };
+        let tag = format!("{{{ledger}}}");
         Ok(Arc::new(Self {
-            link: Link::new(url)?,
-            tag: format!("{{{ledger}}}"),
+            link: Link::open(url, password, &format!("{tag}:meta")).await?,
+            tag,
             scripts: Scripts::new(),
             id: bytes.iter().map(|b| format!("{b:02x}")).collect(),
             name: format!("{}/{admin}", host()),
@@ -110,6 +127,7 @@ impl Fleet {
             known: AtomicU64::new(0),
             epoch: Mutex::default(),
             heard: Mutex::new(contact),
+            right: AtomicU64::new(micros(RIGHT)),
             beat_now: Notify::new(),
             beaten: Notify::new(),
             canary: Canary::new(),
@@ -126,13 +144,14 @@ impl Fleet {
 
     /// Says that this node is alive and what it has carried out, and hears of the others.
     pub async fn beat(&self) -> Result<Beat, FleetError> {
-        let asked = Instant::now();
-        let answered = self.ask_beat().await;
+        let (asked, right) = (Instant::now(), self.right.load(Ordering::Acquire));
+        let answered = self.ask_beat(right).await;
         let mut heard = self.heard.lock();
         match &answered {
             Ok(beat) if asked >= heard.asked => {
                 let last = std::mem::replace(&mut heard.beat, beat.clone());
                 (heard.asked, heard.last, heard.trouble) = (asked, last, None);
+                heard.right = Duration::from_micros(right);
             }
             Ok(_) => {}
             Err(why) => heard.trouble = Some(why.to_string()),
@@ -140,14 +159,14 @@ impl Fleet {
         answered
     }
 
-    async fn ask_beat(&self) -> Result<Beat, FleetError> {
+    async fn ask_beat(&self, right: u64) -> Result<Beat, FleetError> {
         let said = serde_json::json!({ "id": self.id, "name": self.name, "version": env!("CARGO_PKG_VERSION") });
         let rest = said.to_string();
         let mut call = self.scripts.beat.prepare_invoke();
         for key in ["meta", "nodes", "shared"] {
             call.key(self.key(key));
         }
-        call.arg(&self.id).arg(self.obeyed()).arg(micros(RIGHT)).arg(micros(FORGOTTEN));
+        call.arg(&self.id).arg(self.obeyed()).arg(right).arg(micros(FORGOTTEN));
         call.arg(rest.strip_prefix('{').unwrap_or(&rest));
         Beat::read(&self.link.ask::<Vec<String>>(&call).await?)
     }
@@ -175,8 +194,8 @@ impl Fleet {
         Ok(Flags { epoch: epoch.clone(), flagged: number(flagged)?, set: set.collect() })
     }
 
-    async fn hear(&self) -> Result<Ear, FleetError> {
-        self.link.hear(&self.key("bell")).await
+    fn hear(&self) -> crate::adapters::ledger::redis::link::Bell {
+        self.link.hear(&self.key("bell"))
     }
 
     /// The last change of a flag that was carried out here.
@@ -236,32 +255,24 @@ impl Fleet {
         self.heard.lock().asked.elapsed()
     }
 
-    /// May this node admit from what was lent to it? After `RIGHT` without a word the others count on its silence.
+    /// This node may admit so long after a heartbeat from what was lent to it, and a revocation waits for it so long. A
+    /// longer right begins with the next heartbeat, a shorter one with this moment.
+    pub fn may_admit_for(&self, right: Duration) {
+        self.right.store(micros(right), Ordering::Release);
+    }
+
+    /// May this node admit from what was lent to it? After its right has ended the others count on its silence. A process that
+    /// was stopped notices; a machine that was suspended as a whole does not, until its next heartbeat.
     pub fn may_admit_alone(&self) -> bool {
-        self.silence() < RIGHT
+        let heard = self.heard.lock();
+        // What the server was told last counts, if it is less than what is wanted now.
+        let right = heard.right.min(Duration::from_micros(self.right.load(Ordering::Acquire)));
+        heard.asked.elapsed() < right
     }
 
     /// Why the other nodes are not heard.
     pub fn trouble(&self) -> Option<String> {
         self.heard.lock().trouble.clone()
-    }
-
-    /// Waits until every node has carried out the change `number`, or may admit nothing more. Says what each did.
-    pub async fn acknowledged(&self, change: u64, made: Instant) -> Result<Vec<NodeAnswer>, FleetError> {
-        let mut answers: Vec<NodeAnswer> = Vec::new();
-        loop {
-            let beat = self.beat().await?;
-            let late = made.elapsed() >= ANSWER_WITHIN;
-            let mut waiting = false;
-            for node in &beat.nodes {
-                waiting |= node.obeyed < change && node.may_admit(beat.at);
-                note(&mut answers, node, change, made.elapsed(), beat.at);
-            }
-            if !waiting || late {
-                return Ok(answers);
-            }
-            tokio::time::sleep(pause(made.elapsed())).await;
-        }
     }
 
     /// For `status` and the metrics.
@@ -282,31 +293,6 @@ impl Fleet {
 /// below, the server lost it.
 fn differs(known: u64, now: u64, before: u64) -> bool {
     now > known || (now < known && before < known)
-}
-
-/// What one look adds to what is known of a node. Once acknowledged stays acknowledged.
-fn note(answers: &mut Vec<NodeAnswer>, node: &Node, change: u64, took: Duration, now: Timestamp) {
-    let at = answers.iter().position(|a| a.id == node.id);
-    if at.is_some_and(|at| answers[at].acknowledged_ms.is_some()) {
-        return;
-    }
-    let done = node.obeyed >= change;
-    let answer = NodeAnswer {
-        name: node.name.clone(),
-        id: node.id.clone(),
-        acknowledged_ms: done.then(|| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-        silent_since: (!done).then_some(node.at),
-        admits_until: (!done && node.may_admit(now)).then_some(node.right_ends),
-    };
-    match at {
-        Some(at) => answers[at] = answer,
-        None => answers.push(answer),
-    }
-}
-
-/// Most nodes answer within milliseconds; one that does not is asked less often.
-fn pause(waited: Duration) -> Duration {
-    if waited < Duration::from_millis(100) { Duration::from_millis(3) } else { Duration::from_millis(20) }
 }
 
 fn micros(of: Duration) -> u64 {

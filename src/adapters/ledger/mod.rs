@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod expiry;
 pub mod hold;
 pub mod journal;
+pub mod leased;
 pub mod redis;
 #[cfg(test)]
 mod testing;

@@ -3,16 +3,24 @@
 //! would journal. `keys` and `lua/` say what stands where. Not here: who reads the stream, and what puts back what Redis lost.
 
 mod answer;
+mod arrival;
 mod begin;
 mod encode;
 pub mod event;
 mod feed;
+mod kept;
 pub mod keys;
+pub mod lent;
 pub mod link;
+mod lost;
 mod operations;
+mod owed;
 mod projector;
+pub mod recover;
 mod scripts;
 mod shapes;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,24 +28,25 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, ErrorKind, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind};
+use redis::{Script, ScriptInvocation, Value};
 use uuid::Uuid;
 
+use self::arrival::Arrival;
 use self::feed::Stream;
+use self::kept::Kept;
 use self::keys::Keys;
+use self::link::{Link, Options};
+use self::lost::Lost;
+use self::owed::Owed;
 use self::scripts::{FORMAT, Scripts};
 use self::shapes::Shapes;
 use super::{LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
+use crate::config::redis::RedisAddress;
 use crate::rules::ledger::ask::{Line, Short};
 use crate::rules::ledger::entry::Posting;
 use crate::units::ids::{CallId, Seq};
 
-/// How long a command may take, and a connection.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often a script is loaded anew for one call, should the server forget it again and again.
-const LOADS: u32 = 5;
 /// Holds that end on other nodes wake nobody here, so whoever waits asks again so often.
 const RECHECK: Duration = Duration::from_millis(50);
 
@@ -46,7 +55,7 @@ const RECHECK: Duration = Duration::from_millis(50);
 pub struct Redis(Arc<Inner>);
 
 struct Inner {
-    connection: ConnectionManager,
+    link: Link,
     keys: Keys,
     scripts: Scripts,
     /// The name of this process, the same after a restart: it stands beside the shapes that it declares.
@@ -62,6 +71,11 @@ struct Inner {
     asked: DashMap<CallId, Asked>,
     wake: OnceLock<Wake>,
     trouble: Mutex<Option<String>>,
+    /// Set while the ledger there is not the one that this node knows.
+    lost: Arc<Lost>,
+    arrival: Arrival,
+    kept: Kept,
+    owed: Owed,
     /// As its books read it, once it was joined with them.
     stream: OnceLock<Arc<Stream>>,
 }
@@ -71,10 +85,6 @@ struct Asked {
     lines: Arc<[Line]>,
     would_refuse: Option<Short>,
     postings: Arc<[Posting]>,
-}
-
-fn down(e: &RedisError) -> LedgerError {
-    LedgerError::Down(format!("redis: {e}"))
 }
 
 /// Rows and flags are made of strings, numbers and lists of them, which JSON can always hold. The same value is the same text.
@@ -95,7 +105,18 @@ impl Redis {
     /// A ledger that is not there is made only if the books are empty too. Otherwise Redis has lost it: it opens, and answers
     /// that it is down until it is put back from the books.
     pub async fn open(url: &str, name: &str, node: &str, books: Arc<dyn AuditStore>) -> Result<Self, LedgerError> {
-        Self::open_with(url, name, node, books, None).await
+        Self::open_with(url, name, node, books, (Options::default(), None)).await
+    }
+
+    /// And with the patience, and so on, of the configuration.
+    pub async fn open_on(
+        url: &str,
+        name: &str,
+        node: &str,
+        books: Arc<dyn AuditStore>,
+        options: Options,
+    ) -> Result<Self, LedgerError> {
+        Self::open_with(url, name, node, books, (options, None)).await
     }
 
     /// `clock` is a test's own clock, for a ledger that is made now.
@@ -104,20 +125,21 @@ impl Redis {
         name: &str,
         node: &str,
         books: Arc<dyn AuditStore>,
-        clock: Option<i64>,
+        (options, clock): (Options, Option<i64>),
     ) -> Result<Self, LedgerError> {
-        let mut connection = connect(url).await?;
-        check_eviction(&mut connection).await?;
         let (keys, scripts) = (Keys::new(name), Scripts::new());
+        let link = connect(url, &keys, options).await?;
         let upto = place(&books).await?;
-        let found = find(&mut connection, &keys, &scripts, upto, clock).await?;
+        let found = find(&link, &keys, &scripts, upto, clock).await?;
         if let Some(format) = found.format.filter(|f| f != FORMAT) {
             return Err(LedgerError::Down(unknown_format(name, &format)));
         }
         let epoch = found.epoch.unwrap_or_default();
-        let trouble = epoch.is_empty().then(|| lost(name, upto, "nothing"));
+        let lost = Arc::new(Lost::new(epoch.is_empty().then(|| lost(name, upto, "nothing"))));
+        let arrival = Arrival::new(link.generation());
         let inner = Inner {
-            connection,
+            link,
+            arrival,
             keys,
             scripts,
             node: node.to_owned(),
@@ -128,7 +150,10 @@ impl Redis {
             declaring: tokio::sync::Mutex::default(),
             asked: DashMap::new(),
             wake: OnceLock::new(),
-            trouble: Mutex::new(trouble),
+            trouble: Mutex::default(),
+            lost,
+            kept: Kept::default(),
+            owed: Owed::default(),
             stream: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
@@ -145,28 +170,9 @@ impl Redis {
     }
 }
 
-async fn connect(url: &str) -> Result<ConnectionManager, LedgerError> {
-    let client = Client::open(url).map_err(|e| down(&e))?;
-    let config =
-        ConnectionManagerConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
-    ConnectionManager::new_with_config(client, config).await.map_err(|e| down(&e))
-}
-
-async fn check_eviction(connection: &mut ConnectionManager) -> Result<(), LedgerError> {
-    let asked: RedisResult<Vec<String>> =
-        redis::cmd("CONFIG").arg("GET").arg("maxmemory-policy").query_async(connection).await;
-    match asked.as_deref() {
-        Ok([_, policy]) if policy != "noeviction" => {
-            let why =
-                format!("redis: `maxmemory-policy` is `{policy}`, so it may drop accounts; set it to `noeviction`");
-            Err(LedgerError::Down(why))
-        }
-        Ok(_) => Ok(()),
-        Err(e) => {
-            tracing::warn!("redis does not tell its `maxmemory-policy` ({e}); make sure that it is `noeviction`");
-            Ok(())
-        }
-    }
+async fn connect(url: &str, keys: &Keys, options: Options) -> Result<Link, LedgerError> {
+    let address = RedisAddress::parse(url).map_err(|e| LedgerError::Down(format!("`[ledger] store`: {e}")))?;
+    Ok(Link::open(address, keys.meta(), options).await?)
 }
 
 /// The last entry of the books. They are asked on a thread that may block.
@@ -179,23 +185,23 @@ async fn place(books: &Arc<dyn AuditStore>) -> Result<Seq, LedgerError> {
 
 /// The ledger on the server; a new one if there is none, and the books are empty too.
 async fn find(
-    connection: &mut ConnectionManager,
+    link: &Link,
     keys: &Keys,
     scripts: &Scripts,
     upto: Seq,
     clock: Option<i64>,
 ) -> Result<Found, LedgerError> {
-    let asked: RedisResult<(Option<String>, Option<String>)> = if upto == 0 {
+    let (format, epoch) = if upto == 0 {
         let mut init = scripts.init.prepare_invoke();
         init.key(keys.meta()).arg(Uuid::now_v7().to_string()).arg(upto).arg(FORMAT);
         if let Some(now) = clock {
             init.arg(now);
         }
-        init.invoke_async(connection).await
+        redis::from_redis_value(link.run(&init).await?).map_err(|_| answer::unreadable())?
     } else {
-        redis::cmd("HMGET").arg(keys.meta()).arg("format").arg("epoch").query_async(connection).await
+        link.ask::<(Option<String>, Option<String>)>(redis::cmd("HMGET").arg(keys.meta()).arg(&["format", "epoch"]))
+            .await?
     };
-    let (format, epoch) = asked.map_err(|e| down(&e))?;
     Ok(Found { format, epoch })
 }
 
@@ -223,24 +229,31 @@ impl Inner {
     }
 
     async fn call(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
-        let answered = self.ask(call).await.map_err(|e| format!("redis: {e}")).and_then(|answer| self.guard(answer));
-        let failed = answered.as_ref().err().cloned();
+        self.may_ask().await?;
+        self.guarded(self.link.run(call).await?)
+    }
+
+    /// As `call`, for what so many replicas must have before it counts. If they do not, it was done here all the same, and
+    /// whoever asked takes it back.
+    async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+        self.may_ask().await?;
+        let kept = self.link.run_kept(call).await?;
+        let answer = self.guarded(kept.value)?;
+        match kept.lacking {
+            Some(why) => Err(LedgerError::Down(why)),
+            None => Ok(answer),
+        }
+    }
+
+    /// What the link knows of the server is its own trouble to tell; here stands what the ledger on it lacks.
+    fn guarded(&self, answer: Value) -> Result<Vec<String>, LedgerError> {
+        let read = redis::from_redis_value(answer).map_err(|_| answer::unreadable())?;
+        let guarded = self.guard(read);
+        let failed = guarded.as_ref().err().cloned();
         if *self.trouble.lock() != failed {
             *self.trouble.lock() = failed;
         }
-        answered.map_err(LedgerError::Down)
-    }
-
-    /// The client loads a script that the server does not know; one that is flushed meanwhile is loaded once more.
-    async fn ask(&self, call: &ScriptInvocation<'_>) -> RedisResult<Vec<String>> {
-        let mut connection = self.connection.clone();
-        for _ in 1..LOADS {
-            match call.invoke_async(&mut connection).await {
-                Err(e) if e.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {}
-                answered => return answered,
-            }
-        }
-        call.invoke_async(&mut connection).await
+        guarded.map_err(LedgerError::Down)
     }
 
     /// A script that did nothing, since the ledger is not the one that this node knows.
@@ -250,7 +263,9 @@ impl Inner {
             [what, format] if what == "format" => Err(unknown_format(name, format)),
             [what, epoch, seq] if what == "lost" => {
                 let has = if epoch.is_empty() { "nothing".to_owned() } else { format!("{seq} of its making {epoch}") };
-                Err(lost(name, self.seen.load(Ordering::Acquire), &has))
+                let why = lost(name, self.seen.load(Ordering::Acquire), &has);
+                self.lost.note(why.clone());
+                Err(why)
             }
             [_, seq, ..] => {
                 let seq = seq.parse().unwrap_or(0);

@@ -129,9 +129,19 @@ impl Waiting {
                 }
                 answered => return Ok(Turn::Answered(answered)),
             }
-            if let Err(over) = patience.wait_for(freed).await {
+            if let Err(over) = patience.wait_for(self.freed_or_recheck(freed)).await {
                 return Ok(Turn::Over(over));
             }
+        }
+    }
+}
+
+impl Waiting {
+    /// Where holds also end out of sight, asking again after a while is the way to learn of it.
+    async fn freed_or_recheck(&self, freed: impl Future<Output = ()>) {
+        match self.holds.ledger().recheck() {
+            Some(pause) => drop(tokio::time::timeout(pause, freed).await),
+            None => freed.await,
         }
     }
 }

@@ -56,7 +56,14 @@ fn one_mistake_each() {
         ("accounts = { Stripe-Account = [5] }", "accounts.Stripe-Account[0]"),
         ("[[rate]]\nper = \"key\"", "rate"),
         ("[approval]\nover = \"50 USD\"", "approval"),
-        ("[store_down]\nledger = \"open\"", "store_down"),
+        ("[store_down]\nfor = \"60s\"", "store_down.ledger"),
+        ("[store_down]\nledger = \"open\"", "store_down.for"),
+        ("[store_down]\nledger = \"leased\"\nfor = 60", "store_down.for"),
+        ("[store_down]\nledger = \"leased\"\nfor = \"2h\"", "store_down.for"),
+        ("[store_down]\nledger = \"leased\"\nfor = \"500ms\"", "store_down.for"),
+        ("[store_down]\nledger = \"closed\"\nfor = \"60s\"", "store_down.for"),
+        ("[store_down]\nledger = \"ajar\"\nfor = \"60s\"", "store_down.ledger"),
+        ("lease = \"yes\"", "lease"),
         ("schema = \"x\"", "schema"),
         ("[[kill]]\non = \"loop\"", "kill"),
         ("allow = 5", "allow"),
@@ -201,4 +208,19 @@ fn what_counts_at_stripe_and_what_may_be_asked() {
     assert!(some.look_up && some.stripe.test_keys_free);
     let counted: Vec<Class> = Class::ALL.into_iter().filter(|class| some.stripe.counts(*class)).collect();
     assert_eq!(counted, [Class::Charge, Class::Payout]);
+}
+
+#[test]
+fn what_is_allowed_on_a_shared_ledger() {
+    use crate::rules::ledger::ask::{Down, Manner};
+    let manner = |text: &str| good(text).manner;
+    assert_eq!(manner(""), Manner { lease: false, down: Down::Closed });
+    assert_eq!(manner("lease = true"), Manner { lease: true, down: Down::Closed });
+    assert_eq!(manner("[store_down]\nledger = \"closed\""), Manner::default());
+    let leased = Manner { lease: true, down: Down::Leased { secs: 60 } };
+    assert_eq!(manner("lease = true\n[store_down]\nledger = \"leased\"\nfor = \"60s\""), leased);
+    let open = Manner { lease: false, down: Down::Open { secs: 300 } };
+    assert_eq!(manner("store_down = { ledger = \"open\", for = \"5m\" }"), open);
+    let global = "name = \"g\"\nglobal = true\nlease = true\n[store_down]\nledger = \"closed\"\n";
+    assert_eq!(places(global), ["3 lease", "4 store_down"]);
 }

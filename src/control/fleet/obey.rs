@@ -44,7 +44,6 @@ pub(super) async fn listen(state: &Arc<ControlState>, others: &Others, fleet: &A
                     others.look.notify_one();
                 }
                 Heard::Ring(ring) => rung(state, others, fleet, ring, &mut ears).await,
-                Heard::Deaf(why) => tracing::debug!("the bell is not heard: {why}"),
             },
             () = fleet.beaten() => {
                 if ears.deaf(fleet) {

@@ -155,8 +155,8 @@ impl Rig {
 
     /// A node of a fleet whose ledger's flags are on this Redis.
     pub async fn on_redis(url: &str, name: &str, max_silence: Duration) -> Self {
-        let fleet =
-            crate::adapters::fleet::Fleet::new(url.as_bytes(), "bursar", name, max_silence).expect("an address");
+        let fleet = crate::adapters::fleet::Fleet::open(url.as_bytes(), None, "bursar", name, max_silence);
+        let fleet = fleet.await.expect("a server");
         let rig = Self::made(Door::silent(), Some(url), Others::new(None, Some(fleet))).await;
         let others = rig.state.others.clone().expect("others");
         tokio::spawn(follow(rig.state.clone(), others, rig.state.stop.clone()));

@@ -7,6 +7,7 @@ mod apply;
 mod check;
 mod clock;
 mod correct;
+mod export;
 mod fit;
 mod holds;
 mod invariants;
@@ -19,7 +20,7 @@ mod sharing;
 #[cfg(test)]
 pub(crate) mod rig;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,7 @@ use crate::rules::subject::Flag;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
+pub use self::export::{Counted, HowEnded, Remembered, Shared};
 pub use self::shapes::Sums;
 pub use self::sharing::{ENDED_LATE, TOLD_BY_REPEAT, ledger_act};
 

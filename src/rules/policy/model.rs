@@ -8,6 +8,7 @@ use super::param::Param;
 use super::rule::Rule;
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::ask::Manner;
 use crate::rules::ledger::need::Share;
 use crate::rules::pattern::OperationPattern;
 use crate::rules::subject::Name;
@@ -45,6 +46,8 @@ pub struct Policy {
     pub ceiling: Option<MicroCents>,
     /// How long a call waits when only holds stand in the way.
     pub wait_for_holds: Duration,
+    /// What is allowed on a ledger that several nodes share.
+    pub manner: Manner,
     /// Does a run that only a header names count for budgets?
     pub trust_headers: bool,
     /// Account-selecting headers (lower case) and the values that they may have.
@@ -92,6 +95,7 @@ impl Policy {
             max_output_tokens: None,
             ceiling: None,
             wait_for_holds: DEFAULT_WAIT,
+            manner: Manner::default(),
             trust_headers: false,
             accounts: BTreeMap::new(),
             credential: None,

@@ -4,7 +4,7 @@
 use super::denial::{Code, Denial};
 use super::model::{CallLimit, Policy};
 use crate::rules::books::Tier;
-use crate::rules::ledger::ask::Line;
+use crate::rules::ledger::ask::{Line, Manner};
 use crate::rules::ledger::need::{Fit, Need};
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, StripeRule, UnknownModel};
@@ -71,6 +71,11 @@ impl Permit {
     /// How long to wait when only holds stand in the way.
     pub fn wait_for_holds(&self) -> Duration {
         self.policy.wait_for_holds
+    }
+
+    /// What is allowed on a ledger that several nodes share.
+    pub fn manner(&self) -> Manner {
+        self.policy.manner
     }
 
     /// False in `observe` mode.

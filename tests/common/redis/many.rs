@@ -147,7 +147,7 @@ impl Cluster {
                 let (from, to) = range.split_once('-').unwrap_or((range, range));
                 matches!((from.parse::<u16>(), to.parse::<u16>()), (Ok(from), Ok(to)) if (from..=to).contains(&slot))
             };
-            let primary = words.get(2)?.contains("master") && words.iter().skip(8).any(|r| holds(&r));
+            let primary = words.get(2)?.contains("master") && words.iter().skip(8).any(holds);
             primary.then(|| self.servers.iter().position(|other| other.port == s.port))?
         })
     }

@@ -29,6 +29,8 @@ const TURN_EVERY: Duration = Duration::from_secs(1);
 /// A writer that cannot write for so long lets another one try, and asks again only after as long.
 const RESIGN_AFTER: Duration = Duration::from_secs(5);
 /// How often the books of another writer are looked at while something is on its way into them; ever less often if it stays out.
+/// While somebody else wants them to stand still.
+const PAUSED: Duration = Duration::from_millis(20);
 const FIRST_LOOK: Duration = Duration::from_millis(15);
 const LAST_LOOK: Duration = Duration::from_millis(250);
 
@@ -94,7 +96,14 @@ impl Follower {
             self.turn().await?;
         }
         match (self.books.leads(), stopping) {
-            (true, _) => self.step(stopping).await,
+            (true, _) => {
+                let writing = self.books.writing.clone();
+                let Ok(_one) = writing.try_lock() else {
+                    tokio::time::sleep(PAUSED).await;
+                    return Ok(stopping);
+                };
+                self.step(stopping).await
+            }
             (false, true) => Ok(false),
             (false, false) => self.look().await.map(|()| false),
         }

@@ -91,13 +91,14 @@ fn fault(code: &str) -> Option<Fault> {
 pub struct Answered {
     pub reservation: Reservation,
     pub at: Timestamp,
+    pub seq: Seq,
     pub new: bool,
 }
 
 /// `None` if the node does not know all declared shapes.
 pub fn reservation(answer: &[String], hold: CallId, lines: &[Line]) -> Result<Option<Answered>, LedgerError> {
     let mut parts = Parts::new(answer)?;
-    let new = parts.what == "held";
+    let (new, seq) = (parts.what == "held", parts.seq);
     let (reservation, at) = match parts.what {
         "held" | "again" => {
             let at = Timestamp(parts.number()?);
@@ -114,7 +115,7 @@ pub fn reservation(answer: &[String], hold: CallId, lines: &[Line]) -> Result<Op
         "shapes" => return Ok(None),
         _ => return Err(parts.fault(hold)),
     };
-    Ok(Some(Answered { reservation, at, new }))
+    Ok(Some(Answered { reservation, at, seq, new }))
 }
 
 fn held(mut parts: Parts<'_>, lines: &[Line], at: Timestamp) -> Result<Held, LedgerError> {

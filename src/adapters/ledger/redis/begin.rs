@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use redis::RedisResult;
-use redis::aio::ConnectionManager;
-
 use super::keys::Keys;
+use super::link::{Link, LinkError};
 use crate::adapters::audit::{AuditError, AuditStore};
 use crate::units::ids::Seq;
 
@@ -36,13 +34,13 @@ impl Books {
 #[derive(Debug, thiserror::Error)]
 pub enum BeginError {
     #[error("the ledger on Redis cannot be reached: {0}")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] LinkError),
     #[error(transparent)]
     Books(#[from] AuditError),
     #[error("the stream of the ledger cannot be followed: {0}")]
     Thread(#[from] std::io::Error),
     #[error("{0}")]
-    Recover(String),
+    Lost(String),
     #[error(
         "the ledger `{0}` on this Redis belongs to other books, of another node. Books in SQLite are one node's alone: for a \
          fleet let `[audit] store` name one PostgreSQL on all nodes, or give this ledger another `[ledger] name`"
@@ -63,8 +61,8 @@ pub(super) struct Found {
     books: Option<String>,
 }
 
-pub(super) async fn look(connection: &mut ConnectionManager, keys: &Keys) -> RedisResult<Found> {
-    let asked = redis::cmd("HMGET").arg(keys.meta()).arg(&["seq", "books"]).query_async(connection).await;
+pub(super) async fn look(link: &Link, keys: &Keys) -> Result<Found, LinkError> {
+    let asked = link.ask(redis::cmd("HMGET").arg(keys.meta()).arg(&["seq", "books"])).await;
     asked.map(|(seq, books)| Found { seq, books })
 }
 
@@ -75,7 +73,7 @@ pub(super) fn fits(found: &Found, books: &Books, name: &str) -> Result<Seq, Begi
     }
     match found.seq {
         Some(seq) if seq >= books.seq => Ok(seq),
-        lost => recover(lost, books, name),
+        has => Err(lost(has, books, name)),
     }
 }
 
@@ -84,32 +82,25 @@ fn others(books: &Books, name: &str) -> BeginError {
     named(name.to_owned())
 }
 
-/// Redis has less than the books. What is missing stands there; putting it back belongs here, and is not done by itself: a
-/// ledger that began at nothing would let everything be spent again.
-fn recover(lost: Option<Seq>, books: &Books, name: &str) -> Result<Seq, BeginError> {
+/// Redis has less than the books.
+fn lost(has: Option<Seq>, books: &Books, name: &str) -> BeginError {
     let end = books.seq;
-    let what = match lost {
+    let what = match has {
         None => format!("Redis has no ledger `{name}`, and the books go up to entry {end}"),
         Some(seq) => format!("the ledger `{name}` on Redis ends at entry {seq}, and the books go up to entry {end}"),
     };
-    Err(BeginError::Recover(format!(
-        "{what}: Redis has lost what it had, or it is another one. Nothing is served, and nothing was changed. Put its data back \
-         (an AOF or a replica), or name the right one in `[ledger] store`"
-    )))
+    BeginError::Lost(format!(
+        "{what}: Redis has lost what it had. Nothing is admitted until it is put back from the books"
+    ))
 }
 
 /// The first books that come are the ledger's, for ever.
-pub(super) async fn claim(
-    connection: &mut ConnectionManager,
-    keys: &Keys,
-    books: &Books,
-    name: &str,
-) -> Result<(), BeginError> {
+pub(super) async fn claim(link: &Link, keys: &Keys, books: &Books, name: &str) -> Result<(), BeginError> {
     let ours = &books.identity;
     let mut ask = redis::pipe();
-    ask.cmd("HSETNX").arg(keys.meta()).arg("books").arg(ours).ignore();
+    ask.cmd("HSETNX").arg(keys.meta()).arg("books").arg(ours);
     ask.cmd("HGET").arg(keys.meta()).arg("books");
-    let (theirs,): (String,) = ask.query_async(connection).await?;
+    let (_, theirs): (bool, String) = link.ask_all(&ask).await?;
     if theirs == *ours { Ok(()) } else { Err(others(books, name)) }
 }
 

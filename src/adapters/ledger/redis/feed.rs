@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::aio::ConnectionManager;
 use redis::streams::StreamRangeReply;
-use redis::{RedisError, RedisResult};
 use tokio::sync::watch;
 
 use super::event;
 use super::keys::Keys;
+use super::link::{Link, LinkError};
+use super::lost::Lost;
 use crate::adapters::bridge::Bridge;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::backlog::Backlog;
@@ -27,44 +27,43 @@ const IDLE: Duration = Duration::from_millis(25);
 const AWAY: Duration = Duration::from_millis(250);
 
 pub(super) struct Stream {
-    connection: ConnectionManager,
+    link: Link,
     meta: String,
     events: String,
     /// The ledger that this process joined; another one under the same name is not its own.
-    epoch: String,
+    epoch: Mutex<String>,
     bridge: Bridge,
     durable: watch::Sender<Seq>,
     trimmed: AtomicU64,
     pub(super) backlog: Backlog,
     trouble: Mutex<Option<String>>,
+    lost: Arc<Lost>,
 }
 
 /// Epoch and last entry.
 type Meta = (Option<String>, Option<Seq>);
 
-fn told(e: &RedisError) -> String {
-    format!("redis: {e}")
-}
-
 impl Stream {
     /// `end` is its last entry, `known` the last one that the books have.
     pub(super) fn new(
-        connection: ConnectionManager,
+        link: Link,
         keys: &Keys,
         epoch: String,
         end: Seq,
         known: Seq,
+        lost: Arc<Lost>,
     ) -> std::io::Result<Self> {
         Ok(Self {
-            connection,
+            link,
             meta: keys.meta().to_owned(),
             events: keys.events().to_owned(),
-            epoch,
+            epoch: Mutex::new(epoch),
             bridge: Bridge::new("stream", 1)?,
             durable: watch::Sender::new(end),
             trimmed: AtomicU64::new(0),
             backlog: Backlog::new(known),
             trouble: Mutex::default(),
+            lost,
         })
     }
 
@@ -84,6 +83,19 @@ impl Stream {
             *at = seq.max(*at);
             more
         });
+    }
+
+    /// The ledger was begun anew behind this entry: what was seen after it has no number any more.
+    pub(super) fn begin_anew(&self, epoch: &str, end: Seq) {
+        epoch.clone_into(&mut self.epoch.lock());
+        self.durable.send_replace(end);
+        self.trimmed.store(0, Ordering::Release);
+    }
+
+    /// The same ledger, now under the name that it keeps.
+    pub(super) fn reopened(&self, epoch: &str) {
+        epoch.clone_into(&mut self.epoch.lock());
+        *self.trouble.lock() = None;
     }
 
     /// Why it cannot be looked at, if so.
@@ -110,9 +122,8 @@ impl Stream {
 
     async fn look(&self) -> Result<(), String> {
         let seen = self.seen();
-        let asked: RedisResult<Meta> =
-            redis::cmd("HMGET").arg(&self.meta).arg(&["epoch", "seq"]).query_async(&mut self.connection.clone()).await;
-        let end = self.own(asked.map_err(|e| told(&e))?, seen)?;
+        let asked = self.link.ask(redis::cmd("HMGET").arg(&self.meta).arg(&["epoch", "seq"])).await;
+        let end = self.own(asked.map_err(|e| e.to_string())?, seen)?;
         self.saw(end);
         Ok(())
     }
@@ -120,14 +131,20 @@ impl Stream {
     /// Its end, if it is still the ledger that it was: `seen` is what was known of it before it was asked.
     fn own(&self, meta: Meta, seen: Seq) -> Result<Seq, String> {
         let (Some(epoch), Some(end)) = meta else {
-            return Err("redis has lost the ledger: no call is admitted before it is put back".to_owned());
+            return Err(self.lost("redis has lost the ledger: no call is admitted before it is put back".to_owned()));
         };
-        if epoch != self.epoch || end < seen {
-            return Err(format!(
-                "redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}"
-            ));
+        // While it is put back, its epoch ends with a mark.
+        let unmarked = |epoch: &str| epoch.trim_end_matches('!').to_owned();
+        if unmarked(&epoch) != unmarked(&self.epoch.lock()) || end < seen {
+            let why = format!("redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}");
+            return Err(self.lost(why));
         }
         Ok(end)
+    }
+
+    fn lost(&self, why: String) -> String {
+        self.lost.note(why.clone());
+        why
     }
 
     fn tell(&self, error: Option<String>) {
@@ -143,29 +160,28 @@ impl Stream {
     /// On the runtime of its own, since whoever asks may block the one that it stands on.
     fn wait<T: Send + 'static>(
         &self,
-        work: impl Future<Output = RedisResult<T>> + Send + 'static,
+        work: impl Future<Output = Result<T, LinkError>> + Send + 'static,
     ) -> Result<T, String> {
         let done = self.bridge.wait(work).ok_or("redis: the question was dropped")?;
-        done.map_err(|e| told(&e))
+        done.map_err(|e| e.to_string())
     }
 
     pub(super) fn end(&self) -> Result<Seq, String> {
-        let (mut connection, mut ask) = (self.connection.clone(), redis::cmd("HMGET"));
+        let (link, mut ask) = (self.link.clone(), redis::cmd("HMGET"));
         ask.arg(&self.meta).arg(&["epoch", "seq"]);
         let seen = self.seen();
-        let end = self.own(self.wait(async move { ask.query_async(&mut connection).await })?, seen)?;
+        let end = self.own(self.wait(async move { link.ask(&ask).await })?, seen)?;
         self.saw(end);
         Ok(end)
     }
 
     pub(super) fn read_from(&self, seq: Seq, max: usize) -> Result<Vec<Arc<Record>>, String> {
-        let (mut connection, mut ask) = (self.connection.clone(), redis::pipe());
+        let (link, mut ask) = (self.link.clone(), redis::pipe());
         // In this order: what is appended in between is read as well.
         ask.cmd("HMGET").arg(&self.meta).arg(&["epoch", "seq"]);
         ask.cmd("XRANGE").arg(&self.events).arg(format!("{seq}-0")).arg("+").arg("COUNT").arg(max);
         let seen = self.seen();
-        let (meta, found): (Meta, StreamRangeReply) =
-            self.wait(async move { ask.query_async(&mut connection).await })?;
+        let (meta, found): (Meta, StreamRangeReply) = self.wait(async move { link.ask_all(&ask).await })?;
         let end = self.own(meta, seen)?;
         let entries = found.ids.iter().map(event::entry).collect::<Result<Vec<_>, LedgerError>>();
         let entries = entries.map_err(|e| e.to_string())?;
@@ -184,9 +200,9 @@ impl Stream {
         if kept == 0 || self.trimmed.fetch_max(kept, Ordering::AcqRel) >= kept {
             return;
         }
-        let (mut connection, mut ask) = (self.connection.clone(), redis::cmd("XTRIM"));
+        let (link, mut ask) = (self.link.clone(), redis::cmd("XTRIM"));
         ask.arg(&self.events).arg("MINID").arg(format!("{kept}-0"));
-        if let Err(error) = self.wait::<u64>(async move { ask.query_async(&mut connection).await }) {
+        if let Err(error) = self.wait::<u64>(async move { link.ask(&ask).await }) {
             tracing::debug!(error, "the stream was not trimmed; it is next time");
         }
     }

@@ -2,8 +2,10 @@
 //! each holds stands in DESIGN and at the top of the Lua files.
 
 /// In the order in which `lua/lib.lua` names them.
-const NAMES: [&str; 11] =
-    ["meta", "flags", "shapes", "accounts", "holds", "leases", "ended", "replays", "paid", "events", "rates"];
+const NAMES: [&str; 13] = [
+    "meta", "flags", "shapes", "accounts", "holds", "leases", "ended", "replays", "paid", "events", "rates", "slices",
+    "nodes",
+];
 
 /// Names of the keys. All carry the ledger's name as their hash tag.
 pub struct Keys {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::{Cmd, Pipeline, ScriptInvocation, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, ScriptInvocation, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -36,6 +36,11 @@ use self::refusal::Verdict;
 use crate::adapters::ledger::LedgerError;
 use crate::config::CredentialSource;
 use crate::config::redis::RedisAddress;
+
+/// A script that the server forgets again and again is loaded so often for one call.
+const LOADS: u32 = 5;
+/// What is no script may be long to read, and no call waits for it.
+const LONGER: u32 = 4;
 
 /// How long the server may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,16 +172,20 @@ impl Link {
     }
 
     /// Runs one command that is no script.
-    pub async fn ask(&self, command: &Cmd) -> Result<Value, LinkError> {
-        let until = self.deadline();
-        let lanes = self.lanes(until).await?;
+    pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, LinkError> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command.clone());
-        let answers = self.sent(&lanes, &lanes.plain, &pipeline, until).await?;
-        match self.judged(&lanes, answers)? {
-            Some(mut answers) => answers.pop().ok_or_else(|| LinkError::Unknown("redis answered nothing".to_owned())),
-            None => Err(LinkError::NotRun("redis has no such script".to_owned())),
-        }
+        self.ask_all(&pipeline).await.map(|(answer,)| answer)
+    }
+
+    /// Runs commands that are no scripts, each with its answer.
+    pub async fn ask_all<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, LinkError> {
+        let until = Instant::now() + self.shared.options.patience.answer * LONGER;
+        let lanes = self.lanes(self.deadline()).await?;
+        let answers = self.sent(&lanes, &lanes.aside, pipeline, until).await?;
+        let answers = self.judged(&lanes, answers)?.unwrap_or_default();
+        let whole = Value::Array(answers).extract_error().and_then(|all| Ok(redis::from_redis_value(all)?));
+        whole.map_err(|e| LinkError::Unknown(format!("redis at {}: {e}", lanes.at)))
     }
 
     /// What is published on a channel from now on, across connections.
@@ -246,15 +255,18 @@ impl Link {
         if let Some((replicas, millis)) = wait {
             pipeline.cmd("WAIT").arg(replicas).arg(millis);
         }
-        let answers = self.sent(lanes, lane, &pipeline, until).await?;
-        if let Some(answers) = self.judged(lanes, answers)? {
-            return Ok(answers);
+        for _ in 0..LOADS {
+            let answers = self.sent(lanes, lane, &pipeline, until).await?;
+            if let Some(answers) = self.judged(lanes, answers)? {
+                return Ok(answers);
+            }
+            // Nothing ran: the server has forgotten the script, or never had it.
+            let loaded = timeout_at(until, call.load_async(&mut lane.connection())).await;
+            loaded
+                .map_err(|_| self.late(lanes, LinkError::NotRun))?
+                .map_err(|e| lanes.broken(&e, LinkError::NotRun))?;
         }
-        // Nothing ran: the server has forgotten the script, or never had it.
-        let loaded = timeout_at(until, call.load_async(&mut lane.connection())).await;
-        loaded.map_err(|_| self.late(lanes, LinkError::NotRun))?.map_err(|e| lanes.broken(&e, LinkError::NotRun))?;
-        let answers = self.sent(lanes, lane, &pipeline, until).await?;
-        self.judged(lanes, answers)?.ok_or_else(|| LinkError::NotRun("redis does not keep scripts".to_owned()))
+        Err(LinkError::NotRun(format!("redis at {} does not keep scripts", lanes.at)))
     }
 
     async fn sent(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{self, Answered, Parts};
+use super::kept::{Redo, Taken};
 use super::{Asked, Inner, RECHECK, Redis, encode, json};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
@@ -16,11 +17,11 @@ use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
-/// Attempts of a settle that nobody waits for.
-const ATTEMPTS: u32 = 5;
+/// How long a shutdown waits for Redis to hear how the last calls ended.
+const LAST_ENDS: Duration = Duration::from_secs(2);
 /// Holds that one script charges, and ended ones that it forgets.
-const EXPIRE_AT_ONCE: usize = 100;
-const FORGET_AT_ONCE: usize = 500;
+const EXPIRE_AT_ONCE: usize = 50;
+const FORGET_AT_ONCE: usize = 200;
 /// Such scripts in one call, so that it comes to an end.
 const EXPIRE_ROUNDS: usize = 200;
 /// Shapes that change while a call asks: it asks again so often.
@@ -34,13 +35,27 @@ impl Inner {
             let lines = shapes.lines_of(&ask);
             let mut call = self.prepare(&self.scripts.reserve);
             encode::reserve(&mut call, &ask, &lines, shapes.version)?;
-            let answer = self.call(&call).await?;
+            let answer = self.call_kept(&call).await?;
             match answer::reservation(&answer, ask.hold, &lines)? {
-                Some(answered) => return Ok(self.remember(ask.hold, lines, answered)),
+                Some(answered) => {
+                    self.keep_taken(&ask, &lines, &answered);
+                    return Ok(self.remember(ask.hold, lines, answered));
+                }
                 None => drop(self.learn_shapes().await?),
             }
         }
         Err(LedgerError::Down("the shapes of budgets change faster than a call can follow".to_owned()))
+    }
+
+    /// As Redis said that it was written, should Redis lose it.
+    fn keep_taken(&self, ask: &Reserve, lines: &[Line], answered: &Answered) {
+        let Reservation::Held(held) = &answered.reservation else { return };
+        // One that was there already, and whose first answer never came.
+        if !answered.new && self.asked.contains_key(&ask.hold) {
+            return;
+        }
+        let taken = Taken::new(ask, lines, held, answered.at);
+        self.kept.keep(answered.seq, Redo::Take(Box::new(taken)));
     }
 
     /// A hold that is there already is answered with what its first reserve said of limits that only observe.
@@ -57,7 +72,7 @@ impl Inner {
         reservation
     }
 
-    async fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Result<Reservation, LedgerError> {
+    pub(super) async fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Result<Reservation, LedgerError> {
         let lines = self.asked.get(&hold).map(|a| a.lines.clone());
         let mut call = self.prepare(&self.scripts.resize);
         call.arg(hold.to_string()).arg(step);
@@ -67,18 +82,35 @@ impl Inner {
         encode::lines(&mut call, &lines);
         let answer = self.call(&call).await?;
         let answered = answer::reservation(&answer, hold, &lines)?.ok_or_else(answer::unreadable)?;
+        if let Reservation::Held(held) = &answered.reservation {
+            self.kept.keep(answered.seq, Redo::Resize { hold, step, amounts: held.amounts });
+        }
         if let (Reservation::Held(_), Some(asked)) = (&answered.reservation, self.asked.get(&hold)) {
             self.wake(&asked.postings);
         }
         Ok(self.remember(hold, lines, answered))
     }
 
-    async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
+    pub(super) async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
         let mut call = self.prepare(&self.scripts.settle);
         encode::settle(&mut call, &settle);
-        let settled = answer::settled(&self.call(&call).await?, settle.hold)?;
+        let answer = self.call(&call).await?;
         self.freed(settle.hold);
+        let settled = answer::settled(&answer, settle.hold)?;
+        if settled != Settled::Again {
+            self.kept.keep(Parts::new(&answer)?.seq, Redo::Settle(settle));
+        }
         Ok(settled)
+    }
+
+    /// What Redis does not hear now, it is told later.
+    async fn settle_in_the_end(&self, settle: Settle) -> Result<Settled, LedgerError> {
+        let settled = self.settle(settle.clone()).await;
+        if let Err(LedgerError::Down(why)) = settled {
+            self.owed.push(settle);
+            return Err(LedgerError::Down(format!("{why}. It is told again until it hears")));
+        }
+        settled
     }
 
     fn freed(&self, hold: CallId) {
@@ -91,6 +123,23 @@ impl Inner {
         if let Some(wake) = self.wake.get() {
             wake(postings);
         }
+    }
+
+    pub(super) async fn deny(&self, row: Opening) -> Result<Seq, LedgerError> {
+        let seq = self.append("deny", json(&row), None).await?;
+        self.kept.keep(seq, Redo::Deny(Box::new(row)));
+        Ok(seq)
+    }
+
+    pub(super) async fn control(&self, control: Control) -> Result<Seq, LedgerError> {
+        let flag = match &control {
+            Control::Stopped { flag, .. } => Some((flag, true)),
+            Control::Restored { flag, .. } => Some((flag, false)),
+            _ => None,
+        };
+        let seq = self.append("control", json(&control), flag).await?;
+        self.kept.keep(seq, Redo::Control(control));
+        Ok(seq)
     }
 
     async fn append(&self, op: &str, row: String, flag: Option<(&Flag, bool)>) -> Result<Seq, LedgerError> {
@@ -120,22 +169,38 @@ impl Inner {
     async fn renew(&self, hold: CallId) -> Result<(), LedgerError> {
         let mut call = self.prepare(&self.scripts.renew);
         call.arg(hold.to_string());
-        Parts::new(&self.call(&call).await?)?.done(hold).map(drop)
+        let renewed = Parts::new(&self.call(&call).await?)?.done(hold);
+        if renewed.is_err() {
+            // Another node has ended it.
+            self.freed(hold);
+        }
+        renewed.map(drop)
     }
 
-    async fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Result<(), LedgerError> {
+    pub(super) async fn adjust(
+        &self,
+        hold: CallId,
+        step: u32,
+        charge: Amounts,
+        exact: bool,
+        act: Act,
+    ) -> Result<(), LedgerError> {
         let mut call = self.prepare(&self.scripts.adjust);
         call.arg(hold.to_string()).arg(step);
         encode::amounts(&mut call, &charge);
         call.arg(u8::from(exact)).arg(json(&act));
-        Parts::new(&self.call(&call).await?)?.done(hold).map(drop)
+        let seq = Parts::new(&self.call(&call).await?)?.done(hold)?;
+        self.kept.keep(seq, Redo::Adjust { hold, step, charge, exact, act });
+        Ok(())
     }
 
-    async fn correct(&self, ask: Correct) -> Result<Seq, LedgerError> {
+    pub(super) async fn correct(&self, ask: Correct) -> Result<Seq, LedgerError> {
         self.learn_shapes().await?;
         let mut call = self.prepare(&self.scripts.correct);
         encode::correct(&mut call, &ask, &self.shapes.lock().all);
-        Parts::new(&self.call(&call).await?)?.done(ask.hold)
+        let seq = Parts::new(&self.call(&call).await?)?.done(ask.hold)?;
+        self.kept.keep(seq, Redo::Correct(Box::new(ask)));
+        Ok(seq)
     }
 
     /// Charges every hold whose lease is over, some at a time so that no script takes long. Says how many.
@@ -157,22 +222,6 @@ impl Inner {
             }
         }
         Ok(expired)
-    }
-
-    /// Tried again a few times; after that the lease is the net.
-    async fn settle_stubbornly(&self, settle: Settle) {
-        let hold = settle.hold;
-        for attempt in 1..=ATTEMPTS {
-            match self.settle(settle.clone()).await {
-                Err(LedgerError::Down(why)) if attempt == ATTEMPTS => {
-                    tracing::error!(call = %hold, "a hold could not be ended; its lease will charge it in full: {why}");
-                }
-                Err(LedgerError::Down(_)) => tokio::time::sleep(Duration::from_millis(200) * attempt).await,
-                // The hold was never taken, or has ended: nothing is owed.
-                Err(_) => return tracing::debug!(call = %hold, "there was no hold to end"),
-                Ok(_) => return,
-            }
-        }
     }
 }
 
@@ -204,7 +253,7 @@ impl Ledger for Redis {
     }
 
     fn settle(&self, settle: Settle) -> Answer<'_, Settled> {
-        Box::pin(self.0.settle(settle))
+        Box::pin(self.0.settle_in_the_end(settle))
     }
 
     fn adjust(&self, hold: CallId, step: u32, charge: Amounts, exact: bool, act: Act) -> Answer<'_, ()> {
@@ -222,19 +271,12 @@ impl Ledger for Redis {
     fn deny(&self, row: Opening) -> Answer<'_, Seq> {
         Box::pin(async move {
             self.0.room().await?;
-            self.0.append("deny", json(&row), None).await
+            self.0.deny(row).await
         })
     }
 
     fn control(&self, control: Control) -> Answer<'_, Seq> {
-        Box::pin(async move {
-            let flag = match &control {
-                Control::Stopped { flag, .. } => Some((flag, true)),
-                Control::Restored { flag, .. } => Some((flag, false)),
-                _ => None,
-            };
-            self.0.append("control", json(&control), flag).await
-        })
+        Box::pin(self.0.control(control))
     }
 
     fn declare(&self, shapes: Vec<Shape>) -> Answer<'_, ()> {
@@ -248,7 +290,7 @@ impl Ledger for Redis {
     fn settle_later(&self, settle: Settle) {
         let inner = self.0.clone();
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { inner.settle_stubbornly(settle).await })),
+            Ok(runtime) => drop(runtime.spawn(async move { drop(inner.settle_in_the_end(settle).await) })),
             Err(_) => tracing::error!(call = %settle.hold, "a hold could not be ended: the runtime is gone"),
         }
     }
@@ -263,8 +305,8 @@ impl Ledger for Redis {
     }
 
     fn trouble(&self) -> Option<String> {
-        let own = self.0.trouble.lock().clone();
-        own.or_else(|| self.0.stream_trouble())
+        let own = self.0.lost.why().or_else(|| self.0.trouble.lock().clone());
+        own.or_else(|| self.0.link.trouble()).or_else(|| self.0.stream_trouble())
     }
 
     fn refused_behind(&self) -> u64 {
@@ -276,6 +318,10 @@ impl Ledger for Redis {
     }
 
     fn flush(&self) -> Answer<'_, ()> {
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(async move {
+            let told = tokio::time::timeout(LAST_ENDS, self.0.owed.over()).await;
+            let left = || LedgerError::Down(format!("redis did not hear how {} calls ended", self.0.owed.count()));
+            told.map_err(|_| left())
+        })
     }
 }

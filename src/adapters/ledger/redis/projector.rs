@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use redis::{AsyncCommands, RedisResult};
 use tokio::sync::watch;
 
 use super::begin::{self, BeginError, Books};
 use super::feed::Stream;
-use super::{Inner, Redis, down};
+use super::{Inner, Redis, owed};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
 use crate::adapters::ledger::journal::Record;
@@ -22,12 +21,23 @@ impl Redis {
     /// Joins the ledger with these books, to serve it. From here on the stream is looked at.
     pub async fn join(&self, books: &Arc<dyn AuditStore>) -> Result<(), BeginError> {
         let (inner, books) = (&self.0, Books::of(books).await?);
-        let (mut connection, keys) = (inner.connection.clone(), &inner.keys);
-        let end = begin::fits(&begin::look(&mut connection, keys).await?, &books, keys.name())?;
-        begin::claim(&mut connection, keys, &books, keys.name()).await?;
+        let (link, keys) = (&inner.link, &inner.keys);
+        let end = match begin::fits(&begin::look(link, keys).await?, &books, keys.name()) {
+            // It is put back as soon as whoever writes the books can.
+            Err(BeginError::Lost(why)) => {
+                inner.lost.note(why);
+                books.seq
+            }
+            other => {
+                let end = other?;
+                begin::claim(link, keys, &books, keys.name()).await?;
+                end
+            }
+        };
         let epoch = inner.epoch.lock().to_string();
-        let stream = Arc::new(Stream::new(connection, keys, epoch, end, books.seq)?);
+        let stream = Arc::new(Stream::new(link.clone(), keys, epoch, end, books.seq, inner.lost.clone())?);
         tokio::spawn(Stream::keep_looking(Arc::downgrade(&stream)));
+        tokio::spawn(owed::pay(Arc::downgrade(inner)));
         // A second join would be a mistake in the wiring, and the first stays.
         let _ = inner.stream.set(stream);
         Ok(())
@@ -56,9 +66,9 @@ impl Inner {
     }
 
     async fn flags(&self) -> Result<Vec<Flag>, LedgerError> {
-        let asked: RedisResult<Vec<String>> = self.connection.clone().smembers(self.keys.flags()).await;
+        let asked: Vec<String> = self.link.ask(redis::cmd("SMEMBERS").arg(self.keys.flags())).await?;
         let read = |text: &String| serde_json::from_str(text).map_err(|_| super::answer::unreadable());
-        asked.map_err(|e| down(&e))?.iter().map(read).collect()
+        asked.iter().map(read).collect()
     }
 }
 
@@ -88,7 +98,8 @@ impl Feed for Redis {
     }
 
     fn end(&self) -> Result<Option<Seq>, String> {
-        self.stream()?.end().map(Some)
+        // What is lost has no end until it is put back.
+        if self.0.lost.is_lost() { Ok(None) } else { self.stream()?.end().map(Some) }
     }
 
     fn applied_up_to(&self, seq: Seq) {

@@ -12,6 +12,7 @@ const HOLDS: &str = include_str!("lua/holds.lua");
 const LIMITS: &str = include_str!("lua/limits.lua");
 const WALK: &str = include_str!("lua/walk.lua");
 const ENDS: &str = include_str!("lua/ends.lua");
+const LENT: &str = include_str!("lua/lent.lua");
 
 /// What must run also when memory is out: ends of holds and changes by people take little, and free more; questions take none.
 const ALWAYS: &str = "#!lua flags=allow-oom\n";
@@ -34,6 +35,13 @@ pub struct Scripts {
     pub declare: Script,
     pub check: Script,
     pub remembered: Script,
+    pub slice: Script,
+    pub ship: Script,
+    pub rebuild: Script,
+    pub load: Script,
+    pub restore: Script,
+    pub reopen: Script,
+    pub doubt: Script,
 }
 
 fn script(head: &str, parts: &[&str]) -> Script {
@@ -61,6 +69,13 @@ impl Scripts {
             want: base(WITH_ROOM, &[include_str!("lua/want.lua")]),
             declare: base(WITH_ROOM, &[HOLDS, WALK, include_str!("lua/declare.lua")]),
             check: base(ALWAYS, &[HOLDS, WALK, include_str!("lua/check.lua")]),
+            slice: base(ALWAYS, &[HOLDS, LENT, include_str!("lua/slice.lua")]),
+            ship: ends(&[LENT, include_str!("lua/ship.lua")].concat()),
+            rebuild: script(ALWAYS, &[include_str!("lua/rebuild.lua")]),
+            doubt: script(ALWAYS, &[include_str!("lua/doubt.lua")]),
+            load: base(ALWAYS, &[include_str!("lua/load.lua")]),
+            restore: base(ALWAYS, &[HOLDS, include_str!("lua/restore.lua")]),
+            reopen: base(ALWAYS, &[include_str!("lua/reopen.lua")]),
             remembered: base(ALWAYS, &[HOLDS, include_str!("lua/remembered.lua")]),
         }
     }

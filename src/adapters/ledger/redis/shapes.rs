@@ -36,6 +36,11 @@ pub struct Shapes {
 }
 
 impl Shapes {
+    /// What this node's own policies declare.
+    pub fn own(&self) -> &[Shape] {
+        &self.own
+    }
+
     /// The lines of a call, with those of shapes that only other nodes know of: counted, without a limit.
     pub fn lines_of(&self, ask: &Reserve) -> Arc<[Line]> {
         let facts = ask.opening.facts.as_deref().filter(|_| !self.foreign.is_empty());
@@ -77,17 +82,18 @@ impl Inner {
 
     pub(super) async fn learn_shapes(&self) -> Result<Timestamp, LedgerError> {
         let now = self.declared().await?;
-        let own = self.shapes.lock().own.clone();
-        self.know(now.version, now.shapes.into_iter().map(|(s, _)| s).collect(), own);
-        Ok(now.at)
+        let at = now.at;
+        self.know(now, None);
+        Ok(at)
     }
 
-    fn know(&self, version: u64, all: Vec<Shape>, own: Vec<Shape>) {
+    /// Whichever was read last; an older version is noticed by the next reserve.
+    fn know(&self, now: Declared, own: Option<Vec<Shape>>) {
         let mut known = self.shapes.lock();
-        if version >= known.version {
-            let foreign = all.iter().filter(|s| !own.contains(s)).cloned().collect();
-            *known = Arc::new(Shapes { version, all, own, foreign });
-        }
+        let own = own.unwrap_or_else(|| known.own.clone());
+        let all: Vec<Shape> = now.shapes.into_iter().map(|(shape, _)| shape).collect();
+        let foreign = all.iter().filter(|s| !own.contains(s)).cloned().collect();
+        *known = Arc::new(Shapes { version: now.version, all, own, foreign });
     }
 
     pub(super) async fn declare(&self, wanted: Vec<Shape>) -> Result<(), LedgerError> {
@@ -97,13 +103,16 @@ impl Inner {
         for (shape, _) in gone {
             self.want(shape, false).await?;
         }
-        for shape in &wanted {
+        let mut new = wanted.clone();
+        new.sort();
+        new.dedup();
+        for shape in &new {
             if !self.want(shape, true).await? {
                 self.declare_one(shape).await?;
             }
         }
         let now = self.declared().await?;
-        self.know(now.version, now.shapes.into_iter().map(|(s, _)| s).collect(), wanted);
+        self.know(now, Some(wanted));
         Ok(())
     }
 

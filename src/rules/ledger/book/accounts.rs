@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Starts;
+use super::export::Counted;
 use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::entry::Posting;
 use crate::units::time::{Timestamp, Window};
@@ -148,6 +149,23 @@ impl Accounts {
 
     pub(super) fn cells(&self) -> impl Iterator<Item = (&AccountName, &Cell)> {
         self.0.iter().flat_map(|(name, w)| std::iter::once(&w.latest).chain(&w.earlier).map(move |c| (name, c)))
+    }
+
+    /// Account by account, each with its latest window first.
+    pub(super) fn windows(&self) -> impl Iterator<Item = Vec<Counted>> {
+        self.0.iter().map(|(name, w)| {
+            let cells = std::iter::once(&w.latest).chain(&w.earlier);
+            cells
+                .map(|c| Counted {
+                    account: name.clone(),
+                    window: w.window,
+                    start: c.start,
+                    spent: c.spent,
+                    held: c.held,
+                    open: c.open,
+                })
+                .collect()
+        })
     }
 
     /// What exists of a posting's window.

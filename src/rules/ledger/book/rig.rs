@@ -143,6 +143,12 @@ impl Rig {
     }
 }
 
+impl Book {
+    pub fn is_open(&self, hold: CallId) -> bool {
+        self.open.contains_key(&hold)
+    }
+}
+
 pub fn id(n: u32) -> CallId {
     CallId(Uuid::from_u128(u128::from(n)))
 }

@@ -31,7 +31,7 @@ fn run(seeds: std::ops::Range<u64>) {
 }
 
 /// Random numbers that a seed fixes (splitmix64).
-pub(super) struct Dice(pub u64);
+pub(crate) struct Dice(pub u64);
 
 impl Dice {
     pub fn roll(&mut self, sides: u64) -> u64 {

@@ -111,6 +111,8 @@ impl Dial {
         };
         let tcp = TcpStream::connect((&*host.name, host.port)).await.map_err(|e| e.to_string())?;
         tcp.set_nodelay(true).map_err(|e| e.to_string())?;
+        // What has not left when the connection is given up shall not arrive later, after what was sent on the next one.
+        tcp.set_zero_linger().map_err(|e| e.to_string())?;
         let Some(tls) = &self.tls else { return Ok(Box::new(tcp)) };
         let name = ServerName::try_from(host.name.clone()).map_err(|e| e.to_string())?;
         let tls = tls.connect(name, tcp).await.map_err(|e| format!("TLS: {e}"))?;

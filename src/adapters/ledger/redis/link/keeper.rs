@@ -71,6 +71,7 @@ pub(super) async fn join(shared: &Shared) -> Result<Arc<Lanes>, String> {
     let over = Over::default();
     let plain = lane(shared, &at, &over).await?;
     examine(shared, &at, &plain).await?;
+    let aside = lane(shared, &at, &over).await?;
     let mut waiting = Vec::new();
     if shared.options.wait_replicas > 0 {
         for _ in 0..WAITING {
@@ -78,7 +79,7 @@ pub(super) async fn join(shared: &Shared) -> Result<Arc<Lanes>, String> {
         }
     }
     let generation = *shared.generation.borrow() + 1;
-    let lanes = Arc::new(Lanes::new(generation, at, plain, waiting, over));
+    let lanes = Arc::new(Lanes::new(generation, at, [plain, aside], waiting, over));
     // First the number, so that whoever is answered by the new ones sees that they are new.
     shared.generation.send_replace(generation);
     shared.state.send_replace(State::Up(lanes.clone()));
@@ -94,10 +95,11 @@ async fn lane(shared: &Shared, at: &Endpoint, over: &Over) -> Result<Lane, Strin
 /// May the ledger lie there now?
 async fn examine(shared: &Shared, at: &Endpoint, lane: &Lane) -> Result<(), String> {
     let info = match asked(shared, at, lane, &["INFO"]).await? {
-        Value::ServerError(e) => {
+        Value::ServerError(e) if e.code() == "NOPERM" => {
             shared.warn_once(format!("redis at {at} does not tell what it is ({e}); its settings are not checked"));
             return Ok(());
         }
+        // An error, too, is told by its own words.
         info => redis::from_redis_value::<String>(info).map_err(|e| format!("redis at {at}: {e}"))?,
     };
     let info = Info::new(&info);
@@ -135,11 +137,15 @@ async fn asked(shared: &Shared, at: &Endpoint, lane: &Lane, words: &[&str]) -> R
 /// Returns when the connections are of no more use.
 async fn watch(shared: &Shared, lanes: &Lanes) -> Ended {
     loop {
-        tokio::select! {
+        let look = async {
+            sleep(LOOK).await;
+            asked(shared, &lanes.at, &lanes.plain, &["ROLE"]).await
+        };
+        let looked = tokio::select! {
             ended = lanes.over().told() => return ended,
-            () = sleep(LOOK) => {}
-        }
-        match asked(shared, &lanes.at, &lanes.plain, &["ROLE"]).await {
+            looked = look => looked,
+        };
+        match looked {
             Ok(Value::Array(parts)) if role(&parts) == Some("slave") => {
                 let why = format_args!("redis at {} has become a replica", lanes.at);
                 lanes.over().because(why, false);

@@ -29,6 +29,8 @@ pub(super) struct Lanes {
     pub generation: u64,
     pub at: Endpoint,
     pub plain: Lane,
+    /// For what is no script and may be long to read: it holds up no call.
+    pub aside: Lane,
     /// `WAIT` holds up whatever comes after it on its connection, so those calls have connections of their own.
     waiting: Vec<Lane>,
     next: AtomicUsize,
@@ -63,8 +65,8 @@ impl Over {
 }
 
 impl Lanes {
-    pub fn new(generation: u64, at: Endpoint, plain: Lane, waiting: Vec<Lane>, over: Over) -> Self {
-        Self { generation, at, plain, waiting, next: AtomicUsize::new(0), over }
+    pub fn new(generation: u64, at: Endpoint, [plain, aside]: [Lane; 2], waiting: Vec<Lane>, over: Over) -> Self {
+        Self { generation, at, plain, aside, waiting, next: AtomicUsize::new(0), over }
     }
 
     /// The next of those that may be held up.

@@ -32,7 +32,7 @@ local function yes(flag)
 end
 
 local function shown_evidence(e)
-  return e and text(e[1]) .. ' ' .. text(e[2]) .. ' ' .. yes(e[3]) or ''
+  return e and format('%d %d %s', e[1], e[2], yes(e[3])) or ''
 end
 
 -- What becomes of a call's money when it ends: usd, tokens, whether that is exact, and the open repeat that it goes over to.

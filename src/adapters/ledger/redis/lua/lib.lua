@@ -1,6 +1,6 @@
 -- What every script begins with: its keys, the guard, the time, the accounts, events. A script decides first; then it appends
 -- its events, and `finish` writes everything else. All amounts are integers of at most 2^53-1, which Lua counts exactly.
-local META, FLAGS, SHAPES, ACCOUNTS, HOLDS, LEASES, ENDED, REPLAYS, PAID, EVENTS, RATES = unpack(KEYS)
+local META, FLAGS, SHAPES, ACCOUNTS, HOLDS, LEASES, ENDED, REPLAYS, PAID, EVENTS, RATES, SLICES, NODES = unpack(KEYS)
 local FORMAT, MAX = '1', 9007199254740991
 local SECOND = 1000000
 local UNITS = { usd = 1, tokens = 2, calls = 3, risk = 4 }
@@ -44,7 +44,7 @@ local function amounts()
 end
 
 local function shown(of)
-  return table.concat({ text(of[1]), text(of[2]), text(of[3]), text(of[4]) }, ' ')
+  return format('%d %d %d %d', of[1], of[2], of[3], of[4])
 end
 
 -- When the running windows began.
@@ -65,6 +65,12 @@ end
 local accounts, moved = {}, {}
 
 local function read_account(packed)
+  -- Mostly there is one window.
+  local window, from, spent, held, open = string.match(packed, '^(%a+)|(%d+):(%d+):(%d+):(%d+)$')
+  if window then
+    local only = { from = tonumber(from), spent = tonumber(spent), held = tonumber(held), open = tonumber(open) }
+    return { window = window, only }
+  end
   local account = {}
   for part in string.gmatch(packed, '[^|]+') do
     if not account.window then
@@ -138,7 +144,7 @@ local function write_accounts()
     local account = accounts[name]
     local parts = { account.window }
     for i, c in ipairs(account) do
-      parts[i + 1] = text(c.from) .. ':' .. text(c.spent) .. ':' .. text(c.held) .. ':' .. text(c.open)
+      parts[i + 1] = format('%d:%d:%d:%d', c.from, c.spent, c.held, c.open)
     end
     list[#list + 1] = name
     list[#list + 1] = table.concat(parts, '|')

@@ -30,13 +30,13 @@ end
 
 -- As the answers carry it.
 local function put_refusal(into, r)
-  for _, value in ipairs({ text(r.line), r.cause, text(r.spent), text(r.held), text(r.need) }) do
+  for _, value in ipairs({ r.line, r.cause, r.spent, r.held, r.need }) do
     into[#into + 1] = value
   end
 end
 
 local function short_answer(r)
-  local answer = { 'short', text(seq), text(at) }
+  local answer = { 'short', seq, at }
   put_refusal(answer, r)
   return answer
 end
@@ -57,7 +57,7 @@ local function put_tightest(into, lines, more)
     return
   end
   local c = lines[found].cell
-  for _, value in ipairs({ text(found - 1), text(c.spent), text(c.held + more) }) do
+  for _, value in ipairs({ found - 1, c.spent, c.held + more }) do
     into[#into + 1] = value
   end
 end

@@ -13,23 +13,22 @@ local lines = read_lines()
 local was = hold(id)
 if was and was.how == 'open' then
   local a = was.amounts
-  local answer = { 'again', text(seq), text(at), text(a[1]), text(a[2]), text(a[3]), text(a[4]),
-    was.fitted and text(was.fitted) or '', was.first or '', '0' }
+  local answer = { 'again', seq, at, a[1], a[2], a[3], a[4], was.fitted or '', was.first or '', '0' }
   put_tightest(answer, lines, 0)
   return answer
 elseif past(id) then
-  return { 'fault', text(seq), 'ended' }
+  return { 'fault', seq, 'ended' }
 end
 if #flags > 0 then
   for i, set in ipairs(redis.call('SMISMEMBER', FLAGS, unpack(flags))) do
     if set == 1 then
-      return { 'killed', text(seq), flags[i] }
+      return { 'killed', seq, flags[i] }
     end
   end
 end
 -- Shapes that the node does not know of: its calls would not count on them.
 if tonumber(known[5] or '0') ~= shaped then
-  return { 'shapes', text(seq) }
+  return { 'shapes', seq }
 end
 
 -- A repeat needs calls and risk alone: the first call holds the money, and named the output limit.
@@ -94,6 +93,12 @@ for i, line in ipairs(lines) do
   end
 end
 if short then
+  -- What is lent to nodes may be what stands in the way: they give back what they do not use.
+  local account = lines[short.line + 1].name
+  if short.cause == 'held' and redis.call('HEXISTS', SLICES, '@' .. account) == 1 then
+    redis.call('HSET', SLICES, '!' .. account, text(at))
+    redis.call('PUBLISH', string.gsub(META, 'meta$', 'bell'), 'recall ' .. account)
+  end
   return short_answer(short)
 end
 
@@ -104,10 +109,13 @@ for _, line in ipairs(lines) do
     counted[line.name] = true
     postings[#postings + 1] = { line.name, line.unit, line.window, text(line.from) }
     if line.cell.spent + line.cell.held + held[UNITS[line.unit]] > MAX then
-      return { 'fault', text(seq), 'large' }
+      return { 'fault', seq, 'large' }
     end
   end
 end
+
+local tightest = {}
+put_tightest(tightest, lines, held[1])
 
 -- Everything fits: from here on there are only writes.
 local fitted = nil
@@ -143,9 +151,10 @@ end
 redis.call('ZADD', LEASES, text(at + LEASE), id)
 
 local paid = key and tonumber(redis.call('ZSCORE', PAID, key) or '0') > at
-local answer = { 'held', text(seq), text(at), text(held[1]), text(held[2]), text(held[3]), text(held[4]),
-  fitted and text(fitted) or '', first_id or '', paid and '1' or '0' }
-put_tightest(answer, lines, held[1])
+local answer = { 'held', seq, at, held[1], held[2], held[3], held[4], fitted or '', first_id or '', paid and '1' or '0' }
+for _, value in ipairs(tightest) do
+  answer[#answer + 1] = value
+end
 if would then
   put_refusal(answer, would)
 end

@@ -3,11 +3,11 @@ local id, released, exact, charge, row = arg(), arg() == 'release', arg() == '1'
 
 local h = open_hold(id) or past(id)
 if not h then
-  return { 'fault', text(seq), 'unknown' }
+  return { 'fault', seq, 'unknown' }
 elseif h.how == 'late' or (h.how == 'committed' and not released) or (h.how == 'released' and released) then
-  return { 'again', text(seq) }
+  return { 'again', seq }
 elseif h.how == 'committed' or h.how == 'released' then
-  return { 'fault', text(seq), h.how }
+  return { 'fault', seq, h.how }
 end
 
 -- Without exact usage at least what is held is charged.
@@ -33,4 +33,4 @@ else
 end
 forget(3)
 finish()
-return { expired and 'adjusted' or passed and 'passed' or 'done', text(seq) }
+return { expired and 'adjusted' or passed and 'passed' or 'done', seq }

@@ -24,7 +24,8 @@ local function start(window, at)
   return today - (day_of_month(today / DAY) - 1) * DAY
 end
 
--- A number as Redis keeps it: tostring would write 1e+15.
+-- An integer as Redis keeps it: tostring would write 1e+15. An answer may carry the number itself: it becomes an integer.
+local format = string.format
 local function text(n)
-  return string.format('%.0f', n)
+  return format('%d', n)
 end

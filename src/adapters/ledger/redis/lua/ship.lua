@@ -1,0 +1,127 @@
+-- What a node did alone, told in the order of its journal: slice money becomes holds and charges, with the events that a
+-- reserve and an end would have written. A batch is done once: a message that is not newer than the last changes nothing.
+local upto, count = number(), number()
+if sent <= last then
+  return late()
+end
+
+local function read_takes(into)
+  into.takes = {}
+  for i = 1, number() do
+    into.takes[i] = { account = arg(), from = number(), limit = number(), amount = number() }
+  end
+end
+
+local function read_begin(item)
+  item.row, item.facts, item.amounts, item.fitted, item.postings = arg(), perhaps(), amounts(), perhaps(), {}
+  for i = 1, number() do
+    item.postings[i] = { arg(), arg(), arg(), number() }
+  end
+  read_takes(item)
+end
+
+local function read_end(item)
+  item.how, item.exact, item.charge, item.closing = arg(), arg() == '1', amounts(), arg()
+end
+
+local items, names = {}, {}
+for i = 1, count do
+  local item = { what = arg(), id = arg() }
+  if item.what ~= 'end' then
+    read_begin(item)
+    for _, p in ipairs(item.postings) do
+      names[#names + 1] = p[1]
+    end
+    for _, t in ipairs(item.takes) do
+      names[#names + 1] = t.account
+    end
+  end
+  if item.what ~= 'open' then
+    read_end(item)
+  end
+  items[i] = item
+end
+load_accounts(names)
+
+-- A hold that is there already was taken by a reserve whose answer was lost: it is the same call, and holds its own money.
+local function take(item)
+  if open_hold(item.id) or past(item.id) then
+    return
+  end
+  local shown_postings = {}
+  for i, p in ipairs(item.postings) do
+    shown_postings[i] = { p[1], p[2], p[3], text(p[4]) }
+    add(begin(p[1], p[3], p[4]), part(p, item.amounts), 0, 1)
+  end
+  event('reserve', 'amounts', shown(item.amounts), 'postings', json_list(shown_postings), 'lease', text(at + LEASE),
+    'fitted', item.fitted or '', 'replay', '', 'repeats', '', 'caps', '', 'would', '', 'row', item.row)
+  put(item.id, { how = 'open', amounts = item.amounts, postings = item.postings, taken = at,
+    fitted = tonumber(item.fitted or ''), step = 0, facts = item.facts, repeats = {} })
+  redis.call('ZREM', ENDED, item.id)
+  redis.call('ZADD', LEASES, text(at + LEASE), item.id)
+  for _, t in ipairs(item.takes) do
+    local field = slice_field(t.account, t.from, t.limit)
+    local before = lent_of(field)
+    lend(field, t.account, t.from, before, math.max(0, before - t.amount))
+  end
+end
+
+local function expire(id, h)
+  local word = { said = said(h.amounts, false), exact = false }
+  local usd, tokens, exact, passed = fate(word, h, h.amounts)
+  local charge = { usd, tokens, h.amounts[3], h.amounts[4] }
+  tell(h, word.said)
+  event('expire', 'hold', id, 'charge', shown(charge), 'exact', yes(exact))
+  close(id, h, 'expired', charge, exact, passed)
+end
+
+-- As `settle` does. A hold that was given up here, because nobody knew that the call went on, is charged all the same.
+local function finish_hold(item)
+  local id, h = item.id, open_hold(item.id) or past(item.id)
+  local released = item.how == 'release'
+  local given_up = h and h.how == 'released' and not released
+  if not h or (h.how ~= 'open' and h.how ~= 'expired' and not given_up) then
+    return
+  elseif item.how == 'expire' then
+    return h.how == 'open' and expire(id, h)
+  end
+  local charge = item.charge
+  if not released and not item.exact then
+    for i = 1, 4 do
+      charge[i] = math.max(charge[i], h.amounts[i])
+    end
+  end
+  local word = { said = said(charge, item.exact), exact = item.exact }
+  local usd, tokens, exact, passed = fate(word, h, h.amounts)
+  charge = { usd, tokens, charge[3], charge[4] }
+  tell(h, word.said)
+  if h.how == 'open' then
+    event(released and 'release' or 'commit', 'hold', id, 'charge', shown(charge), 'exact', yes(exact), 'passed',
+      passed or '', 'row', item.closing)
+    close(id, h, released and 'released' or 'committed', charge, exact, passed)
+  else
+    adjust_event(id, 0, charge, exact, 'passed', passed or '', 'why', 'late', 'row', item.closing)
+    pass(id, passed)
+    recharge(id, h, 0, charge, exact, nil)
+  end
+end
+
+for _, item in ipairs(items) do
+  if item.what ~= 'end' then
+    take(item)
+  end
+  if item.what ~= 'open' then
+    finish_hold(item)
+  end
+end
+mark = math.max(mark, upto)
+note_peer()
+forget(2 * count)
+finish()
+
+-- What the slices are now that the node asks for.
+local answer = { 'done', text(seq), text(mark), text(at) }
+for _ = 1, number() do
+  answer[#answer + 1] = text(lent_of(slice_field(arg(), number(), number())))
+end
+return answer
