@@ -38,6 +38,9 @@ fn with_ask<T>(vendor: &Vendor, prices: &Arc<PriceBook>, then: impl FnOnce(&Ask<
         fit: FitRule { always: false, floor: 256, share: Share::default() },
         ceiling: None,
         unknown_model: UnknownModel::Refuse,
+        stripe: bursar::rules::vendors::StripeRule::default(),
+        test_key: false,
+        found: &[],
     })
 }
 

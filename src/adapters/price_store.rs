@@ -1,4 +1,4 @@
-//! The price files: what ships, what `prices update` brought (`prices.jsonl` in the data folder), and the operator's own file on
+//! The price files: what ships, what `prices update` and `fx update` brought (`prices.jsonl`, `fx.toml` in the data folder), and the operator's own file on
 //! top. Keeps each book that was in force under its hash, so that what it priced can be computed again. Judges no price.
 
 use std::fs;
@@ -10,6 +10,8 @@ use crate::units::ids::Digest32;
 
 /// What updates brought.
 const UPDATES: &str = "prices.jsonl";
+/// Newer exchange rates, as `fx update` brought them.
+pub const FX: &str = "fx.toml";
 /// The books that were in force, each a JSON list of file names and texts.
 const KEPT: &str = "prices";
 
@@ -42,8 +44,8 @@ impl PriceFiles {
     fn layers(&self, upto: Upto) -> Result<Layers, String> {
         let mut layers: Layers = SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         let updates = self.data.join(UPDATES);
-        if updates.exists() {
-            layers.push(read(&updates)?);
+        for path in [updates, self.data.join(FX)].iter().filter(|path| path.exists()) {
+            layers.push(read(path)?);
         }
         if let (Upto::Overrides, Some(path)) = (upto, &self.overrides) {
             layers.push(read(path)?);

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 
 use super::ledger::hold::Reserved;
 use crate::rules::subject::Name;
+use crate::rules::vendors::is_test_key;
 use crate::units::secret::Secret;
 use crate::units::vault_key::VaultKey;
 
@@ -86,6 +87,11 @@ impl Vault {
     /// Is there one? Asked before anything is held, so that nothing is held for nothing.
     pub fn has(&self, vendor: &Name, name: Option<&Name>) -> bool {
         self.entry(vendor, name).is_some_and(|e| e.current.load().is_some())
+    }
+
+    /// Does it open the vendor's test mode alone? By the published form of its beginning; nothing else of it is told.
+    pub fn is_test(&self, vendor: &Name, name: Option<&Name>) -> bool {
+        self.entry(vendor, name).is_some_and(|e| e.current.load().as_ref().is_some_and(|s| is_test_key(s.expose())))
     }
 
     /// Names of vendor and credential, and whether it is there. For operators.

@@ -6,6 +6,7 @@ mod audit;
 mod client;
 mod config;
 mod credential;
+pub mod fx;
 mod key;
 mod kill;
 mod ledger;
@@ -107,6 +108,9 @@ pub enum Command {
     /// Print the default configuration, or check one
     #[command(subcommand)]
     Config(config::Command),
+    /// What currencies are worth, and newer rates
+    #[command(subcommand)]
+    Fx(fx::Command),
     /// Which vendors have a credential
     #[command(subcommand)]
     Credential(credential::Command),
@@ -129,6 +133,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(global, command).await,
         Command::Prices(command) => prices::run(global, command),
         Command::Config(command) => config::run(global, command),
+        Command::Fx(command) => fx::run(global, command),
         Command::Credential(command) => credential::run(global, command).await,
     }
 }

@@ -2,8 +2,8 @@
 //! the stores and the gateway only ever see what came out of here.
 //!
 //! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `ledger` and `vendors` its larger tables, `evidence`
-//! how the books are signed, `sinks` what follows them, `redis` the address of one, `checked` is what the rest sees. `load` puts
-//! flags, environment, file and defaults in their order. `policy_file` reads one policy.
+//! how the books are signed, `sinks` what follows them, `redis` the address of one, `checked` is what the rest sees. `load`
+//! puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
 
 mod checked;
 pub mod duration;

@@ -7,6 +7,7 @@ mod lines;
 mod params;
 mod rules;
 mod shared;
+mod stripe;
 #[cfg(test)]
 mod tests;
 
@@ -103,6 +104,10 @@ fn settings(root: &Table<'_>, policy: &mut Policy) {
     if let Some(node) = root.get("unknown_model") {
         let words = [("refuse", UnknownModel::Refuse), ("dearest", UnknownModel::Dearest)];
         policy.unknown_model = node.word(&words).unwrap_or(policy.unknown_model);
+    }
+    policy.look_up = root.get("look_up").and_then(|n| n.flag()).unwrap_or(false);
+    if let Some(table) = root.get("stripe").and_then(|n| n.table()) {
+        policy.stripe = stripe::read(&table);
     }
     if let Some(table) = root.get("accounts").and_then(|n| n.table()) {
         policy.accounts = table.entries().into_iter().filter_map(|(name, node)| account(name, &node)).collect();

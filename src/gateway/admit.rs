@@ -15,6 +15,7 @@ use super::Gateway;
 use super::context::Context;
 use super::forward::Outgoing;
 use super::identify::Caller;
+use super::look_up;
 use super::problem::Problem;
 use super::refusal::About;
 use super::reserve::{self, Asking, Attempt, HeldCall};
@@ -24,7 +25,8 @@ use crate::adapters::vault::DEFAULT;
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::subject::{Facts, Flag, Name};
-use crate::rules::vendors::{Ask, BodyKind, Estimate, Placement, Price, Routed};
+use crate::rules::vendors::look_up::Found;
+use crate::rules::vendors::{Ask, BodyKind, Estimate, Family, Placement, Price, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
@@ -225,14 +227,8 @@ impl Judged<'_> {
         Ok(found)
     }
 
-    fn estimate(
-        &self,
-        permit: &Permit,
-        args: &Args<'_>,
-        body: Option<&Bytes>,
-        about: &mut About,
-    ) -> Result<(Estimate, Option<Denial>), Problem> {
-        let ask = Ask {
+    fn ask<'a>(&'a self, permit: &Permit, args: &'a Args<'_>, body: Option<&'a Bytes>, found: &'a [Found]) -> Ask<'a> {
+        Ask {
             vendor: &self.place.vendor,
             operation: self.routed.operation,
             args,
@@ -244,7 +240,19 @@ impl Judged<'_> {
             fit: permit.fit(),
             ceiling: permit.ceiling(),
             unknown_model: permit.unknown_model(),
-        };
+            stripe: permit.stripe(),
+            test_key: self.place.vendor.family == Family::Stripe
+                && self.gateway.vault.is_test(&self.place.vendor.name, permit.credential()),
+            found,
+        }
+    }
+
+    fn estimate(
+        &self,
+        permit: &Permit,
+        ask: Ask<'_>,
+        about: &mut About,
+    ) -> Result<(Estimate, Option<Denial>), Problem> {
         about.tier = Some(permit.tier());
         match ask.estimate() {
             // Only watched, it goes out all the same; it holds no money, as nobody can say how much.
@@ -273,6 +281,32 @@ impl Judged<'_> {
         }
     }
 
+    /// Yes, and at most how much. What the request does not say is looked up, if the policy allows that.
+    async fn estimated(
+        &self,
+        body: &Sendable,
+        about: &mut About,
+    ) -> Result<(Permit, (Estimate, Option<Denial>)), Problem> {
+        let mut found = Vec::new();
+        loop {
+            let (permit, wanted) = {
+                let args = self.args(body)?;
+                let permit = self.decide(&args)?;
+                let ask = self.ask(&permit, &args, body.bytes(), &found);
+                let wanted = if permit.may_look_up() { ask.questions() } else { Vec::new() };
+                if wanted.is_empty() {
+                    let estimate = self.estimate(&permit, ask, about)?;
+                    return Ok((permit, estimate));
+                }
+                (permit, wanted)
+            };
+            self.door()?;
+            self.ready(&permit)?;
+            let asked = look_up::ask(self, &permit, wanted, found.len(), about).await;
+            found.extend(asked);
+        }
+    }
+
     /// Decides once, under the policies as they stand. `None`: they changed while it waited.
     async fn attempt(
         &self,
@@ -280,12 +314,7 @@ impl Judged<'_> {
         about: &mut About,
         deadline: &mut Option<Instant>,
     ) -> Result<Option<(Box<HeldCall>, Name)>, Problem> {
-        let (permit, (estimate, unpriced)) = {
-            let args = self.args(body)?;
-            let permit = self.decide(&args)?;
-            let estimate = self.estimate(&permit, &args, body.bytes(), about)?;
-            (permit, estimate)
-        };
+        let (permit, (estimate, unpriced)) = self.estimated(body, about).await?;
         self.door()?;
         self.ready(&permit)?;
         let deadline = *deadline.get_or_insert_with(|| Instant::now() + permit.wait_for_holds());

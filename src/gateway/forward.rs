@@ -19,6 +19,7 @@ use super::context::{self, Context};
 use super::filter::Filter;
 use super::flowing::Flowing;
 use super::headers;
+use super::late::Follow;
 use super::links::{Links, Rewrite};
 use super::meter::{Flow, Stop};
 use super::problem::{Problem, stopped};
@@ -50,6 +51,8 @@ pub struct Outgoing {
     pub head: bool,
     /// The output limit that was written into the request.
     pub caps: Option<u64>,
+    /// Asks for a price that comes later.
+    pub follow: Option<Box<Follow>>,
     /// Keeps the answer, if a policy asks for it.
     pub taking: Option<Box<Taking>>,
     pub links: Links,
@@ -115,13 +118,14 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
         repeatable,
         head,
         caps,
+        follow,
         taking,
         links,
     } = out;
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
-    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking };
+    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow };
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, links, gateway: gateway.clone() };

@@ -82,6 +82,7 @@ impl Judged<'_> {
             progress,
             credential,
             caps: held.caps,
+            follow: held.follow,
             taking,
             links: Links::new(vendor, self.place.base.clone()),
         }

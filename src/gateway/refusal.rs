@@ -36,6 +36,8 @@ pub struct About {
     pub estimate: Amounts,
     pub request_hash: Option<Digest32>,
     claimed: bool,
+    /// What was looked up at the vendor to bound it, and by which calls.
+    looked_up: Vec<String>,
     /// Its `admitted` row is written; `settle` writes the other half.
     pub admitted: bool,
 }
@@ -70,6 +72,7 @@ impl About {
             estimate: Amounts::ZERO,
             request_hash: None,
             claimed: false,
+            looked_up: Vec::new(),
             admitted: false,
         }
     }
@@ -102,6 +105,15 @@ impl About {
         self.action = routed.operation.map(|o| o.action.clone());
         self.tier = routed.operation.map(|o| o.tier);
         self.facts = Some(facts.clone());
+    }
+
+    pub fn looked_up(&mut self, call: CallId, question: &str) {
+        self.looked_up.push(format!("{question} (call {call})"));
+    }
+
+    /// The note of an admitted call, if nothing more important is to be said.
+    pub fn note(&self) -> Option<String> {
+        (!self.looked_up.is_empty()).then(|| format!("look_up: {}", self.looked_up.join(", ")))
     }
 
     /// The opening half of the row, of an admitted or a refused call.

@@ -8,6 +8,8 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::admit::Judged;
+use super::late::Follow;
+use super::look_up::Asker;
 use super::problem::{Problem, stopped};
 use super::refusal::About;
 use crate::adapters::ledger::LedgerError;
@@ -42,6 +44,8 @@ pub struct HeldCall {
     pub granted: Option<u64>,
     /// The same, where it is lower than what was wanted.
     pub caps: Option<u64>,
+    /// Asks for a price that comes later.
+    pub follow: Option<Box<Follow>>,
 }
 
 /// How an attempt ended, if not refused.
@@ -83,7 +87,10 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
             let granted = hold.fitted();
             let want = need.fit.as_ref().map(|f| f.want);
             let caps = granted.filter(|n| Some(*n) < want);
-            Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps })))
+            let later = !estimate.plan.late_waits().is_empty();
+            let follow = later.then(|| Asker::new(judged, permit, about));
+            let follow = follow.map(|asker| Box::new(Follow { asker, plan: estimate.plan.clone() }));
+            Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps, follow })))
         }
         Answered::Short(short) => Err(Problem::Budget(short)),
         Answered::Killed(Flag::Key { .. }) => Err(Problem::Revoked),
@@ -100,7 +107,7 @@ fn down(error: LedgerError) -> Problem {
 fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, about: &About) -> Opening {
     let (verdict, reason) = match would_deny {
         Some(denial) => (Verdict::Deny, Some(denial.to_string())),
-        None => (Verdict::Allow, None),
+        None => (Verdict::Allow, about.note()),
     };
     let mut opening = about.opening(judged.context, verdict, permit.enforced(), reason);
     opening.facts = Some(judged.facts.clone());
@@ -110,13 +117,14 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, ab
     opening
 }
 
-/// The same for every repeat of one request under one idempotency key, and for nothing else. Without a body that was read
-/// there is none: two different uploads may bear one key.
+/// The same for every repeat of one request under one idempotency key, and for nothing else; or for every call that buys the
+/// same thing. Without a body that was read there is none: two different uploads may bear one key.
 fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&Bytes>) -> Option<ReplayKey> {
-    let (key, body) = (plan.idempotency_key()?, body?);
-    if judged.parts.method != http::Method::POST {
-        return None;
-    }
+    let (key, body): (&str, &[u8]) = match plan.dedupe() {
+        Some(bought) => (bought, b""),
+        None if judged.parts.method != http::Method::POST => return None,
+        None => (plan.idempotency_key()?, body?),
+    };
     let vendor = &judged.place.vendor;
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -128,8 +136,10 @@ fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&B
     account(&judged.parts.headers, &vendor.account_headers).for_each(&mut part);
     part(judged.parts.method.as_str().as_bytes());
     part(judged.routed.path.as_str().as_bytes());
-    part(judged.place.query.as_deref().unwrap_or_default().as_bytes());
-    part(judged.content_type.as_deref().unwrap_or_default().as_bytes());
+    if plan.dedupe().is_none() {
+        part(judged.place.query.as_deref().unwrap_or_default().as_bytes());
+        part(judged.content_type.as_deref().unwrap_or_default().as_bytes());
+    }
     part(key.as_bytes());
     part(body);
     Some(ReplayKey(Digest32(hash.finalize().into())))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::capture;
 use super::context::Context;
+use super::late::Follow;
 use super::record::Meters;
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::InFlight;
@@ -25,6 +26,8 @@ pub struct Dues {
     pub overhead_us: u64,
     pub meters: Arc<Meters>,
     pub taking: Option<Box<Taking>>,
+    /// Asks for a price that comes later.
+    pub follow: Option<Box<Follow>>,
 }
 
 /// How a call ended, as far as forwarding and metering saw it.
@@ -58,11 +61,20 @@ impl Dues {
         let cost = if self.hold.shares().is_some() { MicroCents::ZERO } else { charge.usd };
         let settlement = Settlement { cost, remaining: self.remaining(&held, cost) };
         self.meters.settled(&self.facts, &closing);
+        let first = self.hold.shares().is_none();
+        let follow = self.follow.zip(ending.usage.late.take()).filter(|_| first);
         let (call, hold, seat) = (self.context.call, self.hold, self.seat);
         let aside = hold.ends_aside();
         let end = async move {
-            if let Err(error) = hold.commit(charge, exact, closing).await {
-                tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
+            match hold.commit(charge, exact, closing).await {
+                Ok(_) => {
+                    if let Some((follow, question)) = follow {
+                        tokio::spawn(follow.run(question, charge));
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
+                }
             }
             drop(seat);
         };

@@ -120,5 +120,5 @@ impl Crossing {
 
 /// Nothing was read of an answer.
 fn unread(usage: Usage) -> Metered {
-    Metered { usage, vendor_request_id: None, replayed: false, priced: None }
+    Metered { usage, vendor_request_id: None, replayed: false, priced: None, late: None }
 }

@@ -96,6 +96,17 @@ impl<'a> Args<'a> {
         self.path.iter().find(|(own, _)| *own == name).map(|(_, value)| &**value)
     }
 
+    /// Are all names at the top of query and body among these? Of what cannot be read, none is.
+    pub fn all_in(&self, names: &[&str]) -> bool {
+        let in_body = match &self.body {
+            Parsed::Nothing => true,
+            Parsed::Json(document) => View::Json(document.root()).all_in(names),
+            Parsed::Form(form) => View::Form(form.root()).all_in(names),
+            Parsed::Opaque => false,
+        };
+        in_body && View::Form(self.query.root()).all_in(names)
+    }
+
     /// The body, if it is JSON; for adapters that change one field of it.
     pub fn document(&self) -> Option<&Document<'a>> {
         match &self.body {

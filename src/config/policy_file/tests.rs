@@ -43,6 +43,11 @@ fn one_mistake_each() {
         ("capture = { keep = \"1d\", bodies = true }", "capture.bodies"),
         ("capture = { keep = \"1d\", requests = false, answers = false }", "capture"),
         ("trust_headers = \"yes\"", "trust_headers"),
+        ("look_up = \"yes\"", "look_up"),
+        ("stripe = { movements = [] }", "stripe.movements"),
+        ("stripe = { movements = [\"chrage\"] }", "stripe.movements[0]"),
+        ("stripe = { test_keys = \"ignore\" }", "stripe.test_keys"),
+        ("stripe = { lookup = true }", "stripe.lookup"),
         ("risk = { dangerous = 5 }", "risk.dangerous"),
         ("risk = { mutation = \"5\" }", "risk.mutation"),
         ("delegate = \"yes\"", "delegate"),
@@ -188,6 +193,21 @@ fn budgets_name_their_rule() {
     assert_eq!(&*policy.budgets[0].rule, "p: 500 USD a day per agent");
     assert_eq!(&*policy.budgets[1].rule, "p: 2000 tokens per key on stripe for /a, POST /b");
     assert_eq!(&*policy.call_limits[0].rule, "p: 1 USD per call");
+}
+
+#[test]
+fn what_counts_at_stripe_and_what_may_be_asked() {
+    use crate::rules::vendors::Class;
+    let default = good("");
+    assert!(!default.look_up && !default.stripe.test_keys_free);
+    assert!(
+        Class::ALL.into_iter().all(|class| default.stripe.counts(class)),
+        "all of them, unless it is said otherwise"
+    );
+    let some = good("look_up = true\n[stripe]\nmovements = [\"charge\", \"payout\"]\ntest_keys = \"free\"");
+    assert!(some.look_up && some.stripe.test_keys_free);
+    let counted: Vec<Class> = Class::ALL.into_iter().filter(|class| some.stripe.counts(*class)).collect();
+    assert_eq!(counted, [Class::Charge, Class::Payout]);
 }
 
 #[test]

@@ -182,6 +182,11 @@ impl<'a> View<'a> {
             .chain(path.map(|(key, value)| (*key, View::Parameter(value))))
     }
 
+    /// Are all names directly inside among these?
+    pub(super) fn all_in(self, names: &[&str]) -> bool {
+        self.children().all(|(key, _)| names.contains(&key))
+    }
+
     fn clashes(self) -> bool {
         matches!(self, View::Form(field) if field.clashes())
     }

@@ -12,7 +12,7 @@ use crate::rules::ledger::ask::Manner;
 use crate::rules::ledger::need::Share;
 use crate::rules::pattern::OperationPattern;
 use crate::rules::subject::Name;
-use crate::rules::vendors::{FitRule, UnknownModel};
+use crate::rules::vendors::{FitRule, StripeRule, UnknownModel};
 use crate::units::amount::Unit;
 use crate::units::ids::Digest32;
 use crate::units::money::MicroCents;
@@ -56,6 +56,10 @@ pub struct Policy {
     pub credential: Option<Name>,
     pub delegate: Delegate,
     pub unknown_model: UnknownModel,
+    /// May bursar ask the vendor, with the same credential, for what bounds a call?
+    pub look_up: bool,
+    /// What counts as spend at Stripe.
+    pub stripe: StripeRule,
     /// Bodies that are kept word for word.
     pub capture: Option<Capture>,
 }
@@ -97,6 +101,8 @@ impl Policy {
             credential: None,
             delegate: Delegate::default(),
             unknown_model: UnknownModel::Refuse,
+            look_up: false,
+            stripe: StripeRule::default(),
             capture: None,
         }
     }

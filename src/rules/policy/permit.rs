@@ -7,7 +7,7 @@ use crate::rules::books::Tier;
 use crate::rules::ledger::ask::{Line, Manner};
 use crate::rules::ledger::need::{Fit, Need};
 use crate::rules::subject::Name;
-use crate::rules::vendors::{FitRule, UnknownModel};
+use crate::rules::vendors::{FitRule, StripeRule, UnknownModel};
 use crate::units::ids::Digest32;
 use crate::units::money::MicroCents;
 use std::sync::Arc;
@@ -103,6 +103,16 @@ impl Permit {
 
     pub fn unknown_model(&self) -> UnknownModel {
         self.policy.unknown_model
+    }
+
+    /// May bursar ask the vendor for what bounds the call?
+    pub fn may_look_up(&self) -> bool {
+        self.policy.look_up
+    }
+
+    /// What counts as spend at Stripe.
+    pub fn stripe(&self) -> StripeRule {
+        self.policy.stripe
     }
 
     /// Holds the bound of the call against every `per = "call"` limit: the same need, one whose output limit is lowered to

@@ -1,6 +1,8 @@
 //! Currencies: how many minor units make one, and what one is worth in USD by a dated table. Integers only, rounded up.
 //! A currency that the table does not have has no worth here; the caller refuses it or takes the policy's ceiling.
 
+pub mod ecb;
+
 use std::collections::HashMap;
 
 use super::check::Check;
@@ -41,6 +43,21 @@ impl Fx {
             let rate = check.decimal(|| format!("usd_per_unit.{currency}"), text, 12);
             self.rates.insert(currency.to_ascii_lowercase().into(), rate);
         }
+    }
+
+    /// All currencies, by their codes.
+    pub fn rates(&self) -> impl Iterator<Item = (&str, u64)> {
+        let mut rates: Vec<_> = self.rates.iter().map(|(code, rate)| (&**code, *rate)).collect();
+        rates.sort_unstable();
+        rates.into_iter()
+    }
+
+    pub fn knows(&self, currency: &str) -> bool {
+        self.rates.contains_key(currency.to_ascii_lowercase().as_str())
+    }
+
+    pub fn margin_percent(&self) -> u32 {
+        self.margin_percent
     }
 
     /// An amount in minor units, in USD; `None` for an unknown currency.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::entry::{Adapter, Operation, Price, Vendor};
+use super::look_up::{Found, Question};
 use super::plan::{How, Plan};
+use super::stripe::StripeRule;
 use super::{anthropic, bedrock, cohere, google, openai, stripe};
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::ledger::need::{Need, Share};
@@ -32,6 +34,12 @@ pub struct Ask<'a> {
     /// The policy's ceiling, for a cost that nothing bounds.
     pub ceiling: Option<MicroCents>,
     pub unknown_model: UnknownModel,
+    /// What counts as spend at Stripe.
+    pub stripe: StripeRule,
+    /// The credential is one of the vendor's test mode.
+    pub test_key: bool,
+    /// What was looked up at the vendor.
+    pub found: &'a [Found],
 }
 
 /// When the output limit of a language model's call may be lowered to what the budget buys.
@@ -67,12 +75,19 @@ pub enum Unpriceable {
     UnknownModel(String),
     #[error("nothing bounds what this call can cost (`{field}`: {why}); the policy must name a ceiling for it")]
     Unbounded { field: String, why: &'static str },
+    #[error(
+        "nothing in the request bounds what this call can cost (`{field}`), and looking it up did not either ({why}); \
+             the policy must name a ceiling for it"
+    )]
+    NotFound { field: String, why: String },
     #[error("`{field}` cannot be read: {why}")]
     BadField { field: String, why: &'static str },
     #[error("{0}")]
     Unreadable(#[from] Unreadable),
     #[error("the currency `{0}` is not in the table of exchange rates; the policy must name a ceiling for it")]
     UnknownCurrency(String),
+    #[error("the price of this call is not known ({0}); until it is, the policy must name a ceiling for it")]
+    NotSet(String),
     #[error("the price of this operation is not known; the policy must name a ceiling for it")]
     NoPrice,
 }
@@ -117,6 +132,14 @@ impl Ask<'_> {
         Ok(Estimate { need, plan: Plan::new(self, how) })
     }
 
+    /// What to ask the vendor, so that the call has a bound; nothing if it has one, or if nothing helps.
+    pub fn questions(&self) -> Vec<Question> {
+        match self.vendor.price_of(self.operation) {
+            Some(Price::Adapter(Adapter::Stripe(moves))) => stripe::questions(self, *moves),
+            _ => Vec::new(),
+        }
+    }
+
     fn bounded(&self) -> Result<Bounded, Unpriceable> {
         match self.vendor.price_of(self.operation) {
             None | Some(Price::Ceiling) => {
@@ -125,8 +148,8 @@ impl Ask<'_> {
             Some(Price::Free) => Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0 }),
             Some(Price::Rule(rule)) => {
                 let bound = rule.bind(self.args)?;
-                let hold = bound.hold(&self.prices.fx).ok_or(Unpriceable::UnknownCurrency("of the rule".to_owned()));
-                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(bound), tokens: 0 })
+                let hold = bound.hold(&self.prices.fx);
+                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(Box::new(bound)), tokens: 0 })
             }
             Some(Price::Adapter(adapter)) => match adapter {
                 Adapter::Chat => openai::chat(self),

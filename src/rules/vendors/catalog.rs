@@ -6,7 +6,7 @@ pub(super) mod tests;
 
 use super::raw::RawVendor;
 
-const FILES: [(&str, &str); 19] = [
+const FILES: [(&str, &str); 38] = [
     ("openai", include_str!("catalog/openai.toml")),
     ("anthropic", include_str!("catalog/anthropic.toml")),
     ("xai", include_str!("catalog/xai.toml")),
@@ -26,6 +26,25 @@ const FILES: [(&str, &str); 19] = [
     ("resend", include_str!("catalog/resend.toml")),
     ("twilio", include_str!("catalog/twilio.toml")),
     ("github", include_str!("catalog/github.toml")),
+    ("assemblyai", include_str!("catalog/assemblyai.toml")),
+    ("brave", include_str!("catalog/brave.toml")),
+    ("cloudflare", include_str!("catalog/cloudflare.toml")),
+    ("deepgram", include_str!("catalog/deepgram.toml")),
+    ("elevenlabs", include_str!("catalog/elevenlabs.toml")),
+    ("exa", include_str!("catalog/exa.toml")),
+    ("firecrawl", include_str!("catalog/firecrawl.toml")),
+    ("google_maps", include_str!("catalog/google_maps.toml")),
+    ("hubspot", include_str!("catalog/hubspot.toml")),
+    ("linear", include_str!("catalog/linear.toml")),
+    ("notion", include_str!("catalog/notion.toml")),
+    ("postmark", include_str!("catalog/postmark.toml")),
+    ("sendgrid", include_str!("catalog/sendgrid.toml")),
+    ("serpapi", include_str!("catalog/serpapi.toml")),
+    ("serper", include_str!("catalog/serper.toml")),
+    ("shopify", include_str!("catalog/shopify.toml")),
+    ("slack", include_str!("catalog/slack.toml")),
+    ("tavily", include_str!("catalog/tavily.toml")),
+    ("vercel", include_str!("catalog/vercel.toml")),
 ];
 
 /// Names of the shipped vendors.

@@ -204,7 +204,7 @@ impl Reader {
 
     fn read_rules(&mut self, raw: &RawVendor) {
         for (name, rule) in &raw.rules {
-            match rule.check() {
+            match rule.check(&raw.rates) {
                 Ok(rule) => {
                     self.rules.insert(name.clone(), Arc::new(rule));
                 }

@@ -1,20 +1,25 @@
 //! Price rules that the catalogue writes down instead of code: an estimate from the request, an actual cost from the answer.
-//! Exact decimals of 1e-12. Knows no vendor; `raw` reads the form, `sms` counts message segments. `meter` asks it last.
+//! Exact decimals of 1e-12. Knows no vendor; `raw` reads the form, `take` the request, `zero` says when nothing is charged,
+//! `late` where a price is found that comes later, `sms` counts message segments. `meter` asks it last.
 
+mod late;
 mod raw;
 mod sms;
+mod take;
 #[cfg(test)]
 mod tests;
+mod zero;
 
-pub use raw::{RawActual, RawExpr, RawRule};
+pub use late::RawLate;
+pub use raw::{RawActual, RawExpr, RawRate, RawRule};
 
-use std::borrow::Cow;
+pub(super) use late::LateBound;
 
 use http::HeaderMap;
 
 use super::ask::Unpriceable;
-use crate::rules::args::{Args, Decimal, Name, Value};
-use crate::rules::json::{Document, Kind, NodeRef};
+use crate::rules::args::{Args, Decimal, Name};
+use crate::rules::json::Document;
 use crate::rules::price::Fx;
 use crate::units::money::PicoUsd;
 
@@ -29,17 +34,23 @@ pub struct Rule {
     estimate: Expr,
     /// `None`: what was estimated is what it cost.
     actual: Option<Expr>,
-    /// Statuses at which nothing is charged, beside every 4xx.
-    zero_if: Vec<(u16, u16)>,
+    /// When nothing is charged, beside every 4xx.
+    zero_if: Vec<zero::Zero>,
     currency: Box<str>,
     /// The vendor names its price later; until then this one stands.
     pub(super) provisional: bool,
+    /// Where that is to be found.
+    late: Option<late::Late>,
+    /// Calls with the same value of this parameter buy one thing.
+    dedupe: Option<Name>,
 }
 
 /// An amount, computed from the request or from the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Expr {
     Const(u128),
+    /// Not known, and why.
+    Unknown(Box<str>),
     Param {
         name: Name,
         default: Option<u128>,
@@ -51,16 +62,21 @@ enum Expr {
     /// How many things these parameters list; with `each`, summed over the elements of a body that is a list.
     Count {
         names: Box<[Name]>,
-        each: bool,
+        over: Over,
+        /// Texts that list with commas.
+        commas: bool,
     },
+    /// One if the parameter is there and is not `false`, else nothing.
+    There(Name),
     /// Message segments of a text.
     Segments {
         name: Name,
         default: Option<u128>,
     },
-    /// By the longest prefix of a parameter.
+    /// By a parameter's value, or its longest prefix.
     Table {
         name: Name,
+        values: Box<[(Box<str>, u128)]>,
         prefixes: Box<[(Box<str>, u128)]>,
         otherwise: Option<u128>,
     },
@@ -82,61 +98,91 @@ enum Expr {
         at_least: u128,
         at_most: u128,
     },
+    /// How many steps of this size it takes, a begun one counted whole.
+    Steps {
+        inner: Box<Expr>,
+        size: u128,
+    },
+}
+
+/// Where parameters are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Over {
+    /// In the request.
+    Request,
+    /// In each element of a list in the JSON body: of the body itself, or at a pointer.
+    Each(Box<str>),
 }
 
 /// A rule with all that it takes from the request filled in: what the meter keeps.
 #[derive(Clone, Debug)]
 pub(super) struct Bound {
-    pub estimate: u128,
+    /// Or why it is not known.
+    estimate: Result<u128, String>,
     actual: Option<Expr>,
-    zero_if: Vec<(u16, u16)>,
+    zero_if: Vec<zero::Zero>,
     currency: Box<str>,
     pub provisional: bool,
+    pub late: Option<LateBound>,
+    pub dedupe: Option<Box<str>>,
 }
 
 impl Rule {
     /// Reads the request once.
     pub(super) fn bind(&self, args: &Args<'_>) -> Result<Bound, Unpriceable> {
-        let estimate = self.estimate.bind(args)?.constant().unwrap_or(u128::MAX);
+        let estimate = self.estimate.bind(args)?;
+        let unknown = estimate.unknown().map(str::to_owned);
+        let estimate = unknown.map_or_else(|| Ok(estimate.constant().unwrap_or(u128::MAX)), Err);
         let actual = self.actual.as_ref().map(|expr| expr.bind(args)).transpose()?;
+        let dedupe = self.dedupe.as_ref().map(|name| take::word(args, name)).transpose()?.flatten();
         Ok(Bound {
             estimate,
             actual,
             zero_if: self.zero_if.clone(),
             currency: self.currency.clone(),
             provisional: self.provisional,
+            late: self.late.as_ref().map(|late| late.bind(args, &self.currency)).transpose()?.flatten(),
+            dedupe,
         })
     }
 }
 
 impl Bound {
-    /// What to hold; `None` for a currency that the table does not have.
-    pub fn hold(&self, fx: &Fx) -> Option<PicoUsd> {
-        fx.convert(self.estimate, &self.currency, true)
+    /// What to hold.
+    pub fn hold(&self, fx: &Fx) -> Result<PicoUsd, Unpriceable> {
+        let estimate = self.estimate.as_ref().map_err(|why| Unpriceable::NotSet(why.clone()))?;
+        let usd = fx.convert(*estimate, &self.currency, true);
+        usd.ok_or_else(|| Unpriceable::UnknownCurrency(self.currency.to_string()))
     }
 
     pub fn is_zero_at(&self, status: u16) -> bool {
-        self.zero_if.iter().any(|(from, to)| (*from..=*to).contains(&status))
+        self.zero_if.iter().any(|zero| zero.is_status(status))
     }
 
     /// Is the answer's body read?
     pub fn reads_body(&self) -> bool {
         self.actual.as_ref().is_some_and(Expr::reads_body)
+            || self.zero_if.iter().any(zero::Zero::reads_body)
+            || self.late.is_some()
     }
 
     /// Does the answer say anything that the request did not?
     pub fn reads_answer(&self) -> bool {
-        self.actual.is_some()
+        self.actual.is_some() || self.reads_body() || !self.zero_if.is_empty()
     }
 
     /// What it cost; `None` if the answer does not say.
     pub fn cost(&self, headers: &HeaderMap, body: &[u8], fx: &Fx) -> Option<PicoUsd> {
-        let Some(actual) = &self.actual else {
-            return fx.convert(self.estimate, &self.currency, false);
+        let document = if self.reads_body() { Document::parse(body).ok() } else { None };
+        let answer = Answer { headers, document: document.as_ref() };
+        if self.zero_if.iter().any(|zero| zero.holds(&answer)) {
+            return Some(PicoUsd(0));
+        }
+        let amount = match &self.actual {
+            None => self.estimate.as_ref().ok().copied(),
+            Some(actual) => actual.value(&answer),
         };
-        let document = if actual.reads_body() { Document::parse(body).ok() } else { None };
-        let amount = actual.value(&Answer { headers, document: document.as_ref() })?;
-        fx.convert(amount, &self.currency, false)
+        fx.convert(amount?, &self.currency, false)
     }
 }
 
@@ -150,16 +196,16 @@ impl Expr {
     fn bind(&self, args: &Args<'_>) -> Result<Expr, Unpriceable> {
         let all = |list: &[Expr]| list.iter().map(|e| e.bind(args)).collect::<Result<Box<[_]>, _>>();
         Ok(match self {
-            Self::Const(_) | Self::Response { .. } | Self::Header { .. } => self.clone(),
-            Self::Param { name, default } => Self::Const(number(args, name, *default)?),
-            Self::Chars { name, default } => {
-                Self::Const(text(args, name)?.map_or(required(name, *default), |t| Ok(whole(t.chars().count())))?)
+            Self::Const(_) | Self::Unknown(_) | Self::Response { .. } | Self::Header { .. } => self.clone(),
+            Self::Param { name, default } => Self::Const(take::number(args, name, *default)?),
+            Self::Chars { name, default } => Self::Const(take::chars(args, name, *default)?),
+            Self::Count { names, over, commas } => Self::Const(take::count(args, names, over, *commas)?),
+            Self::There(name) => Self::Const(take::there(args, name)?),
+            Self::Segments { name, default } => Self::Const(take::segments(args, name, *default)?),
+            Self::Table { name, values, prefixes, otherwise } => {
+                Self::Const(take::look_up(args, name, values, prefixes, *otherwise)?)
             }
-            Self::Count { names, each } => Self::Const(count(args, names, *each)?),
-            Self::Segments { name, default } => {
-                Self::Const(text(args, name)?.map_or(required(name, *default), |t| Ok(whole(sms::segments(t))))?)
-            }
-            Self::Table { name, prefixes, otherwise } => Self::Const(look_up(args, name, prefixes, *otherwise)?),
+            Self::Steps { inner, size } => Self::Steps { inner: Box::new(inner.bind(args)?), size: *size }.folded(),
             Self::Product(list) => Self::Product(all(list)?).folded(),
             Self::Sum(list) => Self::Sum(all(list)?).folded(),
             Self::First(list) => Self::First(all(list)?).folded(),
@@ -180,11 +226,21 @@ impl Expr {
         if let Self::Const(value) = self { Some(*value) } else { None }
     }
 
+    /// Why it has no value, whatever the answer.
+    fn unknown(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().find_map(Self::unknown),
+            Self::Between { inner, .. } | Self::Steps { inner, .. } => inner.unknown(),
+            _ => None,
+        }
+    }
+
     fn any(&self, test: &impl Fn(&Self) -> bool) -> bool {
         test(self)
             || match self {
                 Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().any(|e| e.any(test)),
-                Self::Between { inner, .. } => inner.any(test),
+                Self::Between { inner, .. } | Self::Steps { inner, .. } => inner.any(test),
                 _ => false,
             }
     }
@@ -214,6 +270,7 @@ impl Expr {
                 list.iter().try_fold(0, |found, e| Some(if found > 0 { found } else { e.value(answer)? }))
             }
             Self::Between { inner, at_least, at_most } => Some(inner.value(answer)?.max(*at_least).min(*at_most)),
+            Self::Steps { inner, size } => Some(inner.value(answer)?.div_ceil((*size).max(1)).saturating_mul(ONE)),
             // `bind` has put a constant in the place of everything that the request says.
             _ => None,
         }
@@ -232,77 +289,4 @@ fn whole(n: usize) -> u128 {
 /// A number of an answer without its sign: some vendors write a price as a debit.
 fn magnitude(text: &str) -> Option<u128> {
     Decimal::parse(text)?.scaled(PLACES).map(i128::unsigned_abs)
-}
-
-fn bad(name: &Name, why: &'static str) -> Unpriceable {
-    Unpriceable::BadField { field: name.as_str().to_owned(), why }
-}
-
-fn required(name: &Name, default: Option<u128>) -> Result<u128, Unpriceable> {
-    default.ok_or_else(|| Unpriceable::Unbounded {
-        field: name.as_str().to_owned(),
-        why: "its cost depends on this parameter, which is missing",
-    })
-}
-
-fn value<'a>(args: &'a Args<'_>, name: &Name) -> Result<Option<Value<'a>>, Unpriceable> {
-    Ok(args.get_named(name)?.filter(|value| !matches!(value, Value::Null)))
-}
-
-fn number(args: &Args<'_>, name: &Name, default: Option<u128>) -> Result<u128, Unpriceable> {
-    let Some(value) = value(args, name)? else { return required(name, default) };
-    let scaled = value.decimal().and_then(|d| d.scaled(PLACES));
-    scaled.and_then(|n| u128::try_from(n).ok()).ok_or_else(|| bad(name, "it must be a plain number, not below zero"))
-}
-
-fn text<'a>(args: &'a Args<'_>, name: &Name) -> Result<Option<&'a str>, Unpriceable> {
-    value(args, name)?.map(|value| value.text().ok_or_else(|| bad(name, "it must be a text"))).transpose()
-}
-
-fn look_up(
-    args: &Args<'_>,
-    name: &Name,
-    prefixes: &[(Box<str>, u128)],
-    otherwise: Option<u128>,
-) -> Result<u128, Unpriceable> {
-    let text = plain_number(text(args, name)?.unwrap_or_default());
-    let longest =
-        prefixes.iter().filter(|(prefix, _)| text.starts_with(&**prefix)).max_by_key(|(prefix, _)| prefix.len());
-    longest.map(|(_, price)| *price).map_or_else(|| required(name, otherwise), Ok)
-}
-
-/// A telephone number may be written with spaces, brackets and dashes.
-fn plain_number(text: &str) -> Cow<'_, str> {
-    let part = |c: char| c == '+' || c.is_ascii_digit();
-    if !text.starts_with('+') || text.chars().all(part) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().filter(|c| part(*c)).collect())
-}
-
-fn count(args: &Args<'_>, names: &[Name], each: bool) -> Result<u128, Unpriceable> {
-    if !each {
-        let counts = names.iter().map(|name| Ok(value(args, name)?.map_or(0, things)));
-        return counts.sum::<Result<usize, Unpriceable>>().map(whole);
-    }
-    let list = args.document().map(Document::root).filter(|root| matches!(root.kind(), Kind::Array));
-    let list = list.ok_or(Unpriceable::BadField { field: "the body".to_owned(), why: "it must be a JSON list" })?;
-    let of = |element: NodeRef<'_>| names.iter().map(|name| member(element, name).map_or(0, things_at)).sum::<usize>();
-    Ok(whole(list.children().map(of).sum()))
-}
-
-fn things(value: Value<'_>) -> usize {
-    match value {
-        Value::List(list) => list.values().count(),
-        Value::Object(object) => object.members().count(),
-        _ => 1,
-    }
-}
-
-fn member<'d>(element: NodeRef<'d>, name: &Name) -> Option<NodeRef<'d>> {
-    element.member(name.as_str().trim_start_matches('/')).filter(|node| !node.is_null())
-}
-
-fn things_at(node: NodeRef<'_>) -> usize {
-    if matches!(node.kind(), Kind::Array | Kind::Object) { node.children().count() } else { 1 }
 }

@@ -17,6 +17,7 @@ use self::body::Copy;
 use self::stream::Stream;
 use self::tap::Tap;
 use super::llm::{self, Api, Reported};
+use super::look_up::Question;
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
 use super::{anthropic, bedrock, cohere, google, openai, stripe};
@@ -92,10 +93,14 @@ impl Meter {
     /// Ends the answer, gives `out` what was still waiting, and says what the call cost.
     pub fn finish(mut self, end: End, out: &mut impl FnMut(Bytes)) -> Metered {
         let reader = std::mem::replace(&mut self.reader, Reader::Pass);
-        let mut told = Told::default();
+        let (mut told, mut late) = (Told::default(), None);
         let usage = match reader {
             Reader::Pass => self.without_reading(end, &mut told),
-            Reader::Body(copy) => self.of_body(&copy.whole(end), &mut told),
+            Reader::Body(copy) => {
+                let body = copy.whole(end);
+                late = self.question(body.as_deref());
+                self.of_body(&body, &mut told)
+            }
             Reader::Stream(stream) => {
                 let reported = stream.finish(end, out);
                 self.of_report(reported, &mut told)
@@ -105,7 +110,14 @@ impl Meter {
                 self.of_report(reported, &mut told)
             }
         };
-        Metered { usage, vendor_request_id: self.request_id.or(told.id), replayed: self.replayed, priced: told.priced }
+        // Calls that buy one thing, and repeats that the vendor's second API does not call so.
+        let bought = match &self.inner.how {
+            How::Rule(bound) => bound.dedupe.is_some(),
+            How::Stripe(plan) => plan.moves.repeats_unsaid(),
+            _ => false,
+        };
+        let (vendor_request_id, replayed) = (self.request_id.or(told.id), self.replayed || bought);
+        Metered { usage, vendor_request_id, replayed, priced: told.priced, late }
     }
 
     /// No byte has come, and none will: what the call cost, as far as it is known.
@@ -118,6 +130,11 @@ impl Meter {
             (How::Rule(bound), None) if !bound.reads_body() && end == End::Complete => self.of_rule(&[]),
             _ => Usage::UNKNOWN,
         }
+    }
+
+    fn question(&self, body: Option<&[u8]>) -> Option<Question> {
+        let How::Rule(bound) = &self.inner.how else { return None };
+        bound.late.as_ref()?.question(body?)
     }
 
     fn of_body(&self, body: &Option<Bytes>, told: &mut Told) -> Usage {

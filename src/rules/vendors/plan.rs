@@ -2,6 +2,7 @@
 //! read the answer. Owned data, so that it outlives the request. Sends nothing; `gateway` does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 
@@ -12,6 +13,7 @@ use super::meter::Meter;
 use super::stripe::StripePlan;
 use crate::rules::json::{Document, Edit, SpliceError};
 use crate::rules::price::PriceBook;
+use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
 /// How to change and meter one call. Cheap to clone.
@@ -33,13 +35,14 @@ pub(super) struct Inner {
 
 /// What the answer is read for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each call, behind an `Arc`")]
 pub(super) enum How {
     Free,
     /// Only a ceiling bounds it, and the answer says nothing.
     Unknown,
     Llm(LlmPlan),
     Stripe(StripePlan),
-    Rule(Bound),
+    Rule(Box<Bound>),
 }
 
 /// A change of a JSON body, owned.
@@ -116,6 +119,25 @@ impl Plan {
     /// By which the vendor knows a repeat of this call.
     pub fn idempotency_key(&self) -> Option<&str> {
         self.inner.idempotency_key.as_deref()
+    }
+
+    /// What this call buys, if another call with the same value buys the same thing.
+    pub fn dedupe(&self) -> Option<&str> {
+        if let How::Rule(bound) = &self.inner.how { bound.dedupe.as_deref() } else { None }
+    }
+
+    /// When to ask for a price that comes later; nothing if none does.
+    pub fn late_waits(&self) -> &[Duration] {
+        match &self.inner.how {
+            How::Rule(bound) => bound.late.as_ref().map_or(&[], |late| &late.wait),
+            _ => &[],
+        }
+    }
+
+    /// What the vendor says by now that the call cost.
+    pub fn late_cost(&self, body: &[u8]) -> Option<MicroCents> {
+        let How::Rule(bound) = &self.inner.how else { return None };
+        Some(bound.late.as_ref()?.cost(body, &self.inner.prices.fx)?.ceil())
     }
 
     /// A meter for the answer that begins with this status and these headers.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::declared::RawRule;
+use super::declared::{RawRate, RawRule};
 
 /// One vendor's table.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,6 +43,8 @@ pub struct RawVendor {
     pub private_network: Option<bool>,
     pub operations: Vec<RawOperations>,
     pub rules: BTreeMap<String, RawRule>,
+    /// What one of something costs; rules name these.
+    pub rates: BTreeMap<String, RawRate>,
 }
 
 /// Another origin of a vendor.
@@ -95,6 +97,8 @@ impl RawVendor {
         operations.extend(self.operations);
         let mut rules = self.rules;
         rules.extend(over.rules);
+        let mut rates = self.rates;
+        rates.extend(over.rates);
         Self {
             family: over.family.or(self.family),
             dialect: over.dialect.or(self.dialect),
@@ -120,6 +124,7 @@ impl RawVendor {
             private_network: over.private_network.or(self.private_network),
             operations,
             rules,
+            rates,
         }
     }
 }

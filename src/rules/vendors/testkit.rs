@@ -1,12 +1,16 @@
 //! What the tests of the families share: one call from its request to its cost. Tests only.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
 use super::catalog::tests::vendor;
-use super::{Ask, End, Estimate, FitRule, Metered, Operation, Plan, UnknownModel, Unpriceable, Usage, Vendor};
+use super::look_up::{Found, Question};
+use super::{
+    Ask, End, Estimate, FitRule, Metered, Operation, Plan, StripeRule, UnknownModel, Unpriceable, Usage, Vendor,
+};
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::ledger::need::Share;
 use crate::rules::path::CanonicalPath;
@@ -17,7 +21,9 @@ use crate::units::time::Timestamp;
 /// One request, and the policy around it.
 pub struct Call {
     pub vendor: Vendor,
+    pub method: &'static str,
     pub path: &'static str,
+    pub query: Option<&'static str>,
     pub content_type: &'static str,
     pub default_max_output: Option<u64>,
     pub always: bool,
@@ -25,13 +31,18 @@ pub struct Call {
     pub unknown_model: UnknownModel,
     pub headers: HeaderMap,
     pub prices: Arc<PriceBook>,
+    pub stripe: StripeRule,
+    pub test_key: bool,
+    pub found: Vec<Found>,
 }
 
 pub fn call(name: &str, path: &'static str) -> Call {
     let content_type = if name == "stripe" { "application/x-www-form-urlencoded" } else { "application/json" };
     Call {
         vendor: vendor(name),
+        method: "POST",
         path,
+        query: None,
         content_type,
         default_max_output: None,
         always: false,
@@ -39,20 +50,33 @@ pub fn call(name: &str, path: &'static str) -> Call {
         unknown_model: UnknownModel::Refuse,
         headers: HeaderMap::new(),
         prices: book(),
+        stripe: StripeRule::default(),
+        test_key: false,
+        found: Vec::new(),
     }
 }
 
 impl Call {
     pub fn estimate(&self, body: &str) -> Result<Estimate, Unpriceable> {
+        self.with(body, |ask| ask.estimate())?
+    }
+
+    /// What would be looked up.
+    pub fn questions(&self, body: &str) -> Vec<Question> {
+        self.with(body, |ask| ask.questions()).expect("readable")
+    }
+
+    fn with<T>(&self, body: &str, work: impl FnOnce(&Ask<'_>) -> T) -> Result<T, Unpriceable> {
         let path = CanonicalPath::parse(self.path).expect("well-formed").path;
-        let routed = self.vendor.route("POST", path);
+        let routed = self.vendor.route(self.method, path);
         let bodies = routed.operation.map(|o| o.bodies.clone()).unwrap_or_default();
         let read = self.vendor.price_of(routed.operation).is_some_and(|price| price.reads_request());
         let body_read = if read { Body::Whole(body.as_bytes()) } else { Body::None };
-        let path = routed.params.iter().map(|(name, value)| (*name, value.as_str().into())).collect();
-        let sent = Sent { content_type: Some(self.content_type), body: body_read, path, ..Sent::default() };
+        let path = routed.params.iter().map(|(n, v)| (*n, Cow::Borrowed(v.as_str()))).collect();
+        let query = self.query;
+        let sent = Sent { query, content_type: Some(self.content_type), path, body: body_read, ..Sent::default() };
         let args = Args::read(sent, &bodies)?;
-        self.asked_of(&self.vendor, routed.operation, &args, body.as_bytes())
+        Ok(self.asked_of(&self.vendor, routed.operation, &args, body.as_bytes(), work))
     }
 
     /// The bound of a call without a body.
@@ -62,16 +86,17 @@ impl Call {
         operation: Option<&Operation>,
         args: &Args<'_>,
     ) -> Result<Estimate, Unpriceable> {
-        self.asked_of(vendor, operation, args, b"")
+        self.asked_of(vendor, operation, args, b"", |ask| ask.estimate())
     }
 
-    fn asked_of(
+    fn asked_of<T>(
         &self,
         vendor: &Vendor,
         operation: Option<&Operation>,
         args: &Args<'_>,
         body: &[u8],
-    ) -> Result<Estimate, Unpriceable> {
+        work: impl FnOnce(&Ask<'_>) -> T,
+    ) -> T {
         let ask = Ask {
             vendor,
             operation,
@@ -84,8 +109,11 @@ impl Call {
             fit: FitRule { always: self.always, floor: 256, share: Share::default() },
             ceiling: self.ceiling,
             unknown_model: self.unknown_model,
+            stripe: self.stripe,
+            test_key: self.test_key,
+            found: &self.found,
         };
-        ask.estimate()
+        work(&ask)
     }
 
     /// The bound in micro-cents at the wanted limit.

@@ -1,5 +1,6 @@
 //! What a call turned out to cost, and how sure that is. Values only: the meters make them, the gateway settles with them.
 
+use super::look_up::Question;
 use crate::rules::books::{Basis, CostSource, TokenCounts};
 use crate::units::money::MicroCents;
 
@@ -32,6 +33,8 @@ pub struct Metered {
     pub replayed: bool,
     /// What a computed cost was computed from.
     pub priced: Option<Box<Basis>>,
+    /// Where a price is to be asked for that comes later.
+    pub late: Option<Question>,
 }
 
 impl Charge {

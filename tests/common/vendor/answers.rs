@@ -44,6 +44,10 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         _ if status >= 300 || status == 204 => failure(status),
         ("POST", "/v1/chat/completions") => chat(entry, script, &seen),
         ("POST", "/v1/charges" | "/v1/refunds") => money(&entry, &seen),
+        ("GET", "/v1/charges/ch_1") => plain(200, &charge()),
+        ("GET", "/v1/charges/ch_gone") => plain(404, &json!({"error": {"type": "invalid_request_error"}})),
+        ("POST", "/v1/parcels") => plain(200, &json!({"id": "par_1", "price": null})),
+        ("GET", "/v1/parcels/par_1") => parcel(&entry),
         _ => plain(200, &json!({"object": "thing", "path": seen.path()})),
     };
     if let Some(to) = script.text("location").and_then(|to| HeaderValue::from_str(to).ok()) {
@@ -183,6 +187,20 @@ fn events(entry: Entry, script: &Script, asked: &Value, tokens: u64) -> Response
 
 // ---- Stripe
 
+/// What is left of the charge `ch_1`, in cents.
+pub const REST: u64 = 1700;
+
+fn charge() -> Value {
+    json!({"id": "ch_1", "object": "charge", "amount": 2000, "amount_refunded": 2000 - REST, "currency": "usd"})
+}
+
+/// Its price is there when it is asked for a second time.
+fn parcel(entry: &Entry) -> Response<Reply> {
+    let asked = entry.state.log().iter().filter(|r| r.method == "GET" && r.path() == "/v1/parcels/par_1").count();
+    let price = (asked > 1).then_some("-0.35");
+    plain(200, &json!({"id": "par_1", "price": price, "price_unit": "USD"}))
+}
+
 fn money(entry: &Entry, seen: &Received) -> Response<Reply> {
     let key = seen.header("idempotency-key").map(str::to_owned);
     let first = key.as_ref().and_then(|k| entry.state.first_answers.lock().expect("no panic").get(k).cloned());
@@ -198,7 +216,8 @@ fn money(entry: &Entry, seen: &Received) -> Response<Reply> {
             json!({"error": {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}});
         return plain(402, &error);
     }
-    let amount: u64 = field("amount").and_then(|a| a.parse().ok()).unwrap_or(0);
+    // A refund that names no amount gives the rest back.
+    let amount: u64 = field("amount").map_or(Some(REST), |a| a.parse().ok()).unwrap_or(0);
     entry.bill(amount * CENT);
     let object = if seen.path() == "/v1/charges" { "charge" } else { "refund" };
     let body = json!({"id": format!("{}_mock_{}", &object[..2], entry.at), "object": object, "amount": amount,

@@ -100,7 +100,7 @@ fn calls_find_their_operation_host_and_parameters() {
             "api.stripe.com",
             "Stripe(IntentCapture)",
         ),
-        ("stripe", "POST", "/v1/subscriptions", "/v1/subscriptions", "api.stripe.com", "ceiling"),
+        ("stripe", "POST", "/v1/subscriptions", "/v1/subscriptions", "api.stripe.com", "Stripe(Subscription)"),
         ("stripe", "POST", "/v1/new_money_thing", "/v1/new_money_thing", "api.stripe.com", "none"),
         ("stripe", "POST", "/v1/files", "/v1/files", "files.stripe.com", "free"),
         ("stripe", "GET", "/v1/files/file_1", "/v1/files/file_1", "api.stripe.com", "free"),

@@ -7,9 +7,10 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer};
 
-use super::{Expr, PLACES, Rule};
-use crate::rules::args::Name;
-use crate::units::money::scaled_decimal;
+use super::late::RawLate;
+use super::zero::RawZero;
+use super::{Expr, Over, PLACES, Rule};
+use crate::rules::args::{Decimal, Name};
 
 /// `[rules.NAME]` of a vendor's table.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,14 +18,33 @@ use crate::units::money::scaled_decimal;
 pub struct RawRule {
     pub estimate: RawExpr,
     pub actual: RawActual,
-    /// `"5xx"` or `"202"`.
+    /// When nothing is charged.
     #[serde(default)]
-    pub zero_if: Vec<String>,
+    pub zero_if: Vec<RawZero>,
     #[serde(default)]
     pub currency: Option<String>,
     #[serde(default)]
     pub provisional: bool,
+    /// Where a price is found that comes later.
+    #[serde(default)]
+    pub reconcile: Option<RawLate>,
+    /// Calls with the same value of this parameter buy one thing.
+    #[serde(default)]
+    pub dedupe: Option<String>,
 }
+
+/// `[rates.NAME]`: what one of something costs. Without `usd` it is the operator's to set, and until then what needs it has
+/// no price.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRate {
+    pub usd: Option<String>,
+    pub source: Option<String>,
+    pub checked: Option<String>,
+}
+
+/// A vendor's rates.
+pub(super) type Rates = BTreeMap<String, RawRate>;
 
 /// `"estimate"`, or an expression over the answer.
 #[derive(Clone, Debug)]
@@ -40,6 +60,14 @@ pub struct RawExpr {
     /// A decimal.
     #[serde(rename = "const")]
     constant: Option<String>,
+    /// One of the vendor's rates.
+    rate: Option<String>,
+    /// In an estimate: nothing bounds it, and why.
+    unknown: Option<String>,
+    /// One if the parameter is there.
+    there: Option<String>,
+    /// How many addresses these texts list with commas.
+    commas: Option<Vec<String>>,
     /// A number among the request's parameters.
     param: Option<String>,
     /// The characters of a parameter.
@@ -60,16 +88,21 @@ pub struct RawExpr {
     first: Option<Vec<RawExpr>>,
     /// With `count`: the body is a list, and each element has these parameters.
     each: bool,
+    /// The same for a list at this pointer.
+    each_of: Option<String>,
+    values: BTreeMap<String, String>,
     prefixes: BTreeMap<String, String>,
     otherwise: Option<String>,
     /// The value if the parameter is missing.
     default: Option<String>,
     at_least: Option<String>,
     at_most: Option<String>,
+    /// In whole steps of this size.
+    steps_of: Option<String>,
 }
 
 /// Field and problem.
-type Mistakes = Vec<(String, String)>;
+pub(super) type Mistakes = Vec<(String, String)>;
 
 impl<'de> Deserialize<'de> for RawActual {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -95,47 +128,43 @@ impl<'de> Deserialize<'de> for RawActual {
 
 impl RawRule {
     /// The rule, or all its mistakes.
-    pub fn check(&self) -> Result<Rule, Mistakes> {
+    pub fn check(&self, rates: &BTreeMap<String, RawRate>) -> Result<Rule, Mistakes> {
         let mut mistakes = Vec::new();
-        let estimate = self.estimate.check("estimate", &mut mistakes);
+        let estimate = self.estimate.check("estimate", rates, &mut mistakes);
         let actual = match &self.actual {
             RawActual::Estimate => None,
-            RawActual::Expr(expr) => Some(expr.check("actual", &mut mistakes)),
+            RawActual::Expr(expr) => Some(expr.check("actual", rates, &mut mistakes)),
         };
         if estimate.reads_body() || estimate.reads_headers() {
             mistakes
                 .push(("estimate".to_owned(), "the answer is not known yet: use the request's parameters".to_owned()));
         }
-        let zero_if = self.zero_if.iter().filter_map(|text| status(text, &mut mistakes)).collect();
+        let mut zero_if = Vec::new();
+        for (at, raw) in self.zero_if.iter().enumerate() {
+            match raw.check() {
+                Ok(zero) => zero_if.push(zero),
+                Err(why) => mistakes.push((format!("zero_if[{at}]"), why)),
+            }
+        }
+        let late = self.reconcile.as_ref().map(|late| late.check(rates, &mut mistakes));
         let currency = self.currency.as_deref().unwrap_or("usd").to_ascii_lowercase().into();
+        let dedupe = self.dedupe.as_deref().map(Name::parse);
         if mistakes.is_empty() {
-            Ok(Rule { estimate, actual, zero_if, currency, provisional: self.provisional })
+            let provisional = self.provisional || late.is_some();
+            Ok(Rule { estimate, actual, zero_if, currency, provisional, late, dedupe })
         } else {
             Err(mistakes)
         }
     }
 }
 
-fn status(text: &str, mistakes: &mut Mistakes) -> Option<(u16, u16)> {
-    let class = text.strip_suffix("xx").and_then(|c| c.parse::<u16>().ok()).filter(|c| (1..=5).contains(c));
-    let range = class.map(|c| (c * 100, c * 100 + 99)).or_else(|| text.parse().ok().map(|s| (s, s)));
-    if range.is_none() {
-        mistakes.push(("zero_if".to_owned(), format!("`{text}` is no status: write `202` or `5xx`")));
-    }
-    range
-}
-
 impl RawExpr {
-    fn check(&self, at: &str, mistakes: &mut Mistakes) -> Expr {
+    pub(super) fn check(&self, at: &str, rates: &Rates, mistakes: &mut Mistakes) -> Expr {
         let heads = self.heads();
         let expr = match heads.as_slice() {
-            [head] => self.head(head, at, mistakes),
-            [] => self.wrong(at, "it says nothing: write `const`, `param`, `count`, `product`, ...", mistakes),
-            [first, second, ..] => self.wrong(
-                at,
-                &format!("`{first}` and `{second}` exclude each other: use `product` or `sum`"),
-                mistakes,
-            ),
+            [head] => self.head(head, at, rates, mistakes),
+            [] => self.wrong(at, "it says nothing: write `{ const = \"0.01\" }`", mistakes),
+            _ => self.wrong(at, &format!("it says {} at once: use `product` or `sum`", heads.join(" and ")), mistakes),
         };
         self.refuse_strays(&heads, at, mistakes);
         self.bounded(expr, at, mistakes)
@@ -149,6 +178,10 @@ impl RawExpr {
     fn heads(&self) -> Vec<&'static str> {
         let all = [
             ("const", self.constant.is_some()),
+            ("rate", self.rate.is_some()),
+            ("unknown", self.unknown.is_some()),
+            ("there", self.there.is_some()),
+            ("commas", self.commas.is_some()),
             ("param", self.param.is_some()),
             ("chars", self.chars.is_some()),
             ("count", self.count.is_some()),
@@ -163,46 +196,72 @@ impl RawExpr {
         all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
     }
 
-    fn head(&self, head: &str, at: &str, mistakes: &mut Mistakes) -> Expr {
+    fn head(&self, head: &str, at: &str, rates: &Rates, mistakes: &mut Mistakes) -> Expr {
         let name = |text: &Option<String>| Name::parse(text.as_deref().unwrap_or_default());
         let default = number(self.default.as_deref(), &format!("{at}.default"), mistakes);
         match head {
             "const" => Expr::Const(number(self.constant.as_deref(), &format!("{at}.const"), mistakes).unwrap_or(0)),
             "param" => Expr::Param { name: name(&self.param), default },
             "chars" => Expr::Chars { name: name(&self.chars), default },
-            "count" => {
-                refuse_empty(self.count.as_deref(), &format!("{at}.count"), mistakes);
-                Expr::Count { names: self.count.iter().flatten().map(|n| Name::parse(n)).collect(), each: self.each }
-            }
+            "rate" => self.rate(at, rates, mistakes),
+            "unknown" => Expr::Unknown(self.unknown.as_deref().unwrap_or_default().into()),
+            "there" => Expr::There(name(&self.there)),
+            "count" => self.counted(self.count.as_deref(), false, &format!("{at}.count"), mistakes),
+            "commas" => self.counted(self.commas.as_deref(), true, &format!("{at}.commas"), mistakes),
             "segments" => Expr::Segments { name: name(&self.segments), default },
             "table" => self.table(name(&self.table), at, mistakes),
             "response" => Expr::Response { pointer: self.response.as_deref().unwrap_or_default().into(), default },
             "header" => {
                 Expr::Header { name: self.header.as_deref().unwrap_or_default().to_ascii_lowercase().into(), default }
             }
-            "product" => Expr::Product(list(self.product.as_deref(), &format!("{at}.product"), mistakes)),
-            "first" => Expr::First(list(self.first.as_deref(), &format!("{at}.first"), mistakes)),
-            _ => Expr::Sum(list(self.sum.as_deref(), &format!("{at}.sum"), mistakes)),
+            "product" => Expr::Product(list(self.product.as_deref(), &format!("{at}.product"), rates, mistakes)),
+            "first" => Expr::First(list(self.first.as_deref(), &format!("{at}.first"), rates, mistakes)),
+            _ => Expr::Sum(list(self.sum.as_deref(), &format!("{at}.sum"), rates, mistakes)),
+        }
+    }
+
+    fn counted(&self, names: Option<&[String]>, commas: bool, at: &str, mistakes: &mut Mistakes) -> Expr {
+        refuse_empty(names, at, mistakes);
+        let over = match &self.each_of {
+            Some(pointer) => Over::Each(pointer.as_str().into()),
+            None if self.each => Over::Each("".into()),
+            None => Over::Request,
+        };
+        Expr::Count { names: names.unwrap_or_default().iter().map(|n| Name::parse(n)).collect(), over, commas }
+    }
+
+    fn rate(&self, at: &str, rates: &Rates, mistakes: &mut Mistakes) -> Expr {
+        let name = self.rate.as_deref().unwrap_or_default();
+        match rates.get(name) {
+            None => self.wrong(&format!("{at}.rate"), &format!("the vendor has no rate `{name}`"), mistakes),
+            Some(RawRate { usd: None, .. }) => {
+                Expr::Unknown(format!("the rate `{name}` is the operator's to set: `rates.{name}.usd`").into())
+            }
+            Some(RawRate { usd: Some(text), .. }) => {
+                Expr::Const(number(Some(text), &format!("{at}.rate.{name}"), mistakes).unwrap_or(0))
+            }
         }
     }
 
     fn table(&self, name: Name, at: &str, mistakes: &mut Mistakes) -> Expr {
-        let price = |(prefix, text): (&String, &String), mistakes: &mut Mistakes| {
-            let price = number(Some(text), &format!("{at}.prefixes.{prefix}"), mistakes);
-            (prefix.as_str().into(), price.unwrap_or(0))
+        let mut prices = |of: &str, table: &BTreeMap<String, String>| {
+            let price = |(key, text): (&String, &String)| {
+                let price = number(Some(text), &format!("{at}.{of}.{key}"), mistakes);
+                (key.as_str().into(), price.unwrap_or(0))
+            };
+            table.iter().map(price).collect()
         };
-        let prefixes = self.prefixes.iter().map(|entry| price(entry, mistakes)).collect();
-        Expr::Table {
-            name,
-            prefixes,
-            otherwise: number(self.otherwise.as_deref(), &format!("{at}.otherwise"), mistakes),
-        }
+        let (values, prefixes) = (prices("values", &self.values), prices("prefixes", &self.prefixes));
+        let otherwise = number(self.otherwise.as_deref(), &format!("{at}.otherwise"), mistakes);
+        Expr::Table { name, values, prefixes, otherwise }
     }
 
     /// Fields that belong to another head than this expression's.
     fn refuse_strays(&self, heads: &[&str], at: &str, mistakes: &mut Mistakes) {
         let strays = [
-            ("each", self.each, &["count"][..]),
+            ("each", self.each, &["count", "commas"][..]),
+            ("each_of", self.each_of.is_some(), &["count", "commas"]),
+            ("values", !self.values.is_empty(), &["table"]),
             ("prefixes", !self.prefixes.is_empty(), &["table"]),
             ("otherwise", self.otherwise.is_some(), &["table"]),
             ("default", self.default.is_some(), &["param", "chars", "segments", "response", "header"]),
@@ -217,14 +276,20 @@ impl RawExpr {
     fn bounded(&self, inner: Expr, at: &str, mistakes: &mut Mistakes) -> Expr {
         let at_least = number(self.at_least.as_deref(), &format!("{at}.at_least"), mistakes);
         let at_most = number(self.at_most.as_deref(), &format!("{at}.at_most"), mistakes);
-        match (at_least, at_most) {
+        let size = number(self.steps_of.as_deref(), &format!("{at}.steps_of"), mistakes);
+        if size == Some(0) {
+            mistakes.push((format!("{at}.steps_of"), "a step of nothing leads nowhere".to_owned()));
+        }
+        let bounded = match (at_least, at_most) {
             (None, None) => inner,
             _ => Expr::Between {
                 inner: Box::new(inner),
                 at_least: at_least.unwrap_or(0),
                 at_most: at_most.unwrap_or(u128::MAX),
             },
-        }
+        };
+        // The number itself is bounded, then counted in steps.
+        size.map_or(bounded.clone(), |size| Expr::Steps { inner: Box::new(bounded), size })
     }
 }
 
@@ -235,14 +300,21 @@ fn refuse_empty<T>(items: Option<&[T]>, at: &str, mistakes: &mut Mistakes) {
     }
 }
 
-fn list(items: Option<&[RawExpr]>, at: &str, mistakes: &mut Mistakes) -> Box<[Expr]> {
+fn list(items: Option<&[RawExpr]>, at: &str, rates: &Rates, mistakes: &mut Mistakes) -> Box<[Expr]> {
     refuse_empty(items, at, mistakes);
-    items.unwrap_or_default().iter().enumerate().map(|(i, item)| item.check(&format!("{at}[{i}]"), mistakes)).collect()
+    items
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+        .map(|(i, item)| item.check(&format!("{at}[{i}]"), rates, mistakes))
+        .collect()
 }
 
 fn number(text: Option<&str>, at: &str, mistakes: &mut Mistakes) -> Option<u128> {
     let text = text?;
-    let found = scaled_decimal(text, PLACES as usize).map(u128::from);
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let found = Decimal::parse(text).filter(|_| plain).and_then(|decimal| decimal.scaled(PLACES));
+    let found = found.and_then(|scaled| u128::try_from(scaled).ok());
     if found.is_none() {
         mistakes.push((at.to_owned(), format!("`{text}` is no decimal with at most {PLACES} places, or is too large")));
     }

@@ -1,12 +1,14 @@
 //! Written price rules: what they take from a request and an answer, and what their mistakes say.
 
+mod catalogue;
+
 use super::*;
 use crate::rules::args::{Body, Sent};
 use crate::rules::price::PriceBook;
 use crate::rules::vendors::BodyKind;
 
 fn rule(text: &str) -> Rule {
-    toml::from_str::<RawRule>(text).expect("it parses").check().unwrap_or_else(|m| panic!("{m:?}"))
+    toml::from_str::<RawRule>(text).expect("it parses").check(&Default::default()).unwrap_or_else(|m| panic!("{m:?}"))
 }
 
 fn args<'a>(body: &'a str, kind: BodyKind) -> Args<'a> {
@@ -17,7 +19,7 @@ fn args<'a>(body: &'a str, kind: BodyKind) -> Args<'a> {
 
 fn hold(rule: &Rule, body: &str, kind: BodyKind) -> Result<u128, Unpriceable> {
     let fx = PriceBook::load(None).expect("it ships").fx;
-    Ok(rule.bind(&args(body, kind))?.hold(&fx).expect("a known currency").0)
+    Ok(rule.bind(&args(body, kind))?.hold(&fx)?.0)
 }
 
 #[test]
@@ -72,7 +74,7 @@ fn actual_costs_follow_the_answer() {
 #[test]
 fn a_text_message_costs_its_segments_to_its_destination() {
     let twilio = crate::rules::vendors::catalog::shipped("twilio").expect("it ships").expect("it parses");
-    let sms = twilio.rules["sms"].check().expect("sound");
+    let sms = twilio.rules["sms"].check(&twilio.rates).expect("sound");
     for (body, micro) in [
         ("To=%2B15551234567&From=1&Body=hello", 13_300),
         ("To=%2B4479&From=1&Body=hello", 52_400),
@@ -115,13 +117,25 @@ fn a_wrong_rule_names_its_fields() {
             "estimate = { sum = [{ const = \"1\" }, { table = \"To\", prefixes = { \"+1\" = \"no\" } }] }\nactual = \"estimate\"",
             "estimate.sum[1].prefixes.+1",
         ),
-        ("estimate = { const = \"1\" }\nactual = \"estimate\"\nzero_if = [\"9xx\"]", "zero_if"),
+        ("estimate = { const = \"1\" }\nactual = \"estimate\"\nzero_if = [\"9xx\"]", "zero_if[0]"),
+        ("estimate = { const = \"1\" }\nactual = \"estimate\"\nzero_if = [{ response = \"status\" }]", "zero_if[0]"),
+        ("estimate = { rate = \"x\" }\nactual = \"estimate\"", "estimate.rate"),
+        ("estimate = { const = \"1\", each_of = \"/a\" }\nactual = \"estimate\"", "estimate.each_of"),
+        ("estimate = { const = \"1\", steps_of = \"0\" }\nactual = \"estimate\"", "estimate.steps_of"),
+        (
+            "estimate = { const = \"1\" }\nactual = \"estimate\"\n[reconcile]\nget = \"/x/{id}\"\nid = \"/id\"\ncost = { response = \"/p\" }\nwait = [\"23h\"]",
+            "reconcile.wait",
+        ),
+        (
+            "estimate = { const = \"1\" }\nactual = \"estimate\"\n[reconcile]\nget = \"/x\"\nid = \"/id\"\ncost = { response = \"/p\" }\nwait = [\"1h\"]",
+            "reconcile.get",
+        ),
         // Each of these would silently cost nothing, or one.
         ("estimate = { sum = [] }\nactual = \"estimate\"", "estimate.sum"),
         ("estimate = { product = [] }\nactual = \"estimate\"", "estimate.product"),
         ("estimate = { count = [] }\nactual = \"estimate\"", "estimate.count"),
     ] {
-        let mistakes = toml::from_str::<RawRule>(text).expect("it parses").check().expect_err(text);
+        let mistakes = toml::from_str::<RawRule>(text).expect("it parses").check(&Default::default()).expect_err(text);
         assert_eq!(mistakes.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), [field], "{text}");
     }
     for text in [
@@ -130,5 +144,80 @@ fn a_wrong_rule_names_its_fields() {
         "estimate = { const = \"1\" }\nactual = { responce = \"/x\" }",
     ] {
         assert!(toml::from_str::<RawRule>(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_rate_that_nobody_set_is_no_price() {
+    let text = "estimate = { product = [{ const = \"2\" }, { rate = \"email\" }] }\nactual = \"estimate\"";
+    let raw = toml::from_str::<RawRule>(text).expect("it parses");
+    let rates = |usd: Option<&str>| {
+        std::collections::BTreeMap::from([(
+            "email".to_owned(),
+            RawRate { usd: usd.map(str::to_owned), ..RawRate::default() },
+        )])
+    };
+    let unset = raw.check(&rates(None)).expect("sound");
+    let why = hold(&unset, "{}", BodyKind::Json).expect_err("not known");
+    assert!(why.ceiling_helps() && why.status() == 403 && why.to_string().contains("rates.email.usd"), "{why}");
+    let fx = PriceBook::load(None).expect("it ships").fx;
+    let bound = unset.bind(&args("{}", BodyKind::Json)).expect("bound");
+    assert_eq!(bound.cost(&HeaderMap::new(), b"", &fx), None, "nor is it the cost");
+    let set = raw.check(&rates(Some("0.0004"))).expect("sound");
+    assert_eq!(hold(&set, "{}", BodyKind::Json), Ok(800_000_000));
+}
+
+#[test]
+fn lists_steps_and_words_are_counted() {
+    let rule = |estimate: &str| rule(&format!("estimate = {estimate}\nactual = \"estimate\""));
+    for (estimate, body, ones) in [
+        ("{ commas = [\"/To\", \"/Cc\"] }", r#"{"To":"a@x, b@x,","Cc":"c@x"}"#, 3),
+        ("{ count = [\"/to\"], each_of = \"/p\" }", r#"{"p":[{"to":[1,2]},{"to":[3]},{}]}"#, 3),
+        ("{ count = [\"/urls\"], steps_of = \"5\" }", r#"{"urls":[1,2,3,4,5,6]}"#, 2),
+        ("{ param = \"/n\", default = \"14400\", steps_of = \"60\" }", "{}", 240),
+        ("{ param = \"/n\", steps_of = \"60\" }", r#"{"n":61}"#, 2),
+        ("{ param = \"/n\", steps_of = \"60\" }", r#"{"n":60}"#, 1),
+        ("{ param = \"/n\", steps_of = \"60\" }", r#"{"n":0}"#, 0),
+        ("{ there = \"/x\" }", r#"{"x":false}"#, 0),
+        ("{ there = \"/x\" }", r#"{"x":{}}"#, 1),
+        ("{ there = \"/x\" }", "{}", 0),
+        ("{ table = \"/d\", values = { \"\" = \"1\", deep = \"7\", true = \"3\" }, otherwise = \"9\" }", "{}", 1),
+        (
+            "{ table = \"/d\", values = { \"\" = \"1\", deep = \"7\", true = \"3\" }, otherwise = \"9\" }",
+            r#"{"d":"deep"}"#,
+            7,
+        ),
+        (
+            "{ table = \"/d\", values = { \"\" = \"1\", deep = \"7\", true = \"3\" }, otherwise = \"9\" }",
+            r#"{"d":true}"#,
+            3,
+        ),
+        ("{ table = \"/d\", values = { \"\" = \"1\", deep = \"7\" }, otherwise = \"9\" }", r#"{"d":"deeper"}"#, 9),
+    ] {
+        assert_eq!(hold(&rule(estimate), body, BodyKind::Json), Ok(ones * ONE), "{estimate} {body}");
+    }
+}
+
+#[test]
+fn a_later_price_is_found_and_read() {
+    let twilio = crate::rules::vendors::catalog::shipped("twilio").expect("it ships").expect("it parses");
+    let sms = twilio.rules["sms"].check(&twilio.rates).expect("sound");
+    let path = vec![("account", std::borrow::Cow::Borrowed("AC1"))];
+    let body = Body::Whole(b"To=%2B15551234567&Body=hello");
+    let sent = Sent { content_type: Some("application/x-www-form-urlencoded"), path, body, ..Sent::default() };
+    let bound = sms.bind(&Args::read(sent, &[BodyKind::Form]).expect("readable")).expect("bound");
+    let late = bound.late.expect("it comes later");
+    let asked = late.question(br#"{"sid":"SM1","price":null}"#).expect("an id");
+    assert_eq!(asked.to_string(), "GET /2010-04-01/Accounts/AC1/Messages/SM1.json");
+    assert!(late.question(br#"{"sid":"../x"}"#).is_none() && late.question(b"{}").is_none());
+    let fx = PriceBook::load(None).expect("it ships").fx;
+    let cost = |body: &str| late.cost(body.as_bytes(), &fx).map(|usd| usd.0);
+    assert_eq!(cost(r#"{"price":"-0.00750","price_unit":"USD"}"#), Some(7_500_000_000));
+    // 0.01 EUR at 1.1172, without a margin.
+    assert_eq!(cost(r#"{"price":"-0.01","price_unit":"EUR"}"#), Some(11_172_000_000));
+    for none in
+        [r#"{"price":null,"price_unit":"USD"}"#, r#"{"price":"-1","price_unit":"ZZZ"}"#, r#"{"price":"-1"}"#, "{}", ""]
+    {
+        assert_eq!(cost(none), None, "{none}");
     }
 }

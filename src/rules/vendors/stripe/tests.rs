@@ -1,5 +1,10 @@
 //! Stripe's bounds and costs, by operation, currency and status (results in micro-cents or cents).
 
+mod currencies;
+mod objects;
+mod operations;
+mod seek;
+
 use super::super::testkit::{Call, answered, call, exact, headers, json, run};
 use super::super::{End, Unpriceable, Usage};
 use crate::rules::books::CostSource;
@@ -30,6 +35,26 @@ fn a_request_holds_the_amount_that_it_names() {
         ("/v1/charges", "amount=10000&currency=isk", 86_254_412),
         ("/v1/customers", "name=x", 0),
         ("/v1/customers/cus_1", "balance=&name=x", 0),
+        ("/v1/customers", "name=x&balance=-50000", 50_000_000_000),
+        ("/v1/customers/cus_1/balance_transactions", "amount=-1200&currency=usd", 1_200_000_000),
+        ("/v1/application_fees/fee_1/refunds", "amount=30", 30_000_000),
+        ("/v1/terminal/readers/tmr_1/refund_payment", "amount=40&charge=ch_1", 40_000_000),
+        ("/v1/credit_notes", "invoice=in_1&amount=900&refund_amount=500&credit_amount=400", 900_000_000),
+        ("/v1/credit_notes", "invoice=in_1&lines[0][type]=invoice_line_item&refund_amount=500", 500_000_000),
+        (
+            "/v1/billing/credit_grants",
+            "customer=cus_1&amount[type]=monetary&amount[monetary][value]=1000&amount[monetary][currency]=usd",
+            1_000_000_000,
+        ),
+        ("/v1/invoiceitems", "customer=cus_1&amount=-250&currency=usd", 250_000_000),
+        ("/v1/invoices/in_1/add_lines", "lines[0][amount]=100&lines[1][amount]=-50", 150_000_000),
+        ("/v1/invoices", "customer=cus_1", 0),
+        ("/v1/invoices/in_1", "auto_advance=false&description=x", 0),
+        ("/v1/subscriptions/sub_1", "metadata[a]=b&cancel_at_period_end=true", 0),
+        ("/v1/treasury/outbound_payments", "financial_account=fa_1&amount=5000&currency=usd", 5_000_000_000),
+        ("/v1/topups", "amount=100&currency=usd", 100_000_000),
+        ("/v1/climate/orders", "product=climsku_1&amount=4500&currency=usd", 4_500_000_000),
+        ("/v1/issuing/authorizations/iauth_1/approve", "amount=600", 600_000_000),
         // A refund has its charge's currency, whatever its own field says: 100 pounds, not 100 rupiah.
         ("/v1/refunds", "charge=ch_1&amount=10000&currency=idr", 10_000_000_000),
         ("/v1/payment_intents/pi_1/capture", "amount_to_capture=10000&currency=idr", 10_000_000_000),
@@ -52,12 +77,25 @@ fn what_the_request_does_not_say_needs_a_ceiling() {
         ("/v1/charges", "amount=100&currency=xyz"),
         ("/v1/subscriptions", "customer=cus_1"),
         // A credit by another door.
-        ("/v1/customers", "name=x&balance=-50000"),
         ("/v1/customers/cus_1", "balance=-50000"),
         // It makes a last invoice unless told not to.
         ("/v1/subscription_schedules/sub_sched_1/cancel", "prorate=false"),
         ("/v1/subscriptions/sub_1/pause", "bill_for[unused_time_from][type]=now"),
         ("/v1/brand_new", "a=b"),
+        ("/v1/invoices/in_1/pay", ""),
+        ("/v1/invoices/in_1/finalize", ""),
+        ("/v1/invoices", "auto_advance=true&customer=cus_1"),
+        ("/v1/invoices/in_1/add_lines", "lines[0][amount]=100&lines[1][price]=price_1"),
+        ("/v1/quotes/qt_1/accept", ""),
+        ("/v1/subscriptions/sub_1", "items[0][price]=price_1"),
+        ("/v1/subscriptions/sub_1/resume", "billing_cycle_anchor=now"),
+        ("/v1/payouts/po_1/reverse", ""),
+        ("/v1/treasury/credit_reversals", "received_credit=rc_1"),
+        ("/v1/terminal/readers/tmr_1/process_payment_intent", "payment_intent=pi_1"),
+        ("/v1/climate/orders", "product=climsku_1&metric_tons=1.5"),
+        ("/v1/issuing/authorizations/iauth_1/approve", ""),
+        ("/v1/billing/meter_events", "event_name=x&payload[value]=3"),
+        ("/v1/forwarding/requests", "url=x"),
     ] {
         let mut call = stripe(path);
         let why = call.estimate(body).map(|_| ()).expect_err(path);

@@ -1,0 +1,133 @@
+//! The European Central Bank's reference rates as it publishes them: a CSV with units of each currency for one euro, of one day
+//! or of its whole history. Read into USD per unit, in integers, rounded up. `fx` holds the table; `cli::fx` reads the file.
+
+use std::collections::BTreeMap;
+
+use crate::units::money::scaled_decimal;
+
+/// Places of a rate in the file.
+const PLACES: usize = 9;
+const ONE: u128 = 1_000_000_000_000;
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// One day's rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// `2026-10-30`
+    pub date: String,
+    /// Pico-dollars for one unit, by lower-case code.
+    pub rates: BTreeMap<String, u64>,
+}
+
+/// The newest day of a file, or what is wrong with it.
+pub fn newest(text: &str) -> Result<Day, String> {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let codes: Vec<String> = cells(lines.next().unwrap_or_default()).map(str::to_ascii_lowercase).collect();
+    if codes.first().map(String::as_str) != Some("date") || !codes.iter().any(|code| code == "usd") {
+        return Err("its first line is not that of the bank's CSV: `Date, USD, JPY, …`".to_owned());
+    }
+    let mut newest: Option<(String, &str)> = None;
+    for (at, line) in lines.enumerate() {
+        let first = cells(line).next().unwrap_or_default();
+        let date = iso(first).ok_or_else(|| format!("line {}: `{first}` is no day", at + 2))?;
+        if newest.as_ref().is_none_or(|(known, _)| *known < date) {
+            newest = Some((date, line));
+        }
+    }
+    let (date, line) = newest.ok_or("it has no rates")?;
+    let rates = in_dollars(&codes, line).map_err(|why| format!("{date}: {why}"))?;
+    Ok(Day { date, rates })
+}
+
+fn cells(line: &str) -> impl Iterator<Item = &str> {
+    line.split(',').map(|cell| cell.trim().trim_start_matches('\u{feff}').trim_matches('"'))
+}
+
+/// `2026-10-30`, or `30 October 2026`.
+fn iso(text: &str) -> Option<String> {
+    let number = |part: &str, digits: usize| {
+        (part.len() <= digits && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| part.parse::<u32>().ok())?
+    };
+    let (year, month, day) = match text.split(['-', ' ']).collect::<Vec<_>>().as_slice() {
+        [year, month, day] if text.contains('-') => (number(year, 4)?, number(month, 2)?, number(day, 2)?),
+        [day, month, year] => {
+            let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?;
+            (number(year, 4)?, u32::try_from(month).ok()? + 1, number(day, 2)?)
+        }
+        _ => return None,
+    };
+    let real = (1990..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    real.then(|| format!("{year:04}-{month:02}-{day:02}"))
+}
+
+fn in_dollars(codes: &[String], line: &str) -> Result<BTreeMap<String, u64>, String> {
+    let mut per_euro = BTreeMap::new();
+    for (code, text) in codes.iter().zip(cells(line)).skip(1) {
+        if code.is_empty() || text.is_empty() || text.eq_ignore_ascii_case("n/a") {
+            continue;
+        }
+        let code_is_plain = code.len() == 3 && code.bytes().all(|b| b.is_ascii_lowercase());
+        let rate = scaled_decimal(text, PLACES).filter(|rate| *rate > 0 && code_is_plain);
+        per_euro.insert(code.clone(), rate.ok_or_else(|| format!("`{text}` is no rate of `{code}`"))?);
+    }
+    let dollar = *per_euro.get("usd").ok_or("it has no rate of the dollar")?;
+    let euro = u128::from(dollar) * ONE / 10u128.pow(PLACES as u32);
+    let pico = |rate: u128| u64::try_from(rate).map_err(|_| "a rate is out of all bounds".to_owned());
+    let mut rates = BTreeMap::from([("usd".to_owned(), ONE as u64), ("eur".to_owned(), pico(euro)?)]);
+    for (code, rate) in per_euro.into_iter().filter(|(code, _)| code != "usd") {
+        rates.insert(code, pico((u128::from(dollar) * ONE).div_ceil(u128::from(rate)))?);
+    }
+    Ok(rates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_day_of_either_file_is_read() {
+        let daily = "Date, USD, JPY, ISK, \n30 October 2026, 1.1172, 175.68, 136.0, \n";
+        let history = "Date,USD,JPY,ISK,CYP,\n2026-10-29,1.2,170,1,N/A,\n2026-10-30,1.1172,175.68,136.0,N/A,\n2026-10-28,1,1,1,N/A,\n";
+        for text in [daily, history] {
+            let day = newest(text).expect("read");
+            assert_eq!(day.date, "2026-10-30");
+            // 1.1172 / 175.68 = 0.0063592896174863…, rounded up.
+            assert_eq!(day.rates["jpy"], 6_359_289_618);
+            assert_eq!(
+                (day.rates["eur"], day.rates["usd"], day.rates.get("cyp")),
+                (1_117_200_000_000, 1_000_000_000_000, None)
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_refused() {
+        for text in [
+            "",
+            "Date\n",
+            "a,b\n1,2\n",
+            "Date,USD\n",
+            "Date,USD\nyesterday,1.1\n",
+            "Date,USD,JPY\n2026-10-30,1.1,-5\n",
+            "Date,USD,JPY\n2026-10-30,1.1,0\n",
+            "Date,USD,JPY\n2026-10-30,N/A,100\n",
+            "Date,USD,JPY\n2026-13-30,1,100\n",
+        ] {
+            assert!(newest(text).is_err(), "{text}");
+        }
+    }
+}

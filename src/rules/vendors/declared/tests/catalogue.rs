@@ -1,0 +1,136 @@
+//! The shipped catalogue by example: one call of each vendor, its hold and its cost, computed by hand (micro-cents, 1e-8 USD).
+
+use crate::rules::vendors::catalog::{names, shipped};
+use crate::rules::vendors::testkit::{Call, call, headers, run};
+use crate::rules::vendors::{End, Family, RawVendor, Usage};
+
+/// A call of a vendor with these rates set by the operator.
+fn of(vendor: &str, path: &'static str, rates: &str) -> Call {
+    let own: RawVendor = toml::from_str(rates).expect("well-formed");
+    let raw = shipped(vendor).expect("it ships").expect("it parses").merge(own);
+    Call { vendor: raw.check(vendor).expect("sound"), ..call(vendor, path) }
+}
+
+/// One example.
+struct Example {
+    vendor: &'static str,
+    /// `GET /path?query`, or `/path` of a POST.
+    on: &'static str,
+    rates: &'static str,
+    body: &'static str,
+    hold: u64,
+    header: (&'static str, &'static str),
+    answer: &'static str,
+    cost: u64,
+}
+
+const NONE: (&str, &str) = ("x-none", "0");
+
+#[rustfmt::skip]
+const EXAMPLES: &[Example] = &[
+    // Three recipients * 0.0009.
+    Example { vendor: "resend", on: "/emails", rates: "", body: r#"{"to":["a@x","b@x"],"cc":"c@x"}"#, hold: 270_000, header: NONE, answer: r#"{"id":"1"}"#, cost: 270_000 },
+    // (2 + 1) * 0.001.
+    Example { vendor: "sendgrid", on: "/v3/mail/send", rates: "rates.email = { usd = \"0.001\" }", body: r#"{"personalizations":[{"to":[{"email":"a"},{"email":"b"}]},{"to":[{"email":"c"}]}]}"#, hold: 300_000, header: NONE, answer: "", cost: 300_000 },
+    // 2 * 0.0015.
+    Example { vendor: "postmark", on: "/email", rates: "rates.email = { usd = \"0.0015\" }", body: r#"{"To":"a@x,b@x"}"#, hold: 300_000, header: NONE, answer: r#"{"ErrorCode":0}"#, cost: 300_000 },
+    // 10 characters * 0.0001; the header says 9 credits.
+    Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789"}"#, hold: 100_000, header: ("character-cost", "9"), answer: "ID3", cost: 90_000 },
+    // Half as much with a fast model; without the header as estimated.
+    Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789","model_id":"eleven_flash_v2_5"}"#, hold: 50_000, header: NONE, answer: "ID3", cost: 50_000 },
+    // 10 * 0.00003.
+    Example { vendor: "deepgram", on: "/v1/speak", rates: "", body: r#"{"text":"0123456789"}"#, hold: 30_000, header: NONE, answer: "", cost: 30_000 },
+    // 0.007 + 10 * 4 * 0.001; the answer says 0.0095.
+    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x"}"#, hold: 4_700_000, header: NONE, answer: r#"{"costDollars":{"total":0.0095}}"#, cost: 950_000 },
+    // 2 pages * 3 * 0.001.
+    Example { vendor: "exa", on: "/contents", rates: "", body: r#"{"urls":["a","b"]}"#, hold: 600_000, header: NONE, answer: r#"{"costDollars":{"total":0.002}}"#, cost: 200_000 },
+    // 2 credits * 0.008.
+    Example { vendor: "tavily", on: "/search", rates: "", body: r#"{"query":"x","search_depth":"advanced"}"#, hold: 1_600_000, header: NONE, answer: "{}", cost: 1_600_000 },
+    // It might have chosen the deeper one, and says that it did not.
+    Example { vendor: "tavily", on: "/search", rates: "", body: r#"{"query":"x","auto_parameters":true}"#, hold: 1_600_000, header: NONE, answer: r#"{"usage":{"credits":1}}"#, cost: 800_000 },
+    // ceil(6 / 5) * 1 * 0.008.
+    Example { vendor: "tavily", on: "/extract", rates: "", body: r#"{"urls":[1,2,3,4,5,6]}"#, hold: 1_600_000, header: NONE, answer: "{}", cost: 1_600_000 },
+    // 9 credits * 0.00083, and 5 of them.
+    Example { vendor: "firecrawl", on: "/v2/scrape", rates: "", body: r#"{"url":"x"}"#, hold: 747_000, header: NONE, answer: r#"{"data":{"metadata":{"creditsUsed":5}}}"#, cost: 415_000 },
+    // ceil(11 / 10) * 2 * 0.00083.
+    Example { vendor: "firecrawl", on: "/v2/search", rates: "", body: r#"{"query":"x","limit":11}"#, hold: 332_000, header: NONE, answer: r#"{"creditsUsed":4}"#, cost: 332_000 },
+    Example { vendor: "serpapi", on: "GET /search?q=x", rates: "", body: "", hold: 2_500_000, header: NONE, answer: r#"{"search_metadata":{"status":"Success"}}"#, cost: 2_500_000 },
+    Example { vendor: "serpapi", on: "GET /search?q=x", rates: "", body: "", hold: 2_500_000, header: NONE, answer: r#"{"search_metadata":{"status":"Error"},"error":"x"}"#, cost: 0 },
+    // Held for two credits, one taken.
+    Example { vendor: "serper", on: "/search", rates: "", body: r#"{"q":"x"}"#, hold: 200_000, header: NONE, answer: r#"{"credits":1}"#, cost: 100_000 },
+    Example { vendor: "brave", on: "GET /res/v1/web/search?q=x", rates: "", body: "", hold: 500_000, header: NONE, answer: "{}", cost: 500_000 },
+    Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"OK"}"#, cost: 500_000 },
+    Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"REQUEST_DENIED"}"#, cost: 0 },
+    // 2 * 3 elements * 0.005.
+    Example { vendor: "google_maps", on: "/distanceMatrix/v2:computeRouteMatrix", rates: "rates.matrix_element = { usd = \"0.005\" }", body: r#"{"origins":[1,2],"destinations":[1,2,3]}"#, hold: 3_000_000, header: NONE, answer: "[]", cost: 3_000_000 },
+    // ceil(90 / 60) minutes * 0.014.
+    Example { vendor: "twilio", on: "/2010-04-01/Accounts/AC1/Calls.json", rates: "rates.call_minute = { usd = \"0.014\" }", body: "To=%2B1555&TimeLimit=90", hold: 2_800_000, header: NONE, answer: r#"{"sid":"CA1"}"#, cost: 2_800_000 },
+    Example { vendor: "twilio", on: "/v2/Services/VA1/Verifications", rates: "rates.verification = { usd = \"0.06\" }", body: "To=%2B1555&Channel=sms", hold: 6_000_000, header: NONE, answer: r#"{"sid":"VE1"}"#, cost: 6_000_000 },
+];
+
+#[test]
+fn each_vendor_costs_what_was_computed_by_hand() {
+    for example in EXAMPLES {
+        let (method, target) = example.on.split_once(' ').unwrap_or(("POST", example.on));
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let mut call = of(example.vendor, path, example.rates);
+        (call.method, call.query) = (method, query);
+        if example.vendor == "twilio" {
+            call.content_type = "application/x-www-form-urlencoded";
+        }
+        assert_eq!(call.bound(example.body), example.hold, "{} {}", example.vendor, example.on);
+        let list = headers(&[("content-type", "application/json"), example.header]);
+        let plan = call.plan(example.body);
+        let metered = run(&plan, 200, &list, [example.answer.as_bytes()], End::Complete).1;
+        assert!(metered.usage.is_exact(), "{} {}: {metered:?}", example.vendor, example.on);
+        assert_eq!(metered.usage.charge().usd.0, example.cost, "{} {}", example.vendor, example.on);
+        assert_eq!(run(&plan, 429, &list, [&b"{}"[..]], End::Complete).1.usage, Usage::ZERO);
+    }
+}
+
+/// What is not known is refused, and charged in full where a ceiling let it pass.
+#[test]
+fn what_has_no_price_is_not_free() {
+    for (vendor, path, body) in [
+        ("sendgrid", "/v3/mail/send", r#"{"personalizations":[{"to":[{"email":"a"}]}]}"#),
+        ("postmark", "/email", r#"{"To":"a@x"}"#),
+        ("deepgram", "/v1/listen", r#"{"url":"https://x"}"#),
+        ("assemblyai", "/v2/transcript", r#"{"audio_url":"https://x"}"#),
+        ("google_maps", "/v1/places:searchText", r#"{"textQuery":"x"}"#),
+        ("exa", "/research/v1", "{}"),
+        ("firecrawl", "/v2/agent", "{}"),
+        ("vercel", "/v4/domains/buy", "{}"),
+        ("shopify", "/admin/api/2026-10/graphql.json", "{}"),
+    ] {
+        let mut call = of(vendor, path, "");
+        let why = call.estimate(body).map(|_| ()).expect_err(path);
+        assert!(why.ceiling_helps() && why.status() == 403, "{vendor} {path}: {why}");
+        call.ceiling = Some(crate::units::money::MicroCents(5));
+        let metered =
+            run(&call.plan(body), 200, &headers(&[("content-type", "application/json")]), [&b"{}"[..]], End::Complete)
+                .1;
+        assert_eq!(metered.usage, Usage::UNKNOWN, "{vendor} {path}");
+    }
+    // 12.5 s * 2 channels * 0.000071667 = 0.001791675, rounded up to the micro-cent.
+    let mut heard = of("deepgram", "/v1/listen", "");
+    (heard.ceiling, heard.query) = (Some(crate::units::money::MicroCents(5)), Some("model=nova-3"));
+    let answer = br#"{"metadata":{"duration":12.5,"channels":2}}"#;
+    let list = headers(&[("content-type", "application/json")]);
+    let metered = run(&heard.plan(r#"{"url":"https://x"}"#), 200, &list, [&answer[..]], End::Complete).1;
+    assert_eq!((metered.usage.is_exact(), metered.usage.charge().usd.0), (true, 179_168));
+}
+
+#[test]
+fn every_rate_says_where_it_is_from() {
+    for name in names() {
+        let raw = shipped(name).expect("it ships").expect("it parses");
+        for (rate, entry) in &raw.rates {
+            assert!(entry.source.is_some() && entry.checked.is_some(), "{name}.{rate}");
+        }
+        let vendor = raw.check(name).expect("sound");
+        assert!(
+            vendor.family != Family::Declared || vendor.otherwise.is_none(),
+            "{name}: what is not listed has no price"
+        );
+    }
+}
