@@ -23,6 +23,7 @@ use super::scripts::FORMAT;
 use super::{Inner, Redis, event};
 use crate::adapters::audit::tail::Books;
 use crate::adapters::ledger::LedgerError;
+use crate::rules::ledger::book::Book;
 use crate::rules::subject::Flag;
 use crate::units::ids::Seq;
 use crate::units::time::Timestamp;
@@ -33,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const NOTICE: Duration = Duration::from_millis(1500);
 /// A node that has not put back its part by then does so when it can.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// How often it is asked whether the books have what this node keeps.
+const LET_GO_EVERY: Duration = Duration::from_millis(500);
 /// After a failure.
 const RETRY: Duration = Duration::from_millis(500);
 /// The epoch of a ledger that is being put back ends so.
@@ -43,6 +46,16 @@ const DOUBTED: char = '?';
 tokio::task_local! {
     /// While the ledger is lost, only what puts it back may ask.
     static PUTTING_BACK: ();
+}
+
+/// Is this a making of the ledger in which calls may be admitted?
+pub(super) fn is_open(epoch: &str) -> bool {
+    !epoch.is_empty() && !epoch.ends_with([BEING_PUT_BACK, DOUBTED])
+}
+
+/// Are these one making of the ledger, put back or not?
+pub(super) fn same_making(one: &str, other: &str) -> bool {
+    one.trim_end_matches(BEING_PUT_BACK) == other.trim_end_matches(BEING_PUT_BACK)
 }
 
 /// Is it recovery that asks?
@@ -77,15 +90,23 @@ impl Redis {
     /// Watches until `stop`, and puts back what is lost.
     pub async fn keep_whole(&self, knows: Arc<Knows>, stop: CancellationToken) {
         let mut projected = knows.books.projected();
+        let mut next = tokio::time::Instant::now();
         loop {
+            let more = async {
+                tokio::time::sleep_until(next).await;
+                projected.changed().await.map(|()| *projected.borrow_and_update())
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.0.lost.wait() => {
                     let recovered = PUTTING_BACK.scope((), self.recover(&knows));
                     tokio::select! { () = stop.cancelled() => return, () = recovered => {} }
                 }
-                changed = projected.changed() => match changed {
-                    Ok(()) => self.0.kept.safe_up_to(*projected.borrow_and_update()),
+                upto = more => match upto {
+                    Ok(upto) => {
+                        self.0.let_go(upto).await;
+                        next = tokio::time::Instant::now() + LET_GO_EVERY;
+                    }
                     Err(_) => return,
                 },
             }
@@ -144,6 +165,17 @@ impl Inner {
         }
     }
 
+    /// What the books have is kept no longer. Their number alone does not say that: while this node was cut off the ledger may
+    /// have been put back without its part, and other entries bear these numbers now.
+    async fn let_go(&self, upto: Seq) {
+        let Some((seq, redo)) = self.kept.last_up_to(upto) else { return };
+        match putting::in_books(&self.books, seq, &redo).await {
+            Ok(true) => self.kept.safe_up_to(seq),
+            Ok(false) => tracing::debug!(seq, "the books have another entry there, so nothing is let go"),
+            Err(error) => tracing::debug!(%error, "what is kept is let go later"),
+        }
+    }
+
     async fn doubt(&self, epoch: &str) -> Result<(), LedgerError> {
         let mut call = self.scripts.doubt.prepare_invoke();
         call.key(self.keys.meta()).arg(epoch);
@@ -188,7 +220,7 @@ impl Inner {
         self.come_forward(&now.epoch).await
     }
 
-    async fn put_back_own(&self) -> Result<(), LedgerError> {
+    async fn put_back_own(&self) -> Result<PutBack, LedgerError> {
         let own = self.shapes.lock().own().to_vec();
         self.declare(own).await?;
         let kept = self.kept.all();
@@ -196,7 +228,7 @@ impl Inner {
         if !kept.is_empty() {
             tracing::warn!(back.done, back.known, "this node has put back what Redis had lost");
         }
-        Ok(())
+        Ok(back)
     }
 
     /// From here on under this epoch, from this entry.
@@ -245,16 +277,18 @@ impl Inner {
         let upto = book.seq();
         let making = Uuid::now_v7().to_string();
         let was = found.map(|f| f.epoch).unwrap_or_default();
-        if !self.begin_rebuild(&making, upto, &was).await? {
+        if !self.begin_rebuild(&making, &book, &was).await? {
             return Ok(());
         }
+        let begun = Instant::now();
+        // As its own from here on: an error in between must not lose it.
+        left.into_iter().for_each(|(seq, redo)| self.kept.adopt(seq, redo));
         let epoch = format!("{making}{BEING_PUT_BACK}");
         self.begin_anew(&epoch, upto);
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
-        self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
-        let left = putting::put_back(self, &left).await?;
+        let back = self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
         self.come_forward(&epoch).await?;
-        let late = self.wait_for_all(&epoch, since).await?;
+        let late = self.wait_for_all(&epoch, since, begun).await?;
         self.call(&self.prepare(&self.scripts.reopen)).await?;
         tracing::warn!(
             upto,
@@ -262,7 +296,7 @@ impl Inner {
             loaded.open,
             loaded.remembered,
             loaded.accounts,
-            left.done,
+            back.done,
             late = late.join(", "),
             "the ledger was put back from the books and the nodes"
         );
@@ -274,27 +308,28 @@ impl Inner {
         *self.epoch.lock() = Arc::from("");
     }
 
-    async fn begin_rebuild(&self, making: &str, upto: Seq, was: &str) -> Result<bool, LedgerError> {
+    async fn begin_rebuild(&self, making: &str, book: &Book, was: &str) -> Result<bool, LedgerError> {
         let identity = putting::ask(&self.books, |store| store.identity()).await?;
         let mut call = self.scripts.rebuild.prepare_invoke();
         self.keys.all().iter().for_each(|key| {
             call.key(key);
         });
-        call.arg(FORMAT).arg(making).arg(upto).arg(was).arg(identity);
+        call.arg(FORMAT).arg(making).arg(book.seq()).arg(was).arg(identity).arg(book.now().0);
         let answer: Vec<String> =
             redis::from_redis_value(self.link.run(&call).await?).map_err(|_| super::answer::unreadable())?;
         Ok(answer.first().is_some_and(|what| what == "done"))
     }
 
-    /// Until everybody who came forward has put back their part. Names those who have not in time.
-    async fn wait_for_all(&self, epoch: &str, since: Instant) -> Result<Vec<String>, LedgerError> {
+    /// Until everybody who came forward has put back their part: each has its time from when this making began. Names those who
+    /// have not in time.
+    async fn wait_for_all(&self, epoch: &str, since: Instant, begun: Instant) -> Result<Vec<String>, LedgerError> {
         loop {
             let mut ask = redis::cmd("HGETALL");
             ask.arg(self.keys.named("rebuilt"));
             let nodes: BTreeMap<String, String> = self.asked(&ask).await?;
             let late: Vec<String> = nodes.into_iter().filter(|(_, at)| at != epoch).map(|(node, _)| node).collect();
             let noticed = since.elapsed() >= NOTICE;
-            if noticed && (late.is_empty() || since.elapsed() >= PATIENCE) {
+            if noticed && (late.is_empty() || begun.elapsed() >= PATIENCE) {
                 return Ok(late);
             }
             tokio::time::sleep(LOOK_EVERY).await;
