@@ -16,11 +16,11 @@ use crate::common::{SOON, http_get, wait_for};
 /// A cent.
 const CALL: u64 = USD / 100;
 
-fn ask(key: &Key) -> Ask {
+pub fn ask(key: &Key) -> Ask {
     Ask::chat(Some(100)).key(key)
 }
 
-fn making(fleet: &Fleet) -> Option<String> {
+pub fn making(fleet: &Fleet) -> Option<String> {
     fleet.redis.cli(&["hget", "{bursar}:meta", "epoch"]).filter(|epoch| !epoch.is_empty() && !epoch.ends_with('!'))
 }
 
@@ -39,7 +39,7 @@ fn lose(fleet: &mut Fleet, what: impl FnOnce(&mut Redis)) {
 }
 
 /// The vendor's count, the rows, the sums and the accounts say the same on every node.
-fn all_agree(fleet: &Fleet, key: &Key, calls: usize) {
+pub fn all_agree(fleet: &Fleet, key: &Key, calls: usize) {
     for node in &fleet.nodes {
         let rows = settled(node, &["--agent", "eager"], calls, SOON);
         let through: Vec<Value> = rows.iter().filter(|row| admitted(row)).cloned().collect();
