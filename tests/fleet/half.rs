@@ -2,7 +2,7 @@
 //! that comes late when others have its numbers, a step that two know of.
 
 use super::caps::{CAPPED, USD, left};
-use super::lost::{all_agree, ask, making};
+use super::lost::{accounts_agree, all_agree, ask, making};
 use crate::common::bursar::{Bursar, Key};
 use crate::common::cut::Cut;
 use crate::common::fleet::{Fleet, audit, configuration};
@@ -82,7 +82,7 @@ fn what_nodes_that_are_gone_wrote_outlives_a_writer_that_dies_in_the_middle() {
         books.must("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'");
     });
     begun_anew(&fleet, &before);
-    all_agree(&fleet, &key, 5);
+    accounts_agree(&fleet, &key, 5);
 }
 
 /// What stands in the stream is put back by the writer of the books, and by the node that did it.
