@@ -41,7 +41,7 @@ fn lose(fleet: &mut Fleet, what: impl FnOnce(&mut Redis)) {
 /// The vendor's count, the rows, the sums and the accounts say the same on every node.
 pub fn all_agree(fleet: &Fleet, key: &Key, calls: usize) {
     accounts_agree(fleet, key, calls);
-    fleet.nodes[0].ok(&["audit", "verify"]);
+    fleet.nodes[fleet.writer()].ok(&["audit", "verify"]);
 }
 
 /// The same, whoever signed.
@@ -118,7 +118,7 @@ fn the_cap_holds_over_a_redis_that_forgets_under_load() {
         let asks = (0..many).map(|n| (n, ask(&key).mock(&format!("delay={}", 20 + n % 200))));
         asks.map(|(n, ask)| ask.send(fleet.port(n))).collect::<Vec<_>>()
     };
-    let first = spawn_all(crowd(60).into_iter());
+    let first = spawn_all(crowd(60));
     fleet.vendor.wait_for_count(20, SOON);
     lose(&mut fleet, Redis::restart_empty);
     let answers = join_all(first);

@@ -6,6 +6,7 @@
 //! `past` reads the books, `load` writes what they say, `putting` asks again for what was lost.
 
 mod load;
+mod making;
 mod past;
 mod putting;
 
@@ -19,6 +20,9 @@ use redis::{Cmd, FromRedisValue};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::making::{BEING_PUT_BACK, DOUBTED};
+pub(super) use self::making::{is_open, same_making};
+use super::peers::Peers;
 use super::scripts::FORMAT;
 use super::{Inner, Redis, event};
 use crate::adapters::audit::tail::Books;
@@ -28,6 +32,8 @@ use crate::rules::subject::Flag;
 use crate::units::ids::Seq;
 use crate::units::time::Timestamp;
 
+/// How often a node notes who else lives.
+const LISTEN_EVERY: Duration = Duration::from_millis(500);
 /// How often a node looks whether the ledger is open again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Every node that lives has noticed by then: each asks for holds that are over once a second.
@@ -38,24 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const LET_GO_EVERY: Duration = Duration::from_millis(500);
 /// After a failure.
 const RETRY: Duration = Duration::from_millis(500);
-/// The epoch of a ledger that is being put back ends so.
-const BEING_PUT_BACK: char = '!';
-/// And so that of one in which a node has found something missing.
-const DOUBTED: char = '?';
-
 tokio::task_local! {
     /// While the ledger is lost, only what puts it back may ask.
     static PUTTING_BACK: ();
-}
-
-/// Is this a making of the ledger in which calls may be admitted?
-pub(super) fn is_open(epoch: &str) -> bool {
-    !epoch.is_empty() && !epoch.ends_with([BEING_PUT_BACK, DOUBTED])
-}
-
-/// Are these one making of the ledger, put back or not?
-pub(super) fn same_making(one: &str, other: &str) -> bool {
-    one.trim_end_matches(BEING_PUT_BACK) == other.trim_end_matches(BEING_PUT_BACK)
 }
 
 /// Is it recovery that asks?
@@ -68,6 +59,17 @@ pub struct Knows {
     pub books: Arc<Books>,
     /// What is switched off, as this node keeps it on its own disk.
     pub flags: Box<dyn Fn() -> Vec<Flag> + Send + Sync>,
+    /// What the other nodes call this one.
+    pub me: String,
+    /// The nodes that live.
+    pub nodes: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+/// What this node knows of a loss.
+struct Loss {
+    since: Instant,
+    /// Who lived then.
+    nodes: Vec<String>,
 }
 
 /// How the ledger stands on the server.
@@ -91,6 +93,7 @@ impl Redis {
     pub async fn keep_whole(&self, knows: Arc<Knows>, stop: CancellationToken) {
         let mut projected = knows.books.projected();
         let mut next = tokio::time::Instant::now();
+        let peers = Peers::default();
         loop {
             let more = async {
                 tokio::time::sleep_until(next).await;
@@ -98,8 +101,9 @@ impl Redis {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = tokio::time::sleep(LISTEN_EVERY) => peers.heard((knows.nodes)()),
                 () = self.0.lost.wait() => {
-                    let recovered = PUTTING_BACK.scope((), self.recover(&knows));
+                    let recovered = PUTTING_BACK.scope((), self.recover(&knows, peers.lately()));
                     tokio::select! { () = stop.cancelled() => return, () = recovered => {} }
                 }
                 upto = more => match upto {
@@ -124,11 +128,11 @@ impl Redis {
         Err(LedgerError::Down(self.0.lost.why().unwrap_or_default()))
     }
 
-    async fn recover(&self, knows: &Knows) {
+    async fn recover(&self, knows: &Knows, nodes: Vec<String>) {
         tracing::error!("{}", self.0.lost.why().unwrap_or_default());
-        let since = Instant::now();
+        let loss = Loss { since: Instant::now(), nodes };
         while self.0.lost.is_lost() {
-            let step = match self.0.step(knows, since).await {
+            let step = match self.0.step(knows, &loss).await {
                 Ok(()) => LOOK_EVERY,
                 Err(error) => {
                     tracing::warn!(%error, "the ledger could not be put back yet");
@@ -141,38 +145,29 @@ impl Redis {
 }
 
 impl Inner {
-    async fn step(&self, knows: &Knows, since: Instant) -> Result<(), LedgerError> {
+    async fn step(&self, knows: &Knows, loss: &Loss) -> Result<(), LedgerError> {
         let now = self.standing().await?;
         let own = self.epoch.lock().to_string();
         match now {
             // What another one began and did not end is begun anew.
-            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) && !knows.books.leads() => self.take_part(&now).await,
-            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), since).await,
+            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) && !knows.books.leads() => {
+                self.take_part(knows, &now).await
+            }
+            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), loss).await,
             Some(now) if !now.epoch.ends_with(DOUBTED) && now.epoch != own.trim_end_matches(BEING_PUT_BACK) => {
-                self.take_part(&now).await?;
+                self.take_part(knows, &now).await?;
                 self.go_on(&now.epoch, "the ledger was put back without this node, which has put back its part now")
             }
             Some(now) if own.ends_with(BEING_PUT_BACK) => self.go_on(&now.epoch, "the ledger is whole again"),
             Some(now) if now.epoch == own && self.has_last(&now).await? => {
                 self.go_on(&own, "the ledger is as it was: what answered in between was not it")
             }
-            found if knows.books.leads() => self.coordinate(knows, found, since).await,
+            found if knows.books.leads() => self.coordinate(knows, found, loss).await,
             // Whoever writes the books will see to it, once it knows.
             _ => {
                 self.doubt(&own).await?;
-                self.come_forward("").await
+                self.come_forward(&knows.me, "").await
             }
-        }
-    }
-
-    /// What the books have is kept no longer. Their number alone does not say that: while this node was cut off the ledger may
-    /// have been put back without its part, and other entries bear these numbers now.
-    async fn let_go(&self, upto: Seq) {
-        let Some((seq, redo)) = self.kept.last_up_to(upto) else { return };
-        match putting::in_books(&self.books, seq, &redo).await {
-            Ok(true) => self.kept.safe_up_to(seq),
-            Ok(false) => tracing::debug!(seq, "the books have another entry there, so nothing is let go"),
-            Err(error) => tracing::debug!(%error, "what is kept is let go later"),
         }
     }
 
@@ -194,10 +189,10 @@ impl Inner {
     }
 
     /// Says that this node lives, and which making of the ledger it has put back its part of.
-    async fn come_forward(&self, epoch: &str) -> Result<(), LedgerError> {
+    async fn come_forward(&self, me: &str, epoch: &str) -> Result<(), LedgerError> {
         let key = self.keys.named("rebuilt");
         let mut ask = redis::cmd("HSET");
-        ask.arg(&key).arg(&self.node).arg(epoch);
+        ask.arg(&key).arg(me).arg(epoch);
         self.asked::<redis::Value>(&ask).await?;
         let mut end = redis::cmd("PEXPIRE");
         end.arg(&key).arg(10 * PATIENCE.as_millis() as u64);
@@ -205,11 +200,11 @@ impl Inner {
     }
 
     /// Once for each making: shapes first, whose sums are the books'; then what the books do not have.
-    async fn take_part(&self, now: &Standing) -> Result<(), LedgerError> {
+    async fn take_part(&self, knows: &Knows, now: &Standing) -> Result<(), LedgerError> {
         if **self.epoch.lock() == *now.epoch {
-            return self.come_forward(&now.epoch).await;
+            return self.come_forward(&knows.me, &now.epoch).await;
         }
-        self.come_forward("").await?;
+        self.come_forward(&knows.me, "").await?;
         self.begin_anew(&now.epoch, now.seq);
         let done = self.put_back_own().await;
         if let Err(e) = done {
@@ -217,7 +212,7 @@ impl Inner {
             *self.epoch.lock() = Arc::from("");
             return Err(e);
         }
-        self.come_forward(&now.epoch).await
+        self.come_forward(&knows.me, &now.epoch).await
     }
 
     async fn put_back_own(&self) -> Result<PutBack, LedgerError> {
@@ -270,7 +265,7 @@ impl Inner {
     }
 
     /// On the node that writes the books, while it writes nothing.
-    async fn coordinate(&self, knows: &Knows, found: Option<Standing>, since: Instant) -> Result<(), LedgerError> {
+    async fn coordinate(&self, knows: &Knows, found: Option<Standing>, loss: &Loss) -> Result<(), LedgerError> {
         let _still = knows.books.pause().await;
         let left = putting::left_over(self).await?;
         let book = putting::ask(&self.books, |store| past::read(store, Timestamp::now())).await?;
@@ -287,8 +282,8 @@ impl Inner {
         self.begin_anew(&epoch, upto);
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
         let back = self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
-        self.come_forward(&epoch).await?;
-        let late = self.wait_for_all(&epoch, since, begun).await?;
+        self.come_forward(&knows.me, &epoch).await?;
+        let late = self.wait_for_all(&epoch, loss, begun).await?;
         self.call(&self.prepare(&self.scripts.reopen)).await?;
         tracing::warn!(
             upto,
@@ -320,15 +315,18 @@ impl Inner {
         Ok(answer.first().is_some_and(|what| what == "done"))
     }
 
-    /// Until everybody who came forward has put back their part: each has its time from when this making began. Names those who
-    /// have not in time.
-    async fn wait_for_all(&self, epoch: &str, since: Instant, begun: Instant) -> Result<Vec<String>, LedgerError> {
+    /// Until everybody who lived, or came forward, has put back their part: each has its time from when this making began. Names
+    /// those who have not in time.
+    async fn wait_for_all(&self, epoch: &str, loss: &Loss, begun: Instant) -> Result<Vec<String>, LedgerError> {
         loop {
             let mut ask = redis::cmd("HGETALL");
             ask.arg(self.keys.named("rebuilt"));
-            let nodes: BTreeMap<String, String> = self.asked(&ask).await?;
+            let mut nodes: BTreeMap<String, String> = self.asked(&ask).await?;
+            for node in &loss.nodes {
+                nodes.entry(node.clone()).or_default();
+            }
             let late: Vec<String> = nodes.into_iter().filter(|(_, at)| at != epoch).map(|(node, _)| node).collect();
-            let noticed = since.elapsed() >= NOTICE;
+            let noticed = loss.since.elapsed() >= NOTICE;
             if noticed && (late.is_empty() || begun.elapsed() >= PATIENCE) {
                 return Ok(late);
             }
