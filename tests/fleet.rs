@@ -6,6 +6,8 @@ mod common;
 
 #[path = "fleet/caps.rs"]
 mod caps;
+#[path = "fleet/half.rs"]
+mod half;
 #[path = "fleet/lost.rs"]
 mod lost;
 #[path = "fleet/starts.rs"]

@@ -16,11 +16,11 @@ use crate::common::{SOON, http_get, wait_for};
 /// A cent.
 const CALL: u64 = USD / 100;
 
-fn ask(key: &Key) -> Ask {
+pub fn ask(key: &Key) -> Ask {
     Ask::chat(Some(100)).key(key)
 }
 
-fn making(fleet: &Fleet) -> Option<String> {
+pub fn making(fleet: &Fleet) -> Option<String> {
     fleet.redis.cli(&["hget", "{bursar}:meta", "epoch"]).filter(|epoch| !epoch.is_empty() && !epoch.ends_with('!'))
 }
 
@@ -39,7 +39,13 @@ fn lose(fleet: &mut Fleet, what: impl FnOnce(&mut Redis)) {
 }
 
 /// The vendor's count, the rows, the sums and the accounts say the same on every node.
-fn all_agree(fleet: &Fleet, key: &Key, calls: usize) {
+pub fn all_agree(fleet: &Fleet, key: &Key, calls: usize) {
+    accounts_agree(fleet, key, calls);
+    fleet.nodes[fleet.writer()].ok(&["audit", "verify"]);
+}
+
+/// The same, whoever signed.
+pub fn accounts_agree(fleet: &Fleet, key: &Key, calls: usize) {
     for node in &fleet.nodes {
         let rows = settled(node, &["--agent", "eager"], calls, SOON);
         let through: Vec<Value> = rows.iter().filter(|row| admitted(row)).cloned().collect();
@@ -49,7 +55,6 @@ fn all_agree(fleet: &Fleet, key: &Key, calls: usize) {
     }
     let checked = fleet.nodes[0].json(&["ledger", "check"]).swap_remove(0);
     assert_eq!(checked["differences"].as_array().map(Vec::len), Some(0), "{checked}");
-    fleet.nodes[fleet.writer()].ok(&["audit", "verify"]);
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn a_start_puts_back_what_is_lost() {
 /// spent twice.
 #[test]
 fn the_cap_holds_over_a_redis_that_forgets_under_load() {
-    let mut fleet = Fleet::new(&[CAPPED], 3);
+    let mut fleet = Fleet::patient(&[CAPPED], 3, "");
     let key = fleet.mint("capped", "eager");
     let crowd = |many: usize| {
         let asks = (0..many).map(|n| (n, ask(&key).mock(&format!("delay={}", 20 + n % 200))));

@@ -3,6 +3,7 @@
 //! would journal. `keys` and `lua/` say what stands where. Not here: who reads the stream, and what puts back what Redis lost.
 
 mod answer;
+mod append;
 mod arrival;
 mod begin;
 mod encode;
@@ -135,8 +136,10 @@ impl Redis {
         if let Some(format) = found.format.filter(|f| f != FORMAT) {
             return Err(LedgerError::Down(unknown_format(name, &format)));
         }
-        let epoch = found.epoch.unwrap_or_default();
-        let lost = Arc::new(Lost::new(epoch.is_empty().then(|| lost(name, upto, "nothing"))));
+        // One that is being put back, or of which somebody has found that it lacks something, is nobody's yet.
+        let epoch = found.epoch.as_ref().filter(|epoch| recover::is_open(epoch)).cloned().unwrap_or_default();
+        let why = || found.epoch.map_or_else(|| lost(name, upto, "nothing"), |_| unfinished(name));
+        let lost = Arc::new(Lost::new(epoch.is_empty().then(why)));
         let arrival = Arrival::new(link.generation());
         let inner = Inner {
             link,
@@ -218,6 +221,10 @@ fn lost(name: &str, seen: Seq, has: &str) -> String {
     )
 }
 
+fn unfinished(name: &str) -> String {
+    format!("redis: the ledger `{name}` has lost entries and is not yet put back. Nothing is admitted until it is")
+}
+
 impl Inner {
     /// A call of a script, with all keys and what every script begins with.
     fn prepare<'s>(&self, script: &'s Script) -> ScriptInvocation<'s> {
@@ -231,15 +238,17 @@ impl Inner {
 
     async fn call(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
         self.may_ask().await?;
-        self.guarded(self.link.run(call).await?)
+        let making = self.epoch.lock().clone();
+        self.guarded(self.link.run(call).await?, &making)
     }
 
     /// As `call`, for what so many replicas must have before it counts. If they do not, it was done here all the same, and
     /// whoever asked takes it back.
     async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
         self.may_ask().await?;
+        let making = self.epoch.lock().clone();
         let kept = self.link.run_kept(call).await?;
-        let answer = self.guarded(kept.value)?;
+        let answer = self.guarded(kept.value, &making)?;
         match kept.lacking {
             Some(why) => Err(LedgerError::Down(why)),
             None => Ok(answer),
@@ -247,8 +256,12 @@ impl Inner {
     }
 
     /// What the link knows of the server is its own trouble to tell; here stands what the ledger on it lacks.
-    fn guarded(&self, answer: Value) -> Result<Vec<String>, LedgerError> {
+    fn guarded(&self, answer: Value, making: &str) -> Result<Vec<String>, LedgerError> {
         let read = redis::from_redis_value(answer).map_err(|_| answer::unreadable())?;
+        if !recover::same_making(making, &self.epoch.lock()) {
+            // Its numbers are those of a ledger that is gone, and what it did may be gone with it.
+            return Err(LedgerError::Down("redis: the ledger was put back while it was asked".to_owned()));
+        }
         let guarded = self.guard(read);
         let failed = guarded.as_ref().err().cloned();
         if *self.trouble.lock() != failed {
@@ -264,8 +277,12 @@ impl Inner {
             [what, format] if what == "format" => Err(unknown_format(name, format)),
             [what, epoch, seq] if what == "lost" => {
                 let has = if epoch.is_empty() { "nothing".to_owned() } else { format!("{seq} of its making {epoch}") };
-                let why = lost(name, self.seen.load(Ordering::Acquire), &has);
-                self.lost.note(why.clone());
+                let seen = self.seen.load(Ordering::Acquire);
+                let why = lost(name, seen, &has);
+                // Unless it was asked with what this node knew before the ledger was put back.
+                if **self.epoch.lock() != **epoch || seq.parse().unwrap_or(0) < seen {
+                    self.lost.note(why.clone());
+                }
                 Err(why)
             }
             [_, seq, ..] => {

@@ -34,6 +34,8 @@ pub struct Taken {
     pub replay: Option<ReplayKey>,
     pub taken: Timestamp,
     pub postings: Arc<[Posting]>,
+    /// It was there already when it was asked for, so the number that came with the answer is not that of its event.
+    pub again: bool,
 }
 
 impl Taken {
@@ -50,7 +52,8 @@ impl Taken {
         };
         let chosen = lines.iter().enumerate().filter(|(i, l)| counts(l) && once(*i, l));
         let postings = chosen.map(|(_, l)| posting(l)).collect();
-        Self { row, amounts: held.amounts, fitted: held.fitted, replay: ask.replay, taken: at, postings }
+        let (amounts, fitted, replay) = (held.amounts, held.fitted, ask.replay);
+        Self { row, amounts, fitted, replay, taken: at, postings, again: false }
     }
 }
 
@@ -73,7 +76,11 @@ fn noted(ask: &Reserve, held: &Held) -> Opening {
 impl Redo {
     /// Is its number that of an event which bears its call?
     fn marks(&self) -> bool {
-        matches!(self, Self::Take(_) | Self::Settle(_) | Self::Deny(_) | Self::Control(_))
+        match self {
+            Self::Take(taken) => !taken.again,
+            Self::Settle(_) | Self::Deny(_) | Self::Control(_) => true,
+            Self::Resize { .. } | Self::Adjust { .. } | Self::Correct(_) => false,
+        }
     }
 
     /// The call that it is about.
@@ -102,7 +109,7 @@ impl Redo {
         Some(match entry.op {
             Op::Reserve { amounts, postings, fitted, replay, row, .. } => {
                 let taken = entry.at;
-                Self::Take(Box::new(Taken { row: *row, amounts, fitted, replay, taken, postings }))
+                Self::Take(Box::new(Taken { row: *row, amounts, fitted, replay, taken, postings, again: false }))
             }
             Op::Resize { hold, step, amounts } => Self::Resize { hold, step, amounts },
             Op::Commit { hold, charge, exact, row, .. } => ended(hold, End::Commit { charge, exact }, *row),
@@ -133,6 +140,11 @@ impl Kept {
         self.0.lock().push_back((seq, Arc::new(redo)));
     }
 
+    /// What stood in the stream alone, since whoever asked for it may be gone.
+    pub fn adopt(&self, seq: Seq, redo: Arc<Redo>) {
+        self.0.lock().push_back((seq, redo));
+    }
+
     /// The books have everything up to here, also after a loss of power.
     pub fn safe_up_to(&self, seq: Seq) {
         self.0.lock().retain(|(own, _)| *own > seq);
@@ -147,7 +159,13 @@ impl Kept {
 
     /// The last one of which Redis said that it is written.
     pub fn last(&self) -> Option<(Seq, Arc<Redo>)> {
-        self.0.lock().iter().filter(|(_, redo)| redo.marks()).max_by_key(|(seq, _)| *seq).cloned()
+        self.last_up_to(Seq::MAX)
+    }
+
+    /// The same, of those with no higher number.
+    pub fn last_up_to(&self, upto: Seq) -> Option<(Seq, Arc<Redo>)> {
+        let kept = self.0.lock();
+        kept.iter().filter(|(seq, redo)| *seq <= upto && redo.marks()).max_by_key(|(seq, _)| *seq).cloned()
     }
 
     /// It was put back, and is kept under its new number; or the books have it.

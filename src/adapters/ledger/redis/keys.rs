@@ -2,9 +2,9 @@
 //! each holds stands in DESIGN and at the top of the Lua files.
 
 /// In the order in which `lua/lib.lua` names them.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
     "meta", "flags", "shapes", "accounts", "holds", "leases", "ended", "replays", "paid", "events", "rates", "slices",
-    "nodes",
+    "nodes", "left", "again",
 ];
 
 /// Names of the keys. All carry the ledger's name as their hash tag.
@@ -42,6 +42,11 @@ impl Keys {
     /// The stream of events.
     pub fn events(&self) -> &str {
         &self.all[9]
+    }
+
+    /// The stream as it was when a rebuild began, until that has come to its end.
+    pub fn left(&self) -> &str {
+        &self.all[13]
     }
 
     /// The channel on which changes are told.

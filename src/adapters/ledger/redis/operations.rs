@@ -12,7 +12,6 @@ use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::Posting;
-use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
@@ -54,7 +53,7 @@ impl Inner {
         if !answered.new && self.asked.contains_key(&ask.hold) {
             return;
         }
-        let taken = Taken::new(ask, lines, held, answered.at);
+        let taken = Taken { again: !answered.new, ..Taken::new(ask, lines, held, answered.at) };
         self.kept.keep(answered.seq, Redo::Take(Box::new(taken)));
     }
 
@@ -123,31 +122,6 @@ impl Inner {
         if let Some(wake) = self.wake.get() {
             wake(postings);
         }
-    }
-
-    pub(super) async fn deny(&self, row: Opening) -> Result<Seq, LedgerError> {
-        let seq = self.append("deny", json(&row), None).await?;
-        self.kept.keep(seq, Redo::Deny(Box::new(row)));
-        Ok(seq)
-    }
-
-    pub(super) async fn control(&self, control: Control) -> Result<Seq, LedgerError> {
-        let flag = match &control {
-            Control::Stopped { flag, .. } => Some((flag, true)),
-            Control::Restored { flag, .. } => Some((flag, false)),
-            _ => None,
-        };
-        let seq = self.append("control", json(&control), flag).await?;
-        self.kept.keep(seq, Redo::Control(control));
-        Ok(seq)
-    }
-
-    async fn append(&self, op: &str, row: String, flag: Option<(&Flag, bool)>) -> Result<Seq, LedgerError> {
-        let script = if op == "control" { &self.scripts.control } else { &self.scripts.deny };
-        let mut call = self.prepare(script);
-        let what = flag.map_or("", |(_, set)| if set { "set" } else { "clear" });
-        call.arg(op).arg(row).arg(what).arg(flag.map(|(f, _)| json(f)).unwrap_or_default()).arg(self.keys.bell());
-        Ok(Parts::new(&self.call(&call).await?)?.seq)
     }
 
     async fn accounts(&self, lines: &[Line]) -> Result<Vec<AccountState>, LedgerError> {

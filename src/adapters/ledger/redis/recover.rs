@@ -6,6 +6,7 @@
 //! `past` reads the books, `load` writes what they say, `putting` asks again for what was lost.
 
 mod load;
+mod making;
 mod past;
 mod putting;
 
@@ -19,11 +20,14 @@ use redis::{Cmd, FromRedisValue};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::making::{BEING_PUT_BACK, DOUBTED};
+pub(super) use self::making::{is_open, same_making};
 use super::peers::Peers;
 use super::scripts::FORMAT;
 use super::{Inner, Redis, event};
 use crate::adapters::audit::tail::Books;
 use crate::adapters::ledger::LedgerError;
+use crate::rules::ledger::book::Book;
 use crate::rules::subject::Flag;
 use crate::units::ids::Seq;
 use crate::units::time::Timestamp;
@@ -36,13 +40,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const NOTICE: Duration = Duration::from_millis(1500);
 /// A node that has not put back its part by then does so when it can.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// How often it is asked whether the books have what this node keeps.
+const LET_GO_EVERY: Duration = Duration::from_millis(500);
 /// After a failure.
 const RETRY: Duration = Duration::from_millis(500);
-/// The epoch of a ledger that is being put back ends so.
-const BEING_PUT_BACK: char = '!';
-/// And so that of one in which a node has found something missing.
-const DOUBTED: char = '?';
-
 tokio::task_local! {
     /// While the ledger is lost, only what puts it back may ask.
     static PUTTING_BACK: ();
@@ -91,8 +92,13 @@ impl Redis {
     /// Watches until `stop`, and puts back what is lost.
     pub async fn keep_whole(&self, knows: Arc<Knows>, stop: CancellationToken) {
         let mut projected = knows.books.projected();
+        let mut next = tokio::time::Instant::now();
         let peers = Peers::default();
         loop {
+            let more = async {
+                tokio::time::sleep_until(next).await;
+                projected.changed().await.map(|()| *projected.borrow_and_update())
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LISTEN_EVERY) => peers.heard((knows.nodes)()),
@@ -100,8 +106,11 @@ impl Redis {
                     let recovered = PUTTING_BACK.scope((), self.recover(&knows, peers.lately()));
                     tokio::select! { () = stop.cancelled() => return, () = recovered => {} }
                 }
-                changed = projected.changed() => match changed {
-                    Ok(()) => self.0.kept.safe_up_to(*projected.borrow_and_update()),
+                upto = more => match upto {
+                    Ok(upto) => {
+                        self.0.let_go(upto).await;
+                        next = tokio::time::Instant::now() + LET_GO_EVERY;
+                    }
                     Err(_) => return,
                 },
             }
@@ -206,7 +215,7 @@ impl Inner {
         self.come_forward(&knows.me, &now.epoch).await
     }
 
-    async fn put_back_own(&self) -> Result<(), LedgerError> {
+    async fn put_back_own(&self) -> Result<PutBack, LedgerError> {
         let own = self.shapes.lock().own().to_vec();
         self.declare(own).await?;
         let kept = self.kept.all();
@@ -214,7 +223,7 @@ impl Inner {
         if !kept.is_empty() {
             tracing::warn!(back.done, back.known, "this node has put back what Redis had lost");
         }
-        Ok(())
+        Ok(back)
     }
 
     /// From here on under this epoch, from this entry.
@@ -263,16 +272,18 @@ impl Inner {
         let upto = book.seq();
         let making = Uuid::now_v7().to_string();
         let was = found.map(|f| f.epoch).unwrap_or_default();
-        if !self.begin_rebuild(&making, upto, &was).await? {
+        if !self.begin_rebuild(&making, &book, &was).await? {
             return Ok(());
         }
+        let begun = Instant::now();
+        // As its own from here on: an error in between must not lose it.
+        left.into_iter().for_each(|(seq, redo)| self.kept.adopt(seq, redo));
         let epoch = format!("{making}{BEING_PUT_BACK}");
         self.begin_anew(&epoch, upto);
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
-        self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
-        let left = putting::put_back(self, &left).await?;
+        let back = self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
         self.come_forward(&knows.me, &epoch).await?;
-        let late = self.wait_for_all(&epoch, loss).await?;
+        let late = self.wait_for_all(&epoch, loss, begun).await?;
         self.call(&self.prepare(&self.scripts.reopen)).await?;
         tracing::warn!(
             upto,
@@ -280,7 +291,7 @@ impl Inner {
             loaded.open,
             loaded.remembered,
             loaded.accounts,
-            left.done,
+            back.done,
             late = late.join(", "),
             "the ledger was put back from the books and the nodes"
         );
@@ -292,20 +303,21 @@ impl Inner {
         *self.epoch.lock() = Arc::from("");
     }
 
-    async fn begin_rebuild(&self, making: &str, upto: Seq, was: &str) -> Result<bool, LedgerError> {
+    async fn begin_rebuild(&self, making: &str, book: &Book, was: &str) -> Result<bool, LedgerError> {
         let identity = putting::ask(&self.books, |store| store.identity()).await?;
         let mut call = self.scripts.rebuild.prepare_invoke();
         self.keys.all().iter().for_each(|key| {
             call.key(key);
         });
-        call.arg(FORMAT).arg(making).arg(upto).arg(was).arg(identity);
+        call.arg(FORMAT).arg(making).arg(book.seq()).arg(was).arg(identity).arg(book.now().0);
         let answer: Vec<String> =
             redis::from_redis_value(self.link.run(&call).await?).map_err(|_| super::answer::unreadable())?;
         Ok(answer.first().is_some_and(|what| what == "done"))
     }
 
-    /// Until everybody who lived, or came forward, has put back their part. Names those who have not in time.
-    async fn wait_for_all(&self, epoch: &str, loss: &Loss) -> Result<Vec<String>, LedgerError> {
+    /// Until everybody who lived, or came forward, has put back their part: each has its time from when this making began. Names
+    /// those who have not in time.
+    async fn wait_for_all(&self, epoch: &str, loss: &Loss, begun: Instant) -> Result<Vec<String>, LedgerError> {
         loop {
             let mut ask = redis::cmd("HGETALL");
             ask.arg(self.keys.named("rebuilt"));
@@ -315,7 +327,7 @@ impl Inner {
             }
             let late: Vec<String> = nodes.into_iter().filter(|(_, at)| at != epoch).map(|(node, _)| node).collect();
             let noticed = loss.since.elapsed() >= NOTICE;
-            if noticed && (late.is_empty() || loss.since.elapsed() >= PATIENCE) {
+            if noticed && (late.is_empty() || begun.elapsed() >= PATIENCE) {
                 return Ok(late);
             }
             tokio::time::sleep(LOOK_EVERY).await;

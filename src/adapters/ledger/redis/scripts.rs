@@ -12,6 +12,7 @@ const HOLDS: &str = include_str!("lua/holds.lua");
 const LIMITS: &str = include_str!("lua/limits.lua");
 const WALK: &str = include_str!("lua/walk.lua");
 const ENDS: &str = include_str!("lua/ends.lua");
+const ONCE: &str = include_str!("lua/once.lua");
 const LENT: &str = include_str!("lua/lent.lua");
 
 /// What must run also when memory is out: ends of holds and changes by people take little, and free more; questions take none.
@@ -62,8 +63,8 @@ impl Scripts {
             renew: base(ALWAYS, &[HOLDS, include_str!("lua/renew.lua")]),
             adjust: ends(include_str!("lua/adjust.lua")),
             correct: ends(include_str!("lua/correct.lua")),
-            deny: base(WITH_ROOM, &[append]),
-            control: base(ALWAYS, &[append]),
+            deny: base(WITH_ROOM, &[ONCE, append]),
+            control: base(ALWAYS, &[ONCE, append]),
             accounts: base(ALWAYS, &[include_str!("lua/accounts.lua")]),
             shapes: base(ALWAYS, &[include_str!("lua/shapes.lua")]),
             want: base(WITH_ROOM, &[include_str!("lua/want.lua")]),
@@ -74,7 +75,7 @@ impl Scripts {
             rebuild: script(ALWAYS, &[include_str!("lua/rebuild.lua")]),
             doubt: script(ALWAYS, &[include_str!("lua/doubt.lua")]),
             load: base(ALWAYS, &[include_str!("lua/load.lua")]),
-            restore: base(ALWAYS, &[HOLDS, include_str!("lua/restore.lua")]),
+            restore: base(ALWAYS, &[HOLDS, ONCE, include_str!("lua/restore.lua")]),
             reopen: base(ALWAYS, &[include_str!("lua/reopen.lua")]),
             remembered: base(ALWAYS, &[HOLDS, include_str!("lua/remembered.lua")]),
         }

@@ -1,5 +1,9 @@
--- Appends a refused call or a control change. A flag is set or cleared in the same step, and the bell rings.
-local op, row, what, flag, bell = arg(), arg(), arg(), arg(), arg()
+-- Appends a refused call or a control change. A flag is set or cleared in the same step, and the bell rings. What is put back
+-- has a mark, and is appended once, whoever puts it back.
+local op, row, what, flag, bell, mark = arg(), arg(), arg(), arg(), arg(), perhaps()
+if mark and put_back_before(mark) then
+  return { 'again', text(seq) }
+end
 event(op, 'row', row)
 if what ~= '' then
   redis.call(what == 'set' and 'SADD' or 'SREM', FLAGS, flag)

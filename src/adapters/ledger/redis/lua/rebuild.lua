@@ -1,14 +1,25 @@
 -- Empties the ledger and begins it anew behind the entry that the books end with. Its epoch ends with `!` while it is being put
 -- back: only who puts back knows that epoch, so every other script is refused until `reopen`.
--- KEYS: all. ARGV: format, the new epoch, the last entry, the epoch that was found before ('' if there was none), and whose
--- books these are.
+-- The stream goes aside, and stays there until `reopen`: should whoever puts back die in the middle, the next one still finds
+-- what nodes that are gone had written. Memory is given back by a thread of the server, however large the ledger was.
+-- KEYS: all. ARGV: format, the new epoch, the last entry, the epoch that was found before ('' if there was none), whose books
+-- these are, and the time of their last entry, behind which no new one comes.
 local META = KEYS[1]
 local was = redis.call('HMGET', META, 'epoch', 'flagged', 'shaped', 'now', 'test_now')
 if (was[1] or '') ~= ARGV[4] then
   return { 'moved', was[1] or '' }
 end
-redis.call('DEL', unpack(KEYS))
-redis.call('HSET', META, 'format', ARGV[1], 'epoch', ARGV[2] .. '!', 'seq', ARGV[3], 'now', was[4] or '0', 'flagged',
+local EVENTS, LEFT = KEYS[10], KEYS[14]
+if redis.call('EXISTS', EVENTS) == 1 and redis.call('EXISTS', LEFT) == 0 then
+  redis.call('RENAME', EVENTS, LEFT)
+end
+for i, key in ipairs(KEYS) do
+  if i ~= 14 then
+    redis.call('UNLINK', key)
+  end
+end
+local now = string.format('%d', math.max(tonumber(was[4] or '0'), tonumber(ARGV[6])))
+redis.call('HSET', META, 'format', ARGV[1], 'epoch', ARGV[2] .. '!', 'seq', ARGV[3], 'now', now, 'flagged',
   tostring(tonumber(was[2] or '0') + 1000), 'shaped', tostring(tonumber(was[3] or '0') + 1000), 'forgotten', ARGV[3], 'books', ARGV[5])
 if was[5] then
   redis.call('HSET', META, 'test_now', was[5])

@@ -1,5 +1,5 @@
 -- A hold that was acknowledged and lost: taken again as it was, without asking for room, since the money may be spent. Nothing
--- happens if it is there.
+-- happens if it is there, or was put back before and has ended since.
 local id, row, facts, key, first_id = arg(), arg(), perhaps(), perhaps(), perhaps()
 local held, fitted, taken = amounts(), perhaps(), number()
 local postings, names = {}, {}
@@ -7,7 +7,7 @@ for i = 1, number() do
   postings[i] = { arg(), arg(), arg(), arg() }
   names[i] = postings[i][1]
 end
-if hold(id) then
+if hold(id) or put_back_before(id) then
   return { 'again', text(seq) }
 end
 load_accounts(names)

@@ -24,12 +24,12 @@ type Steps = Vec<(Seq, Arc<Redo>)>;
 pub async fn put_back(inner: &Inner, steps: &Steps) -> Result<PutBack, LedgerError> {
     let mut back = PutBack::default();
     for (seq, redo) in steps {
-        if in_books(&inner.books, *seq, redo).await? {
+        if known_there(&inner.books, *seq, redo).await? {
             inner.kept.done(redo);
             back.known += 1;
             continue;
         }
-        let again = again(inner, redo).await;
+        let again = again(inner, *seq, redo).await;
         if !matches!(again, Err(LedgerError::Down(_))) {
             inner.kept.done(redo);
         }
@@ -57,6 +57,19 @@ pub async fn in_books(books: &Arc<dyn AuditStore>, seq: Seq, redo: &Arc<Redo>) -
     .await
 }
 
+/// The same, also for what has a new number there: a call is begun once.
+async fn known_there(books: &Arc<dyn AuditStore>, seq: Seq, redo: &Arc<Redo>) -> Result<bool, LedgerError> {
+    if in_books(books, seq, redo).await? {
+        return Ok(true);
+    }
+    match (&**redo, redo.call()) {
+        (Redo::Take(_) | Redo::Deny(_), Some(call)) => {
+            ask(books, move |store| Ok(!store.entries_of(call)?.is_empty())).await
+        }
+        _ => Ok(false),
+    }
+}
+
 /// On a thread that may block.
 pub async fn ask<T: Send + 'static>(
     books: &Arc<dyn AuditStore>,
@@ -67,7 +80,7 @@ pub async fn ask<T: Send + 'static>(
     asked.map_err(|e| LedgerError::Down(e.to_string()))?.map_err(|e| LedgerError::Down(e.to_string()))
 }
 
-async fn again(inner: &Inner, redo: &Redo) -> Result<(), LedgerError> {
+async fn again(inner: &Inner, seq: Seq, redo: &Redo) -> Result<(), LedgerError> {
     match redo {
         Redo::Take(taken) => take(inner, taken).await,
         Redo::Resize { hold, step, amounts } => inner.resize(*hold, *step, *amounts).await.map(drop),
@@ -76,8 +89,8 @@ async fn again(inner: &Inner, redo: &Redo) -> Result<(), LedgerError> {
             inner.adjust(*hold, *step, *charge, *exact, act.clone()).await
         }
         Redo::Correct(ask) => inner.correct(ask.as_ref().clone()).await.map(drop),
-        Redo::Deny(row) => inner.deny(row.as_ref().clone()).await.map(drop),
-        Redo::Control(control) => inner.control(control.clone()).await.map(drop),
+        Redo::Deny(row) => inner.deny_again(row).await,
+        Redo::Control(control) => inner.control_again(control, seq).await,
     }
 }
 
@@ -95,18 +108,25 @@ async fn take(inner: &Inner, taken: &Taken) -> Result<(), LedgerError> {
     let answer = inner.call(&call).await?;
     let parts = Parts::new(&answer)?;
     if parts.what == "done" {
-        inner.kept.keep(parts.seq, Redo::Take(Box::new(taken.clone())));
+        inner.kept.keep(parts.seq, Redo::Take(Box::new(Taken { again: false, ..taken.clone() })));
     }
     Ok(())
 }
 
-/// What still stands in the stream and is not in the books: of nodes that are gone, it has no other copy.
+/// What still stands in the stream and is not in the books: of nodes that are gone, it has no other copy. Also what was set
+/// aside by somebody who began to put it back, and came to no end.
 pub async fn left_over(inner: &Inner) -> Result<Steps, LedgerError> {
+    let mut left = not_in_books(inner, inner.keys.left()).await?;
+    left.extend(not_in_books(inner, inner.keys.events()).await?);
+    Ok(left)
+}
+
+async fn not_in_books(inner: &Inner, stream: &str) -> Result<Steps, LedgerError> {
     let upto = ask(&inner.books, |store| store.seen()).await?.seq;
     let (mut left, mut from) = (Vec::new(), 0);
     loop {
         let mut ask = redis::cmd("XRANGE");
-        ask.arg(inner.keys.events()).arg(format!("{from}-0")).arg("+").arg("COUNT").arg(BATCH);
+        ask.arg(stream).arg(format!("{from}-0")).arg("+").arg("COUNT").arg(BATCH);
         let found: StreamRangeReply = inner.asked(&ask).await?;
         for item in &found.ids {
             let entry = event::entry(item)?;
