@@ -1,6 +1,6 @@
 //! Flags of a common ledger, carried out here: calls in flight end, then the door knows, then this node says that it has
-//! obeyed, and never before: who revokes counts on the door. Each change has a number; whoever misses one fetches all. The script that reserves reads the flags itself, so
-//! what is late here admits nothing. What is in doubt stays off.
+//! obeyed, and never before: who revokes counts on the door. Each change has a number; whoever misses one fetches all. The
+//! script that reserves reads the flags itself, so what is late here admits nothing. What is in doubt stays off.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -87,3 +87,22 @@ async fn a_stop_holds_even_where_a_clock_ahead_restored_before() {
         assert!(rig.state.keyring.flag(&Flag::Everyone).is_some_and(|f| f.act.actor == "socket:ann"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_policy_lets_a_node_do_alone_is_its_right() {
+    let server = Server::start().await;
+    let [a, ..] = three(&server, LONG).await;
+    let alone = Fleet::open(server.url.as_bytes(), None, "bursar", "alone", LONG).await.expect("a server");
+    alone.may_admit_for(Duration::from_secs(60));
+    assert!(!alone.may_admit_alone(LONG), "nobody was told yet");
+    let beat = alone.beat().await.expect("an answer");
+    let own = beat.nodes.iter().find(|n| n.id == alone.id()).expect("its entry");
+    assert_eq!(own.right_ends.0 - own.at.0, 60_000_000);
+    // It goes silent, obeys nothing, and may still admit: that is said.
+    let (status, done) = a.post("/v1/kill", json!({ "flag": { "kind": "everyone" } })).await;
+    assert!(status == 503 && done.to_string().contains("alone (until"), "{done}");
+    assert!(alone.may_admit_alone(LONG) && !alone.may_admit_alone(Duration::from_millis(750)));
+    let (_, seen) = a.get("/v1/status").await;
+    let live = seen["fleet"]["nodes"].as_array().map_or(0, |n| n.iter().filter(|n| n["live"] == true).count());
+    assert_eq!((live, &seen["fleet"]["revoke_latency_late"]), (3, &json!(0)), "{seen}");
+}
