@@ -127,7 +127,7 @@ async fn open(server: &Server, dir: &TempDir) -> Leased {
     let begun = Instant::now();
     loop {
         let store = redis(server, dir).await;
-        match Leased::open(store, dir.path(), Durability::Process, Box::new(|| true)) {
+        match Leased::open(store, dir.path(), Durability::Process, Box::new(|_| true)) {
             Ok(ledger) => return ledger,
             Err(e) if begun.elapsed() > SOON => panic!("{e}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

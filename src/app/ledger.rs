@@ -43,7 +43,7 @@ pub async fn open(
         }
         LedgerStore::Redis { url, password } => {
             let redis = redis(config, url, password.clone(), books).await?;
-            let right = move || fleet.as_ref().is_none_or(|fleet| fleet.may_admit_alone());
+            let right = move |allowed| fleet.as_ref().is_none_or(|fleet| fleet.may_admit_alone(allowed));
             let leased = Leased::open(redis.clone(), &config.server.data, durability(config), Box::new(right))?;
             Ok(Opened { store: Arc::new(leased), redis: Some(redis), lock: Some(lock) })
         }

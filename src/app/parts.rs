@@ -91,15 +91,15 @@ impl Parts {
         opened.keep_whole(&books, &keyring, nodes.clone(), last_stop.clone()).await?;
         let sinks = Sinking::start(&config, &books)?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
-        let (vendors, sources) = vendors(&config, options.sandbox).await?;
+        let (vendors, vault) = vendors(&config, options.sandbox).await?;
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
         tell_start(&*ledger, &loaded, &prices, &config).await;
-        let (vault, switchboard, keyring2) = (Arc::new(vault(sources)), Switchboard::new(), keyring.clone());
+        let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
-            keyring: keyring2,
+            keyring: keyring.clone(),
             people: private.people.clone(),
             captures: private.captures.clone(),
             policies: policies.clone(),
@@ -230,18 +230,18 @@ fn limits(config: &Config) -> Limits {
     Limits { body: limits.body, body_time: times.idle, drain_answer: times.drain }
 }
 
-fn vault(sources: Sources) -> Vault {
+fn vault(sources: Sources) -> Arc<Vault> {
     let (vault, missing) = Vault::new(sources);
     for (vendor, name, why) in missing {
         tracing::warn!(%vendor, %name, "a credential is missing: {why}");
     }
-    vault
+    Arc::new(vault)
 }
 
 type Sources = Vec<(Name, Name, Source)>;
 
-/// The configured vendors; with the sandbox, those that it stands in for lead there.
-async fn vendors(config: &Config, with_sandbox: bool) -> Result<(Vec<Arc<Vendor>>, Sources), Failure> {
+/// The configured vendors and their credentials; with the sandbox, those that it stands in for lead there.
+async fn vendors(config: &Config, with_sandbox: bool) -> Result<(Vec<Arc<Vendor>>, Arc<Vault>), Failure> {
     let mut vendors = config.vendors.clone();
     let mut sources: Sources =
         config.credentials.iter().map(|c| (c.vendor.clone(), c.name.clone(), source(&c.source))).collect();
@@ -255,7 +255,7 @@ async fn vendors(config: &Config, with_sandbox: bool) -> Result<(Vec<Arc<Vendor>
             sources.push((Name::from(name), Name::from(DEFAULT), secret));
         }
     }
-    Ok((vendors, sources))
+    Ok((vendors, vault(sources)))
 }
 
 pub fn source(source: &CredentialSource) -> Source {

@@ -105,26 +105,38 @@ pub(super) async fn keep(state: &ControlState, flag: &FlagRecord) -> Keeping {
 
 impl Keeping {
     /// It holds here in any case; what could not be kept is given later.
-    pub(super) async fn done(self, flag: &FlagRecord) -> Result<(), Problem> {
+    pub(super) async fn done(self, flag: &FlagRecord, common: bool) -> Result<(), Problem> {
         let kept = match self {
             Self::Done(kept) => kept,
             Self::Pending(putting) => putting.await.unwrap_or_else(|e| Err(e.to_string())),
         };
         kept.map_err(|e| {
             let what = if flag.on { "switched off" } else { "restored" };
-            Problem::Partly(format!(
-                "{} is {what} on this node, and the others do not know yet: {e}. They are told as soon as that heals; \
-                 until then switch it on each",
-                flag.flag
-            ))
+            Problem::Partly(match common {
+                true => format!(
+                    "{} is {what} on every node that the ledger reaches, and not yet written where the books are: {e}. It is \
+                     as soon as that heals",
+                    flag.flag
+                ),
+                false => format!(
+                    "{} is {what} on this node, and the others do not know yet: {e}. They are told as soon as that heals; \
+                     until then switch it on each",
+                    flag.flag
+                ),
+            })
         })
     }
 }
 
-/// Who said it, when and why, before the ledger's own flag: others ask for it when they hear of that.
-pub(super) async fn share(state: &ControlState, flag: &FlagRecord) -> Result<(), String> {
-    let Some(fleet) = fleet(state) else { return Ok(()) };
-    fleet.share(&Shared::from(flag)).await.map(|_| ()).map_err(|e| e.to_string())
+/// Who said it, when and why, before the ledger's own flag: others ask for it when they hear of that. `false` if somebody has
+/// said something later; that is known here then, too.
+pub(super) async fn share(state: &Arc<ControlState>, flag: &FlagRecord) -> Result<bool, String> {
+    let Some(fleet) = fleet(state) else { return Ok(true) };
+    let stands = fleet.share(&Shared::from(flag)).await.map_err(|e| e.to_string())?;
+    if !stands {
+        keys::named(state, fleet, &Shared::from(flag).name()).await?;
+    }
+    Ok(stands)
 }
 
 /// Does the common ledger have the flag as it should be? `false` where there is none to ask.

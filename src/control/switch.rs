@@ -96,29 +96,56 @@ async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switche
     // Written or not, it holds in memory now; the calls in flight and the ledger follow in any case.
     let ended = state.switchboard.stop(&flag);
     let unwritten = FlagRecord { flag: flag.clone(), on: true, act, at, told: false };
-    let (made, keeping, told) = spread(state, written.as_ref().unwrap_or(&unwritten)).await;
+    let Spread { record: said, made, keeping, told } =
+        spread(state, written.as_ref().unwrap_or(&unwritten).clone()).await;
     // Those that were between the door and the ledger.
     let calls_ended = ended + state.switchboard.stop(&flag);
-    let record = written.map_err(|e| Problem::Partly(format!("{calls_ended} calls in flight were ended, but {e}")))?;
+    written.map_err(|e| Problem::Partly(format!("{calls_ended} calls in flight were ended, but {e}")))?;
     let seq = told.map_err(|e| half_told(&flag, calls_ended, &e))?;
-    confirm(state, record.clone()).await;
-    let nodes = carried_out(state, &record, made).await?;
-    keeping.done(&record).await?;
+    confirm(state, said.clone()).await;
+    let nodes = carried_out(state, &said, made).await?;
+    keeping.done(&said, fleet::fleet(state).is_some()).await?;
     Ok(Switched { flag, stopped: true, calls_ended, seq, at, nodes })
 }
 
-/// Out of this node: the durable copy, then who says so and why, then the ledger. Also says when the last began.
-async fn spread(state: &Arc<ControlState>, record: &FlagRecord) -> (Instant, fleet::Keeping, Result<Seq, String>) {
-    let keeping = fleet::keep(state, record).await;
+/// How far a change has come out of this node.
+struct Spread {
+    /// As it was said in the end.
+    record: FlagRecord,
+    /// When the others began to be told.
+    made: Instant,
+    keeping: fleet::Keeping,
+    told: Result<Seq, String>,
+}
+
+/// Out of this node: the durable copy, then who says so and why, then the ledger.
+async fn spread(state: &Arc<ControlState>, mut record: FlagRecord) -> Spread {
+    let mut keeping = fleet::keep(state, &record).await;
     let made = Instant::now();
-    let shared = fleet::share(state, record).await;
-    // Without that the others do not believe that a flag is cleared; one that is set they obey in any case.
-    if shared.is_err() && !record.on {
-        return (made, keeping, shared.map(|()| 0));
+    let mut shared = fleet::share(state, &record).await;
+    // A stop that is said now is the last word, whatever the clock of the node where something else was said before.
+    if record.on && matches!(shared, Ok(false)) {
+        record = said_again(state, record).await;
+        keeping = fleet::keep(state, &record).await;
+        shared = fleet::share(state, &record).await;
     }
-    let told = tell(state, &control(record)).await;
-    // Both, or it is told again.
-    (made, keeping, told.and_then(|seq| shared.map(|()| seq)))
+    let shared = shared.and_then(|stands| if stands { Ok(()) } else { Err(OVERTAKEN.to_owned()) });
+    // Without that the others do not believe that a flag is cleared; one that is set they obey in any case.
+    let told = match shared {
+        Err(why) if !record.on => Err(why),
+        // Both, or it is told again.
+        shared => tell(state, &control(&record)).await.and_then(|seq| shared.map(|()| seq)),
+    };
+    Spread { record, made, keeping, told }
+}
+
+const OVERTAKEN: &str = "another node switched it meanwhile, and its word is later";
+
+/// With a time behind all that is known of the flag by now.
+async fn said_again(state: &Arc<ControlState>, record: FlagRecord) -> FlagRecord {
+    let again = record.clone();
+    let written = on_disk(state, move |keyring| keyring.stop(&again.flag, &again.act, again.at)).await;
+    written.unwrap_or_else(|_| state.keyring.flag(&record.flag).unwrap_or(record))
 }
 
 fn control(record: &FlagRecord) -> Control {
@@ -158,13 +185,16 @@ async fn start(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switch
         move |keyring| keyring.restore(&flag, &act, at)
     });
     let record = written.await?.ok_or_else(|| Problem::NotFound(not_off(state, &flag)))?;
-    let (made, keeping, told) = spread(state, &record).await;
+    let Spread { record, made, keeping, told } = spread(state, record).await;
     let seq = told.map_err(|e| {
+        if state.keyring.flag(&flag).is_some() {
+            return Problem::Partly(format!("{flag} stays off: {e}; restore it again if it shall be on"));
+        }
         Problem::Partly(format!("the flag on {flag} is cleared, but the ledger still refuses its calls: {e}. It is told again every few seconds"))
     })?;
     confirm(state, record.clone()).await;
     let nodes = carried_out(state, &record, made).await?;
-    keeping.done(&record).await?;
+    keeping.done(&record, fleet::fleet(state).is_some()).await?;
     Ok(Switched { flag, stopped: false, calls_ended: 0, seq, at, nodes })
 }
 
@@ -252,8 +282,8 @@ pub async fn keep_telling(state: Arc<ControlState>) {
 
 /// A common ledger may know it from another node.
 async fn tell_of(state: &Arc<ControlState>, record: &FlagRecord) -> Result<(), String> {
-    fleet::share(state, record).await?;
-    if fleet::stands(state, record).await? {
+    // A later word of another node is told by that one; here it is known now.
+    if !fleet::share(state, record).await? || fleet::stands(state, record).await? {
         return Ok(());
     }
     tell(state, &control(record)).await.map(|_| ())

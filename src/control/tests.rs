@@ -1,6 +1,7 @@
 //! The admin API over its real listeners, with a ledger that can be switched off: what is answered, what holds when
 //! something fails half-way, who is let in.
 
+mod doubts;
 mod fleet;
 mod rig;
 

@@ -315,10 +315,12 @@ impl Judged<'_> {
         deadline: &mut Option<Instant>,
     ) -> Result<Option<(Box<HeldCall>, Name)>, Problem> {
         let (permit, (estimate, unpriced)) = self.estimated(body, about).await?;
+        // First a seat, then the door: a flag that the door did not know yet ends the call in its seat.
+        let seat = self.gateway.switchboard.enter(self.context.call, self.facts.clone());
         self.door()?;
         self.ready(&permit)?;
         let deadline = *deadline.get_or_insert_with(|| Instant::now() + permit.wait_for_holds());
-        let asking = Asking { permit: &permit, estimate, unpriced, body: body.bytes(), deadline };
+        let asking = Asking { permit: &permit, estimate, unpriced, body: body.bytes(), deadline, seat };
         Ok(match reserve::reserve(self, asking, about).await? {
             Attempt::Held(held) => Some((held, permit.credential().cloned().unwrap_or_else(|| Name::from(DEFAULT)))),
             Attempt::Again => None,

@@ -1,4 +1,4 @@
-//! The hold of step 3: enters the switchboard, asks the ledger, waits where only other holds stand in the way. What comes out
+//! The hold of step 3: asks the ledger, waits where only other holds stand in the way. What comes out
 //! is reserved on all accounts, or refused with the account that stood in the way. Sends nothing.
 
 use std::time::Instant;
@@ -33,6 +33,8 @@ pub struct Asking<'a> {
     pub body: Option<&'a Bytes>,
     /// The end of all waiting, over all attempts of this call.
     pub deadline: Instant,
+    /// Its place among the calls in flight.
+    pub seat: Seat,
 }
 
 /// A call that holds its worst case.
@@ -56,12 +58,11 @@ pub enum Attempt {
 }
 
 pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About) -> Result<Attempt, Problem> {
-    let Asking { permit, estimate, unpriced, body, deadline } = asking;
+    let Asking { permit, estimate, unpriced, body, deadline, seat } = asking;
     let PerCall { need, would_deny } = permit.fit_call(&estimate.need).map_err(Problem::Denied)?;
     let need = Need { risk: permit.risk(), ..need };
     about.estimate = need.least();
     let gateway = judged.gateway;
-    let seat = gateway.switchboard.enter(judged.context.call, judged.facts.clone());
     let ask = Reserve {
         hold: judged.context.call,
         lines: permit.lines().clone(),

@@ -13,14 +13,25 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 impl Fleet {
     /// Waits until every node has carried out the change `number`, or may admit nothing more. Says what each did.
     pub async fn acknowledged(&self, change: u64, made: Instant) -> Result<Vec<NodeAnswer>, FleetError> {
+        self.answered(change, made, Node::may_admit).await
+    }
+
+    /// As `acknowledged`; only those of whom `counts` is true are waited for.
+    pub(super) async fn answered(
+        &self,
+        change: u64,
+        made: Instant,
+        counts: fn(&Node, Timestamp) -> bool,
+    ) -> Result<Vec<NodeAnswer>, FleetError> {
         let mut answers: Vec<NodeAnswer> = Vec::new();
         loop {
             let beat = self.beat().await?;
             let late = made.elapsed() >= ANSWER_WITHIN;
             let mut waiting = false;
             for node in &beat.nodes {
-                waiting |= node.obeyed < change && node.may_admit(beat.at);
-                note(&mut answers, node, change, made.elapsed(), beat.at);
+                let open = counts(node, beat.at);
+                waiting |= node.obeyed < change && open;
+                note(&mut answers, node, change, made.elapsed(), open);
             }
             if !waiting || late {
                 return Ok(answers);
@@ -31,7 +42,7 @@ impl Fleet {
 }
 
 /// What one look adds to what is known of a node. Once acknowledged stays acknowledged.
-fn note(answers: &mut Vec<NodeAnswer>, node: &Node, change: u64, took: Duration, now: Timestamp) {
+fn note(answers: &mut Vec<NodeAnswer>, node: &Node, change: u64, took: Duration, open: bool) {
     let at = answers.iter().position(|a| a.id == node.id);
     if at.is_some_and(|at| answers[at].acknowledged_ms.is_some()) {
         return;
@@ -42,7 +53,7 @@ fn note(answers: &mut Vec<NodeAnswer>, node: &Node, change: u64, took: Duration,
         id: node.id.clone(),
         acknowledged_ms: done.then(|| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         silent_since: (!done).then_some(node.at),
-        admits_until: (!done && node.may_admit(now)).then_some(node.right_ends),
+        admits_until: (!done && open).then_some(node.right_ends),
     };
     match at {
         Some(at) => answers[at] = answer,
@@ -70,7 +81,8 @@ mod tests {
         };
         let mut answers = Vec::new();
         let mut look = |now: i64, nodes: &[Node]| {
-            nodes.iter().for_each(|n| note(&mut answers, n, 7, Duration::from_micros(now as u64), Timestamp(now)));
+            let took = Duration::from_micros(now as u64);
+            nodes.iter().for_each(|n| note(&mut answers, n, 7, took, n.may_admit(Timestamp(now))));
             answers.iter().map(|a: &NodeAnswer| (a.acknowledged_ms, a.admits_until.is_some())).collect::<Vec<_>>()
         };
         assert_eq!(look(1_000, &[node("a", 0, 7), node("b", 0, 6)]), [(Some(1), false), (None, true)]);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::histogram::Histogram;
+use super::node::Node;
 use super::{Fleet, FleetError};
 use crate::adapters::switchboard::{Seat, Switchboard};
 use crate::rules::subject::{Facts, Flag, Subject};
@@ -85,7 +86,8 @@ impl Fleet {
         if number == 0 {
             return Ok(());
         }
-        let answers = self.acknowledged(number, made).await;
+        // One that is silent is no measure of the way: it may be dead.
+        let answers = self.answered(number, made, Node::lives).await;
         self.ring_canary("clear").await?;
         let answers = answers?;
         if answers.iter().any(|a| a.admits_until.is_some()) {

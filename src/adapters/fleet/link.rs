@@ -14,6 +14,9 @@ pub enum FleetError {
     Redis(String),
     #[error("redis answered what no heartbeat is answered: {0}")]
     Unreadable(String),
+    /// The server was heard, and this node is not as it says.
+    #[error("{0}")]
+    Undone(String),
 }
 
 impl From<LinkError> for FleetError {

@@ -8,12 +8,13 @@ pub mod bell;
 mod canary;
 pub mod histogram;
 mod link;
+mod moment;
 pub mod node;
 mod shared;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::Script;
@@ -28,13 +29,14 @@ pub use self::canary::is_canary;
 use self::histogram::Counted;
 pub use self::link::FleetError;
 use self::link::Link;
+use self::moment::Moment;
 use self::node::{Beat, Node, number};
 
 /// How often a node says that it is alive.
 pub const BEAT_EVERY: Duration = Duration::from_millis(250);
 /// So long after its last heartbeat a node may admit from what was lent to it.
 pub const RIGHT: Duration = Duration::from_millis(750);
-/// A node that was silent for so long is struck off.
+/// A node that was silent for so long is struck off, once its right has ended.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 /// This node's place among the others.
 pub struct Fleet {
@@ -61,7 +63,7 @@ pub struct Fleet {
 /// The last that was heard of the server.
 struct Contact {
     /// When it was asked: what it answered held at that moment at the earliest.
-    asked: Instant,
+    asked: Moment,
     beat: Beat,
     /// The right that it was told of. Nothing before it was heard at all.
     right: Duration,
@@ -109,7 +111,7 @@ impl Fleet {
         let mut bytes = [0; 8];
         getrandom::fill(&mut bytes).map_err(|e| FleetError::Redis(format!("no random bytes for a node's id: {e}")))?;
         let contact = Contact {
-            asked: Instant::now(),
+            asked: Moment::now(),
             beat: Beat::default(),
             right: Duration::ZERO,
             last: Beat::default(),
@@ -144,7 +146,7 @@ impl Fleet {
 
     /// Says that this node is alive and what it has carried out, and hears of the others.
     pub async fn beat(&self) -> Result<Beat, FleetError> {
-        let (asked, right) = (Instant::now(), self.right.load(Ordering::Acquire));
+        let (asked, right) = (Moment::now(), self.right.load(Ordering::Acquire));
         let answered = self.ask_beat(right).await;
         let mut heard = self.heard.lock();
         match &answered {
@@ -162,12 +164,16 @@ impl Fleet {
     async fn ask_beat(&self, right: u64) -> Result<Beat, FleetError> {
         let said = serde_json::json!({ "id": self.id, "name": self.name, "version": env!("CARGO_PKG_VERSION") });
         let rest = said.to_string();
+        let (epoch, obeyed) = {
+            let epoch = self.epoch.lock();
+            (epoch.clone(), self.obeyed())
+        };
         let mut call = self.scripts.beat.prepare_invoke();
         for key in ["meta", "nodes", "shared"] {
             call.key(self.key(key));
         }
-        call.arg(&self.id).arg(self.obeyed()).arg(right).arg(micros(FORGOTTEN));
-        call.arg(rest.strip_prefix('{').unwrap_or(&rest));
+        call.arg(&self.id).arg(obeyed).arg(right).arg(micros(FORGOTTEN));
+        call.arg(rest.strip_prefix('{').unwrap_or(&rest)).arg(epoch);
         Beat::read(&self.link.ask::<Vec<String>>(&call).await?)
     }
 
@@ -211,7 +217,9 @@ impl Fleet {
 
     /// As `obey`, for all flags at once, as they were fetched from a ledger.
     pub fn obey_all(&self, flags: &Flags) {
-        self.epoch.lock().clone_from(&flags.epoch);
+        // Under the lock: a heartbeat must not say the one's number with the other's name.
+        let mut epoch = self.epoch.lock();
+        epoch.clone_from(&flags.epoch);
         self.obey(flags.flagged);
     }
 
@@ -255,19 +263,19 @@ impl Fleet {
         self.heard.lock().asked.elapsed()
     }
 
-    /// This node may admit so long after a heartbeat from what was lent to it, and a revocation waits for it so long. A
-    /// longer right begins with the next heartbeat, a shorter one with this moment.
+    /// The longest that any policy lets this node admit without a word from the server: a revocation counts on it. A longer
+    /// right begins with the next heartbeat, a shorter one with this moment.
     pub fn may_admit_for(&self, right: Duration) {
-        self.right.store(micros(right), Ordering::Release);
+        self.right.store(micros(right.max(RIGHT)), Ordering::Release);
     }
 
-    /// May this node admit from what was lent to it? After its right has ended the others count on its silence. A process that
-    /// was stopped notices; a machine that was suspended as a whole does not, until its next heartbeat.
-    pub fn may_admit_alone(&self) -> bool {
+    /// May this node admit without asking, where a policy allows it for so long after a word from the server? After its right
+    /// has ended the others count on its silence. Time that a machine was suspended counts.
+    pub fn may_admit_alone(&self, allowed: Duration) -> bool {
         let heard = self.heard.lock();
         // What the server was told last counts, if it is less than what is wanted now.
         let right = heard.right.min(Duration::from_micros(self.right.load(Ordering::Acquire)));
-        heard.asked.elapsed() < right
+        heard.asked.elapsed() < right.min(allowed)
     }
 
     /// Why the other nodes are not heard.
@@ -278,13 +286,13 @@ impl Fleet {
     /// The ids of the nodes that live.
     pub fn live(&self) -> Vec<String> {
         let heard = self.heard.lock();
-        heard.beat.nodes.iter().filter(|n| n.may_admit(heard.beat.at)).map(|n| n.id.clone()).collect()
+        heard.beat.nodes.iter().filter(|n| n.lives(heard.beat.at)).map(|n| n.id.clone()).collect()
     }
 
     /// For `status` and the metrics.
     pub fn view(&self) -> FleetView {
         let heard = self.heard.lock();
-        let nodes = heard.beat.nodes.iter().map(|n| NodeView { live: n.may_admit(heard.beat.at), node: n.clone() });
+        let nodes = heard.beat.nodes.iter().map(|n| NodeView { live: n.lives(heard.beat.at), node: n.clone() });
         FleetView {
             node: self.id.clone(),
             nodes: nodes.collect(),

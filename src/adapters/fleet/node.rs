@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::RIGHT;
 use super::link::FleetError;
 use crate::units::time::Timestamp;
 
@@ -27,6 +28,12 @@ fn micros<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
 }
 
 impl Node {
+    /// Was it heard just now? One that is silent may have a right that is longer.
+    pub fn lives(&self, now: Timestamp) -> bool {
+        let right = i64::try_from(RIGHT.as_micros()).unwrap_or(i64::MAX);
+        self.may_admit(now) && self.at.0.saturating_add(right) > now.0
+    }
+
     /// Beyond this moment nothing is admitted there unasked. A time in the future is of a clock that was set back.
     pub fn may_admit(&self, now: Timestamp) -> bool {
         self.right_ends > now && self.at.0 <= now.0.saturating_add(CLOCK_STEP)
@@ -62,9 +69,9 @@ impl Beat {
         Ok(Self { epoch: epoch.clone(), flagged, shared, at: Timestamp(number(at)? as i64), nodes })
     }
 
-    /// Those whose right to admit has not run out.
+    /// Those that were heard just now.
     pub fn live(&self) -> usize {
-        self.nodes.iter().filter(|n| n.may_admit(self.at)).count()
+        self.nodes.iter().filter(|n| n.lives(self.at)).count()
     }
 }
 
@@ -114,5 +121,11 @@ mod tests {
         for (at, may) in [(0, true), (-750_000, false), (-749_999, true), (900_000, true), (2_000_000, false)] {
             assert_eq!(node(10_000_000 + at).may_admit(Timestamp(10_000_000)), may, "{at}");
         }
+        let alone = Node { right_ends: Timestamp(70_000_000), ..node(10_000_000) };
+        let seen = |at: i64| (alone.may_admit(Timestamp(at)), alone.lives(Timestamp(at)));
+        assert_eq!(
+            (seen(10_700_000), seen(11_000_000), seen(70_000_000)),
+            ((true, true), (true, false), (false, false))
+        );
     }
 }

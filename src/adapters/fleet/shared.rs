@@ -10,13 +10,13 @@ use crate::adapters::keyring::shared::Shared;
 const PAGE: usize = 500;
 
 impl Fleet {
-    /// Says it to the others. `false` if they know as much or more.
+    /// Says it to the others. `false` if a later word on it stands there.
     pub async fn share(&self, change: &Shared) -> Result<bool, FleetError> {
         let record = serde_json::to_string(change).map_err(|e| FleetError::Unreadable(e.to_string()))?;
         let (at, set) = change.order();
         let mut call = self.scripts.share.prepare_invoke();
         call.key(self.key("shared")).arg(change.name()).arg(at).arg(u8::from(set)).arg(record).arg(self.key("bell"));
-        Ok(self.link.ask::<u64>(&call).await? == 1)
+        Ok(self.link.ask::<u64>(&call).await? != 0)
     }
 
     /// What is shared under this name.

@@ -41,8 +41,9 @@ pub const FRESH: Duration = Duration::from_millis(750);
 /// How long a caller waits for this node's disk.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Says whether this node may admit without asking now: whoever revokes waits until no node may. Beside the node's own view.
-pub type Right = Box<dyn Fn() -> bool + Send + Sync>;
+/// Says whether this node may admit without asking now, where that is allowed for so long after a word from the server: whoever
+/// revokes counts on the longest. Beside the node's own view.
+pub type Right = Box<dyn Fn(Duration) -> bool + Send + Sync>;
 
 /// The ledger of one node.
 #[derive(Clone)]
@@ -201,7 +202,7 @@ impl Inner {
     /// Is what this node knows of the flags recent, and may it go by that?
     fn fresh(&self) -> bool {
         let recent = self.state.lock().contact.is_some_and(|c| c.asked.elapsed() <= FRESH);
-        recent && (self.right)()
+        recent && (self.right)(FRESH)
     }
 
     /// Redis was there once, and is not now.

@@ -14,6 +14,7 @@ const GROUNDED: Duration = Duration::from_secs(2);
 pub(super) async fn beat(state: &ControlState, fleet: &Fleet) {
     let (mut silent, mut ended_at) = (false, None::<Instant>);
     loop {
+        fleet.may_admit_for(Duration::from_secs(state.policies.current().longest_alone().into()));
         match fleet.beat().await {
             Ok(_) => {
                 if silent {

@@ -1,10 +1,12 @@
 //! Flags of a common ledger, carried out here: calls in flight end, then the door knows, then this node says that it has
-//! obeyed. Each change has a number; whoever misses one fetches all. The script that reserves reads the flags itself, so
-//! what is late here admits nothing. What is in doubt stays off.
+//! obeyed, and never before: who revokes counts on the door. Each change has a number; whoever misses one fetches all. The
+//! script that reserves reads the flags itself, so what is late here admits nothing. What is in doubt stays off.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
 
 use super::{Others, keys};
 use crate::adapters::fleet::bell::{Bell, Heard, Ring};
@@ -87,13 +89,13 @@ async fn fetch(state: &Arc<ControlState>, fleet: &Fleet, ears: &mut Ears) {
 async fn rung(state: &Arc<ControlState>, others: &Others, fleet: &Arc<Fleet>, ring: Ring, ears: &mut Ears) {
     match ring {
         Ring::Flag { number, on, flag } => {
-            let (before, expected) = (fleet.obeyed(), fleet.obeyed() + 1);
+            let expected = fleet.obeyed() + 1;
             ears.heard = ears.heard.max(number);
-            turned(state, fleet, on, flag).await;
+            let done = turned(state, fleet, on, flag).await;
             match number {
-                _ if number == expected => fleet.obey(number),
-                // Fetched already.
-                _ if number <= before => {}
+                _ if number == expected && done => fleet.obey(number),
+                // Fetched already; or the next heartbeat shows that it is not carried out, and all are fetched.
+                _ if number <= expected => {}
                 _ => fetch(state, fleet, ears).await,
             }
         }
@@ -104,7 +106,7 @@ async fn rung(state: &Arc<ControlState>, others: &Others, fleet: &Arc<Fleet>, ri
             } else if name.starts_with(FLAG) {
                 fleet.knows(number);
                 tokio::spawn(should_it_fail(state.clone(), fleet.clone(), name));
-            } else if keys::named(state, fleet, &name).await.is_ok() {
+            } else if matches!(timeout(DISK, keys::named(state, fleet, &name)).await, Ok(Ok(()))) {
                 fleet.knows(number);
             } else {
                 others.look.notify_one();
@@ -120,36 +122,46 @@ async fn should_it_fail(state: Arc<ControlState>, fleet: Arc<Fleet>, name: Strin
     if let Err(why) = keys::named(&state, &fleet, &name).await {
         tracing::warn!("what is shared as `{name}` is not known yet: {why}");
     }
+    // The node that said it may have died before the durable table had it.
+    if let Err(why) = keep(&state, &fleet, &name).await {
+        tracing::warn!("what is shared as `{name}` is not in the books' database yet: {why}");
+    }
 }
 
-async fn turned(state: &Arc<ControlState>, fleet: &Fleet, on: bool, flag: Flag) {
+async fn keep(state: &ControlState, fleet: &Fleet, name: &str) -> Result<(), String> {
+    let Some(others) = &state.others else { return Ok(()) };
+    match fleet.shared(name).await.map_err(|e| e.to_string())? {
+        Some(change) => others.put(&change).await.map_err(|e| e.to_string()),
+        None => Ok(()),
+    }
+}
+
+/// Was it carried out? A stop is once the door knows of it.
+async fn turned(state: &Arc<ControlState>, fleet: &Fleet, on: bool, flag: Flag) -> bool {
     if is_canary(&flag) {
         state.switchboard.stop(&flag);
         if !fleet.canary_turned(on) {
             tracing::error!("the canary's call was not ended: revocations do not reach calls in flight");
         }
-        return;
+        return true;
     }
     if on {
         end_calls(state, &flag);
     }
-    let told = fleet.shared(&name(&flag)).await;
+    let (told, turned) = (fleet.shared(&name(&flag)).await, flag.clone());
     match told {
         Ok(Some(Shared::Flag { flag, on: said, act, at })) if said == on => {
             // The ledger's own word beats what this node only made up of a flag that nobody had shared.
             let made_up = state.keyring.known(&flag).filter(|known| !on && known.on && known.adopted());
             let at = made_up.map_or(at, |known| at.max(Timestamp(known.at.0.saturating_add(1))));
-            let taking = take(state, FlagRecord { flag, on, act, at, told: true });
-            let taken = tokio::time::timeout(DISK, taking).await.unwrap_or(Ok(()));
-            if let Err(why) = taken {
-                tracing::error!("a flag holds here, and could not be written: {why}");
-            }
+            written(take_soon(state, FlagRecord { flag, on, act, at, told: true }).await);
         }
         Ok(None) if on => adopt(state, flag).await,
         // Changed again meanwhile, which will be heard next.
         Ok(_) => {}
         Err(why) => tracing::warn!(%flag, "who turned this flag is not known yet: {why}"),
     }
+    !on || state.keyring.flag(&turned).is_some()
 }
 
 fn end_calls(state: &ControlState, flag: &Flag) {
@@ -161,19 +173,38 @@ fn end_calls(state: &ControlState, flag: &Flag) {
 
 /// As another node said it. One that is known as late or later changes nothing.
 pub(super) async fn take(state: &Arc<ControlState>, record: FlagRecord) -> Result<(), KeyringError> {
-    let taken = on_disk(state, move |keyring| keyring.take_flag(record)).await?;
-    if let Some(record) = taken.filter(|record| record.on) {
-        // A call may have come in between the door and the ledger.
-        end_calls(state, &record.flag);
+    let (flag, on) = (record.flag.clone(), record.on);
+    let taken = on_disk(state, move |keyring| keyring.take_flag(record)).await;
+    // A call may have come in between the door and the ledger. What could not be written holds all the same.
+    if on && !matches!(taken, Ok(None)) {
+        end_calls(state, &flag);
     }
-    Ok(())
+    taken.map(|_| ())
+}
+
+/// As `take`. A slow disk is not waited for; what was begun goes on to its end.
+async fn take_soon(state: &Arc<ControlState>, record: FlagRecord) -> Result<(), KeyringError> {
+    let state = state.clone();
+    soon(async move { take(&state, record).await }).await
+}
+
+async fn soon(change: impl Future<Output = Result<(), KeyringError>> + Send + 'static) -> Result<(), KeyringError> {
+    match timeout(DISK, tokio::spawn(change)).await {
+        Ok(done) => done.unwrap_or_else(|e| Err(KeyringError::Store(e.to_string()))),
+        Err(_) => Err(KeyringError::Store("the disk is slow, and is not waited for".to_owned())),
+    }
 }
 
 /// Nobody says who set it; it is off all the same, and an operator can restore it.
 async fn adopt(state: &Arc<ControlState>, flag: Flag) {
-    if let Err(why) = on_disk(state, move |keyring| keyring.adopt(&[flag], Timestamp::now())).await {
-        tracing::error!("a flag of the ledger could not be written: {why}");
-    }
+    let state = state.clone();
+    written(
+        soon(async move {
+            let adopted = on_disk(&state, move |keyring| keyring.adopt(&[flag], Timestamp::now())).await;
+            adopted.map(|_| ())
+        })
+        .await,
+    );
 }
 
 /// Makes the flags here those of the ledger. Gives the number of the last change that is carried out.
@@ -185,7 +216,9 @@ async fn reconcile(state: &Arc<ControlState>, fleet: &Fleet) -> Result<u64, Flee
         // What is being changed here this moment is not judged.
         let unchanged = state.keyring.known(flag) == before.get(flag).cloned();
         if unchanged && before.get(flag).is_none_or(|known| !known.on && known.told) {
-            set_there(state, fleet, flag).await?;
+            if !set_there(state, fleet, flag).await? {
+                return Err(FleetError::Undone(format!("{flag} is set, and the door here does not know it yet")));
+            }
         } else if let Some(known) = before.get(flag).filter(|known| unchanged && known.on && !known.told) {
             confirm(state, known.clone()).await;
         }
@@ -197,30 +230,31 @@ async fn reconcile(state: &Arc<ControlState>, fleet: &Fleet) -> Result<u64, Flee
     Ok(flags.flagged)
 }
 
-/// Set in the ledger, and not known here.
-async fn set_there(state: &Arc<ControlState>, fleet: &Fleet, flag: &Flag) -> Result<(), FleetError> {
+/// Set in the ledger, and not known here. `false` if the door does not know it now either.
+async fn set_there(state: &Arc<ControlState>, fleet: &Fleet, flag: &Flag) -> Result<bool, FleetError> {
     match fleet.shared(&name(flag)).await? {
         Some(Shared::Flag { flag, on: true, act, at }) => {
-            written(take(state, FlagRecord { flag, on: true, act, at, told: true }).await);
+            written(take_soon(state, FlagRecord { flag, on: true, act, at, told: true }).await);
         }
         // Its end was shared just now, and the ledger hears of it next.
-        Some(Shared::Flag { at, .. }) if at.plus_secs(UNFINISHED_SECS) > Timestamp::now() => {}
+        Some(Shared::Flag { at, .. }) if at.plus_secs(UNFINISHED_SECS) > Timestamp::now() => return Ok(true),
         // Nobody told the ledger of its end, or somebody set it anew and could not share that: it stays off.
         _ => adopt(state, flag.clone()).await,
     }
-    Ok(())
+    Ok(state.keyring.flag(flag).is_some())
 }
 
 /// Off here, and not in the ledger: restored, or lost there.
 async fn cleared_there(state: &Arc<ControlState>, fleet: &Fleet, known: &FlagRecord) -> Result<(), FleetError> {
     match fleet.shared(&name(&known.flag)).await? {
         Some(Shared::Flag { flag, on: false, act, at }) if (at, false) > (known.at, known.on) => {
-            written(take(state, FlagRecord { flag, on: false, act, at, told: true }).await);
+            written(take_soon(state, FlagRecord { flag, on: false, act, at, told: true }).await);
         }
         _ => {
             let known = known.clone();
             tracing::error!(flag = %known.flag, "the ledger lost a flag that is set here: it stays off, and is told again");
-            written(on_disk(state, move |keyring| keyring.doubt(&known)).await);
+            let state = state.clone();
+            written(soon(async move { on_disk(&state, move |keyring| keyring.doubt(&known)).await }).await);
         }
     }
     Ok(())

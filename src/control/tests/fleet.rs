@@ -13,17 +13,17 @@ use crate::adapters::switchboard::Cause;
 use crate::units::ids::KeyId;
 use crate::units::time::Timestamp;
 
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 /// A server of the test's own; ended by its id.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    url: String,
+    pub(super) url: String,
     dir: tempfile::TempDir,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let dir = tempfile::tempdir().expect("a folder");
         let child = spawn(port, &dir);
@@ -41,7 +41,7 @@ impl Server {
     }
 
     /// Empty, and another ledger.
-    async fn restart_empty(&mut self) {
+    pub(super) async fn restart_empty(&mut self) {
         let _ = (self.child.kill(), self.child.wait());
         let port = self.url.split([':', '/']).nth(4).and_then(|p| p.parse().ok()).expect("a port");
         self.child = spawn(port, &self.dir);
@@ -49,7 +49,7 @@ impl Server {
         self.say(&["HSET", "{bursar}:meta", "epoch", "second"]).await;
     }
 
-    async fn say(&self, words: &[&str]) -> redis::Value {
+    pub(super) async fn say(&self, words: &[&str]) -> redis::Value {
         self.try_say(words).await.expect("an answer")
     }
 
@@ -74,7 +74,7 @@ fn spawn(port: u16, dir: &tempfile::TempDir) -> Child {
     command.stdout(Stdio::null()).spawn().expect("redis-server is installed (tests/run does it)")
 }
 
-async fn three(server: &Server, max_silence: Duration) -> [Rig; 3] {
+pub(super) async fn three(server: &Server, max_silence: Duration) -> [Rig; 3] {
     let mut rigs = Vec::new();
     for name in ["a", "b", "c"] {
         rigs.push(Rig::on_redis(&server.url, name, max_silence).await);
@@ -91,7 +91,7 @@ fn live(rig: &Rig) -> usize {
 }
 
 /// `acknowledged` of every node, by name; and who was silent.
-fn answers(done: &Value) -> (usize, Vec<String>) {
+pub(super) fn answers(done: &Value) -> (usize, Vec<String>) {
     let nodes = done["nodes"].as_array().cloned().unwrap_or_default();
     let (heard, silent): (Vec<_>, Vec<_>) = nodes.iter().partition(|n| n["acknowledged_ms"].is_u64());
     let name = |n: &&Value| n["name"].as_str().unwrap_or_default().to_owned();

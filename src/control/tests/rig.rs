@@ -212,6 +212,10 @@ impl Rig {
         Self { state, ledger, token: made.expect("made now").to_string(), admin, dir }
     }
 
+    pub fn keys_db(&self) -> std::path::PathBuf {
+        self.dir.path().join("keys.db")
+    }
+
     /// A call in flight under this key.
     pub fn enter(&self, key: &str) -> Seat {
         self.enter_as(1, key)

@@ -5,6 +5,7 @@ use super::lines::LinePlan;
 use super::model::{Capture, Policy};
 use super::permit::CallBound;
 use crate::rules::ledger::account::Shape;
+use crate::rules::ledger::ask::Down;
 use crate::rules::subject::Name;
 use crate::units::ids::Digest32;
 use sha2::{Digest, Sha256};
@@ -72,6 +73,15 @@ impl PolicySet {
     /// By name.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.plans.values().map(|plan| &plan.policy)
+    }
+
+    /// The longest, in seconds, that any policy lets a node go on while its ledger is away.
+    pub fn longest_alone(&self) -> u32 {
+        let alone = self.policies().map(|policy| match policy.manner.down {
+            Down::Closed => 0,
+            Down::Leased { secs } | Down::Open { secs } => secs,
+        });
+        alone.max().unwrap_or(0)
     }
 
     /// What is kept of the bodies of this policy's calls; the global policy may ask for it, too.

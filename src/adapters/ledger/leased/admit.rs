@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Inner, Life, Local, State};
 use crate::adapters::ledger::LedgerError;
@@ -48,7 +49,9 @@ impl Inner {
         };
         let state = self.state.lock();
         let silent = state.contact.filter(|_| matches!(state.life, Life::Ready))?.heard.elapsed();
-        (silent.as_secs() < u64::from(secs)).then_some(why)
+        drop(state);
+        let allowed = Duration::from_secs(u64::from(secs));
+        (silent < allowed && (self.right)(allowed)).then_some(why)
     }
 
     /// Counts the demand, so that slices are there when they are wanted.
