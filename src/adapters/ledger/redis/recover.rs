@@ -179,7 +179,7 @@ impl Inner {
         }
         self.come_forward("").await?;
         self.begin_anew(&now.epoch, now.seq);
-        let done = self.put_back_own().await;
+        let done = self.put_back_own(!now.epoch.ends_with(BEING_PUT_BACK)).await;
         if let Err(e) = done {
             // Nothing of it is forgotten: it is tried again from the first, and what is there already stays as it is.
             *self.epoch.lock() = Arc::from("");
@@ -188,7 +188,8 @@ impl Inner {
         self.come_forward(&now.epoch).await
     }
 
-    async fn put_back_own(&self) -> Result<(), LedgerError> {
+    /// `late`: calls are admitted already.
+    async fn put_back_own(&self, late: bool) -> Result<(), LedgerError> {
         let own = self.shapes.lock().own().to_vec();
         self.declare(own).await?;
         let kept = self.kept.all();
@@ -196,7 +197,10 @@ impl Inner {
         if !kept.is_empty() {
             tracing::warn!(back.done, back.known, "this node has put back what Redis had lost");
         }
-        Ok(())
+        match self.beside.get() {
+            Some(own) => own.put_back(late).await,
+            None => Ok(()),
+        }
     }
 
     /// From here on under this epoch, from this entry.
@@ -219,8 +223,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Does the stream, or do the books, have the last step that this node was told is written?
+    /// Does the stream, or do the books, have the last step that this node was told is written? And is it lent what it was?
     pub(super) async fn knows_last_kept(&self) -> Result<bool, LedgerError> {
+        if let Some(own) = self.beside.get()
+            && !own.is_there().await?
+        {
+            return Ok(false);
+        }
         let Some((seq, redo)) = self.kept.last() else { return Ok(true) };
         let mut ask = redis::cmd("XRANGE");
         ask.arg(self.keys.events()).arg(format!("{seq}-0")).arg(format!("{seq}-0"));
@@ -251,7 +260,7 @@ impl Inner {
         let epoch = format!("{making}{BEING_PUT_BACK}");
         self.begin_anew(&epoch, upto);
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
-        self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
+        self.put_back_own(false).await.inspect_err(|_| self.not_taken_part())?;
         let left = putting::put_back(self, &left).await?;
         self.come_forward(&epoch).await?;
         let late = self.wait_for_all(&epoch, since).await?;

@@ -91,9 +91,10 @@ impl Central {
 
     fn item(&mut self, node: usize, item: &Item, amount: u64) {
         match item {
-            Item::Whole { takes, .. } => {
+            Item::Whole { call, takes, .. } => {
                 self.out_of_slice(node, takes.iter().map(|p| p.amount).sum());
                 self.spent += amount;
+                self.holds.insert(*call, Hold::Ended);
             }
             Item::Open { call, takes, .. } => {
                 self.out_of_slice(node, takes.iter().map(|p| p.amount).sum());
@@ -112,6 +113,23 @@ impl Central {
         let lent = &mut self.peers[node].lent;
         let taken = amount.min(*lent);
         (*lent, self.held) = (*lent - taken, self.held - taken);
+    }
+
+    /// What it lent and who told it what is lost; what it was told is put back from the books.
+    pub fn lose(&mut self) {
+        let held = |hold: &Hold| if let Hold::Open(held) = hold { *held } else { 0 };
+        self.held = self.holds.values().map(held).sum();
+        self.peers.iter_mut().for_each(|peer| *peer = Peer::default());
+    }
+
+    /// As the books know a call: whether its end is there, too. That a lease was over is not an end.
+    pub fn found(&self, call: CallId) -> Option<bool> {
+        self.holds.get(&call).map(|hold| *hold == Hold::Ended)
+    }
+
+    pub fn put_back(&mut self, node: usize, peer: Peer) {
+        self.held += peer.lent;
+        self.peers[node] = peer;
     }
 
     /// Open holds whose lease may be over.
