@@ -501,9 +501,10 @@ async fn a_reserve_that_was_not_answered_leaves_no_hold() {
     let lost = ask(100, 10, Manner::default());
     let hold = lost.hold;
     assert!(matches!(store.reserve(lost).await, Err(LedgerError::Down(_))));
-    store.settle_later(Settle { hold, end: End::Release, closing: closing(hold) });
     server.signal("-CONT");
-    until("it is told", || async { store.flush().await.is_ok() && store.check().await.is_ok() }).await;
+    let given_up = || Settle { hold, end: End::Release, closing: closing(hold) };
+    let heard = || async { !matches!(store.settle_once(given_up()).await, Err(LedgerError::Down(_))) };
+    until("it is told", heard).await;
     assert_eq!(account(&store).await, (0, 0));
     let open: u64 = ask_server(&server, &["ZCARD", "{bursar}:leases"]).await;
     assert_eq!(open, 0);
