@@ -145,6 +145,11 @@ impl Slices {
         self.slices.get(key).map_or((0, 0), |s| (s.lent, s.used))
     }
 
+    /// What is used of it and what still may be. Less than was lent, if it was being lowered: others may have the rest already.
+    pub fn usable(&self, key: &SliceKey) -> u64 {
+        self.slices.get(key).map_or(0, |s| s.used + s.room())
+    }
+
     pub fn room(&self, key: &SliceKey) -> u64 {
         self.slices.get(key).map_or(0, Slice::room)
     }
@@ -288,6 +293,7 @@ impl Slices {
             if let Some(slice) = self.slices.get_mut(&part.slice) {
                 slice.used = slice.used.saturating_sub(part.amount);
                 slice.lent = slice.lent.saturating_sub(part.amount);
+                slice.lowered = slice.lowered.map(|to| to.saturating_sub(part.amount));
             }
         }
         if end_follows {

@@ -82,7 +82,7 @@ impl State {
         let keys: Vec<SliceKey> = self.slices.keys().cloned().collect();
         let mut slices = Vec::with_capacity(keys.len());
         for key in keys {
-            let target = if late { self.slices.lower(&key, 0) } else { self.slices.state(&key).0 };
+            let target = if late { self.slices.lower(&key, 0) } else { self.slices.usable(&key) };
             // One that an earlier life was lent: nobody spends of it, and its window is not known.
             if let Some(window) = self.windows.get(&key).copied() {
                 slices.push(Wanted { key, window, target });

@@ -91,6 +91,9 @@ impl Central {
 
     fn item(&mut self, node: usize, item: &Item, amount: u64) {
         match item {
+            // A call that is there already holds its own money: it is not begun again, and only ends.
+            Item::Open { call, .. } if self.holds.contains_key(call) => {}
+            Item::Whole { call, .. } if self.holds.contains_key(call) => self.end(*call, amount),
             Item::Whole { call, takes, .. } => {
                 self.out_of_slice(node, takes.iter().map(|p| p.amount).sum());
                 self.spent += amount;
@@ -101,11 +104,15 @@ impl Central {
                 self.held += amount;
                 self.holds.insert(*call, Hold::Open(amount));
             }
-            Item::End { call, .. } => match self.holds.insert(*call, Hold::Ended) {
-                Some(Hold::Open(held)) => (self.held, self.spent) = (self.held - held, self.spent + amount),
-                Some(Hold::Expired(charged)) => self.spent = self.spent - charged + amount,
-                Some(Hold::Ended) | None => {}
-            },
+            Item::End { call, .. } => self.end(*call, amount),
+        }
+    }
+
+    fn end(&mut self, call: CallId, amount: u64) {
+        match self.holds.insert(call, Hold::Ended) {
+            Some(Hold::Open(held)) => (self.held, self.spent) = (self.held - held, self.spent + amount),
+            Some(Hold::Expired(charged)) => self.spent = self.spent - charged + amount,
+            Some(Hold::Ended) | None => {}
         }
     }
 

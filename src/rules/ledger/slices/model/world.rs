@@ -244,7 +244,7 @@ impl World {
             let Some(mem) = &mut node.mem else { continue };
             mem.put_back(|call| self.central.found(call));
             node.number += 1;
-            let lent = mem.state(&key).0;
+            let lent = mem.usable(&key);
             self.central.put_back(at, Peer { number: node.number, mark: mem.mark(), lent });
             mem.lent(&key, lent);
         }
