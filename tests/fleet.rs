@@ -1,6 +1,6 @@
 //! `bursar serve` on a ledger in Redis, as one of several nodes with one set of books: caps that hold over all nodes, books that
 //! any of them shows, a writer of the books that is killed or hangs, nodes that die with calls in flight, and starts that must
-//! be refused. Everything real: processes, `redis-server`, PostgreSQL.
+//! be refused; nodes that spend alone. Everything real: processes, `redis-server`, PostgreSQL.
 
 mod common;
 
@@ -8,6 +8,8 @@ mod common;
 mod caps;
 #[path = "fleet/half.rs"]
 mod half;
+#[path = "fleet/lent.rs"]
+mod lent;
 #[path = "fleet/lost.rs"]
 mod lost;
 #[path = "fleet/starts.rs"]

@@ -185,6 +185,7 @@ fn closing(call: CallId) -> Closing {
         overhead_us: 1,
         error: None,
         flagged: false,
+        priced: None,
     }
 }
 
@@ -473,6 +474,42 @@ async fn a_node_that_dies_tells_when_it_lives_again() {
 }
 
 // ---- messages
+
+/// What was given up before Redis heard of it is not taken when it comes late after all.
+#[tokio::test]
+async fn a_reserve_that_comes_after_its_end_takes_nothing() {
+    let server = Server::start();
+    let dir = TempDir::new().expect("a folder");
+    let store = redis(&server, &dir).await;
+    let hello = store.hello("n", 0).await.expect("it answers");
+    let late = ask(100, 10, Manner::default());
+    let row = Box::new(closing(late.hold));
+    let end = Entry { seq: 1, at: Timestamp(0), op: Op::Release { hold: late.hold, kept: None, passed: None, row } };
+    let item = Item::End { call: late.hold, ended: 1 };
+    let telling = [Telling { item: &item, begun: None, ended: Some(&end) }];
+    store.ship("n", hello.number + 1, 1, &telling, &[]).await.expect("told");
+    assert!(matches!(store.reserve(late).await, Err(LedgerError::Hold(..))), "it has ended");
+    assert_eq!((account(&store).await, events(&server).await.len()), ((0, 0), 0));
+}
+
+/// The same where the server hung: whichever of the two it runs first.
+#[tokio::test]
+async fn a_reserve_that_was_not_answered_leaves_no_hold() {
+    let server = Server::start();
+    let dir = TempDir::new().expect("a folder");
+    let store = redis(&server, &dir).await;
+    server.signal("-STOP");
+    let lost = ask(100, 10, Manner::default());
+    let hold = lost.hold;
+    assert!(matches!(store.reserve(lost).await, Err(LedgerError::Down(_))));
+    server.signal("-CONT");
+    let given_up = || Settle { hold, end: End::Release, closing: closing(hold) };
+    let heard = || async { !matches!(store.settle_once(given_up()).await, Err(LedgerError::Down(_))) };
+    until("it is told", heard).await;
+    assert_eq!(account(&store).await, (0, 0));
+    let open: u64 = ask_server(&server, &["ZCARD", "{bursar}:leases"]).await;
+    assert_eq!(open, 0);
+}
 
 #[tokio::test]
 async fn a_message_that_arrives_twice_or_late_changes_nothing() {

@@ -25,7 +25,7 @@ pub fn making(fleet: &Fleet) -> Option<String> {
 }
 
 /// Does that to Redis, and waits until all nodes admit calls again.
-fn lose(fleet: &mut Fleet, what: impl FnOnce(&mut Redis)) {
+pub fn lose(fleet: &mut Fleet, what: impl FnOnce(&mut Redis)) {
     let before = making(fleet).expect("a ledger");
     what(&mut fleet.redis);
     let began = Instant::now();

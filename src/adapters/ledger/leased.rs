@@ -9,6 +9,7 @@
 //! * Time is the server's: its last word and a monotonic clock since. The node's wall clock is not asked.
 
 mod admit;
+mod back;
 mod home;
 mod operations;
 mod store;
@@ -57,6 +58,8 @@ struct Inner {
     wake: OnceLock<Arc<Wake>>,
     /// The last message got no answer.
     failing: AtomicBool,
+    /// One message after the other.
+    talking: tokio::sync::Mutex<()>,
     /// Something is to be said now.
     kick: Arc<Notify>,
     /// Looks that were answered.
@@ -80,6 +83,8 @@ struct State {
     /// Stops that were said here and that Redis may not know.
     own: HashSet<Flag>,
     number: u64,
+    /// The last message whose answer made a slice larger.
+    lent_by: u64,
     contact: Option<Contact>,
     life: Life,
     /// The last message was not answered: first of all, what became of it?
@@ -147,9 +152,11 @@ impl Leased {
             right,
             wake: OnceLock::new(),
             failing: AtomicBool::new(false),
+            talking: tokio::sync::Mutex::default(),
             kick: Arc::default(),
             looks: watch::channel(0).0,
         });
+        inner.redis.beside(back::Back::of(&inner));
         tokio::spawn(talk::run(Arc::downgrade(&inner), inner.kick.clone()));
         Ok(Self(inner))
     }

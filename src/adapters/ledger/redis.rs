@@ -6,6 +6,7 @@ mod answer;
 mod append;
 mod arrival;
 mod begin;
+pub mod beside;
 mod encode;
 pub mod event;
 mod feed;
@@ -28,12 +29,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use parking_lot::Mutex;
 use redis::{Script, ScriptInvocation, Value};
 use uuid::Uuid;
 
 use self::arrival::Arrival;
+use self::beside::Beside;
 use self::feed::Stream;
 use self::kept::Kept;
 use self::keys::Keys;
@@ -71,6 +73,8 @@ struct Inner {
     /// One at a time.
     declaring: tokio::sync::Mutex<()>,
     asked: DashMap<CallId, Asked>,
+    /// Reserves without an answer: Redis may take them late, so their end says that it must not.
+    awaited: DashSet<CallId>,
     wake: OnceLock<Wake>,
     trouble: Mutex<Option<String>>,
     /// Set while the ledger there is not the one that this node knows.
@@ -80,6 +84,8 @@ struct Inner {
     owed: Owed,
     /// As its books read it, once it was joined with them.
     stream: OnceLock<Arc<Stream>>,
+    /// What this node was lent, if it spends alone.
+    beside: OnceLock<Arc<dyn Beside>>,
 }
 
 /// What a reserve of this node said, for an up-size, for the same reserve again, and to wake whoever waits for its end.
@@ -153,12 +159,14 @@ impl Redis {
             shapes: Mutex::default(),
             declaring: tokio::sync::Mutex::default(),
             asked: DashMap::new(),
+            awaited: DashSet::new(),
             wake: OnceLock::new(),
             trouble: Mutex::default(),
             lost,
             kept: Kept::default(),
             owed: Owed::default(),
             stream: OnceLock::new(),
+            beside: OnceLock::new(),
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -145,6 +145,11 @@ impl Slices {
         self.slices.get(key).map_or((0, 0), |s| (s.lent, s.used))
     }
 
+    /// What is used of it and what still may be. Less than was lent, if it was being lowered: others may have the rest already.
+    pub fn usable(&self, key: &SliceKey) -> u64 {
+        self.slices.get(key).map_or(0, |s| s.used + s.room())
+    }
+
     pub fn room(&self, key: &SliceKey) -> u64 {
         self.slices.get(key).map_or(0, Slice::room)
     }
@@ -212,6 +217,8 @@ impl Slices {
     fn item(&mut self, step: &Step) -> Option<Item> {
         let call = step.call;
         match (self.calls.get_mut(&call), step.begins) {
+            // Found to be told already.
+            (Some(known), true) if known.state == State::Told => None,
             (Some(known), true) => {
                 let (begun, takes) = (known.begun, known.parts.clone());
                 Some(match known.state {
@@ -225,7 +232,7 @@ impl Slices {
             // Its beginning is told together with this end, now or before.
             (Some(_), false) => None,
             (None, false) => Some(Item::End { call, ended: step.seq }),
-            // Cannot be: a call is known until its beginning is told.
+            // Found to be told already, before it ended.
             (None, true) => None,
         }
     }
@@ -254,6 +261,31 @@ impl Slices {
         }
     }
 
+    /// The ledger was put back, and its messages are none that it knows: what flew is to be told again, except for what
+    /// `found` says of calls. `Some(true)`: beginning and end are there; `Some(false)`: only the beginning.
+    pub fn put_back(&mut self, found: impl Fn(CallId) -> Option<bool>) {
+        if let Some(batch) = self.flying.take() {
+            self.failed(&batch);
+        }
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            if let Some(ended) = found(call) {
+                let end_follows = ended && self.log.iter().any(|step| step.call == call && !step.begins);
+                self.told(call, end_follows);
+            }
+        }
+    }
+
+    /// The calls whose beginning was sent, and of which no answer was heard.
+    pub fn flying(&self) -> Vec<CallId> {
+        let items = self.flying.iter().flat_map(|batch| &batch.items);
+        let begun = |item: &Item| match item {
+            Item::Whole { call, .. } | Item::Open { call, .. } => Some(*call),
+            Item::End { .. } => None,
+        };
+        items.filter_map(begun).collect()
+    }
+
     /// What it used is not the slice's any more: the ledger took it out, whether or not its answer said so.
     fn told(&mut self, call: CallId, end_follows: bool) {
         let Some(mut known) = self.calls.remove(&call) else { return };
@@ -261,6 +293,7 @@ impl Slices {
             if let Some(slice) = self.slices.get_mut(&part.slice) {
                 slice.used = slice.used.saturating_sub(part.amount);
                 slice.lent = slice.lent.saturating_sub(part.amount);
+                slice.lowered = slice.lowered.map(|to| to.saturating_sub(part.amount));
             }
         }
         if end_follows {

@@ -67,7 +67,7 @@ impl Inner {
             self.home.durably(seq, PATIENCE).await?;
             return Ok(settled);
         }
-        match self.redis.settle(settle.clone()).await {
+        match self.redis.settle_once(settle.clone()).await {
             Err(LedgerError::Down(why)) => {
                 let seq = self.settle_later_there(&settle)?;
                 tracing::debug!(call = %settle.hold, why, "the end of a hold waits in this node's journal");
@@ -207,6 +207,10 @@ impl Ledger for Leased {
 
     fn refused_behind(&self) -> u64 {
         self.0.redis.refused_behind()
+    }
+
+    fn ends_aside(&self) -> bool {
+        true
     }
 
     fn flush(&self) -> Answer<'_, ()> {

@@ -1,7 +1,7 @@
 //! The talk with Redis, one message after the other and off every caller's path: hello, what this node did alone, and what its
 //! slices shall be. After a message without an answer the next one first asks what became of it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use crate::adapters::ledger::redis::lent::{Hello, Look, Seen, Telling, Wanted};
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::ledger::slices::size::LOOK_MILLIS;
 use crate::rules::ledger::slices::{Batch, Item, SliceKey, Slices};
-use crate::units::ids::Seq;
+use crate::units::ids::{CallId, Seq};
 use crate::units::time::Window;
 
 /// Entries of one batch: the script must not hold up the others.
-const BATCH: usize = 200;
+pub(super) const BATCH: usize = 200;
 /// Between two looks at what there is to say.
 const PAUSE: Duration = Duration::from_millis(25);
 const LOOK: Duration = Duration::from_millis(LOOK_MILLIS);
@@ -42,9 +42,9 @@ pub(super) async fn run(ledger: Weak<Inner>, kick: Arc<Notify>) {
 impl Inner {
     /// All that is to be said now. What was done comes before what is wanted.
     pub(super) async fn turn(&self) -> Result<(), LedgerError> {
+        let _one = self.talking.lock().await;
         if self.state.lock().life == Life::New {
-            let hello = self.redis.hello(self.home.node(), self.home.noted()).await?;
-            self.begin(hello)?;
+            self.meet().await?;
         }
         if self.state.lock().unsure {
             self.look(true).await?;
@@ -74,8 +74,19 @@ impl Inner {
         BACK_OFF
     }
 
+    /// A ledger that was put back does not know this node: what of the journal's rest it knows all the same, the books say.
+    pub(super) async fn meet(&self) -> Result<(), LedgerError> {
+        let hello = self.redis.hello(self.home.node(), self.home.noted()).await?;
+        let untold = |state: &State| -> Vec<CallId> {
+            state.entries.range(hello.mark + 1..).filter_map(|(_, record)| record.op.call()).collect()
+        };
+        let asked = if hello.is_first() { untold(&self.state.lock()) } else { Vec::new() };
+        let found = self.redis.in_books(asked).await?;
+        self.begin(hello, &found)
+    }
+
     /// A new life: what Redis has not heard is told, calls that nobody ended in full; what was lent is given back.
-    fn begin(&self, hello: Hello) -> Result<(), LedgerError> {
+    fn begin(&self, hello: Hello, found: &HashMap<CallId, bool>) -> Result<(), LedgerError> {
         let mut state = self.state.lock();
         let state = &mut *state;
         if hello.mark > state.last {
@@ -92,6 +103,7 @@ impl Inner {
                 op => op.call().into_iter().for_each(|call| state.slices.end(record.seq, call, |_| 0)),
             }
         }
+        state.slices.put_back(|call| found.get(&call).copied());
         for call in state.slices.orphans() {
             let charge = state.entries.values().find_map(|r| held_by(r, call)).unwrap_or_default();
             let seq = self.journal(state, Op::Expire { hold: call, charge, exact: false }, true)?;
@@ -106,7 +118,7 @@ impl Inner {
     }
 
     /// Tells one batch. Says whether there may be more.
-    async fn tell(&self) -> Result<bool, LedgerError> {
+    pub(super) async fn tell(&self) -> Result<bool, LedgerError> {
         let Some(speech) = self.state.lock().speech() else { return Ok(false) };
         let tellings: Vec<Telling<'_>> = speech.batch.items.iter().map(|item| speech.telling(item)).collect();
         let (upto, keys) = (speech.batch.upto, &speech.keys);
@@ -139,7 +151,11 @@ impl Inner {
         let look = self.redis.look(self.home.node(), number, told, flagged, &wanted).await?;
         let mark = look.mark;
         let mut state = self.state.lock();
-        state.heard(&wanted, look, asked, only_ask);
+        let grew = |(w, seen): (&Wanted, &Seen)| seen.lent > state.slices.state(&w.key).0;
+        if wanted.iter().zip(&look.slices).any(grew) {
+            state.lent_by = number;
+        }
+        state.saw_all(&wanted, look, asked, only_ask);
         drop(state);
         self.home.told(mark, false);
         self.looks.send_modify(|n| *n += 1);
@@ -173,7 +189,7 @@ impl Inner {
 /// At a shutdown.
 const CLOSING_LOOKS: usize = 8;
 
-fn held_by(record: &Record, call: crate::units::ids::CallId) -> Option<crate::units::amount::Amounts> {
+fn held_by(record: &Record, call: CallId) -> Option<crate::units::amount::Amounts> {
     match &record.op {
         Op::Reserve { amounts, row, .. } if row.call == call => Some(*amounts),
         _ => None,
@@ -224,7 +240,7 @@ impl State {
     }
 
     /// Redis has everything up to here.
-    fn forget(&mut self, mark: Seq) {
+    pub(super) fn forget(&mut self, mark: Seq) {
         self.entries = self.entries.split_off(&(mark + 1));
         let slices = &self.slices;
         self.calls.retain(|call, _| slices.knows(*call));
@@ -272,7 +288,7 @@ impl State {
         keys.into_iter().map(lowered).collect()
     }
 
-    fn heard(&mut self, wanted: &[Wanted], look: Look, asked: Instant, only_asked: bool) {
+    fn saw_all(&mut self, wanted: &[Wanted], look: Look, asked: Instant, only_asked: bool) {
         self.unsure = false;
         self.contact = Some(Contact { at: look.at, asked, heard: Instant::now() });
         self.slices.answered(look.mark);

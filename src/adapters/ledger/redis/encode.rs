@@ -75,14 +75,14 @@ fn need(call: &mut ScriptInvocation<'_>, need: &Need) {
 }
 
 /// A charge beyond what can be counted is counted as far as can be: an end is never refused.
-pub fn settle(call: &mut ScriptInvocation<'_>, settle: &Settle) {
+pub fn settle(call: &mut ScriptInvocation<'_>, settle: &Settle, awaited: bool) {
     let (kind, charge, exact) = match &settle.end {
         End::Commit { charge, exact } => ("commit", *charge, *exact),
         End::Release => ("release", Amounts::ZERO, true),
     };
     call.arg(settle.hold.to_string()).arg(kind).arg(u8::from(exact));
     amounts(call, &charge);
-    call.arg(json(&settle.closing));
+    call.arg(json(&settle.closing)).arg(u8::from(awaited));
 }
 
 /// The postings that the books know, and the accounts of declared shapes that may have come later.

@@ -1,18 +1,20 @@
 //! The messages of a node that spends alone, as the scripts `slice` and `ship` read and answer them. `leased` decides what to
 //! say; `rules::ledger::slices` says why it is sound. Not part of the ledger's trait: only a fleet has it.
 
+use std::sync::Arc;
+
 use redis::ScriptInvocation;
 
 use super::answer::{Parts, unreadable};
 use super::{Redis, encode, json};
 use crate::adapters::ledger::LedgerError;
 use crate::rules::ledger::account::AccountName;
-use crate::rules::ledger::ask::{Line, Reserve};
+use crate::rules::ledger::ask::{Line, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::ledger::slices::{Item, Part, SliceKey};
 use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
-use crate::units::ids::Seq;
+use crate::units::ids::{CallId, Seq};
 use crate::units::time::{Timestamp, Window};
 
 /// What the ledger knows of a node that starts.
@@ -23,6 +25,16 @@ pub struct Hello {
     pub mark: Seq,
     pub lent: Vec<(SliceKey, u64)>,
 }
+
+impl Hello {
+    /// The ledger knows nothing of the node: it is new, or the ledger was put back.
+    pub fn is_first(&self) -> bool {
+        self.number <= FIRST
+    }
+}
+
+/// The script begins so.
+const FIRST: u64 = 1_000_000;
 
 /// What a slice shall be.
 pub struct Wanted {
@@ -65,14 +77,27 @@ pub struct Telling<'a> {
     pub ended: Option<&'a Entry>,
 }
 
+impl Telling<'_> {
+    pub(super) fn call(&self) -> CallId {
+        match self.item {
+            Item::Whole { call, .. } | Item::Open { call, .. } | Item::End { call, .. } => *call,
+        }
+    }
+}
+
 impl Redis {
     /// The last script was not answered, or not by the ledger that this node knows.
     pub fn unreachable(&self) -> bool {
-        self.0.trouble.lock().is_some()
+        self.0.lost.is_lost() || self.0.trouble.lock().is_some() || self.0.link.trouble().is_some()
+    }
+
+    /// An end, said once: should Redis not hear it, it is the caller's to say it again.
+    pub async fn settle_once(&self, settle: Settle) -> Result<Settled, LedgerError> {
+        self.0.settle(settle).await
     }
 
     /// All that a call counts on, with the accounts of shapes that other nodes declare.
-    pub fn lines_of(&self, ask: &Reserve) -> std::sync::Arc<[Line]> {
+    pub fn lines_of(&self, ask: &Reserve) -> Arc<[Line]> {
         self.0.shapes.lock().lines_of(ask)
     }
 
@@ -106,9 +131,7 @@ impl Redis {
     ) -> Result<Look, LedgerError> {
         let mut call = self.0.prepare(&self.0.scripts.slice);
         call.arg(node).arg(number).arg(told).arg(flagged).arg(wanted.len());
-        for w in wanted {
-            call.arg(&*w.key.account.0).arg(w.window.as_str()).arg(w.key.start.0).arg(w.key.limit).arg(w.target);
-        }
+        self::wanted(&mut call, wanted);
         let answer = self.0.call(&call).await?;
         let mut parts = newest(&answer)?;
         let (mark, at) = (parts.number()?, Timestamp(parts.number()?));
@@ -132,7 +155,8 @@ impl Redis {
         let mut call = self.0.prepare(&self.0.scripts.ship);
         call.arg(node).arg(number).arg(0).arg(upto).arg(batch.len());
         for telling in batch {
-            tell(&mut call, telling)
+            let awaited = self.0.awaited.contains(&telling.call());
+            tell(&mut call, telling, awaited)
                 .ok_or_else(|| LedgerError::Down("the node's own journal misses a row".to_owned()))?;
         }
         call.arg(slices.len());
@@ -143,13 +167,22 @@ impl Redis {
         let mut parts = newest(&answer)?;
         let mark = parts.number()?;
         let _at: i64 = parts.number()?;
+        for telling in batch {
+            self.0.keep_told(telling, parts.number()?, parts.number()?);
+        }
         let lent = slices.iter().map(|_| parts.number()).collect::<Result<_, _>>()?;
         Ok(Told { mark, lent })
     }
 }
 
+pub(super) fn wanted(call: &mut ScriptInvocation<'_>, slices: &[Wanted]) {
+    for w in slices {
+        call.arg(&*w.key.account.0).arg(w.window.as_str()).arg(w.key.start.0).arg(w.key.limit).arg(w.target);
+    }
+}
+
 /// A later message of this node was there before: two processes with one name, or a mistake.
-fn newest(answer: &[String]) -> Result<Parts<'_>, LedgerError> {
+pub(super) fn newest(answer: &[String]) -> Result<Parts<'_>, LedgerError> {
     match answer {
         [what, ..] if what == "late" => Err(LedgerError::Down(
             "another process speaks in the name of this node: has its data folder been copied?".to_owned(),
@@ -172,13 +205,13 @@ fn slice(pair: &[&str]) -> Option<(SliceKey, u64)> {
     Some((SliceKey { account, start: Timestamp(start.parse().ok()?), limit: limit.parse().ok()? }, lent.parse().ok()?))
 }
 
-fn tell(call: &mut ScriptInvocation<'_>, telling: &Telling<'_>) -> Option<()> {
+fn tell(call: &mut ScriptInvocation<'_>, telling: &Telling<'_>, awaited: bool) -> Option<()> {
     let (what, id, takes) = match telling.item {
         Item::Whole { call, takes, .. } => ("whole", call, Some(takes)),
         Item::Open { call, takes, .. } => ("open", call, Some(takes)),
         Item::End { call, .. } => ("end", call, None),
     };
-    call.arg(what).arg(id.to_string());
+    call.arg(what).arg(id.to_string()).arg(u8::from(awaited));
     if let Some(takes) = takes {
         begin(call, &telling.begun?.op, takes)?;
     }

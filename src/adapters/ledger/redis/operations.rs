@@ -34,7 +34,9 @@ impl Inner {
             let lines = shapes.lines_of(&ask);
             let mut call = self.prepare(&self.scripts.reserve);
             encode::reserve(&mut call, &ask, &lines, shapes.version)?;
+            self.awaited.insert(ask.hold);
             let answer = self.call_kept(&call).await?;
+            self.awaited.remove(&ask.hold);
             match answer::reservation(&answer, ask.hold, &lines)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
@@ -92,8 +94,9 @@ impl Inner {
 
     pub(super) async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
         let mut call = self.prepare(&self.scripts.settle);
-        encode::settle(&mut call, &settle);
+        encode::settle(&mut call, &settle, self.awaited.contains(&settle.hold));
         let answer = self.call(&call).await?;
+        self.awaited.remove(&settle.hold);
         self.freed(settle.hold);
         let settled = answer::settled(&answer, settle.hold)?;
         if settled != Settled::Again {

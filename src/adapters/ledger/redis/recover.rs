@@ -206,7 +206,7 @@ impl Inner {
         }
         self.come_forward(&knows.me, "").await?;
         self.begin_anew(&now.epoch, now.seq);
-        let done = self.put_back_own().await;
+        let done = self.put_back_own(!now.epoch.ends_with(BEING_PUT_BACK)).await;
         if let Err(e) = done {
             // Nothing of it is forgotten: it is tried again from the first, and what is there already stays as it is.
             *self.epoch.lock() = Arc::from("");
@@ -215,13 +215,17 @@ impl Inner {
         self.come_forward(&knows.me, &now.epoch).await
     }
 
-    async fn put_back_own(&self) -> Result<PutBack, LedgerError> {
+    /// `late`: calls are admitted already.
+    async fn put_back_own(&self, late: bool) -> Result<PutBack, LedgerError> {
         let own = self.shapes.lock().own().to_vec();
         self.declare(own).await?;
         let kept = self.kept.all();
         let back = putting::put_back(self, &kept).await?;
         if !kept.is_empty() {
             tracing::warn!(back.done, back.known, "this node has put back what Redis had lost");
+        }
+        if let Some(own) = self.beside.get() {
+            own.put_back(late).await?;
         }
         Ok(back)
     }
@@ -246,8 +250,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Does the stream, or do the books, have the last step that this node was told is written?
+    /// Does the stream, or do the books, have the last step that this node was told is written? And is it lent what it was?
     pub(super) async fn knows_last_kept(&self) -> Result<bool, LedgerError> {
+        if let Some(own) = self.beside.get()
+            && !own.is_there().await?
+        {
+            return Ok(false);
+        }
         let Some((seq, redo)) = self.kept.last() else { return Ok(true) };
         let mut ask = redis::cmd("XRANGE");
         ask.arg(self.keys.events()).arg(format!("{seq}-0")).arg(format!("{seq}-0"));
@@ -281,7 +290,7 @@ impl Inner {
         let epoch = format!("{making}{BEING_PUT_BACK}");
         self.begin_anew(&epoch, upto);
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
-        let back = self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
+        let back = self.put_back_own(false).await.inspect_err(|_| self.not_taken_part())?;
         self.come_forward(&knows.me, &epoch).await?;
         let late = self.wait_for_all(&epoch, loss, begun).await?;
         self.call(&self.prepare(&self.scripts.reopen)).await?;

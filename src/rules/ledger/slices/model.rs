@@ -35,6 +35,15 @@ fn one_node_and_others_who_ask_the_ledger() {
     assert!(states > 10_000, "{states} states are no search");
 }
 
+/// The ledger forgets what it lent, whatever is on the way then.
+#[test]
+fn a_ledger_that_loses_what_it_lent() {
+    let states = search(World::new(2, &[2], 3).losing());
+    assert!(states > 10_000, "{states} states are no search");
+    let states = search(World::new(2, &[1, 1], 1).losing());
+    assert!(states > 1_000, "{states} states are no search");
+}
+
 /// Two nodes on one account.
 #[test]
 fn two_nodes() {

@@ -80,6 +80,32 @@ fn a_batch_that_never_arrived_is_told_again() {
     assert_eq!((node.room(&key(10)), node.untold()), (2, 0));
 }
 
+/// A ledger that was put back knows no message: what the books have of the last one is not told twice, and left the slice.
+#[test]
+fn what_the_books_have_of_a_message_without_an_answer_is_not_told_again() {
+    let mut node = node(9);
+    for n in 1..4 {
+        node.admit(u64::from(2 * n - 1), call(n), part(3));
+        node.end(u64::from(2 * n), call(n), |_| 2);
+    }
+    node.admit(7, call(4), part(1));
+    node.batch(9).expect("it");
+    node.end(8, call(4), |_| 1);
+    assert_eq!(node.flying(), [1, 2, 3, 4].map(call));
+    let found = |known| match known {
+        _ if known == call(1) => Some(true),
+        _ if known == call(4) => Some(false),
+        _ => None,
+    };
+    node.put_back(found);
+    assert_eq!(node.state(&key(10)), (6, 4), "what the books have is the slice's no more");
+    let again = node.batch(9).expect("the rest");
+    let whole = |n: u8, begun| Item::Whole { call: call(n), begun, ended: begun + 1, takes: part(2) };
+    assert_eq!(again.items, [whole(2, 3), whole(3, 5), Item::End { call: call(4), ended: 8 }]);
+    node.answered(8);
+    assert_eq!((node.state(&key(10)), node.untold()), ((2, 0), 0));
+}
+
 #[test]
 fn what_is_being_given_back_is_not_used_any_more() {
     let mut node = node(5);

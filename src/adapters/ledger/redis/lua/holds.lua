@@ -1,7 +1,10 @@
 -- Holds, open or ended, as one packed value each: `how` (open, committed, released, expired, late), the amounts, the postings
 -- ({ account, unit, window, start }), when it was taken, and how it stands to others under its replay key (`key`, `first`,
--- `repeats`, `repeated`, `heard`, `inherited`). An ended one also has its charge, and each change of it.
+-- `repeats`, `repeated`, `heard`, `inherited`). An ended one also has its charge, and each change of it. `awaited`: a reserve of it
+-- was not answered.
 local KEEP_EXACT, KEEP_BOUND, REPLAY, LEASE = 4 * SECOND, 86400 * SECOND, 82800 * SECOND, 30 * SECOND
+-- A reserve without an answer may still be on its way, as long as a network tries to deliver it.
+local KEEP_AWAITED = 300 * SECOND
 
 local holds, dirty = {}, {}
 
@@ -24,7 +27,8 @@ end
 
 -- When an ended hold may be forgotten: soon, if its charge is the last word.
 local function forget_at(h)
-  return h.at + ((h.exact and not h.repeated) and KEEP_EXACT or KEEP_BOUND)
+  local keep = (h.exact and not h.repeated) and KEEP_EXACT or KEEP_BOUND
+  return h.at + (h.awaited and math.max(keep, KEEP_AWAITED) or keep)
 end
 
 -- Nobody can ask for it any more. While a repeat is open, its money stands here.
@@ -55,6 +59,15 @@ local function load_postings(h)
     names[i] = p[1]
   end
   load_accounts(names)
+end
+
+-- Given up before the ledger heard of it: should its reserve come late, it takes nothing. No event: nothing has happened.
+local function bar(id)
+  local nothing = { 0, 0, 0, 0 }
+  local h = { how = 'released', amounts = nothing, postings = {}, taken = at, step = 0, repeats = {}, at = at, seq = 0,
+    charge = nothing, exact = true, changes = {}, awaited = true }
+  put(id, h)
+  redis.call('ZADD', ENDED, text(forget_at(h)), id)
 end
 
 -- What a posting counts of an amount.

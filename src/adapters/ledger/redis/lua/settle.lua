@@ -1,8 +1,13 @@
--- Commit or release, with the row that says so. Never refused for lack of money.
-local id, released, exact, charge, row = arg(), arg() == 'release', arg() == '1', amounts(), arg()
+-- Commit or release, with the row that says so. Never refused for lack of money. `awaited`: its reserve was not answered, and may
+-- be on its way still.
+local id, released, exact, charge, row, awaited = arg(), arg() == 'release', arg() == '1', amounts(), arg(), arg() == '1'
 
 local h = open_hold(id) or past(id)
 if not h then
+  if awaited then
+    bar(id)
+    finish()
+  end
   return { 'fault', seq, 'unknown' }
 elseif h.how == 'late' or (h.how == 'committed' and not released) or (h.how == 'released' and released) then
   return { 'again', seq }
@@ -16,6 +21,7 @@ if not released and not exact then
     charge[i] = math.max(charge[i], h.amounts[i])
   end
 end
+h.awaited = awaited or nil
 local word = { said = said(charge, exact), exact = exact }
 local usd, tokens, known_exactly, passed = fate(word, h, h.amounts)
 charge = { usd, tokens, charge[3], charge[4] }

@@ -26,7 +26,7 @@ end
 
 local items, names = {}, {}
 for i = 1, count do
-  local item = { what = arg(), id = arg() }
+  local item = { what = arg(), id = arg(), awaited = arg() == '1' }
   if item.what ~= 'end' then
     read_begin(item)
     for _, p in ipairs(item.postings) do
@@ -48,6 +48,7 @@ local function take(item)
   if open_hold(item.id) or past(item.id) then
     return
   end
+  item.begun = seq + 1
   local shown_postings = {}
   for i, p in ipairs(item.postings) do
     shown_postings[i] = { p[1], p[2], p[3], text(p[4]) }
@@ -56,7 +57,7 @@ local function take(item)
   event('reserve', 'amounts', shown(item.amounts), 'postings', json_list(shown_postings), 'lease', text(at + LEASE),
     'fitted', item.fitted or '', 'replay', '', 'repeats', '', 'caps', '', 'would', '', 'row', item.row)
   put(item.id, { how = 'open', amounts = item.amounts, postings = item.postings, taken = at,
-    fitted = tonumber(item.fitted or ''), step = 0, facts = item.facts, repeats = {} })
+    fitted = tonumber(item.fitted or ''), step = 0, facts = item.facts, repeats = {}, awaited = item.awaited or nil })
   redis.call('ZREM', ENDED, item.id)
   redis.call('ZADD', LEASES, text(at + LEASE), item.id)
   for _, t in ipairs(item.takes) do
@@ -80,7 +81,9 @@ local function finish_hold(item)
   local id, h = item.id, open_hold(item.id) or past(item.id)
   local released = item.how == 'release'
   local given_up = h and h.how == 'released' and not released
-  if not h or (h.how ~= 'open' and h.how ~= 'expired' and not given_up) then
+  if not h and released then
+    return bar(id)
+  elseif not h or (h.how ~= 'open' and h.how ~= 'expired' and not given_up) then
     return
   elseif item.how == 'expire' then
     return h.how == 'open' and expire(id, h)
@@ -95,6 +98,7 @@ local function finish_hold(item)
   local usd, tokens, exact, passed = fate(word, h, h.amounts)
   charge = { usd, tokens, charge[3], charge[4] }
   tell(h, word.said)
+  item.ended = seq + 1
   if h.how == 'open' then
     event(released and 'release' or 'commit', 'hold', id, 'charge', shown(charge), 'exact', yes(exact), 'passed',
       passed or '', 'row', item.closing)
@@ -119,8 +123,12 @@ note_peer()
 forget(2 * count)
 finish()
 
--- What the slices are now that the node asks for.
+-- Which entry says each beginning and end, 0 where there was nothing to do; then what the slices are that the node asks for.
 local answer = { 'done', text(seq), text(mark), text(at) }
+for _, item in ipairs(items) do
+  answer[#answer + 1] = text(item.begun or 0)
+  answer[#answer + 1] = text(item.ended or 0)
+end
 for _ = 1, number() do
   answer[#answer + 1] = text(lent_of(slice_field(arg(), number(), number())))
 end

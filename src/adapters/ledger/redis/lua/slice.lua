@@ -1,6 +1,8 @@
 -- What a node's slices shall be from now on, one amount each: more is lent as far as it is there and a fair share allows, and
 -- less is taken back at once. The answer is also the node's heartbeat: the time, the flags if they changed, the shapes' version.
-local knows, count = number(), number()
+-- `back`: the ledger was put back, and what the node still may spend is held again, whether or not there is room for it.
+local word, count = arg(), number()
+local knows, back = tonumber(word), word == 'back'
 
 -- A node that starts: later numbers than any that it used before, and what it was lent.
 if given == 'hello' then
@@ -40,7 +42,9 @@ for _, s in ipairs(asked) do
   local recalled = tonumber(redis.call('HGET', SLICES, '!' .. s.account) or '0') + RECALLED > at
   if target > before then
     local more = 0
-    if s.from == begins(s.window) and not recalled then
+    if back then
+      more = target - before
+    elseif s.from == begins(s.window) and not recalled then
       local left = math.max(0, s.limit - seen_cell(s.account, s.from).spent - seen_cell(s.account, s.from).held)
       more = math.min(target - before, (left - left % (2 * nodes)) / (2 * nodes))
     end

@@ -91,20 +91,28 @@ impl Central {
 
     fn item(&mut self, node: usize, item: &Item, amount: u64) {
         match item {
-            Item::Whole { takes, .. } => {
+            // A call that is there already holds its own money: it is not begun again, and only ends.
+            Item::Open { call, .. } if self.holds.contains_key(call) => {}
+            Item::Whole { call, .. } if self.holds.contains_key(call) => self.end(*call, amount),
+            Item::Whole { call, takes, .. } => {
                 self.out_of_slice(node, takes.iter().map(|p| p.amount).sum());
                 self.spent += amount;
+                self.holds.insert(*call, Hold::Ended);
             }
             Item::Open { call, takes, .. } => {
                 self.out_of_slice(node, takes.iter().map(|p| p.amount).sum());
                 self.held += amount;
                 self.holds.insert(*call, Hold::Open(amount));
             }
-            Item::End { call, .. } => match self.holds.insert(*call, Hold::Ended) {
-                Some(Hold::Open(held)) => (self.held, self.spent) = (self.held - held, self.spent + amount),
-                Some(Hold::Expired(charged)) => self.spent = self.spent - charged + amount,
-                Some(Hold::Ended) | None => {}
-            },
+            Item::End { call, .. } => self.end(*call, amount),
+        }
+    }
+
+    fn end(&mut self, call: CallId, amount: u64) {
+        match self.holds.insert(call, Hold::Ended) {
+            Some(Hold::Open(held)) => (self.held, self.spent) = (self.held - held, self.spent + amount),
+            Some(Hold::Expired(charged)) => self.spent = self.spent - charged + amount,
+            Some(Hold::Ended) | None => {}
         }
     }
 
@@ -112,6 +120,23 @@ impl Central {
         let lent = &mut self.peers[node].lent;
         let taken = amount.min(*lent);
         (*lent, self.held) = (*lent - taken, self.held - taken);
+    }
+
+    /// What it lent and who told it what is lost; what it was told is put back from the books.
+    pub fn lose(&mut self) {
+        let held = |hold: &Hold| if let Hold::Open(held) = hold { *held } else { 0 };
+        self.held = self.holds.values().map(held).sum();
+        self.peers.iter_mut().for_each(|peer| *peer = Peer::default());
+    }
+
+    /// As the books know a call: whether its end is there, too. That a lease was over is not an end.
+    pub fn found(&self, call: CallId) -> Option<bool> {
+        self.holds.get(&call).map(|hold| *hold == Hold::Ended)
+    }
+
+    pub fn put_back(&mut self, node: usize, peer: Peer) {
+        self.held += peer.lent;
+        self.peers[node] = peer;
     }
 
     /// Open holds whose lease may be over.

@@ -36,6 +36,8 @@ pub struct World {
     /// What others spent.
     others: u64,
     messages: u32,
+    /// May the ledger still lose what it lent? Once.
+    loses: bool,
 }
 
 fn id(node: usize, n: usize) -> CallId {
@@ -58,7 +60,12 @@ impl World {
             crashes: 0,
         };
         let nodes: Vec<Node> = calls.iter().map(node).collect();
-        Self { central: Central::new(limit, nodes.len()), nodes, late: Vec::new(), others: 0, messages }
+        Self { central: Central::new(limit, nodes.len()), nodes, late: Vec::new(), others: 0, messages, loses: false }
+    }
+
+    /// And the ledger may forget what it lent, once.
+    pub fn losing(self) -> Self {
+        Self { loses: true, ..self }
     }
 
     fn key(&self) -> SliceKey {
@@ -225,7 +232,27 @@ impl World {
         true
     }
 
+    /// All that are on the way name the making that is lost. Every node is there to put back its part.
+    fn lose(&mut self) -> bool {
+        let key = self.key();
+        if !std::mem::take(&mut self.loses) || self.nodes.iter().any(|n| n.mem.is_none() || n.recovering) {
+            return false;
+        }
+        self.late.clear();
+        self.central.lose();
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            let Some(mem) = &mut node.mem else { continue };
+            mem.put_back(|call| self.central.found(call));
+            node.number += 1;
+            let lent = mem.usable(&key);
+            self.central.put_back(at, Peer { number: node.number, mark: mem.mark(), lent });
+            mem.lent(&key, lent);
+        }
+        true
+    }
+
     fn elsewhere(&self, found: &mut Vec<Self>) {
+        self.with(Self::lose, found);
         if self.others == 0 {
             self.with(
                 |w| {
