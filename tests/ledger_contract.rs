@@ -126,6 +126,7 @@ fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
         hold: id(n),
         lines: lines.into(),
         need,
+        rates: [].into(),
         flags: [].into(),
         replay: None,
         manner: Manner::default(),

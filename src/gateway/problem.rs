@@ -8,7 +8,9 @@ use super::body::Reply;
 use super::envelope::{self, Told};
 use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::args::Unreadable;
+use crate::rules::books::Verdict;
 use crate::rules::ledger::ask::{Cause, Short};
+use crate::rules::ledger::rates::Limited;
 use crate::rules::path::PathRefusal;
 use crate::rules::policy::Denial;
 use crate::rules::subject::Flag;
@@ -45,6 +47,8 @@ pub enum Problem {
     Denied(Denial),
     Unpriceable(Unpriceable),
     Budget(Box<Short>),
+    /// It came too early, by a rate of its policy.
+    Rate(Limited),
     /// A flag wider than the key, before anything left.
     Stopped(Flag),
     /// What ended this call in flight.
@@ -75,8 +79,8 @@ pub enum Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
     Never,
-    /// A short wait cures it.
-    Soon,
+    /// So short a wait cures it, in milliseconds.
+    In(u64),
     /// As the SDK sees fit.
     AsUsual,
 }
@@ -114,6 +118,8 @@ impl Problem {
             Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
+            Self::Rate(limited) if soon(limited).is_some() => 429,
+            Self::Rate(_) => 403,
             Self::StoreDown => 503,
             Self::Unreachable(_) | Self::Broken(_) | Self::Unusable { harmless: true, .. } => 502,
             Self::TimedOut(_) => 504,
@@ -142,6 +148,7 @@ impl Problem {
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
+            Self::Rate(_) => "rate_limited",
             Self::Stopped(_) => "killed",
             Self::Aborted(Stopper::Flag(_)) => "revoked",
             Self::Aborted(Stopper::CutOff) => "cut_off",
@@ -158,9 +165,15 @@ impl Problem {
         }
     }
 
+    /// As its row says it.
+    pub fn verdict(&self) -> Verdict {
+        if matches!(self, Self::Rate(_)) { Verdict::RateLimited } else { Verdict::Deny }
+    }
+
     fn retry(&self) -> Retry {
         match self {
-            Self::Budget(short) if short.cause == Cause::Held => Retry::Soon,
+            Self::Budget(short) if short.cause == Cause::Held => Retry::In(1000),
+            Self::Rate(limited) => soon(limited).map_or(Retry::Never, Retry::In),
             Self::StoreDown | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
             _ => Retry::Never,
         }
@@ -207,6 +220,7 @@ impl Problem {
             Self::Denied(denial) => denial.sentence.clone(),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
+            Self::Rate(limited) => rate_sentence(limited),
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
             Self::Aborted(cause) => aborted(cause),
             Self::NoCredential(vendor) => {
@@ -243,6 +257,10 @@ impl Problem {
         match self {
             Self::Denied(denial) => drop(map.insert("rule".into(), json!(denial.rule))),
             Self::Budget(short) => budget_detail(short, &mut map),
+            Self::Rate(limited) => {
+                map.insert("rule".into(), json!(limited.rule));
+                map.insert("retry_after_ms".into(), json!(limited.wait.map(millis)));
+            }
             Self::Stopped(flag) | Self::Aborted(Stopper::Flag(flag)) => {
                 drop(map.insert("rule".into(), json!(flag.to_string())));
             }
@@ -273,18 +291,45 @@ impl Problem {
         }
         let word = match self.retry() {
             Retry::Never => Some("false"),
-            Retry::Soon => Some("true"),
+            Retry::In(_) => Some("true"),
             Retry::AsUsual => None,
         };
         if let Some(word) = word {
             headers.insert("x-should-retry", HeaderValue::from_static(word));
             headers.insert("stripe-should-retry", HeaderValue::from_static(word));
         }
-        if self.retry() == Retry::Soon {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Retry::In(millis) = self.retry() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+            // Finer, for the SDKs that read it before the other.
+            headers.insert("retry-after-ms", HeaderValue::from(millis));
         }
         super::context::stamp(headers, call);
         response
+    }
+}
+
+/// SDKs sleep as long as they are told, so a longer wait is a refusal that they do not repeat.
+const LONGEST_RETRY_MILLIS: u64 = 60_000;
+
+/// Rounded up, so that nobody comes back too early.
+fn millis(micros: u64) -> u64 {
+    micros.div_ceil(1000).max(1)
+}
+
+/// The wait in milliseconds, if it is worth waiting.
+fn soon(limited: &Limited) -> Option<u64> {
+    limited.wait.map(millis).filter(|wait| *wait <= LONGEST_RETRY_MILLIS)
+}
+
+fn rate_sentence(limited: &Limited) -> String {
+    let rule = &limited.rule;
+    match (soon(limited), limited.wait) {
+        (Some(millis), _) => format!("Calls come faster than `{rule}` allows. Retry in {} s.", millis.div_ceil(1000)),
+        (None, Some(micros)) => format!(
+            "Calls come faster than `{rule}` allows, and the next one is due in {} s. Do not retry before then.",
+            millis(micros).div_ceil(1000)
+        ),
+        (None, None) => format!("`{rule}` never allows so large a call. Do not retry."),
     }
 }
 

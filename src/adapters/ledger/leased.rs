@@ -30,6 +30,7 @@ use super::redis::Redis;
 use super::{LedgerError, Wake};
 use crate::rules::ledger::ask::Held;
 use crate::rules::ledger::entry::{Entry, Op, Posting};
+use crate::rules::ledger::rates::Cells;
 use crate::rules::ledger::slices::size::Demand;
 use crate::rules::ledger::slices::{SliceKey, Slices};
 use crate::rules::subject::Flag;
@@ -78,6 +79,8 @@ struct State {
     flagged: u64,
     /// Stops that were said here and that Redis may not know.
     own: HashSet<Flag>,
+    /// As this node alone keeps them while Redis is away.
+    rates: Cells,
     number: u64,
     contact: Option<Contact>,
     life: Life,

@@ -36,7 +36,7 @@ impl Inner {
             let mut call = self.prepare(&self.scripts.reserve);
             encode::reserve(&mut call, &ask, &lines, shapes.version)?;
             let answer = self.call_kept(&call).await?;
-            match answer::reservation(&answer, ask.hold, &lines)? {
+            match answer::reservation(&answer, ask.hold, &lines, &ask.rates)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
                     return Ok(self.remember(ask.hold, lines, answered));
@@ -81,7 +81,7 @@ impl Inner {
         let lines = lines.unwrap_or_default();
         encode::lines(&mut call, &lines);
         let answer = self.call(&call).await?;
-        let answered = answer::reservation(&answer, hold, &lines)?.ok_or_else(answer::unreadable)?;
+        let answered = answer::reservation(&answer, hold, &lines, &[])?.ok_or_else(answer::unreadable)?;
         if let Reservation::Held(held) = &answered.reservation {
             self.kept.keep(answered.seq, Redo::Resize { hold, step, amounts: held.amounts });
         }
