@@ -15,6 +15,7 @@ pub mod link;
 mod lost;
 mod operations;
 mod owed;
+mod peers;
 mod projector;
 pub mod recover;
 mod scripts;
