@@ -17,6 +17,7 @@ mod meter;
 mod outgoing;
 mod own;
 mod problem;
+mod rated;
 mod record;
 mod refusal;
 mod request;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::Reply;
 use super::envelope::{self, Told};
+use super::rated;
 use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::args::Unreadable;
 use crate::rules::books::Verdict;
@@ -118,7 +119,7 @@ impl Problem {
             Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
-            Self::Rate(limited) if soon(limited).is_some() => 429,
+            Self::Rate(limited) if rated::soon(limited).is_some() => 429,
             Self::Rate(_) => 403,
             Self::StoreDown => 503,
             Self::Unreachable(_) | Self::Broken(_) | Self::Unusable { harmless: true, .. } => 502,
@@ -173,7 +174,7 @@ impl Problem {
     fn retry(&self) -> Retry {
         match self {
             Self::Budget(short) if short.cause == Cause::Held => Retry::In(1000),
-            Self::Rate(limited) => soon(limited).map_or(Retry::Never, Retry::In),
+            Self::Rate(limited) => rated::soon(limited).map_or(Retry::Never, Retry::In),
             Self::StoreDown | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
             _ => Retry::Never,
         }
@@ -220,7 +221,7 @@ impl Problem {
             Self::Denied(denial) => denial.sentence.clone(),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
-            Self::Rate(limited) => rate_sentence(limited),
+            Self::Rate(limited) => rated::sentence(limited),
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
             Self::Aborted(cause) => aborted(cause),
             Self::NoCredential(vendor) => {
@@ -259,7 +260,7 @@ impl Problem {
             Self::Budget(short) => budget_detail(short, &mut map),
             Self::Rate(limited) => {
                 map.insert("rule".into(), json!(limited.rule));
-                map.insert("retry_after_ms".into(), json!(limited.wait.map(millis)));
+                map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));
             }
             Self::Stopped(flag) | Self::Aborted(Stopper::Flag(flag)) => {
                 drop(map.insert("rule".into(), json!(flag.to_string())));
@@ -305,31 +306,6 @@ impl Problem {
         }
         super::context::stamp(headers, call);
         response
-    }
-}
-
-/// SDKs sleep as long as they are told, so a longer wait is a refusal that they do not repeat.
-const LONGEST_RETRY_MILLIS: u64 = 60_000;
-
-/// Rounded up, so that nobody comes back too early.
-fn millis(micros: u64) -> u64 {
-    micros.div_ceil(1000).max(1)
-}
-
-/// The wait in milliseconds, if it is worth waiting.
-fn soon(limited: &Limited) -> Option<u64> {
-    limited.wait.map(millis).filter(|wait| *wait <= LONGEST_RETRY_MILLIS)
-}
-
-fn rate_sentence(limited: &Limited) -> String {
-    let rule = &limited.rule;
-    match (soon(limited), limited.wait) {
-        (Some(millis), _) => format!("Calls come faster than `{rule}` allows. Retry in {} s.", millis.div_ceil(1000)),
-        (None, Some(micros)) => format!(
-            "Calls come faster than `{rule}` allows, and the next one is due in {} s. Do not retry before then.",
-            millis(micros).div_ceil(1000)
-        ),
-        (None, None) => format!("`{rule}` never allows so large a call. Do not retry."),
     }
 }
 
