@@ -54,7 +54,7 @@ async fn open(server: &Server, folder: &TempDir) -> Leased {
     loop {
         match Redis::open(&server.url, "bursar", "node", books.clone()).await {
             Ok(redis) => {
-                return Leased::open(redis, folder.path(), Durability::Process, Box::new(|| true)).expect("a folder");
+                return Leased::open(redis, folder.path(), Durability::Process, Box::new(|_| true)).expect("a folder");
             }
             Err(e) => assert!(begun.elapsed() < Duration::from_secs(20), "{e}"),
         }

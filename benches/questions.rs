@@ -129,6 +129,7 @@ fn call(n: u64) -> Vec<Op> {
         lease_until: at(n),
         fitted: None,
         replay: None,
+        moved: [].into(),
         row: opening,
     };
     let mut ops = vec![open];

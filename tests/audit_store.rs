@@ -151,6 +151,7 @@ fn reserve(n: u128, facts: Facts) -> Op {
         lease_until: at(0),
         fitted: None,
         replay: None,
+        moved: [].into(),
         row: opening(n, Some(facts), Verdict::Allow),
     }
 }

@@ -195,6 +195,7 @@ fn ask(limit: u64, usd: u64, manner: Manner) -> Reserve {
         hold,
         lines: [line(limit)].into(),
         need: Need::fixed(MicroCents(usd).into(), 0),
+        rates: [].into(),
         flags: [Flag::Everyone].into(),
         replay: None,
         manner,
@@ -530,6 +531,7 @@ async fn a_message_that_arrives_twice_or_late_changes_nothing() {
         lease_until: Timestamp(0),
         fitted: None,
         replay: None,
+        moved: [].into(),
         row,
     };
     let row = Box::new(closing(hold));

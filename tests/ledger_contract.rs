@@ -1,10 +1,13 @@
 //! The ledger's contract, the same for every store: embedded on a folder, and Redis on a server of its own (`redis-server`,
 //! which `tests/run` installs).
-//! Here admission and ends; `whole` has what happens to holds meanwhile and later, `fleet` what Redis alone does.
+//! Here admission and ends; `rates` has how fast calls may come, `whole` what happens to holds meanwhile and later,
+//! `fleet` what Redis alone does.
 
 mod common;
 #[path = "ledger_contract/fleet.rs"]
 mod fleet;
+#[path = "ledger_contract/rates.rs"]
+mod rates;
 #[path = "ledger_contract/whole.rs"]
 mod whole;
 
@@ -127,6 +130,7 @@ fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
         hold: id(n),
         lines: lines.into(),
         need,
+        rates: [].into(),
         flags: [].into(),
         replay: None,
         manner: Manner::default(),
@@ -377,7 +381,7 @@ async fn a_race_holds_exactly_what_the_limit_admits() {
                     match store.reserve(ask(n, &lines, 3)).await.expect("it answers") {
                         Reservation::Held(_) => won += 1,
                         Reservation::Short(_) => {}
-                        Reservation::Killed(flag) => panic!("{flag}"),
+                        other => panic!("{other:?}"),
                     }
                 }
             })

@@ -110,7 +110,16 @@ impl Calls {
         let charge = Amounts { usd: MicroCents(9_000), tokens: 300, calls: 1, risk: 0 };
         let end = End::Commit { charge, exact: true };
         (
-            Reserve { hold, lines, need, flags: flags.into(), replay: None, manner: Manner::default(), opening },
+            Reserve {
+                hold,
+                lines,
+                need,
+                rates: [].into(),
+                flags: flags.into(),
+                replay: None,
+                manner: Manner::default(),
+                opening,
+            },
             Settle { hold, end, closing: closing(hold) },
         )
     }

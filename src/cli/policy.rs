@@ -38,13 +38,14 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     if global.json {
         return set.policies().try_for_each(|p| json(&as_json(p)));
     }
-    let mut columns = Columns::new(&["policy", "mode", "vendors", "budgets", "hash"]);
+    let mut columns = Columns::new(&["policy", "mode", "vendors", "budgets", "rates", "hash"]);
     for p in set.policies() {
         columns.row([
             p.name.to_string(),
             mode(p).to_owned(),
             vendors_of(p),
             p.budgets.len().to_string(),
+            p.rates.len().to_string(),
             short_hash(p),
         ]);
     }

@@ -5,6 +5,7 @@ mod budgets;
 mod capture;
 mod lines;
 mod params;
+mod rates;
 mod rules;
 mod shared;
 mod stripe;
@@ -25,7 +26,7 @@ use crate::units::ids::Digest32;
 use crate::units::money::MicroCents;
 
 /// What is planned and not built: naming it is a mistake, so that nobody relies on it.
-const NOT_BUILT: [&str; 8] = ["rate", "approval", "schema", "schemas", "kill", "trigger", "extends", "concurrency"];
+const NOT_BUILT: [&str; 7] = ["approval", "schema", "schemas", "kill", "trigger", "extends", "concurrency"];
 
 /// Reads one file. `vendors` are those that are configured; none given, none checked.
 pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
@@ -49,6 +50,7 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<
     policy.deny = rules::read(root, "deny", &policy);
     policy.params = root.get("params").map(|n| params::read(&n, params::Side::Policy)).unwrap_or_default();
     (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
+    policy.rates = rates::read(root, &policy);
     settings(root, &mut policy);
     policy.manner = shared::read(root, policy.global);
     ends(root, &mut policy);

@@ -35,6 +35,7 @@ struct PolicyView {
     global: bool,
     expires_at: Option<Timestamp>,
     budgets: Vec<Name>,
+    rates: Vec<Name>,
 }
 
 fn view(set: &PolicySet) -> PolicyList {
@@ -46,6 +47,7 @@ fn view(set: &PolicySet) -> PolicyList {
         global: p.global,
         expires_at: p.expires_at,
         budgets: p.budgets.iter().map(|b| b.rule.clone()).collect(),
+        rates: p.rates.iter().map(|r| r.rule.clone()).collect(),
     };
     PolicyList { hash: set.hash(), policies: set.policies().map(one).collect() }
 }

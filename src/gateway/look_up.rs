@@ -144,6 +144,8 @@ impl Asker {
             need: Need::fixed(PicoUsd(0), 0),
             flags,
             replay: None,
+            // The pace is the agent's; this question is bursar's.
+            rates: [].into(),
             manner: self.permit.manner(),
             opening,
         };
@@ -151,6 +153,7 @@ impl Asker {
         match waited.await.map_err(|e| e.to_string())? {
             Waited::Answered(Answered::Held(hold)) => Ok(hold),
             Waited::Answered(Answered::Short(short)) => Err(format!("`{}` is used up", short.limit.rule)),
+            Waited::Answered(Answered::Limited(limited)) => Err(format!("`{}` leaves no room now", limited.rule)),
             Waited::Answered(Answered::Killed(flag)) => Err(format!("{flag} is switched off")),
             Waited::Interrupted(()) => Err("it was interrupted".to_owned()),
         }

@@ -19,6 +19,7 @@ mod meter;
 mod outgoing;
 mod own;
 mod problem;
+mod rated;
 mod record;
 mod refusal;
 mod request;

@@ -15,7 +15,7 @@ use super::identify::Caller;
 use super::problem::Problem;
 use super::route;
 use crate::rules::ledger::ask::{AccountState, Line};
-use crate::rules::policy::Mode;
+use crate::rules::policy::{Mode, Policy, RateRule};
 use crate::rules::subject::{Facts, Name};
 
 /// Pages that there are.
@@ -65,6 +65,7 @@ async fn myself(gateway: &Gateway, caller: &Caller) -> Result<Value, Problem> {
         "subject": caller.subject,
         "expires_at": expires_at,
         "budgets": budgets,
+        "rates": rates(caller),
     }))
 }
 
@@ -92,6 +93,19 @@ fn facts(caller: &Caller, vendor: Name) -> Facts {
         operation: Arc::from(""),
         claimed_run: false,
     }
+}
+
+/// What its own policy and the global one state, on any of its vendors.
+fn rates(caller: &Caller) -> Vec<Value> {
+    let owners = [Some(&caller.policy), caller.policies.global().filter(|global| global.name != caller.policy.name)];
+    let vendors = caller.vendors();
+    let rates = owners.into_iter().flatten().flat_map(|policy| policy.rates.iter().map(move |rate| (policy, rate)));
+    let ours = rates.filter(|(_, rate)| rate.vendor.as_ref().is_none_or(|v| vendors.contains(v)));
+    let view = |(policy, rate): (&Arc<Policy>, &RateRule)| {
+        let enforced = policy.mode.enforces();
+        json!({"rule": rate.rule, "limit": rate.limit, "burst": rate.burst, "enforced": enforced})
+    };
+    ours.map(view).collect()
 }
 
 /// Of accounts above the tenant the rule alone.

@@ -6,9 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::body::Reply;
 use super::envelope::{self, Told};
+use super::rated;
 use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::args::Unreadable;
+use crate::rules::books::Verdict;
 use crate::rules::ledger::ask::{Cause, Short};
+use crate::rules::ledger::rates::Limited;
 use crate::rules::path::PathRefusal;
 use crate::rules::policy::Denial;
 use crate::rules::subject::Flag;
@@ -45,6 +48,8 @@ pub enum Problem {
     Denied(Denial),
     Unpriceable(Unpriceable),
     Budget(Box<Short>),
+    /// It came too early, by a rate of its policy.
+    Rate(Limited),
     /// A flag wider than the key, before anything left.
     Stopped(Flag),
     /// What ended this call in flight.
@@ -75,8 +80,8 @@ pub enum Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
     Never,
-    /// A short wait cures it.
-    Soon,
+    /// So short a wait cures it, in milliseconds.
+    In(u64),
     /// As the SDK sees fit.
     AsUsual,
 }
@@ -114,6 +119,8 @@ impl Problem {
             Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
+            Self::Rate(limited) if rated::soon(limited).is_some() => 429,
+            Self::Rate(_) => 403,
             Self::StoreDown => 503,
             Self::Unreachable(_) | Self::Broken(_) | Self::Unusable { harmless: true, .. } => 502,
             Self::TimedOut(_) => 504,
@@ -142,6 +149,7 @@ impl Problem {
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
+            Self::Rate(_) => "rate_limited",
             Self::Stopped(_) => "killed",
             Self::Aborted(Stopper::Flag(_)) => "revoked",
             Self::Aborted(Stopper::CutOff) => "cut_off",
@@ -158,9 +166,15 @@ impl Problem {
         }
     }
 
+    /// As its row says it.
+    pub fn verdict(&self) -> Verdict {
+        if matches!(self, Self::Rate(_)) { Verdict::RateLimited } else { Verdict::Deny }
+    }
+
     fn retry(&self) -> Retry {
         match self {
-            Self::Budget(short) if short.cause == Cause::Held => Retry::Soon,
+            Self::Budget(short) if short.cause == Cause::Held => Retry::In(1000),
+            Self::Rate(limited) => rated::soon(limited).map_or(Retry::Never, Retry::In),
             Self::StoreDown | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
             _ => Retry::Never,
         }
@@ -207,6 +221,7 @@ impl Problem {
             Self::Denied(denial) => denial.sentence.clone(),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
+            Self::Rate(limited) => rated::sentence(limited),
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
             Self::Aborted(cause) => aborted(cause),
             Self::NoCredential(vendor) => {
@@ -243,6 +258,10 @@ impl Problem {
         match self {
             Self::Denied(denial) => drop(map.insert("rule".into(), json!(denial.rule))),
             Self::Budget(short) => budget_detail(short, &mut map),
+            Self::Rate(limited) => {
+                map.insert("rule".into(), json!(limited.rule));
+                map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));
+            }
             Self::Stopped(flag) | Self::Aborted(Stopper::Flag(flag)) => {
                 drop(map.insert("rule".into(), json!(flag.to_string())));
             }
@@ -273,15 +292,17 @@ impl Problem {
         }
         let word = match self.retry() {
             Retry::Never => Some("false"),
-            Retry::Soon => Some("true"),
+            Retry::In(_) => Some("true"),
             Retry::AsUsual => None,
         };
         if let Some(word) = word {
             headers.insert("x-should-retry", HeaderValue::from_static(word));
             headers.insert("stripe-should-retry", HeaderValue::from_static(word));
         }
-        if self.retry() == Retry::Soon {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Retry::In(millis) = self.retry() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+            // Finer, for the SDKs that read it before the other.
+            headers.insert("retry-after-ms", HeaderValue::from(millis));
         }
         super::context::stamp(headers, call);
         response

@@ -153,7 +153,7 @@ pub async fn record(gateway: &Gateway, context: &Context, about: &About, problem
             Row::Write { folded } => reason.push_str(&DenialBudget::suffix(folded)),
         }
     }
-    let mut row = about.opening(context, Verdict::Deny, true, Some(reason));
+    let mut row = about.opening(context, problem.verdict(), true, Some(reason));
     row.http_status = Some(problem.status());
     warn_if_lost(context.call, gateway.ledger.deny(row).await);
 }

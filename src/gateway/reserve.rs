@@ -1,4 +1,4 @@
-//! The hold of step 3: asks the ledger, waits where only other holds stand in the way. What comes out
+//! The hold of step 3: asks the ledger, waits where only other holds or a rate stand in the way. What comes out
 //! is reserved on all accounts, or refused with the account that stood in the way. Sends nothing.
 
 use std::time::Instant;
@@ -67,6 +67,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
         hold: judged.context.call,
         lines: permit.lines().clone(),
         need: need.clone(),
+        rates: permit.rates().clone(),
         flags: Flag::over(&judged.facts).into(),
         replay: replay_key(judged, permit, &estimate.plan, body),
         manner: permit.manner(),
@@ -94,6 +95,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
             Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps, follow })))
         }
         Answered::Short(short) => Err(Problem::Budget(short)),
+        Answered::Limited(limited) => Err(Problem::Rate(limited)),
         Answered::Killed(Flag::Key { .. }) => Err(Problem::Revoked),
         Answered::Killed(wider) => Err(Problem::Stopped(wider)),
     }

@@ -97,7 +97,9 @@ impl Node {
     async fn reserve(&self, n: u32, usd: u64) -> Result<Reservation, LedgerError> {
         let (lines, need) = ([line()].into(), Need::fixed(MicroCents(usd).into(), 0));
         let (flags, manner, opening) = ([Flag::Everyone].into(), Manner::default(), opening(n));
-        self.ledger.reserve(Reserve { hold: id(n), lines, need, flags, replay: None, manner, opening }).await
+        self.ledger
+            .reserve(Reserve { hold: id(n), lines, need, rates: [].into(), flags, replay: None, manner, opening })
+            .await
     }
 
     async fn held(&self, n: u32, usd: u64) {

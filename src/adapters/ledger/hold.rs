@@ -13,6 +13,7 @@ use dashmap::DashMap;
 use super::{Ledger, LedgerError};
 use crate::rules::books::{Closing, CostSource, Outcome};
 use crate::rules::ledger::ask::{End, Held, Left, RENEW_SECS, Reservation, Reserve, Settle, Settled, Short};
+use crate::rules::ledger::rates::Limited;
 use crate::rules::policy::Permit;
 use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
@@ -24,6 +25,7 @@ pub enum Answered {
     Held(Reserved),
     Short(Box<Short>),
     Killed(Flag),
+    Limited(Limited),
 }
 
 /// All holds of this process that have not ended.
@@ -62,6 +64,7 @@ impl Holds {
             Reservation::Held(held) => Answered::Held(Reserved(Core::new(self.clone(), hold, held))),
             Reservation::Short(short) => Answered::Short(Box::new(short)),
             Reservation::Killed(flag) => Answered::Killed(flag),
+            Reservation::Limited(limited) => Answered::Limited(limited),
         })
     }
 }

@@ -2,6 +2,7 @@
 //! calls while Redis is away. Such calls are in the node's own journal before they leave, and are told to Redis in batches.
 //! `rules::ledger::slices` has the invariant and the state; here are the disk, the clock and the talk. All else is Redis's.
 //!
+//! * A call with a rate is never admitted here while Redis answers. While it is away, `leased` keeps rates on each node alone.
 //! * While Redis answers, a call is admitted here only if that is what Redis would say too: every enforced limit has room in a
 //!   slice for all that is wanted, no other limit is to be looked at, no replay key, and the flags were heard a moment ago.
 //! * While it does not: `leased` goes on with what the slices have left, and lowers a call's output limit to that; `open`
@@ -31,6 +32,7 @@ use super::redis::Redis;
 use super::{LedgerError, Wake};
 use crate::rules::ledger::ask::Held;
 use crate::rules::ledger::entry::{Entry, Op, Posting};
+use crate::rules::ledger::rates::Cells;
 use crate::rules::ledger::slices::size::Demand;
 use crate::rules::ledger::slices::{SliceKey, Slices};
 use crate::rules::subject::Flag;
@@ -82,6 +84,8 @@ struct State {
     flagged: u64,
     /// Stops that were said here and that Redis may not know.
     own: HashSet<Flag>,
+    /// As this node alone keeps them while Redis is away.
+    rates: Cells,
     number: u64,
     /// The last message whose answer made a slice larger.
     lent_by: u64,

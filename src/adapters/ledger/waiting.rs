@@ -1,5 +1,6 @@
-//! Waiting for holds: a call for which only other holds leave no room waits a moment for them to end. Whoever fits goes at
-//! once; the queue orders only those that wait, first come first served for each refusing account. A waiter holds nothing.
+//! Waiting: a call for which only other holds leave no room waits a moment for them to end, and one that comes too early for a
+//! rate waits for its turn, if that comes in time. Whoever fits goes at once; the queue orders only those that wait, first come
+//! first served for each refusing account or cell. A waiter holds nothing.
 
 #[cfg(test)]
 mod tests;
@@ -8,7 +9,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use tokio::sync::{Mutex, Notify};
@@ -16,7 +17,7 @@ use tokio::sync::{Mutex, Notify};
 use super::hold::{Answered, Holds};
 use super::{Ledger, LedgerError};
 use crate::rules::ledger::account::AccountName;
-use crate::rules::ledger::ask::{Cause, Reserve, Short};
+use crate::rules::ledger::ask::{Cause, Reserve};
 use crate::rules::ledger::entry::Posting;
 use crate::rules::policy::Permit;
 
@@ -75,9 +76,9 @@ impl Waiting {
         interrupt: impl Future<Output = T>,
     ) -> Result<Waited<T>, LedgerError> {
         match self.holds.reserve(permit, ask.clone()).await? {
-            Answered::Short(short) if short.cause == Cause::Held && Instant::now() < deadline => {
+            refused if curable(&refused, deadline).is_some() => {
                 let patience = Patience { deadline: deadline.into(), interrupt: pin!(interrupt) };
-                Box::pin(self.wait(permit, ask, short, patience)).await
+                Box::pin(self.wait(permit, ask, refused, patience)).await
             }
             answered => Ok(Waited::Answered(answered)),
         }
@@ -87,16 +88,19 @@ impl Waiting {
         &self,
         permit: &Permit,
         ask: Reserve,
-        mut short: Box<Short>,
+        mut refused: Answered,
         mut patience: Patience<'_, F>,
     ) -> Result<Waited<F::Output>, LedgerError> {
-        let Some(_place) = Place::take(&self.waiters) else { return Ok(Waited::Answered(Answered::Short(short))) };
+        let Some(_place) = Place::take(&self.waiters) else { return Ok(Waited::Answered(refused)) };
         loop {
-            let line = Line::join(&self.queues, &short.account);
-            match self.in_line(permit, &ask, &line, &mut short, &mut patience).await? {
+            let Some(cure) = curable(&refused, patience.deadline.into_std()) else {
+                return Ok(Waited::Answered(refused));
+            };
+            let line = Line::join(&self.queues, &cure.queue);
+            match self.in_line(permit, &ask, &line, &mut refused, &mut patience).await? {
                 Turn::Answered(answered) => return Ok(Waited::Answered(answered)),
                 Turn::Elsewhere => {}
-                Turn::Over(Over::Late) => return Ok(Waited::Answered(Answered::Short(short))),
+                Turn::Over(Over::Late) => return Ok(Waited::Answered(refused)),
                 Turn::Over(Over::Interrupted(why)) => return Ok(Waited::Interrupted(why)),
             }
         }
@@ -108,7 +112,7 @@ impl Waiting {
         permit: &Permit,
         ask: &Reserve,
         line: &Line<'_>,
-        short: &mut Box<Short>,
+        refused: &mut Answered,
         patience: &mut Patience<'_, F>,
     ) -> Result<Turn<F::Output>, LedgerError> {
         let _turn = match patience.wait_for(line.queue.turn.lock()).await {
@@ -119,17 +123,19 @@ impl Waiting {
             let freed = line.queue.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            match self.holds.reserve(permit, ask.clone()).await? {
-                Answered::Short(again) if again.cause == Cause::Held => {
-                    let moved = again.account != short.account;
-                    *short = again;
-                    if moved {
-                        return Ok(Turn::Elsewhere);
-                    }
-                }
-                answered => return Ok(Turn::Answered(answered)),
+            let answered = self.holds.reserve(permit, ask.clone()).await?;
+            let Some(cure) = curable(&answered, patience.deadline.into_std()) else {
+                return Ok(Turn::Answered(answered));
+            };
+            *refused = answered;
+            if cure.queue != line.account {
+                return Ok(Turn::Elsewhere);
             }
-            if let Err(over) = patience.wait_for(self.freed_or_recheck(freed)).await {
+            let waited = match cure.pause {
+                Some(pause) => patience.wait_for(tokio::time::sleep(pause)).await,
+                None => patience.wait_for(self.freed_or_recheck(freed)).await,
+            };
+            if let Err(over) = waited {
                 return Ok(Turn::Over(over));
             }
         }
@@ -143,6 +149,29 @@ impl Waiting {
             Some(pause) => drop(tokio::time::timeout(pause, freed).await),
             None => freed.await,
         }
+    }
+}
+
+/// What waiting for would help.
+struct Cure {
+    /// The account, or the cell of a rate.
+    queue: AccountName,
+    /// Until the rate admits a call; an account is freed when it is freed.
+    pause: Option<Duration>,
+}
+
+/// `None` if the call was not refused, or no wait until `deadline` helps.
+fn curable(answered: &Answered, deadline: Instant) -> Option<Cure> {
+    let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+    match answered {
+        Answered::Short(short) if short.cause == Cause::Held => {
+            Some(Cure { queue: short.account.clone(), pause: None })
+        }
+        Answered::Limited(limited) => {
+            let pause = limited.wait.map(Duration::from_micros).filter(|pause| *pause < left)?;
+            Some(Cure { queue: limited.cell.clone(), pause: Some(pause) })
+        }
+        _ => None,
     }
 }
 

@@ -64,7 +64,7 @@ fn refuse_on_calls(unit: Unit, limit: Option<&Node<'_>>, window: Option<&Node<'_
     }
 }
 
-fn per(node: &Node<'_>) -> Option<Per> {
+pub(super) fn per(node: &Node<'_>) -> Option<Per> {
     let text = node.text()?;
     let per = Per::parse(text);
     if per.is_none() {
@@ -80,7 +80,7 @@ fn window(node: &Node<'_>) -> Option<Window> {
 }
 
 /// Sorted, so that two policies that list the same operations count on the same account.
-fn operations(node: &Node<'_>) -> Vec<OperationPattern> {
+pub(super) fn operations(node: &Node<'_>) -> Vec<OperationPattern> {
     let nodes = node.one_or_more();
     if nodes.is_empty() {
         node.wrong("it names no operation; leave `operations` out for all");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::account::AccountName;
 use super::entry::Posting;
 use super::need::Need;
+use super::rates::{Limited, Rate};
 use crate::rules::books::{Act, Closing, Opening};
 use crate::rules::subject::{Facts, Flag, Name};
 use crate::units::amount::{Amounts, Unit};
@@ -40,6 +41,8 @@ pub struct Reserve {
     pub hold: CallId,
     pub lines: Arc<[Line]>,
     pub need: Need,
+    /// How fast such calls may come. Each on a cell of its own.
+    pub rates: Arc<[Rate]>,
     /// Checked in the same step: any one of them set refuses the call.
     pub flags: Arc<[Flag]>,
     pub replay: Option<ReplayKey>,
@@ -88,6 +91,8 @@ pub enum Reservation {
     Held(Held),
     Short(Short),
     Killed(Flag),
+    /// It comes too early. Nothing is held, and no cell is moved.
+    Limited(Limited),
 }
 
 /// All accounts were written.
@@ -98,6 +103,8 @@ pub struct Held {
     pub fitted: Option<u64>,
     /// In `observe` mode: what enforcement would have said.
     pub would_refuse: Option<Short>,
+    /// The same of a rate.
+    pub would_limit: Option<Limited>,
     /// This call repeats that one and shares its money; its own hold is `calls` and risk alone.
     pub shares: Option<CallId>,
     /// An earlier call under the same replay key was charged exactly: if the vendor says that it repeated its answer, no

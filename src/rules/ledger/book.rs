@@ -34,6 +34,7 @@ use self::holds::{Ended, Open};
 use super::account::Shape;
 use super::ask::{AccountState, Line, ReplayKey};
 use super::entry::{Entry, Op};
+use super::rates::Cells;
 use crate::rules::subject::Flag;
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
@@ -73,6 +74,8 @@ pub struct Book {
     forgotten: Seq,
     flags: HashSet<Flag>,
     shapes: Vec<Shape>,
+    #[serde(default)]
+    rates: Cells,
 }
 
 impl Book {

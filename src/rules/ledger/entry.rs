@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::account::{AccountName, Shape};
 use super::ask::ReplayKey;
+use super::rates::Moves;
 use crate::rules::books::{Act, Closing, Control, Kind, Opening};
 use crate::rules::subject::Flag;
 use crate::units::amount::{Amounts, Unit};
@@ -74,6 +75,9 @@ pub enum Op {
         fitted: Option<u64>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replay: Option<ReplayKey>,
+        /// Where the cells of its rates stand from now on.
+        #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+        moved: Moves,
         row: Box<Opening>,
     },
     /// The held amounts from now on.

@@ -12,12 +12,14 @@ use super::model::{CallLimit, Mode, Policy};
 use super::overlay::Overlay;
 use super::param::Param;
 use super::permit::{CallBound, Permit};
+use super::rates;
 use super::rule::Rule;
 use super::set::{Plan, PolicySet};
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Scope;
 use crate::rules::ledger::ask::Line;
+use crate::rules::ledger::rates::Rate;
 use crate::rules::subject::Facts;
 use crate::units::ids::KeyId;
 use std::sync::Arc;
@@ -74,7 +76,8 @@ impl<'a> Judge<'a> {
         let tier = self.allow_params()?;
         self.account_headers()?;
         let lines = self.lines()?;
-        Ok(self.permit(tier, lines))
+        let rates = self.rates()?;
+        Ok(self.permit(tier, lines, rates))
     }
 
     fn own(&self) -> &'a Policy {
@@ -243,17 +246,30 @@ impl<'a> Judge<'a> {
         let asked = asked(self.own(), self.q.facts, self.q.overlays);
         let (lines, missing) = asked.lines(&self.plan.lines);
         if let Some(missing) = missing {
-            let mode = if missing.enforce { Mode::Enforce } else { Mode::Observe };
-            let claimed = self.q.facts.claimed_run && missing.scope == Scope::Run;
-            self.refuse(mode, words::uncountable(&missing, claimed, self.own().trust_headers))?;
+            self.uncountable(&missing)?;
         }
         Ok(lines)
     }
 
-    fn permit(self, tier: Tier, lines: Vec<Line>) -> Permit {
+    fn rates(&mut self) -> Result<Vec<Rate>, Stop> {
+        let (rates, missing) = rates::of(&self.plan.rates, self.q.facts);
+        if let Some(missing) = missing {
+            self.uncountable(&missing)?;
+        }
+        Ok(rates)
+    }
+
+    fn uncountable(&mut self, missing: &Uncountable) -> Result<(), Stop> {
+        let mode = if missing.enforce { Mode::Enforce } else { Mode::Observe };
+        let claimed = self.q.facts.claimed_run && missing.scope == Scope::Run;
+        self.refuse(mode, words::uncountable(missing, claimed, self.own().trust_headers))
+    }
+
+    fn permit(self, tier: Tier, lines: Vec<Line>, rates: Vec<Rate>) -> Permit {
         Permit {
             policy: Arc::clone(&self.plan.policy),
             lines: lines.into(),
+            rates: rates.into(),
             call_limits: self.call_limits(),
             tier,
             action: self.q.operation.map(|operation| operation.action.clone()),

@@ -14,6 +14,7 @@ mod model;
 mod overlay;
 mod param;
 mod permit;
+mod rates;
 mod rule;
 mod set;
 #[cfg(test)]
@@ -26,5 +27,6 @@ pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Mode, Policy,
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
 pub use param::{Bound, Fault, Param, Presence, Scalar, Target, Test};
 pub use permit::{PerCall, Permit};
+pub use rates::{BadRate, RateRule, parse_rate};
 pub use rule::{Methods, Rule, RulePath};
 pub use set::{BadSet, PolicySet};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::limit::Per;
 use super::param::Param;
+use super::rates::RateRule;
 use super::rule::Rule;
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Shape;
@@ -38,13 +39,14 @@ pub struct Policy {
     pub params: Vec<Param>,
     pub budgets: Vec<Budget>,
     pub call_limits: Vec<CallLimit>,
+    pub rates: Vec<RateRule>,
     pub risk: RiskPoints,
     pub fit: FitRule,
     /// For callers who name no output limit.
     pub max_output_tokens: Option<u64>,
     /// What a call is held at whose bound cannot be known. Without one it is refused.
     pub ceiling: Option<MicroCents>,
-    /// How long a call waits when only holds stand in the way.
+    /// How long a call waits when only holds, or a rate, stand in the way.
     pub wait_for_holds: Duration,
     /// What is allowed on a ledger that several nodes share.
     pub manner: Manner,
@@ -90,6 +92,7 @@ impl Policy {
             params: Vec::new(),
             budgets: Vec::new(),
             call_limits: Vec::new(),
+            rates: Vec::new(),
             risk: RiskPoints::default(),
             fit: DEFAULT_FIT,
             max_output_tokens: None,

@@ -6,6 +6,7 @@ use super::model::{CallLimit, Policy};
 use crate::rules::books::Tier;
 use crate::rules::ledger::ask::{Line, Manner};
 use crate::rules::ledger::need::{Fit, Need};
+use crate::rules::ledger::rates::Rate;
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, StripeRule, UnknownModel};
 use crate::units::ids::Digest32;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub struct Permit {
     pub(super) policy: Arc<Policy>,
     pub(super) lines: Arc<[Line]>,
+    pub(super) rates: Arc<[Rate]>,
     pub(super) call_limits: Vec<CallBound>,
     pub(super) tier: Tier,
     pub(super) action: Option<Name>,
@@ -38,6 +40,11 @@ impl Permit {
     /// All accounts of the call, narrow scopes first, with the limits that are checked.
     pub fn lines(&self) -> &Arc<[Line]> {
         &self.lines
+    }
+
+    /// How fast such calls may come, by its own policy and the global one.
+    pub fn rates(&self) -> &Arc<[Rate]> {
+        &self.rates
     }
 
     pub fn tier(&self) -> Tier {
@@ -68,7 +75,7 @@ impl Permit {
         self.ceiling
     }
 
-    /// How long to wait when only holds stand in the way.
+    /// How long to wait when only holds, or a rate, stand in the way.
     pub fn wait_for_holds(&self) -> Duration {
         self.policy.wait_for_holds
     }

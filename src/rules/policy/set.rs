@@ -4,6 +4,7 @@
 use super::lines::LinePlan;
 use super::model::{Capture, Policy};
 use super::permit::CallBound;
+use super::rates::RatePlan;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Down;
 use crate::rules::subject::Name;
@@ -30,6 +31,7 @@ pub(super) struct Plan {
     pub policy: Arc<Policy>,
     pub lines: Vec<LinePlan>,
     pub call_limits: Vec<CallBound>,
+    pub rates: Vec<RatePlan>,
 }
 
 /// Why policies that are each sound are no set.
@@ -131,7 +133,8 @@ impl Plan {
             owner.call_limits.iter().map(move |limit| CallBound { limit: limit.clone(), enforce }).collect::<Vec<_>>()
         };
         let call_limits = owners.iter().flat_map(bound).collect();
-        Self { lines, call_limits, policy }
+        let rates = owners.iter().flat_map(|owner| RatePlan::of(owner)).collect();
+        Self { lines, call_limits, rates, policy }
     }
 }
 

@@ -6,6 +6,7 @@ mod lines;
 mod overlays;
 mod params;
 mod properties;
+mod rates;
 mod shipped;
 
 use super::*;

@@ -12,6 +12,7 @@ use crate::rules::ledger::ask::{
     Down, End, Held, LEASE_SECS, Left, Limit, Line, Reservation, Reserve, Settle, Settled,
 };
 use crate::rules::ledger::entry::{Op, Posting};
+use crate::rules::ledger::rates::{Limited, Moved, Rate};
 use crate::rules::ledger::slices::{Part, SliceKey, fit};
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::Seq;
@@ -31,6 +32,9 @@ pub(super) enum Why {
 /// What the row says of a call that nobody looked at as usual.
 const FROM_SLICES: &str = "store_down: admitted from this node's slices while the ledger was away";
 const UNLOOKED: &str = "store_down: admitted without looking while the ledger was away";
+
+/// Cells of rates beyond which those that have filled up are dropped.
+const MOST_CELLS: usize = 10_000;
 
 /// One account of a call with the limit that decides: a slice under the smallest of them serves all.
 struct Need<'a> {
@@ -89,6 +93,13 @@ impl Inner {
             return Ok(Some((Reservation::Killed(flag.clone()), 0)));
         }
         let Some(now) = state.now(lines).filter(|_| why != Why::Quick || quick(ask, lines)) else { return Ok(None) };
+        let moved = match why {
+            Why::Slices => match state.paced(&ask.rates, now) {
+                Ok(moved) => moved,
+                Err(limited) => return Ok(Some((Reservation::Limited(limited), 0))),
+            },
+            Why::Quick | Why::Open => Vec::new(),
+        };
         let needs = if why == Why::Open { Vec::new() } else { needs(lines, now) };
         let Some(found) = state.serve(&needs, ask, why) else { return Ok(None) };
         let (held, parts) = found;
@@ -97,6 +108,7 @@ impl Inner {
         let postings = postings.clone();
         let seq = self.journal(state, op, false)?;
         state.slices.admit(seq, ask.hold, parts);
+        state.rates.write(&moved);
         let flagged = why != Why::Quick;
         state.calls.insert(ask.hold, Local { held: held.clone(), postings, flagged });
         Ok(Some((Reservation::Held(held), seq)))
@@ -141,6 +153,15 @@ impl State {
         lines.iter().all(|l| l.window.start(early) == l.window.start(late)).then_some(early)
     }
 
+    /// A rate has no slices: while Redis is away each node keeps it by itself.
+    fn paced(&mut self, rates: &[Rate], now: Timestamp) -> Result<Vec<Moved>, Limited> {
+        if self.rates.len() > MOST_CELLS {
+            self.rates.sweep(now);
+        }
+        let ruling = self.rates.judge(rates, now);
+        ruling.limited.map_or(Ok(ruling.moved), Err)
+    }
+
     /// What is held, and of which slices.
     fn serve(&self, needs: &[Need<'_>], ask: &Reserve, why: Why) -> Option<(Held, Vec<Part>)> {
         let served: Vec<(Option<&SliceKey>, u64)> =
@@ -164,7 +185,7 @@ impl State {
         let parts: Option<Vec<Option<Part>>> = needs.iter().zip(&served).map(part).collect();
         let fitted = wanted.map(|_| granted);
         let tightest = self.tightest(needs);
-        let held = Held { amounts, fitted, would_refuse: None, shares: None, paid: false, tightest };
+        let held = Held { amounts, fitted, would_refuse: None, would_limit: None, shares: None, paid: false, tightest };
         Some((held, parts?.into_iter().flatten().collect()))
     }
 
@@ -183,7 +204,7 @@ impl State {
 /// Would Redis have nothing else to look at?
 fn quick(ask: &Reserve, lines: &[Line]) -> bool {
     let observed = |l: &Line| l.limit.as_ref().is_some_and(|limit| !limit.enforce);
-    ask.manner.lease && ask.replay.is_none() && !lines.iter().any(observed)
+    ask.manner.lease && ask.replay.is_none() && ask.rates.is_empty() && !lines.iter().any(observed)
 }
 
 /// The accounts with enforced limits, each with its smallest.
@@ -227,6 +248,7 @@ fn reserve(ask: &Reserve, lines: &[Line], now: Timestamp, held: &Held, why: Why)
         lease_until: now.plus_secs(LEASE_SECS),
         fitted: held.fitted,
         replay: None,
+        moved: [].into(),
         row,
     }
 }

@@ -3,6 +3,7 @@
 use crate::adapters::ledger::LedgerError;
 use crate::rules::ledger::ask::{Cause, Held, Left, Limit, Line, Reservation, Settled, Short};
 use crate::rules::ledger::book::Fault;
+use crate::rules::ledger::rates::{Limited, Rate};
 use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
@@ -40,6 +41,15 @@ impl<'a> Parts<'a> {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| unreadable()),
         }
+    }
+
+    /// Takes that word, if it is the next.
+    fn next_is(&mut self, word: &str) -> bool {
+        let is = self.rest.as_slice().first().is_some_and(|next| next == word);
+        if is {
+            self.rest.next();
+        }
+        is
     }
 
     pub fn more(&self) -> bool {
@@ -96,17 +106,26 @@ pub struct Answered {
 }
 
 /// `None` if the node does not know all declared shapes.
-pub fn reservation(answer: &[String], hold: CallId, lines: &[Line]) -> Result<Option<Answered>, LedgerError> {
+pub fn reservation(
+    answer: &[String],
+    hold: CallId,
+    lines: &[Line],
+    rates: &[Rate],
+) -> Result<Option<Answered>, LedgerError> {
     let mut parts = Parts::new(answer)?;
     let (new, seq) = (parts.what == "held", parts.seq);
     let (reservation, at) = match parts.what {
         "held" | "again" => {
             let at = Timestamp(parts.number()?);
-            (Reservation::Held(held(parts, lines, at)?), at)
+            (Reservation::Held(held(parts, lines, rates, at)?), at)
         }
         "short" => {
             let at = Timestamp(parts.number()?);
             (Reservation::Short(short(&mut parts, lines, at)?), at)
+        }
+        "limited" => {
+            let at = Timestamp(parts.number()?);
+            (Reservation::Limited(limited(&mut parts, rates)?), at)
         }
         "killed" => {
             let flag: Flag = serde_json::from_str(parts.text()?).map_err(|_| unreadable())?;
@@ -118,7 +137,7 @@ pub fn reservation(answer: &[String], hold: CallId, lines: &[Line]) -> Result<Op
     Ok(Some(Answered { reservation, at, seq, new }))
 }
 
-fn held(mut parts: Parts<'_>, lines: &[Line], at: Timestamp) -> Result<Held, LedgerError> {
+fn held(mut parts: Parts<'_>, lines: &[Line], rates: &[Rate], at: Timestamp) -> Result<Held, LedgerError> {
     let amounts = parts.amounts()?;
     let (fitted, shares) = (parts.perhaps()?, parts.perhaps()?);
     let paid = parts.text()? == "1";
@@ -130,12 +149,20 @@ fn held(mut parts: Parts<'_>, lines: &[Line], at: Timestamp) -> Result<Held, Led
             Some(Left { account, limit: limit.amount, spent: parts.number()?, held: parts.number()?, hidden })
         }
     };
+    let would_limit = if parts.next_is("rate") { Some(limited(&mut parts, rates)?) } else { None };
     let would_refuse = if parts.more() { Some(short(&mut parts, lines, at)?) } else { None };
-    Ok(Held { amounts, fitted, would_refuse, shares, paid, tightest })
+    Ok(Held { amounts, fitted, would_refuse, would_limit, shares, paid, tightest })
 }
 
 fn line(lines: &[Line], index: usize) -> Result<(&Line, &Limit), LedgerError> {
     lines.get(index).and_then(|l| Some((l, l.limit.as_ref()?))).ok_or_else(unreadable)
+}
+
+/// No wait helps if it is below zero.
+fn limited(parts: &mut Parts<'_>, rates: &[Rate]) -> Result<Limited, LedgerError> {
+    let rate = rates.get(parts.number::<usize>()?).ok_or_else(unreadable)?;
+    let wait = u64::try_from(parts.number::<i64>()?).ok();
+    Ok(Limited { cell: rate.cell.clone(), rule: rate.rule.clone(), wait })
 }
 
 fn short(parts: &mut Parts<'_>, lines: &[Line], at: Timestamp) -> Result<Short, LedgerError> {

@@ -31,7 +31,7 @@ impl Inner {
         {
             let taken = telling.begun.map_or_else(Timestamp::default, |e| e.at);
             let (row, postings) = (row.as_ref().clone(), postings.clone());
-            let taken = Taken { row, amounts: *amounts, fitted: *fitted, replay: None, taken, postings };
+            let taken = Taken { row, amounts: *amounts, fitted: *fitted, replay: None, taken, postings, again: false };
             self.kept.keep(begun, Redo::Take(Box::new(taken)));
         }
         let end = telling.ended.filter(|_| ended > 0).and_then(|e| Redo::of(e.clone()));

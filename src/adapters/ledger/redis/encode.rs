@@ -7,6 +7,7 @@ use crate::adapters::ledger::LedgerError;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::{Correct, End, Line, Reserve, Settle};
 use crate::rules::ledger::need::{Fit, Need, Share};
+use crate::rules::ledger::rates::Rate;
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::CallId;
 use crate::units::money::{MAX_AMOUNT, PICO_PER_MICRO_CENT, PicoUsd};
@@ -53,6 +54,10 @@ pub fn lines(call: &mut ScriptInvocation<'_>, lines: &[Line]) {
 pub fn reserve(call: &mut ScriptInvocation<'_>, ask: &Reserve, all: &[Line], shaped: u64) -> Result<(), LedgerError> {
     let limits = all.iter().filter_map(|l| l.limit.as_ref()).map(|l| l.amount);
     countable(ask.hold, limits.chain([ask.need.calls, ask.need.risk]))?;
+    countable(
+        ask.hold,
+        ask.rates.iter().flat_map(|r| [r.interval.saturating_mul(r.burst), r.interval.saturating_mul(r.cost)]),
+    )?;
     call.arg(ask.hold.to_string()).arg(shaped).arg(json(&ask.opening));
     call.arg(ask.opening.facts.as_deref().map(json).unwrap_or_default());
     call.arg(ask.replay.map(|key| key.0.to_string()).unwrap_or_default());
@@ -62,7 +67,18 @@ pub fn reserve(call: &mut ScriptInvocation<'_>, ask: &Reserve, all: &[Line], sha
     }
     need(call, &ask.need);
     lines(call, all);
+    rates(call, &ask.rates);
     Ok(())
+}
+
+/// What one call counts, and what an empty cell takes to fill, in microseconds.
+fn rates(call: &mut ScriptInvocation<'_>, rates: &[Rate]) {
+    call.arg(rates.len());
+    for rate in rates {
+        call.arg(&*rate.cell.0).arg(rate.interval * rate.cost).arg(rate.interval * rate.burst);
+        // A refusal that is only noted names its rule in the row.
+        call.arg(u8::from(rate.enforce)).arg(if rate.enforce { "" } else { &*rate.rule });
+    }
 }
 
 fn need(call: &mut ScriptInvocation<'_>, need: &Need) {

@@ -10,6 +10,7 @@ use crate::rules::books::{Act, Closing, Opening, Verdict};
 use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::book::{ENDED_LATE, TOLD_BY_REPEAT, ledger_act};
 use crate::rules::ledger::entry::{Entry, Evidence, Op, Past, Posting};
+use crate::rules::ledger::rates::{Moved, Moves};
 use crate::units::amount::{Amounts, Unit};
 use crate::units::money::MicroCents;
 use crate::units::time::{Timestamp, Window};
@@ -108,8 +109,18 @@ impl<'a> Fields<'a> {
             lease_until: Timestamp(self.parsed("lease")?),
             fitted: self.perhaps("fitted", |t| t.parse().ok())?,
             replay: self.perhaps("replay", |t| t.parse().ok().map(crate::rules::ledger::ask::ReplayKey))?,
+            moved: self.moved()?,
             row,
         })
+    }
+
+    /// Where the cells of its rates stand from then on.
+    fn moved(&self) -> Option<Moves> {
+        let list: Vec<(AccountName, String)> = match self.text("rates") {
+            None | Some("") => Vec::new(),
+            Some(text) => serde_json::from_str(text).ok()?,
+        };
+        list.into_iter().map(|(cell, at)| Some(Moved(cell, Timestamp(at.parse().ok()?)))).collect()
     }
 
     /// The row of an end bears the charge that was decided.
@@ -184,6 +195,9 @@ fn note_verdict(row: &mut Opening, caps: &str, would: &str) {
         ("", "yes") => row.verdict = Verdict::AllowWithCaps,
         ("", "would") => (row.verdict, row.enforced) = (Verdict::AllowWithCaps, false),
         ("", _) => {}
+        (why, _) if why.starts_with("rate_limited: ") => {
+            (row.verdict, row.enforced, row.reason) = (Verdict::RateLimited, false, Some(why.to_owned()));
+        }
         (why, _) => (row.verdict, row.enforced, row.reason) = (Verdict::Deny, false, Some(why.to_owned())),
     }
 }

@@ -61,6 +61,9 @@ impl Taken {
 fn noted(ask: &Reserve, held: &Held) -> Opening {
     let mut row = Opening { estimate: held.amounts, repeats: held.shares, ..ask.opening.clone() };
     let want = ask.need.fit.as_ref().map_or(0, |fit| fit.want);
+    if let (Some(limited), Verdict::Allow) = (&held.would_limit, row.verdict) {
+        (row.verdict, row.enforced, row.reason) = (Verdict::RateLimited, false, Some(limited.reason()));
+    }
     match (&held.would_refuse, row.verdict) {
         (Some(short), Verdict::Allow) => {
             let code = if short.cause == Cause::Spent { "budget_spent" } else { "budget_held" };

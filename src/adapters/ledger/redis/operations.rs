@@ -37,7 +37,7 @@ impl Inner {
             self.awaited.insert(ask.hold);
             let answer = self.call_kept(&call).await?;
             self.awaited.remove(&ask.hold);
-            match answer::reservation(&answer, ask.hold, &lines)? {
+            match answer::reservation(&answer, ask.hold, &lines, &ask.rates)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
                     return Ok(self.remember(ask.hold, lines, answered));
@@ -82,7 +82,7 @@ impl Inner {
         let lines = lines.unwrap_or_default();
         encode::lines(&mut call, &lines);
         let answer = self.call(&call).await?;
-        let answered = answer::reservation(&answer, hold, &lines)?.ok_or_else(answer::unreadable)?;
+        let answered = answer::reservation(&answer, hold, &lines, &[])?.ok_or_else(answer::unreadable)?;
         if let Reservation::Held(held) = &answered.reservation {
             self.kept.keep(answered.seq, Redo::Resize { hold, step, amounts: held.amounts });
         }

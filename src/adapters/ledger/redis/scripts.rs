@@ -13,6 +13,7 @@ const LIMITS: &str = include_str!("lua/limits.lua");
 const WALK: &str = include_str!("lua/walk.lua");
 const ENDS: &str = include_str!("lua/ends.lua");
 const ONCE: &str = include_str!("lua/once.lua");
+const RATES: &str = include_str!("lua/rates.lua");
 const LENT: &str = include_str!("lua/lent.lua");
 
 /// What must run also when memory is out: ends of holds and changes by people take little, and free more; questions take none.
@@ -56,7 +57,7 @@ impl Scripts {
         let ends = |rest| base(ALWAYS, &[HOLDS, ENDS, rest]);
         Self {
             init: script(WITH_ROOM, &[include_str!("lua/init.lua")]),
-            reserve: base(WITH_ROOM, &[HOLDS, LIMITS, include_str!("lua/reserve.lua")]),
+            reserve: base(WITH_ROOM, &[HOLDS, LIMITS, RATES, include_str!("lua/reserve.lua")]),
             resize: base(ALWAYS, &[HOLDS, LIMITS, include_str!("lua/resize.lua")]),
             settle: ends(include_str!("lua/settle.lua")),
             expire: ends(include_str!("lua/expire.lua")),

@@ -31,8 +31,7 @@ async fn reserve(waiting: &Waiting, n: u32, lines: &[Line], usd: u64, patience: 
     match waiting.reserve(&permit(), ask(n, lines, usd), Instant::now() + patience, never).await.expect("it answers") {
         Waited::Answered(Answered::Held(held)) => Ok(held),
         Waited::Answered(Answered::Short(short)) => Err(short.cause),
-        Waited::Answered(Answered::Killed(flag)) => panic!("{flag}"),
-        Waited::Interrupted(()) => panic!("nobody interrupts"),
+        _ => panic!("nothing else stands in the way"),
     }
 }
 

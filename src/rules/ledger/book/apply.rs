@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Book;
+use super::clock::Starts;
 use super::holds::{Ended, How, Memo, Open, Sharing, lease};
 use super::reserve::part;
 use super::sharing::{merge, money};
@@ -18,17 +19,18 @@ impl Book {
     /// Writes one entry, the next one.
     pub fn apply(&mut self, entry: &Entry) {
         debug_assert_eq!(entry.seq, self.seq + 1, "entries follow each other");
-        let hour = self.starts(self.now()).of(Window::Hour);
+        let before = self.starts(self.now());
         self.seq = entry.seq;
         self.clock.advance(entry.at);
         self.write(&entry.op);
-        self.forget(hour);
+        self.forget(&before);
     }
 
     fn write(&mut self, op: &Op) {
         match op {
-            Op::Reserve { amounts, postings, fitted, replay, row, .. } => {
-                self.take(amounts, postings, *fitted, *replay, row)
+            Op::Reserve { amounts, postings, fitted, replay, moved, row, .. } => {
+                self.rates.write(moved);
+                self.take(amounts, postings, *fitted, *replay, row);
             }
             Op::Resize { hold, step, amounts } => self.resized(*hold, *step, amounts),
             Op::Hear { hold, evidence } => self.hear(*hold, *evidence),
@@ -212,7 +214,7 @@ impl Book {
     }
 
     /// Drops what nobody can ask for any more. Only entries drive it, so that a replay forgets the same.
-    fn forget(&mut self, hour: Timestamp) {
+    fn forget(&mut self, before: &Starts) {
         while let Some(hold) =
             next_before(&mut self.soon, self.clock.now()).or_else(|| next_before(&mut self.later, self.clock.now()))
         {
@@ -226,8 +228,11 @@ impl Book {
             }
         }
         let running = self.starts(self.now());
-        if running.of(Window::Hour) > hour {
+        if running.of(Window::Hour) > before.of(Window::Hour) {
             self.accounts.sweep(&running);
+        }
+        if running.of(Window::Minute) > before.of(Window::Minute) {
+            self.rates.sweep(self.now());
         }
     }
 

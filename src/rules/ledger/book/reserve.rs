@@ -1,4 +1,5 @@
-//! Reserve: kill flags first, then every limit, then one entry that takes the hold on all accounts, or none.
+//! Reserve: kill flags first, then every rate, then every limit, then one entry that takes the hold on all accounts and moves
+//! the cells of all rates, or none.
 
 use super::fit::{self, Judgement, View};
 use super::holds::{self, Asked, Memo, Open};
@@ -7,6 +8,7 @@ use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::ask::{Cause, Held, Line, Reservation, Reserve, Short};
 use crate::rules::ledger::entry::{Op, Posting};
 use crate::rules::ledger::need::Need;
+use crate::rules::ledger::rates::Limited;
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::CallId;
 use crate::units::money::PicoUsd;
@@ -41,7 +43,11 @@ impl Book {
     }
 
     fn reserve_anew(&self, at: Timestamp, ask: Reserve) -> (Reservation, Option<Op>) {
-        let Reserve { hold: _, lines, need, flags: _, replay, manner: _, mut opening } = ask;
+        let Reserve { hold: _, lines, need, rates, flags: _, replay, manner: _, mut opening } = ask;
+        let ruling = self.rates.judge(&rates, at);
+        if let Some(limited) = ruling.limited {
+            return (Reservation::Limited(limited), None);
+        }
         let wanted = self.wanted(at, replay, need);
         let starts = self.starts(at);
         let views = self.views(&lines, &starts);
@@ -50,13 +56,16 @@ impl Book {
             return (Reservation::Short(short), None);
         }
         let paid = replay.is_some_and(|key| self.paid.get(&key).is_some_and(|until| at < *until));
-        let held = Held { paid, ..hold(&views, &wanted, judged, &mut opening) };
+        note_rate(&mut opening, ruling.would_limit.as_ref());
+        let would_limit = ruling.would_limit;
+        let held = Held { paid, would_limit, ..hold(&views, &wanted, judged, &mut opening) };
         let op = Op::Reserve {
             amounts: held.amounts,
             postings: postings(&views, wanted.shares.is_some()),
             lease_until: holds::lease(at),
             fitted: held.fitted,
             replay,
+            moved: ruling.moved.into(),
             row: Box::new(opening),
         };
         (Reservation::Held(held), Some(op))
@@ -82,7 +91,15 @@ impl Book {
         let views = self.views(lines, &self.starts(at));
         let would_refuse = open.asked.0.as_ref().and_then(|a| a.would_refuse.as_deref().cloned());
         let tightest = fit::tightest(&views, 0);
-        Held { amounts: open.amounts, fitted: open.fitted, would_refuse, shares: open.first(), paid: false, tightest }
+        Held {
+            amounts: open.amounts,
+            fitted: open.fitted,
+            would_refuse,
+            would_limit: None,
+            shares: open.first(),
+            paid: false,
+            tightest,
+        }
     }
 }
 
@@ -94,7 +111,16 @@ fn hold(views: &[View<'_>], wanted: &Wanted, judged: Judgement, opening: &mut Op
     opening.repeats = wanted.shares;
     note_verdict(opening, wanted, &judged);
     let tightest = fit::tightest(views, amounts.of(Unit::Usd));
-    Held { amounts, fitted, would_refuse: judged.would_refuse, shares: wanted.shares, paid: false, tightest }
+    let would_refuse = judged.would_refuse;
+    Held { amounts, fitted, would_refuse, would_limit: None, shares: wanted.shares, paid: false, tightest }
+}
+
+/// In `observe` mode the verdict is what enforcement would have said; rates are reported before budgets.
+fn note_rate(opening: &mut Opening, would: Option<&Limited>) {
+    if let (Some(limited), Verdict::Allow) = (would, opening.verdict) {
+        (opening.verdict, opening.enforced) = (Verdict::RateLimited, false);
+        opening.reason = Some(limited.reason());
+    }
 }
 
 /// In `observe` mode the verdict is what enforcement would have said.

@@ -242,6 +242,7 @@ pub fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
         hold: id(n),
         lines: Arc::from(lines),
         need,
+        rates: [].into(),
         flags: [].into(),
         replay: None,
         manner: Manner::default(),

@@ -2,5 +2,6 @@
 
 mod ends;
 mod limits;
+mod rates;
 mod repeats;
 mod shapes;

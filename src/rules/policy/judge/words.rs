@@ -120,7 +120,7 @@ pub(super) fn uncountable(missing: &Uncountable, claimed: bool, trusted: bool) -
         (Scope::Run, false, false) => (Code::RunRequired, "Ask for a key that names its run."),
         _ => (Code::LevelRequired, "Ask for a key that names it."),
     };
-    let sentence = format!("The budget `{rule}` is counted per {scope}, and this call belongs to no {scope}. {next}");
+    let sentence = format!("`{rule}` is counted per {scope}, and this call belongs to no {scope}. {next}");
     Denial::new(code, rule.clone(), sentence)
 }
 

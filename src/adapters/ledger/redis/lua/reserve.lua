@@ -1,4 +1,4 @@
--- Reserve: kill flags first, then every limit, then all accounts at once, or none.
+-- Reserve: kill flags first, then every rate, then every limit, then all accounts at once, or none.
 local id, shaped, row, facts, key = arg(), number(), arg(), perhaps(), perhaps()
 local flags = {}
 for i = 1, number() do
@@ -29,6 +29,11 @@ end
 -- Shapes that the node does not know of: its calls would not count on them.
 if tonumber(known[5] or '0') ~= shaped then
   return { 'shapes', seq }
+end
+
+local limited, would_limit, moves = judge_rates()
+if limited then
+  return limited
 end
 
 -- A repeat needs calls and risk alone: the first call holds the money, and named the output limit.
@@ -128,7 +133,10 @@ local note = ''
 if would then
   note = (would.cause == 'spent' and 'budget_spent: ' or 'budget_held: ') .. lines[would.line + 1].rule
 end
-event('reserve', 'amounts', shown(held), 'postings', json_list(postings), 'lease', text(at + LEASE), 'fitted',
+if would_limit then
+  note = 'rate_limited: ' .. would_limit.rule
+end
+event('reserve', 'rates', #moves > 0 and cjson.encode(moves) or '', 'amounts', shown(held), 'postings', json_list(postings), 'lease', text(at + LEASE), 'fitted',
   fitted and text(fitted) or '', 'replay', key or '', 'repeats', first_id or '', 'caps', granted < want and 'yes'
   or would_grant < want and 'would' or '', 'would', note, 'row', row)
 
@@ -150,10 +158,16 @@ if was then
 end
 redis.call('ZADD', LEASES, text(at + LEASE), id)
 
+write_rates(moves)
 local paid = key and tonumber(redis.call('ZSCORE', PAID, key) or '0') > at
 local answer = { 'held', seq, at, held[1], held[2], held[3], held[4], fitted or '', first_id or '', paid and '1' or '0' }
 for _, value in ipairs(tightest) do
   answer[#answer + 1] = value
+end
+if would_limit then
+  answer[#answer + 1] = 'rate'
+  answer[#answer + 1] = would_limit.index
+  answer[#answer + 1] = would_limit.wait
 end
 if would then
   put_refusal(answer, would)

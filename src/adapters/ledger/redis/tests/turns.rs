@@ -1,11 +1,15 @@
 //! What happens at random in `differential`: each turn asks Redis and the book the same, and compares what they say.
 
+use std::sync::Arc;
+
 use super::differential::{AGENTS, World, all_shapes, lines_of, same};
 use crate::adapters::ledger::Ledger;
 use crate::rules::books::Control;
+use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::ask::{Correct, End, Known, Line, Reserve, Settle};
 use crate::rules::ledger::book::rig::*;
 use crate::rules::ledger::entry::Op;
+use crate::rules::ledger::rates::{Rate, add};
 use crate::rules::subject::Flag;
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::CallId;
@@ -70,6 +74,18 @@ impl World<'_> {
         lines
     }
 
+    /// Few cells, some of them slower than any test, with bursts that differ from call to call.
+    fn some_rates(&mut self, agent: &str) -> Arc<[Rate]> {
+        let mut rates = Vec::new();
+        for _ in 0..self.dice.roll(4).saturating_sub(1) {
+            let interval = [333_333, 20_000_000, 3_600_000_000][self.dice.roll(3) as usize];
+            let (cell, rule) = (AccountName(format!("agent:{agent} rate {interval}us").into()), "p: slowly".into());
+            let (burst, cost) = (1 + self.dice.roll(4), 1 + self.dice.roll(2) * self.dice.roll(3));
+            add(&mut rates, Rate { cell, interval, burst, cost, rule, enforce: self.dice.roll(4) > 0 });
+        }
+        rates.into()
+    }
+
     fn some_ask(&mut self, n: u32) -> Reserve {
         let agent = self.dice.pick(&AGENTS).unwrap_or("a");
         let lines = self.lines(agent);
@@ -90,6 +106,7 @@ impl World<'_> {
             let key = self.dice.roll(2) as u8 + if agent == "a" { 0 } else { 2 };
             ask = keyed(ask, key);
         }
+        ask.rates = self.some_rates(agent);
         ask.opening.facts = (self.dice.roll(20) > 0).then(|| facts(agent).into());
         ask.flags = Flag::over(&facts(agent)).into();
         ask

@@ -1,0 +1,38 @@
+//! `[[rate]]`: how fast calls may come, per value of a scope.
+
+use super::budgets::{operations, per};
+use super::positive;
+use super::rules::vendor;
+use crate::config::raw::Table;
+use crate::rules::policy::{Per, Policy, RateRule, parse_rate};
+
+pub(super) fn read(root: &Table<'_>, policy: &Policy) -> Vec<RateRule> {
+    root.tables("rate").iter().filter_map(|table| rate(table, policy)).collect()
+}
+
+/// Every key is read before the first one that is wrong ends it, so that all of them are reported.
+fn rate(table: &Table<'_>, policy: &Policy) -> Option<RateRule> {
+    let scope = table.need("per", "whose calls it counts, such as `agent`").and_then(|node| match per(&node)? {
+        Per::Scope(scope) => Some(scope),
+        Per::Call => {
+            node.wrong("one call has no rate: name whose calls it counts, such as `agent`");
+            None
+        }
+    });
+    let limit = table.need("limit", "such as `10/s` or `600/min`");
+    let parsed = limit.as_ref().and_then(|node| Some((node.text()?, node.parsed(parse_rate)?)));
+    let burst = table.get("burst").map(|node| (positive(&node), node));
+    let vendor = table.get("vendor").and_then(|node| vendor(&node, policy));
+    let operations = table.get("operations").map(|node| operations(&node)).unwrap_or_default();
+    table.done();
+    let (scope, (text, pace)) = (scope?, parsed?);
+    let at_once = match &burst {
+        Some((burst, _)) => Some((*burst).filter(|b| *b > 0)?),
+        None => None,
+    };
+    let rate = RateRule::new(&policy.name, text.trim(), pace, at_once, scope, vendor, operations);
+    if let (None, Some(node)) = (&rate, burst.map(|(_, node)| node).or(limit)) {
+        node.wrong("this burst takes longer than 31 days to come again: write a lower one, or a `[[budget]]` in calls");
+    }
+    rate
+}

@@ -1,0 +1,206 @@
+//! Rates: how fast calls may come (the generic cell rate algorithm). A cell is one instant, the theoretical arrival time: when
+//! all that was admitted would be through at the rate's own pace. Pure arithmetic in integers; `book` keeps the cells.
+//!
+//! A cell is named by what it counts and its pace (`agent:default/a rate 100000us vendor=stripe`), so two policies with one
+//! rate share it, and two rates on one agent do not disturb each other. The burst is no part of the name: a changed burst
+//! forgets nothing. A refused call moves no cell, nor does one that is only observed and would have been refused.
+//!
+//! Every reserve journals where its cells stand after it, so a replay has the same cells, and a restart opens no new burst.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::account::AccountName;
+use crate::rules::subject::Name;
+use crate::units::time::Timestamp;
+
+/// The longest that an empty cell may take to fill: a pace and a burst beyond it are a budget, and integers stay far below 2^53.
+pub const MOST_FILL_MICROS: u64 = 31 * 24 * 3600 * 1_000_000;
+
+/// One rate of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub cell: AccountName,
+    /// Microseconds from one call to the next at the full pace.
+    pub interval: u64,
+    /// So many may come at once.
+    pub burst: u64,
+    /// What this call counts; 1.
+    pub cost: u64,
+    /// Policy and rate, as a refusal names it: `refund-agent: 10/s per agent`.
+    pub rule: Name,
+    /// False in `observe` mode: noted, not refused.
+    pub enforce: bool,
+}
+
+/// A call that came too early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    pub cell: AccountName,
+    pub rule: Name,
+    /// In so many microseconds it would be admitted, if nobody else comes first; `None` if no wait helps.
+    pub wait: Option<u64>,
+}
+
+/// Where a cell stands after a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved(pub AccountName, pub Timestamp);
+
+/// Short in the journal: `["agent:default/a rate 100000us",1767225600000000]`.
+impl Serialize for Moved {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        (&self.0, self.1.0).serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moved {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let (cell, stands) = Deserialize::deserialize(d)?;
+        Ok(Self(cell, Timestamp(stands)))
+    }
+}
+
+/// What the rates of one call say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ruling {
+    pub limited: Option<Limited>,
+    /// The first rate in `observe` mode that would have refused.
+    pub would_limit: Option<Limited>,
+    /// What to write if the call is admitted.
+    pub moved: Vec<Moved>,
+}
+
+impl Limited {
+    /// As a row gives it.
+    pub fn reason(&self) -> String {
+        format!("rate_limited: {}", self.rule)
+    }
+}
+
+impl Rate {
+    /// Where its cell stands after this call.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn take(&self, stands: Timestamp, at: Timestamp) -> Result<Timestamp, Option<u64>> {
+        let micros = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let more = micros(self.interval.saturating_mul(self.cost));
+        let room = micros(self.interval.saturating_mul(self.burst));
+        let next = stands.max(at).0.saturating_add(more);
+        let early = next.saturating_sub(at.0).saturating_sub(room);
+        if early <= 0 { Ok(Timestamp(next)) } else { Err((self.cost <= self.burst).then_some(early.unsigned_abs())) }
+    }
+
+    fn limited(&self, wait: Option<u64>) -> Limited {
+        Limited { cell: self.cell.clone(), rule: self.rule.clone(), wait }
+    }
+}
+
+/// Of two rates on one cell the tighter: one that observes must not stand in front of one that refuses.
+pub fn add(rates: &mut Vec<Rate>, rate: Rate) {
+    match rates.iter_mut().find(|r| r.cell == rate.cell) {
+        None => rates.push(rate),
+        Some(known) if (rate.enforce, known.burst) > (known.enforce, rate.burst) => *known = rate,
+        Some(_) => {}
+    }
+}
+
+/// Cells by name. One that is not there has its whole burst.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cells(HashMap<AccountName, Timestamp>);
+
+impl Cells {
+    /// Looks at every rate of a call, whose cells are all different. Of several refusals the one that waits longest is told.
+    pub fn judge(&self, rates: &[Rate], at: Timestamp) -> Ruling {
+        let mut ruling = Ruling::default();
+        for rate in rates {
+            let stands = self.0.get(&rate.cell).copied().unwrap_or_default();
+            match rate.take(stands, at) {
+                Ok(next) => ruling.moved.push(Moved(rate.cell.clone(), next)),
+                Err(wait) if rate.enforce => longer(&mut ruling.limited, rate.limited(wait)),
+                Err(wait) => drop(ruling.would_limit.get_or_insert_with(|| rate.limited(wait))),
+            }
+        }
+        ruling
+    }
+
+    pub fn write(&mut self, moved: &[Moved]) {
+        for Moved(cell, stands) in moved {
+            self.0.insert(cell.clone(), *stands);
+        }
+    }
+
+    /// Cells that have filled up again are as good as none.
+    pub fn sweep(&mut self, now: Timestamp) {
+        self.0.retain(|_, stands| *stands > now);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A wait that never ends is the longest.
+fn longer(kept: &mut Option<Limited>, found: Limited) {
+    let long = |l: &Limited| l.wait.unwrap_or(u64::MAX);
+    if kept.as_ref().is_none_or(|k| long(k) < long(&found)) {
+        *kept = Some(found);
+    }
+}
+
+/// As the journal has them with a hold.
+pub type Moves = Arc<[Moved]>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp(1_773_144_000_000_000);
+
+    fn rate(interval: u64, burst: u64, cost: u64) -> Rate {
+        Rate { cell: AccountName("c".into()), interval, burst, cost, rule: "r".into(), enforce: true }
+    }
+
+    #[test]
+    fn a_cell_fills_at_its_pace_and_up_to_its_burst() {
+        // Interval, burst, cost, where the cell stands after now, then where it stands next or how long to wait.
+        for (interval, burst, cost, stands, expected) in [
+            (100, 1, 1, -5_000, Ok(100)),
+            (100, 1, 1, 0, Ok(100)),
+            (100, 1, 1, 1, Err(Some(1))),
+            (100, 1, 1, 100, Err(Some(100))),
+            (100, 3, 1, 200, Ok(300)),
+            (100, 3, 1, 201, Err(Some(1))),
+            (100, 3, 3, 0, Ok(300)),
+            (100, 3, 3, 50, Err(Some(50))),
+            (100, 3, 4, -9_000, Err(None)),
+            (u64::MAX, u64::MAX, 1, 0, Ok(i64::MAX - AT.0)),
+        ] {
+            let answer = rate(interval, burst, cost).take(Timestamp(AT.0 + stands), AT);
+            let expected = expected.map(|next| Timestamp(AT.0 + next));
+            assert_eq!(answer, expected, "{interval} {burst} {cost} {stands}");
+        }
+    }
+
+    #[test]
+    fn of_two_rates_on_one_cell_the_tighter_counts() {
+        let of = |burst, enforce| Rate { enforce, ..rate(100, burst, 1) };
+        for (first, second, kept) in [
+            (of(5, true), of(3, true), of(3, true)),
+            (of(3, true), of(5, true), of(3, true)),
+            (of(3, false), of(5, true), of(5, true)),
+            (of(5, true), of(3, false), of(5, true)),
+        ] {
+            let mut rates = vec![first];
+            add(&mut rates, second);
+            assert_eq!(rates, [kept]);
+        }
+    }
+}
