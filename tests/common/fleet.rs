@@ -65,8 +65,10 @@ impl Fleet {
 
     /// What a node is started with: its configuration is written anew.
     pub fn setup(&self, node: usize, config: &str) -> Setup {
-        let text =
-            format!("{}\n[prices]\noverrides = {:?}\n{config}", vendors(self.vendor.port), self.shared("prices.toml"));
+        let prices = self.shared("prices.toml");
+        // Whichever node writes the books signs them, all with one key.
+        let key = if config.contains("[audit.checkpoints]") { "" } else { SIGNING_KEY };
+        let text = format!("{}\n[prices]\noverrides = {prices:?}\n{config}\n{key}", vendors(self.vendor.port));
         let file = self.folder(node).join("bursar.toml");
         fs::write(&file, text).expect("a configuration");
         let env = [("TEST_OPENAI", REAL_OPENAI), ("TEST_STRIPE", REAL_STRIPE), ("TEST_GITHUB", REAL_GITHUB)];
@@ -111,6 +113,8 @@ impl Fleet {
         wait_for("a node to write the books", SOON, || self.nodes.iter().position(writes_books))
     }
 }
+
+const SIGNING_KEY: &str = "[audit.checkpoints]\nkey = \"../checkpoint.key\"\n";
 
 /// A machine that is busy with other tests must not pass for a Redis that hangs.
 const PATIENT: &str = "patience = \"10s\"";

@@ -177,6 +177,8 @@ async fn behind_sentinels_what_replicas_have_outlives_a_failover() {
     let down = node.reserve(4, 20).await;
     assert!(matches!(down, Err(LedgerError::Down(_))), "{down:?}");
     set.wait_for_primary(1);
+    // Before the old primary comes back, empty, and is one until the sentinels have told it otherwise.
+    eventually("the new primary", || node.stands()).await;
     set.servers[0].restart();
     node.held_at_last(5, 20).await;
     // The fourth may have been given up before it was taken, or not: here it is the caller who ends it.

@@ -168,7 +168,9 @@ impl Redis {
             stream: OnceLock::new(),
             beside: OnceLock::new(),
         };
-        Ok(Self(Arc::new(inner)))
+        let inner = Arc::new(inner);
+        tokio::spawn(owed::pay(Arc::downgrade(&inner)));
+        Ok(Self(inner))
     }
 
     /// The names of its keys.

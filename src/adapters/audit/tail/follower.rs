@@ -114,6 +114,10 @@ impl Follower {
         let leads = self.ask(|store, _| store.lead()).await?;
         self.turn_at = Instant::now() + TURN_EVERY;
         if leads == self.books.leads() {
+            // The turn may have been taken anew, on a server that lost what it had not forced to its disk.
+            if self.books.store.is_shared() {
+                self.ask_again();
+            }
             return Ok(());
         }
         if leads {

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::begin::{self, BeginError, Books};
 use super::feed::Stream;
-use super::{Inner, Redis, owed};
+use super::{Inner, Redis};
 use crate::adapters::audit::AuditStore;
 use crate::adapters::audit::tail::Feed;
 use crate::adapters::ledger::journal::Record;
@@ -37,7 +37,6 @@ impl Redis {
         let epoch = inner.epoch.lock().to_string();
         let stream = Arc::new(Stream::new(link.clone(), keys, epoch, end, books.seq, inner.lost.clone())?);
         tokio::spawn(Stream::keep_looking(Arc::downgrade(&stream)));
-        tokio::spawn(owed::pay(Arc::downgrade(inner)));
         // A second join would be a mistake in the wiring, and the first stays.
         let _ = inner.stream.set(stream);
         Ok(())
