@@ -15,15 +15,17 @@ pub mod link;
 mod lost;
 mod operations;
 mod owed;
+mod pack;
 mod projector;
 pub mod recover;
 mod scripts;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -40,6 +42,7 @@ use self::lost::Lost;
 use self::owed::Owed;
 use self::scripts::{FORMAT, Scripts};
 use self::shapes::Shapes;
+use self::together::Together;
 use super::{LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
 use crate::config::redis::RedisAddress;
@@ -55,6 +58,8 @@ const RECHECK: Duration = Duration::from_millis(50);
 pub struct Redis(Arc<Inner>);
 
 struct Inner {
+    /// Itself, for what goes on when nobody waits for it any more.
+    own: Weak<Inner>,
     link: Link,
     keys: Keys,
     scripts: Scripts,
@@ -76,6 +81,8 @@ struct Inner {
     arrival: Arrival,
     kept: Kept,
     owed: Owed,
+    reserves: Together,
+    settles: Together,
     /// As its books read it, once it was joined with them.
     stream: OnceLock<Arc<Stream>>,
 }
@@ -137,7 +144,8 @@ impl Redis {
         let epoch = found.epoch.unwrap_or_default();
         let lost = Arc::new(Lost::new(epoch.is_empty().then(|| lost(name, upto, "nothing"))));
         let arrival = Arrival::new(link.generation());
-        let inner = Inner {
+        let inner = |own: &Weak<Inner>| Inner {
+            own: own.clone(),
             link,
             arrival,
             keys,
@@ -154,9 +162,11 @@ impl Redis {
             lost,
             kept: Kept::default(),
             owed: Owed::default(),
+            reserves: Together::default(),
+            settles: Together::default(),
             stream: OnceLock::new(),
         };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new_cyclic(inner)))
     }
 
     /// The names of its keys.
@@ -220,29 +230,22 @@ fn lost(name: &str, seen: Seq, has: &str) -> String {
 impl Inner {
     /// A call of a script, with all keys and what every script begins with.
     fn prepare<'s>(&self, script: &'s Script) -> ScriptInvocation<'s> {
+        self.prepare_for(script, &self.epoch.lock().clone())
+    }
+
+    /// For the ledger of this making and no other.
+    fn prepare_for<'s>(&self, script: &'s Script, epoch: &str) -> ScriptInvocation<'s> {
         let mut call = script.prepare_invoke();
         for key in self.keys.all() {
             call.key(key);
         }
-        call.arg(&**self.epoch.lock()).arg(self.seen.load(Ordering::Acquire));
+        call.arg(epoch).arg(self.seen.load(Ordering::Acquire));
         call
     }
 
     async fn call(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
         self.may_ask().await?;
         self.guarded(self.link.run(call).await?)
-    }
-
-    /// As `call`, for what so many replicas must have before it counts. If they do not, it was done here all the same, and
-    /// whoever asked takes it back.
-    async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
-        self.may_ask().await?;
-        let kept = self.link.run_kept(call).await?;
-        let answer = self.guarded(kept.value)?;
-        match kept.lacking {
-            Some(why) => Err(LedgerError::Down(why)),
-            None => Ok(answer),
-        }
     }
 
     /// What the link knows of the server is its own trouble to tell; here stands what the ledger on it lacks.

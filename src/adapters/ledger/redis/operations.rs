@@ -1,4 +1,4 @@
-//! The operations of the trait on Redis: each is one script. What the node itself must know of a hold (the lines of its
+//! The operations of the trait on Redis: each is one script, which decides many of the most frequent at once (`together`). What the node itself must know of a hold (the lines of its
 //! reserve) it keeps here until the hold ends.
 
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::answer::{self, Answered, Parts};
 use super::kept::{Redo, Taken};
+use super::pack::Packed;
+use super::together::Errand;
 use super::{Asked, Inner, RECHECK, Redis, encode, json};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
@@ -33,9 +35,8 @@ impl Inner {
         for _ in 0..SHAPES_MOVED {
             let shapes = self.shapes.lock().clone();
             let lines = shapes.lines_of(&ask);
-            let mut call = self.prepare(&self.scripts.reserve);
-            encode::reserve(&mut call, &ask, &lines, shapes.version)?;
-            let answer = self.call_kept(&call).await?;
+            let packed = encode::reserve(&ask, &lines, shapes.version)?;
+            let answer = self.together(Errand::Reserve, packed).await?;
             match answer::reservation(&answer, ask.hold, &lines)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
@@ -78,8 +79,9 @@ impl Inner {
         call.arg(hold.to_string()).arg(step);
         encode::amounts(&mut call, &amounts);
         call.arg(u8::from(lines.is_some()));
-        let lines = lines.unwrap_or_default();
-        encode::lines(&mut call, &lines);
+        let (lines, mut packed) = (lines.unwrap_or_default(), Packed::default());
+        encode::lines(&mut packed, &lines);
+        call.arg(packed.done());
         let answer = self.call(&call).await?;
         let answered = answer::reservation(&answer, hold, &lines)?.ok_or_else(answer::unreadable)?;
         if let Reservation::Held(held) = &answered.reservation {
@@ -92,9 +94,7 @@ impl Inner {
     }
 
     pub(super) async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
-        let mut call = self.prepare(&self.scripts.settle);
-        encode::settle(&mut call, &settle);
-        let answer = self.call(&call).await?;
+        let answer = self.together(Errand::Settle, encode::settle(&settle)).await?;
         self.freed(settle.hold);
         let settled = answer::settled(&answer, settle.hold)?;
         if settled != Settled::Again {

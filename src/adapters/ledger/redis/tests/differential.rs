@@ -144,6 +144,10 @@ impl<'a> World<'a> {
         self.say(|| format!("declare {shape:?}"));
         let lag = self.dice.roll(6);
         self.project(lag);
+        // Redis sweeps also where the book writes no entry, and so may have forgotten more; then it waits for the books.
+        if self.forgotten().await > self.rig.book.seq().saturating_sub(lag) {
+            self.project(0);
+        }
         let op = match self.declaration(&shape) {
             Some(op) => op,
             None => {
@@ -154,6 +158,12 @@ impl<'a> World<'a> {
         self.rig.write([Some(op)]);
         let (one, shapes) = (self.one.clone(), self.shapes.clone());
         one.declare(shapes).await.expect("it is declared");
+    }
+
+    async fn forgotten(&mut self) -> Seq {
+        let meta = self.one.keys().meta().to_owned();
+        let last: Option<Seq> = self.connection.hget(meta, "forgotten").await.expect("it answers");
+        last.unwrap_or(0)
     }
 
     fn declaration(&self, shape: &Shape) -> Option<Op> {
