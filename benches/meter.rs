@@ -69,6 +69,40 @@ fn meter(plan: &Plan, headers: &HeaderMap, chunks: &[Bytes]) {
     }));
 }
 
+/// A MiB of Gemini's array and of its events, beside a copy of as much.
+fn others(c: &mut Criterion, prices: &Arc<PriceBook>, header: &impl Fn(&'static str) -> HeaderMap) {
+    let raw = catalog::shipped("google").expect("it ships").expect("it parses");
+    let google = raw.check("google").expect("it is sound");
+    let path = CanonicalPath::parse("/v1beta/models/gemini-2.5-flash:streamGenerateContent").expect("well-formed").path;
+    let routed = google.route("POST", path);
+    let operation = routed.operation.expect("listed");
+    let body = r#"{"contents":[{"parts":[{"text":"hello"}]}],"generationConfig":{"maxOutputTokens":500}}"#;
+    let sent = Sent {
+        content_type: Some("application/json"),
+        body: Body::Whole(body.as_bytes()),
+        path: routed.params.iter().map(|(name, value)| (*name, value.as_str().into())).collect(),
+        ..Sent::default()
+    };
+    let args = Args::read(sent, &operation.bodies).expect("readable");
+    let plan = with_ask(&openai(), prices, |ask| {
+        let ask = Ask { vendor: &google, operation: Some(operation), args: &args, body: body.as_bytes(), ..*ask };
+        ask.estimate().expect("bounded").plan
+    });
+    let piece = format!(
+        "{{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"{}\"}}]}}}}],\"usageMetadata\":{{\"promptTokenCount\":40,\"candidatesTokenCount\":98,\"totalTokenCount\":138}},\"modelVersion\":\"gemini-2.5-flash\"}}",
+        "word ".repeat(80)
+    );
+    let count = (1 << 20) / piece.len();
+    let array: Vec<Bytes> = (0..count).map(|n| format!("{}{piece}", if n == 0 { "[" } else { ",\n" }).into()).collect();
+    let events: Vec<Bytes> = (0..count).map(|_| format!("data: {piece}\n\n").into()).collect();
+    let mut group = c.benchmark_group("a MiB");
+    group.throughput(Throughput::Bytes(array.iter().map(|piece| piece.len() as u64).sum()));
+    group.bench_function("Gemini's array", |b| b.iter(|| meter(&plan, &header("application/json"), &array)));
+    group.bench_function("Gemini's events", |b| b.iter(|| meter(&plan, &header("text/event-stream"), &events)));
+    group.bench_function("copy", |b| b.iter(|| array.iter().map(|e| black_box(e.to_vec()).len()).sum::<usize>()));
+    group.finish();
+}
+
 fn benches(c: &mut Criterion) {
     let (vendor, prices) = (openai(), Arc::new(PriceBook::load(None).expect("it ships")));
     let plan = with_ask(&vendor, &prices, |ask| ask.estimate().expect("bounded").plan);
@@ -91,6 +125,7 @@ fn benches(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(answer.len() as u64));
     group.bench_function("plain answer", |b| b.iter(|| meter(&plan, &json, std::slice::from_ref(&answer))));
     group.finish();
+    others(c, &prices, &header);
     c.bench_function("read a chat's body", |b| b.iter(|| black_box(read(&[BodyKind::Json]))));
     with_ask(&vendor, &prices, |ask| {
         c.bench_function("estimate a chat", |b| b.iter(|| black_box(ask.estimate())));

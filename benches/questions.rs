@@ -162,6 +162,7 @@ fn end(n: u64, dice: u64) -> Op {
         overhead_us: 340,
         error: None,
         flagged,
+        priced: None,
     });
     Op::Commit { hold: id(n), charge, exact: !flagged, passed: None, row }
 }

@@ -79,6 +79,11 @@ fn bytes_and_chain_are_kept_as_they_came() {
     let again = wait_for("the writer's lock", SOON, || open(&server).ok());
     assert_eq!(again.place().expect("a place"), Place { seq: 3, head: events[2].head });
     assert_eq!(server.must("SELECT path FROM calls WHERE seq = 1 AND false"), "", "the view can be asked");
+    assert_eq!(
+        server.must("SELECT path, priced, price_row FROM priced_calls WHERE false"),
+        "",
+        "so can that of prices"
+    );
 }
 
 #[test]

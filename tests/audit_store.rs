@@ -140,6 +140,7 @@ fn closing(n: u128, charge: Amounts, outcome: Outcome) -> Box<Closing> {
         overhead_us: 340,
         error: None,
         flagged: false,
+        priced: None,
     })
 }
 
@@ -206,7 +207,8 @@ fn rows_follow_their_events(store: &dyn AuditStore) {
     assert_eq!((settled["tokens_in"].as_u64(), settled["tokens_cached"].as_u64()), (Some(7), Some(2)));
     let names = "seq call_id run_id agent_id subject key_id policy_id policy_hash timestamp_utc vendor endpoint method path \
         action tier verdict enforced reason http_status vendor_request_id estimate_usd cost_usd cost_source tokens_in \
-        tokens_out tokens_cached tokens_reasoning outcome approved_by latency_ms overhead_us request_hash trace_id error flagged";
+        tokens_out tokens_cached tokens_reasoning outcome approved_by latency_ms overhead_us request_hash trace_id error \
+        flagged priced";
     let object = settled.as_object().expect("an object");
     assert!(
         names.split_whitespace().all(|n| object.contains_key(n)) && object.len() == names.split_whitespace().count()

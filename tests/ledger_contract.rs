@@ -117,6 +117,7 @@ fn closing(n: u32) -> Closing {
         overhead_us: 1,
         error: None,
         flagged: false,
+        priced: None,
     }
 }
 

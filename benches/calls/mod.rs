@@ -82,6 +82,7 @@ fn closing(call: CallId) -> Closing {
         overhead_us: 80,
         error: None,
         flagged: false,
+        priced: None,
     }
 }
 

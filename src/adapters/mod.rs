@@ -8,6 +8,7 @@ pub mod keyring;
 pub mod ledger;
 pub mod people;
 pub mod policy_store;
+pub mod price_store;
 pub mod sandbox;
 pub mod sinks;
 pub mod small_db;

@@ -3,6 +3,7 @@
 
 mod address;
 mod answer;
+mod decoder;
 mod dial;
 mod timely;
 mod upload;

@@ -56,12 +56,15 @@ impl Opened {
         &self,
         books: &Arc<Books>,
         keyring: &Arc<Keyring>,
+        fleet: Option<Arc<Fleet>>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         let Some(redis) = self.redis.clone() else { return Ok(()) };
         let (books, keyring) = (books.clone(), keyring.clone());
         let flags = Box::new(move || keyring.flags().into_iter().map(|record| record.flag).collect());
-        let (knows, watched) = (Arc::new(Knows { books, flags }), redis.clone());
+        let me = fleet.as_ref().map(|f| f.id().to_owned()).unwrap_or_default();
+        let live = move || fleet.as_ref().map(|f| f.live()).unwrap_or_default();
+        let (knows, watched) = (Arc::new(Knows { books, flags, me, nodes: Box::new(live) }), redis.clone());
         tokio::spawn(async move { watched.keep_whole(knows, stop).await });
         Ok(redis.whole(WHOLE).await?)
     }

@@ -21,6 +21,7 @@ use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
+use crate::adapters::price_store::PriceFiles;
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::{DEFAULT, Source, Vault};
@@ -87,15 +88,14 @@ impl Parts {
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
-        opened.keep_whole(&books, &keyring, last_stop.clone()).await?;
+        opened.keep_whole(&books, &keyring, nodes.clone(), last_stop.clone()).await?;
         let sinks = Sinking::start(&config, &books)?;
         let (evidence, anchors) = evidence::open(&config, &books)?;
         let (vendors, sources) = vendors(&config, options.sandbox).await?;
-        let vault = vault(sources);
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
         tell_start(&*ledger, &loaded, &prices, &config).await;
-        let (vault, switchboard, keyring2) = (Arc::new(vault), Switchboard::new(), keyring.clone());
+        let (vault, switchboard, keyring2) = (Arc::new(vault(sources)), Switchboard::new(), keyring.clone());
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
             waiting: Waiting::new(ledger.clone()),
@@ -291,12 +291,5 @@ async fn policies(
 }
 
 fn prices(config: &Config) -> Result<PriceBook, Failure> {
-    let Some(path) = &config.prices.overrides else { return PriceBook::load(None).map_err(|m| listed(&m)) };
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{name}: {e}"))?;
-    PriceBook::load(Some((&name, &text))).map_err(|m| listed(&m))
-}
-
-fn listed<T: std::fmt::Display>(mistakes: &[T]) -> Failure {
-    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
+    Ok(PriceFiles::new(&config.server.data, config.prices.overrides.as_deref()).load_and_keep()?)
 }

@@ -5,6 +5,7 @@ mod against;
 mod body;
 mod evidence;
 mod query;
+mod reprice;
 mod tail;
 mod verify;
 
@@ -32,6 +33,8 @@ pub enum Command {
     Export(evidence::Export),
     /// Check an export, a proof or the books themselves; or compare them with an independent count
     Verify(verify::Verify),
+    /// Compute the cost of settled calls again, from what their rows say; a difference is the exit code
+    Reprice(reprice::Reprice),
     /// Prove that the events of one call stand in the books
     Prove(evidence::Prove),
     /// Delete events under a checkpoint; the chain remains checkable
@@ -138,6 +141,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Tail(tail) => tail::run(global, &client, &tail).await,
         Command::Body(body) => body::run(global, &client, body).await,
         Command::Query(query) => query::run(global, &client, query).await,
+        Command::Reprice(reprice) => reprice::run(global, &client, reprice).await,
         Command::Export(export) => evidence::export(&client, export).await,
         Command::Prove(prove) => evidence::prove(&client, prove).await,
         Command::Prune(prune) => evidence::prune(global, &client, prune).await,

@@ -12,6 +12,7 @@ mod ledger;
 mod output;
 mod person;
 mod policy;
+mod prices;
 mod report;
 mod runs;
 pub mod serve;
@@ -100,6 +101,9 @@ pub enum Command {
     /// Check policies
     #[command(subcommand)]
     Policy(policy::Command),
+    /// What models cost, and newer price lists
+    #[command(subcommand)]
+    Prices(prices::Command),
     /// Print the default configuration, or check one
     #[command(subcommand)]
     Config(config::Command),
@@ -123,6 +127,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Ledger(command) => ledger::run(global, command).await,
         Command::Report(asked) => report::run(global, asked).await,
         Command::Policy(command) => policy::run(global, command).await,
+        Command::Prices(command) => prices::run(global, command),
         Command::Config(command) => config::run(global, command),
         Command::Credential(command) => credential::run(global, command).await,
     }

@@ -24,7 +24,7 @@ use crate::adapters::vault::DEFAULT;
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::subject::{Facts, Flag, Name};
-use crate::rules::vendors::{Ask, BodyKind, Estimate, Price, Routed};
+use crate::rules::vendors::{Ask, BodyKind, Estimate, Placement, Price, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
@@ -125,7 +125,9 @@ impl Judged<'_> {
             return Ok(Sendable::Whole(Bytes::new()));
         }
         let kept = self.policies.capture(&self.facts.policy).is_some_and(|c| c.requests);
-        if !kept && !self.reads_request() {
+        // A signature is over all of it.
+        let signed = matches!(self.place.vendor.placement, Placement::Sigv4(_));
+        if !kept && !signed && !self.reads_request() {
             return Ok(Sendable::Stream(body));
         }
         let limit = self.gateway.limits.body;

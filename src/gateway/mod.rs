@@ -23,6 +23,7 @@ mod request;
 mod reserve;
 mod route;
 mod settle;
+mod sign;
 mod unanswered;
 mod vendors;
 

@@ -48,7 +48,7 @@ struct Leaving {
 impl Judged<'_> {
     fn leaving(&self, body: Sendable, held: &HeldCall, credential: Name) -> Result<Leaving, Problem> {
         let vendor = &self.place.vendor;
-        let (upload, progress) = self.upload(body, held)?;
+        let (upload, progress, sent) = self.upload(body, held)?;
         let credential = self.gateway.vault.open(&held.hold, &vendor.name, Some(&credential));
         let credential = credential.ok_or_else(|| Problem::NoCredential(vendor.name.to_string()))?;
         let pieces = Pieces {
@@ -60,6 +60,7 @@ impl Judged<'_> {
             carried: &self.caller.carried,
             vendor,
             credential: &credential,
+            signed: sent.as_deref(),
         };
         let request = request::build(pieces, upload)?;
         Ok(Leaving { request, progress, credential })
@@ -87,18 +88,24 @@ impl Judged<'_> {
     }
 
     /// Only the fields that must change are changed; all else goes out byte for byte.
-    fn upload(&self, body: Sendable, held: &HeldCall) -> Result<(Upload, Arc<Progress>), Problem> {
+    fn upload(&self, body: Sendable, held: &HeldCall) -> Result<(Upload, Arc<Progress>, Option<Bytes>), Problem> {
         let bytes = match body {
-            Sendable::Stream(body) => return Ok(Upload::stream(body)),
+            Sendable::Stream(body) => {
+                let (upload, progress) = Upload::stream(body);
+                return Ok((upload, progress, None));
+            }
             Sendable::Whole(bytes) => bytes,
         };
         if held.plan.edits(held.granted).is_empty() {
-            return Ok(Upload::bytes(bytes, !self.parts.method.is_safe()));
+            let (upload, progress) = Upload::bytes(bytes.clone(), !self.parts.method.is_safe());
+            return Ok((upload, progress, Some(bytes)));
         }
         let unchanged = |_| Problem::Malformed("its JSON body cannot be given an output limit".to_owned());
         let document = Document::parse(&bytes).map_err(|e| Problem::Malformed(format!("its JSON body: {e}")))?;
         let edited = held.plan.edited(&document, held.granted).map_err(unchanged)?;
-        Ok(Upload::bytes(edited.map_or_else(|| bytes.clone(), Bytes::from), true))
+        let bytes = edited.map_or_else(|| bytes.clone(), Bytes::from);
+        let (upload, progress) = Upload::bytes(bytes.clone(), true);
+        Ok((upload, progress, Some(bytes)))
     }
 
     /// May the caller's SDK send it again when no answer came?

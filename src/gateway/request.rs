@@ -1,15 +1,18 @@
 //! The request as it leaves: judged path, catalogue's origin, the caller's headers without keys and hops, the real credential.
 //! Nothing of its address comes from the caller but path and query, as they were judged.
 
+use std::time::SystemTime;
+
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use super::headers;
 use super::problem::Problem;
+use super::sign;
 use crate::adapters::upstream::Upload;
 use crate::rules::path::CanonicalPath;
 use crate::rules::vendors::credential::{self, Placed};
-use crate::rules::vendors::{Base, Vendor};
+use crate::rules::vendors::{Base, Placement, Vendor};
 use crate::units::secret::Secret;
 
 /// What the pieces of a request are.
@@ -23,10 +26,13 @@ pub struct Pieces<'a> {
     pub carried: &'a str,
     pub vendor: &'a Vendor,
     pub credential: &'a Secret,
+    /// The body as it leaves, where it is signed.
+    pub signed: Option<&'a [u8]>,
 }
 
 pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Problem> {
-    let Pieces { method, base, path, query, mut headers, carried, vendor, credential } = pieces;
+    let Pieces { method, base, path, query, mut headers, carried, vendor, credential, signed } = pieces;
+    let region = sign::region_of(&headers);
     headers::towards_vendor(&mut headers);
     // The query lost its keys when the vendor was found, before it was judged.
     credential::strip(&mut headers, None, carried, &vendor.placement);
@@ -36,6 +42,14 @@ pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Proble
     }
     // What comes compressed must be decoded here, to be metered and searched for the credential.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if let Placement::Sigv4(service) = &vendor.placement {
+        let mut request = assembled(method, uri(base, path, query)?, headers, body);
+        let unsigned = |_| Problem::NoCredential(vendor.name.to_string());
+        let body = signed.ok_or(sign::Unsigned).map_err(unsigned)?;
+        sign::signed(&mut request, body, credential, service, region.as_deref(), SystemTime::now())
+            .map_err(unsigned)?;
+        return Ok(request);
+    }
     let query = match credential::place(&vendor.placement, credential)
         .map_err(|_| Problem::NoCredential(vendor.name.to_string()))?
     {
@@ -45,10 +59,13 @@ pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Proble
         }
         Placed::Query(pair) => Some(query.map_or_else(|| pair.clone(), |q| format!("{q}&{pair}"))),
     };
-    let uri = uri(base, path, query.as_deref())?;
+    Ok(assembled(method, uri(base, path, query.as_deref())?, headers, body))
+}
+
+fn assembled(method: Method, uri: Uri, headers: HeaderMap, body: Upload) -> Request<Upload> {
     let mut request = Request::new(body);
     (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
-    Ok(request)
+    request
 }
 
 fn set_default(headers: &mut HeaderMap, name: &str, value: &str) {

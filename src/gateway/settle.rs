@@ -87,6 +87,8 @@ impl Dues {
             overhead_us: self.overhead_us,
             error: ending.error.clone(),
             flagged: !exact,
+            // The money of a repeat stands with the call that it repeats.
+            priced: ending.usage.priced.clone().filter(|_| self.hold.shares().is_none()),
         }
     }
 

@@ -30,6 +30,7 @@ pub async fn unsent(gateway: &Gateway, context: &Context, hold: Reserved, proble
         overhead_us: context.elapsed_us(),
         error: Some(format!("{}: {}", problem.code(), problem.sentence())),
         flagged: false,
+        priced: None,
     };
     let aside = hold.ends_aside();
     let released = tokio::spawn(async move {
@@ -119,5 +120,5 @@ impl Crossing {
 
 /// Nothing was read of an answer.
 fn unread(usage: Usage) -> Metered {
-    Metered { usage, vendor_request_id: None, replayed: false }
+    Metered { usage, vendor_request_id: None, replayed: false, priced: None }
 }

@@ -91,6 +91,11 @@ impl<'a> Args<'a> {
         self.find(name, Spelling::Any)
     }
 
+    /// A parameter of the path alone.
+    pub fn in_path(&self, name: &str) -> Option<&str> {
+        self.path.iter().find(|(own, _)| *own == name).map(|(_, value)| &**value)
+    }
+
     /// The body, if it is JSON; for adapters that change one field of it.
     pub fn document(&self) -> Option<&Document<'a>> {
         match &self.body {

@@ -2,6 +2,7 @@
 //! by people.
 //! Pure data. `ledger::entry` carries it in the journal; `adapters::audit` stores it.
 
+mod basis;
 mod control;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::subject::{Facts, Name};
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Digest32};
 
+pub use basis::{Basis, Run};
 pub use control::{Control, Hole, Minting};
 
 /// Defines a closed set of words with one spelling for JSON, SQL and the terminal.
@@ -165,6 +167,9 @@ pub struct Closing {
     /// A person should look: the charge is a bound, not what the vendor said.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flagged: bool,
+    /// What the cost was computed from, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priced: Option<Box<Basis>>,
 }
 
 /// Who did a control change, and why.

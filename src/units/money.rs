@@ -102,6 +102,48 @@ impl PicoUsd {
     }
 }
 
+/// `FINE` parts in one pico-dollar: a millisecond at an hourly price, times three factors in thousandths, is a whole number.
+const FINE: u128 = 3_600_000 * 1_000_000_000;
+
+/// The exact sum of a price computation, which `ceil` rounds up once, at its end. A part is a `FINE`th of a pico-dollar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct ExactUsd(u128);
+
+impl ExactUsd {
+    pub const ZERO: Self = Self(0);
+
+    /// `count` times a price of so much per `per` units. `per` divides an hour of milliseconds, so that nothing is lost.
+    pub fn of(price: PicoUsd, count: u64, per: u32) -> Self {
+        let fine = price.0.saturating_mul(u128::from(count)).saturating_mul(FINE);
+        Self(fine.div_ceil(u128::from(per.max(1))))
+    }
+
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// Times a factor in thousandths.
+    pub fn scaled(self, thousandths: u32) -> Self {
+        Self(self.0.saturating_mul(u128::from(thousandths)).div_ceil(1000))
+    }
+
+    /// Rounded up to the pico-dollar: for bounds.
+    pub fn pico(self) -> PicoUsd {
+        PicoUsd(self.0.div_ceil(FINE))
+    }
+
+    /// Rounded up to the micro-cent, once per call. Saturates at the largest countable amount.
+    pub fn ceil(self) -> MicroCents {
+        self.pico().ceil()
+    }
+}
+
+impl From<PicoUsd> for ExactUsd {
+    fn from(pico: PicoUsd) -> Self {
+        Self(pico.0.saturating_mul(FINE))
+    }
+}
+
 impl From<MicroCents> for PicoUsd {
     fn from(m: MicroCents) -> Self {
         Self(u128::from(m.0) * PICO_PER_MICRO_CENT)
@@ -132,5 +174,10 @@ mod tests {
         assert_eq!(PicoUsd(10_000).ceil(), MicroCents(1));
         assert_eq!(PicoUsd(10_001).ceil(), MicroCents(2));
         assert_eq!(PicoUsd(u128::MAX).ceil(), MicroCents(MAX_AMOUNT));
+        // A third of a micro-cent, three times, is one.
+        let third = ExactUsd::of(PicoUsd(10_000), 1, 3);
+        assert_eq!(third.plus(third).plus(third).ceil(), MicroCents(1));
+        assert_eq!(ExactUsd::of(PicoUsd(1), 1, 1).scaled(1100).scaled(1100).scaled(1100).pico(), PicoUsd(2));
+        assert_eq!(ExactUsd::of(PicoUsd(u128::MAX), u64::MAX, 1).ceil(), MicroCents(MAX_AMOUNT));
     }
 }

@@ -49,7 +49,7 @@ fn all_agree(fleet: &Fleet, key: &Key, calls: usize) {
     }
     let checked = fleet.nodes[0].json(&["ledger", "check"]).swap_remove(0);
     assert_eq!(checked["differences"].as_array().map(Vec::len), Some(0), "{checked}");
-    fleet.nodes[0].ok(&["audit", "verify"]);
+    fleet.nodes[fleet.writer()].ok(&["audit", "verify"]);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn the_cap_holds_over_a_redis_that_forgets_under_load() {
         let asks = (0..many).map(|n| (n, ask(&key).mock(&format!("delay={}", 20 + n % 200))));
         asks.map(|(n, ask)| ask.send(fleet.port(n))).collect::<Vec<_>>()
     };
-    let first = spawn_all(crowd(60).into_iter());
+    let first = spawn_all(crowd(60));
     fleet.vendor.wait_for_count(20, SOON);
     lose(&mut fleet, Redis::restart_empty);
     let answers = join_all(first);

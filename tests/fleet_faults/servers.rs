@@ -13,8 +13,8 @@ fn fleet() -> Fleet {
 }
 
 /// Three nodes on another Redis than the fleet's own.
-fn fleet_on(url: &str) -> Fleet {
-    let mut fleet = Fleet::new(&[CAPPED], 0);
+pub fn fleet_on(url: &str, policy: &str) -> Fleet {
+    let mut fleet = Fleet::new(&[policy], 0);
     let config = configuration(url, &audit(&fleet.postgres), "");
     for n in 0..3 {
         fleet.nodes.push(Bursar::start(&fleet.folder(n), fleet.setup(n, &config)));
@@ -71,7 +71,7 @@ fn started_again_from_an_old_copy() {
 #[test]
 fn failed_over_to_its_replica() {
     let mut watched = Watched::start();
-    let mut fleet = fleet_on(&watched.url());
+    let mut fleet = fleet_on(&watched.url(), CAPPED);
     under_load(&mut fleet, |_, load| {
         watched.servers[0].kill();
         watched.wait_for_primary(1);

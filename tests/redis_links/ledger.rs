@@ -83,6 +83,7 @@ fn settle(n: u32, end: End) -> Settle {
         overhead_us: 1,
         error: None,
         flagged: false,
+        priced: None,
     };
     Settle { hold: id(n), end, closing }
 }

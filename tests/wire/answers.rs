@@ -26,16 +26,18 @@ fn links_lead_back_here_however_long_the_answer_is() {
 #[test]
 fn a_compressed_answer_is_metered_and_handed_on_plain() {
     let (house, key) = house();
-    for coding in ["gzip", "deflate"] {
+    for coding in ["gzip", "deflate", "br", "zstd"] {
         let answer = house.call(&Ask::chat(Some(200)).key(&key).mock(&format!("coding={coding}")));
         assert_eq!((answer.status, answer.header("content-encoding")), (200, None), "{coding}");
         assert_eq!(answer.json()["choices"][0]["message"]["content"], "hello", "{coding}");
         assert_eq!(answer.header("x-bursar-cost-usd"), Some("0.01"), "{coding}: what it used, not what was held");
     }
-    let ask = Ask::stream(200).key(&key).mock("coding=gzip");
-    let streamed = house.call(&ask);
-    assert!(streamed.whole && streamed.text().ends_with("data: [DONE]\n\n"), "{}", streamed.text());
-    assert_eq!(row_of(&house.bursar, &ask.trace, SOON)["cost_usd"], "0.01");
+    for coding in ["gzip", "br", "zstd"] {
+        let ask = Ask::stream(200).key(&key).mock(&format!("coding={coding}"));
+        let streamed = house.call(&ask);
+        assert!(streamed.whole && streamed.text().ends_with("data: [DONE]\n\n"), "{}", streamed.text());
+        assert_eq!(row_of(&house.bursar, &ask.trace, SOON)["cost_usd"], "0.01", "{coding}");
+    }
     let cut = house.call(&Ask::chat(Some(200)).key(&key).mock("coding=gzip cut"));
     assert_eq!(cut.said(), (502, "vendor_broke_off".to_owned()));
 }
@@ -63,7 +65,7 @@ fn refused(house: &House, ask: &Ask) -> (Answer, Value) {
 #[test]
 fn a_coding_that_cannot_be_searched_goes_nowhere() {
     let (house, key) = house();
-    for coding in ["br", "zstd", "x-own"] {
+    for coding in ["dcb", "compress", "x-own"] {
         let (answer, row) = refused(&house, &Ask::get("/github/a").key(&key).mock(&format!("echo coding={coding}")));
         assert_eq!(
             (answer.status, text(&row, "outcome"), &row["http_status"]),
@@ -73,15 +75,15 @@ fn a_coding_that_cannot_be_searched_goes_nowhere() {
         assert!(!answer.text().contains(REAL_GITHUB) && answer.header("x-echo-credential").is_none(), "{coding}");
         assert!(text(&row, "error").contains("compressed"), "{row:#}");
     }
-    let write = Ask::json("/github/repos/a/b/issues", &json!({})).key(&key).mock("coding=br");
+    let write = Ask::json("/github/repos/a/b/issues", &json!({})).key(&key).mock("coding=dcb");
     assert_eq!(refused(&house, &write).0.status, 422, "it may have happened");
-    let (_, row) = refused(&house, &Ask::chat(Some(200)).key(&key).mock("coding=br"));
+    let (_, row) = refused(&house, &Ask::chat(Some(200)).key(&key).mock("coding=dcb"));
     assert_eq!((&row["cost_usd"], text(&row, "cost_source")), (&json!("0.02"), "estimated"), "{row:#}");
-    let (_, row) = refused(&house, &Ask::chat(Some(200)).key(&key).mock("status=404 coding=br"));
+    let (_, row) = refused(&house, &Ask::chat(Some(200)).key(&key).mock("status=404 coding=dcb"));
     assert_eq!((&row["cost_usd"], text(&row, "outcome")), (&json!("0"), "vendor_error"), "{row:#}");
-    let rejected = house.call(&Ask::chat(Some(200)).key(&key).mock("status=401 coding=br"));
+    let rejected = house.call(&Ask::chat(Some(200)).key(&key).mock("status=401 coding=dcb"));
     assert_eq!(rejected.said(), (403, "vendor_credential_rejected".to_owned()));
-    let head = house.call(&Ask::new("HEAD", "/github/a").key(&key).mock("coding=br"));
+    let head = house.call(&Ask::new("HEAD", "/github/a").key(&key).mock("coding=dcb"));
     assert_eq!(head.status, 200, "without a body nothing is hidden");
 }
 

@@ -111,7 +111,7 @@ fn a_credential_that_the_vendor_says_back_is_covered() {
     lines_without_credential(&house, &metered, REAL_OPENAI);
     let long = house.call(&Ask::get("/github/a").key(&key).mock("echo pause=5 pad=300000"));
     lines_without_credential(&house, &long, REAL_GITHUB);
-    for coding in ["gzip", "deflate"] {
+    for coding in ["gzip", "deflate", "br", "zstd"] {
         let coded = house.call(&Ask::get("/github/a").key(&key).mock(&format!("echo coding={coding} pad=300000")));
         lines_without_credential(&house, &coded, REAL_GITHUB);
         assert_eq!(coded.header("content-encoding"), None, "it was asked for plain, and comes plain");

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::books::{Closing, CostSource, Opening, Outcome, Tier, Verdict};
+use crate::rules::books::{Basis, Closing, CostSource, Opening, Outcome, Tier, Verdict};
 use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::subject::{Name, Subject};
 use crate::units::ids::{CallId, Digest32, KeyId, Seq};
@@ -11,7 +11,7 @@ use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
 /// The columns, in their order.
-pub const COLUMNS: [&str; 35] = [
+pub const COLUMNS: [&str; 36] = [
     "seq",
     "call_id",
     "run_id",
@@ -47,6 +47,7 @@ pub const COLUMNS: [&str; 35] = [
     "trace_id",
     "error",
     "flagged",
+    "priced",
 ];
 
 /// One call. Every field is always there; what is not known is null.
@@ -89,6 +90,8 @@ pub struct CallRow {
     pub error: Option<String>,
     /// A person should look: the charge is a bound, not what the vendor said.
     pub flagged: bool,
+    /// What the cost was computed from: the price book, the row of it, and what was counted.
+    pub priced: Option<Box<Basis>>,
 }
 
 impl CallRow {
@@ -146,6 +149,7 @@ impl CallRow {
             trace_id: o.trace_id,
             error: None,
             flagged: false,
+            priced: None,
         }
     }
 
@@ -179,6 +183,7 @@ impl CallRow {
         self.overhead_us = Some(c.overhead_us);
         self.error = c.error;
         self.flagged = c.flagged;
+        self.priced = c.priced;
     }
 
     fn expire(&mut self, charged: MicroCents) {
@@ -190,6 +195,16 @@ impl CallRow {
     }
 }
 
+/// How the sentence of a correction begins.
+const ADJUSTED: &str = "adjusted by ";
+
+impl CallRow {
+    /// Did a person say what it cost?
+    pub fn is_adjusted(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.starts_with(ADJUSTED))
+    }
+}
+
 fn adjusted(actor: &str, reason: Option<&str>) -> String {
-    format!("adjusted by {actor}: {}", reason.unwrap_or("no reason given"))
+    format!("{ADJUSTED}{actor}: {}", reason.unwrap_or("no reason given"))
 }

@@ -275,6 +275,12 @@ impl Fleet {
         self.heard.lock().trouble.clone()
     }
 
+    /// The ids of the nodes that live.
+    pub fn live(&self) -> Vec<String> {
+        let heard = self.heard.lock();
+        heard.beat.nodes.iter().filter(|n| n.may_admit(heard.beat.at)).map(|n| n.id.clone()).collect()
+    }
+
     /// For `status` and the metrics.
     pub fn view(&self) -> FleetView {
         let heard = self.heard.lock();

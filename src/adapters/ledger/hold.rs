@@ -234,6 +234,7 @@ impl Drop for InFlight {
                 cost_source: CostSource::Estimated,
                 error: Some("the call was lost inside bursar".to_owned()),
                 flagged: true,
+                priced: None,
                 ..unsent(self.0.hold)
             };
             self.0.settle_later(End::Commit { charge, exact: false }, closing);
@@ -260,6 +261,7 @@ fn unsent(call: CallId) -> Closing {
         overhead_us: 0,
         error: Some("it was given up before it left".to_owned()),
         flagged: false,
+        priced: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod lost;
 mod operations;
 mod owed;
 mod pack;
+mod peers;
 mod projector;
 pub mod recover;
 mod scripts;

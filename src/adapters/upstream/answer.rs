@@ -1,13 +1,12 @@
 //! The vendor's answer as plain bytes. Every request asks for `identity`; a vendor that compresses all the same is decoded
-//! here, piece by piece, because what is compressed can neither be metered nor searched for the credential. gzip and deflate
-//! are decoded: they remember 32 KiB. Every other coding is refused: br and zstd, whose sender chooses how much memory
-//! reading takes, several at once, parts of a coded file, coded transfers. So is a switch of protocols.
+//! here, piece by piece, because what is compressed can neither be metered nor searched for the credential (`decoder` does
+//! it). What cannot be decoded is refused: unknown codings, several at once, parts of a coded file, coded transfers. So is a
+//! switch of protocols.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{GzipDecoder, ZlibDecoder};
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use http::response::Parts;
@@ -16,6 +15,8 @@ use http_body_util::BodyDataStream;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::AsyncRead;
 use tokio_util::io::{StreamReader, poll_read_buf};
+
+use super::decoder::{Coded, Decoder};
 
 /// How much is decoded before it is handed on, whatever it was compressed from.
 const PIECE: usize = 16 << 10;
@@ -37,8 +38,7 @@ pub struct Unusable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
     Identity,
-    Gzip,
-    Deflate,
+    Coded(Coded),
     Other(&'static str),
 }
 
@@ -51,7 +51,7 @@ pub(super) fn usable(response: Response<Incoming>, head: bool) -> Result<Respons
         Coding::Other(why) if !empty || parts.status == StatusCode::SWITCHING_PROTOCOLS => {
             return Err(Box::new(Unusable { head: parts, why }));
         }
-        Coding::Gzip | Coding::Deflate => forget_coding(&mut parts.headers),
+        Coding::Coded(_) => forget_coding(&mut parts.headers),
         Coding::Other(_) | Coding::Identity => {}
     }
     let body = if empty { Answer::Plain(body) } else { Answer::new(body, coding) };
@@ -77,8 +77,10 @@ fn coding(status: StatusCode, headers: &HeaderMap) -> Coding {
     match codings.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => Coding::Identity,
         _ if status == StatusCode::PARTIAL_CONTENT => Coding::Other("it is a part of a compressed answer"),
-        ["gzip" | "x-gzip"] => Coding::Gzip,
-        ["deflate"] => Coding::Deflate,
+        ["gzip" | "x-gzip"] => Coding::Coded(Coded::Gzip),
+        ["deflate"] => Coding::Coded(Coded::Deflate),
+        ["br"] => Coding::Coded(Coded::Brotli),
+        ["zstd"] => Coding::Coded(Coded::Zstd),
         _ => Coding::Other("it is compressed in a way that bursar does not read, although it was asked not to be"),
     }
 }
@@ -92,15 +94,11 @@ fn listed(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
 
 impl Answer {
     fn new(body: Incoming, coding: Coding) -> Self {
-        let reader = |body| StreamReader::new(BodyDataStream::new(body).map_err(io::Error::other));
         match coding {
-            Coding::Gzip => {
-                let mut gzip = GzipDecoder::new(reader(body));
-                // A file may be several, one behind the other.
-                gzip.multiple_members(true);
-                Self::Decoded(Box::pin(gzip))
+            Coding::Coded(coded) => {
+                let reader = StreamReader::new(BodyDataStream::new(body).map_err(io::Error::other));
+                Self::Decoded(Box::pin(Decoder::new(reader, coded)))
             }
-            Coding::Deflate => Self::Decoded(Box::pin(ZlibDecoder::new(reader(body)))),
             Coding::Identity | Coding::Other(_) => Self::Plain(body),
         }
     }
@@ -148,15 +146,18 @@ mod tests {
         for plain in ["", "identity", "Identity"] {
             assert_eq!(encoded(plain), Coding::Identity, "{plain}");
         }
-        assert_eq!(
-            (encoded("GZIP"), encoded("x-gzip"), encoded("identity, gzip")),
-            (Coding::Gzip, Coding::Gzip, Coding::Gzip)
-        );
-        assert_eq!(
-            (encoded("deflate"), of(200, &[("transfer-encoding", "chunked")])),
-            (Coding::Deflate, Coding::Identity)
-        );
-        for refused in ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "aes128gcm", "x"] {
+        for (value, coded) in [
+            ("GZIP", Coded::Gzip),
+            ("x-gzip", Coded::Gzip),
+            ("identity, gzip", Coded::Gzip),
+            ("deflate", Coded::Deflate),
+            ("br", Coded::Brotli),
+            ("zstd", Coded::Zstd),
+        ] {
+            assert_eq!(encoded(value), Coding::Coded(coded), "{value}");
+        }
+        assert_eq!(of(200, &[("transfer-encoding", "chunked")]), Coding::Identity);
+        for refused in ["dcb", "dcz", "compress", "gzip, gzip", "gzip, br", "aes128gcm", "x"] {
             assert!(matches!(encoded(refused), Coding::Other(_)), "{refused}");
         }
         let twice = of(200, &[("content-encoding", "gzip"), ("content-encoding", "br")]);

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::raw::{Check, RawBook};
+use super::check::Check;
+use super::raw::RawBook;
 use crate::units::money::PicoUsd;
 
 /// One unit, in the scale of a rate.

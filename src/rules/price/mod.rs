@@ -1,18 +1,31 @@
 //! Prices: what a model's tokens and a vendor's tools cost on a given day, and what a currency is worth. Exact integers of
 //! 1e-12 USD all the way; the one rounding is `PicoUsd::ceil`, once per call, done by the meters in `vendors`.
 //!
-//! `book.toml` and `fx.toml` ship with bursar (`build.py` and `build_fx.py` make them); the operator's file goes on top.
+//! `book.jsonl` and `fx.toml` ship with bursar (`build.py` and `build_fx.py` make them; `differences.md` says where their
+//! sources differ); what `prices update` brought and the operator's own file go on top.
 //! An unknown model or currency has no price: it never costs zero. `vendors` come next.
 
+mod basis;
 mod book;
+mod check;
 mod fx;
+mod import;
+mod names;
+mod rates;
 mod raw;
 mod row;
+mod schedule;
+mod shelf;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod update;
+mod write;
 
-pub use book::{Mistake, PriceBook};
+pub use basis::run;
+pub use book::{Mistake, PriceBook, SHIPPED};
 pub use fx::{Fx, decimals};
-pub use row::{Limits, Rates, Row, Served, TierAsked};
-pub use tokens::{Kind, Tokens};
+pub use rates::{Limits, Rates};
+pub use row::{Priced, Row, Served, TierAsked};
+pub use tokens::{Kind, Measure, Tokens};
+pub use update::{Change, Update, update};

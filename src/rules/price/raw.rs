@@ -1,16 +1,13 @@
-//! The form of a price file, and its check into rows. Names file and field of every mistake, all at once.
+//! The form of a price file, TOML or JSON lines: the shipped book, what an update brought, or the operator's own on top.
+//! `check` makes rows of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use super::book::Mistake;
-use super::row::{Limits, Rates, Row, STANDARD, Schedule, TIERS, Thousandths, TierRates};
-use super::tokens::Kind;
-use crate::units::money::{PicoUsd, scaled_decimal};
-use crate::units::time::Timestamp;
-
-/// A price file: the shipped book, the shipped currencies, or the operator's own on top.
+/// A price file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBook {
@@ -20,10 +17,30 @@ pub(super) struct RawBook {
     pub vendor: Vec<RawShelf>,
     #[serde(default)]
     pub model: Vec<RawModel>,
+    /// By vendor: a name of the operator's (an Azure deployment, a Bedrock profile) and the model behind it.
+    #[serde(default)]
+    pub alias: BTreeMap<String, BTreeMap<String, String>>,
     pub as_of: Option<String>,
     pub margin_percent: Option<u32>,
     #[serde(default)]
     pub usd_per_unit: BTreeMap<String, String>,
+}
+
+impl RawBook {
+    /// TOML; or, of what programs write, JSON: a head in the first line, and then a model in each. Else where it is wrong, and why.
+    pub fn read(text: &str) -> Result<Self, (String, String)> {
+        if !text.starts_with('{') {
+            return toml::from_str(text).map_err(|error| ("the file".to_owned(), error.to_string()));
+        }
+        let wrong = |line: usize, error: serde_json::Error| (format!("line {line}"), error.to_string());
+        let mut lines = text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.is_empty());
+        let (number, head) = lines.next().unwrap_or((1, "{}"));
+        let mut book: Self = serde_json::from_str(head).map_err(|error| wrong(number, error))?;
+        for (number, line) in lines {
+            book.model.push(serde_json::from_str(line).map_err(|error| wrong(number, error))?);
+        }
+        Ok(book)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,7 +50,7 @@ pub(super) struct RawShelf {
     pub fees: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawModel {
     pub vendor: String,
@@ -42,6 +59,11 @@ pub(super) struct RawModel {
     #[serde(default)]
     pub prefixes: Vec<String>,
     #[serde(default)]
+    pub suffixes: Vec<String>,
+    /// Regular expressions for the whole name.
+    #[serde(default)]
+    pub patterns: Vec<String>,
+    #[serde(default)]
     pub limits: RawLimits,
     #[serde(default)]
     pub multipliers: BTreeMap<String, String>,
@@ -49,172 +71,80 @@ pub(super) struct RawModel {
     pub fees: BTreeMap<String, String>,
     #[serde(default)]
     pub source: String,
+    /// The day on which the source was looked at; the file's own, if unsaid.
+    #[serde(default)]
+    pub checked: String,
     pub price: Vec<RawSchedule>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLimits {
-    context: Option<u64>,
-    input: Option<u64>,
-    output: Option<u64>,
+    pub context: Option<u64>,
+    pub input: Option<u64>,
+    pub output: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSchedule {
-    from: Option<String>,
-    until: Option<String>,
-    rates: Vec<RawRates>,
+    pub from: Option<String>,
+    pub until: Option<String>,
+    pub hours: Option<RawHours>,
+    pub rates: Vec<RawRates>,
 }
 
-#[derive(Debug, Deserialize)]
+/// `{ days = "mon-fri", utc = ["01:00-04:00", "06:00-10:00"], except = ["2026-10-01"] }`
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawRates {
-    tier: Option<String>,
+pub(super) struct RawHours {
+    pub days: Option<String>,
+    pub utc: Vec<String>,
     #[serde(default)]
-    above: u64,
-    input: String,
-    cache_read: Option<String>,
-    cache_write: Option<String>,
-    cache_write_long: Option<String>,
-    output: Option<String>,
-    audio_input: Option<String>,
-    audio_cached: Option<String>,
-    audio_output: Option<String>,
-    image_input: Option<String>,
-    image_cached: Option<String>,
-    image_output: Option<String>,
+    pub except: Vec<String>,
 }
 
-/// What prices are multiplied by, where a call meets it.
-const MULTIPLIERS: [&str; 4] = ["geo.us", "host.eu", "host.us", "speed.fast"];
-
-/// Collects mistakes of one file.
-pub(super) struct Check<'a> {
-    pub file: &'a str,
-    pub mistakes: &'a mut Vec<Mistake>,
+/// `{ tier = "flex", above = 272000, input = "1", output = "5" }`: what is no word of ours is the name of a kind.
+#[derive(Debug, Default)]
+pub(super) struct RawRates {
+    pub tier: Option<String>,
+    pub above: Option<u64>,
+    /// As `above`, for vendors whose step begins at the threshold itself.
+    pub at_least: Option<u64>,
+    pub scope: Option<String>,
+    pub rates: Vec<(String, String)>,
 }
 
-impl Check<'_> {
-    pub fn wrong(&mut self, field: String, problem: impl Into<String>) {
-        self.mistakes.push(Mistake { file: self.file.to_owned(), field, problem: problem.into() });
+impl<'de> Deserialize<'de> for RawRates {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_map(RatesVisitor)
+    }
+}
+
+struct RatesVisitor;
+
+impl<'de> Visitor<'de> for RatesVisitor {
+    type Value = RawRates;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of rates, such as { input = \"2\", output = \"8\" }")
     }
 
-    /// A decimal as an integer of `10^-places`; zero, and a mistake, if it is none.
-    pub fn decimal(&mut self, field: impl Fn() -> String, text: &str, places: usize) -> u64 {
-        scaled_decimal(text, places).unwrap_or_else(|| {
-            self.wrong(field(), format!("`{text}` is no decimal with at most {places} places"));
-            0
-        })
-    }
-
-    fn day(&mut self, field: impl Fn() -> String, text: &str) -> Option<Timestamp> {
-        let instant = format!("{text}T00:00:00Z").parse().ok();
-        if instant.is_none() {
-            self.wrong(field(), format!("`{text}` is no day: write 2026-11-19"));
-        }
-        instant
-    }
-
-    /// USD each, as pico-dollars.
-    pub fn fees(&mut self, at: &str, fees: &BTreeMap<String, String>) -> Vec<(Box<str>, PicoUsd)> {
-        let fee = |(name, text): (&String, &String)| {
-            let pico = self.decimal(|| format!("{at}.fees.{name}"), text, 12);
-            (name.as_str().into(), PicoUsd(u128::from(pico)))
-        };
-        fees.iter().map(fee).collect()
-    }
-
-    fn multipliers(&mut self, at: &str, raw: &BTreeMap<String, String>) -> Vec<(Box<str>, Thousandths)> {
-        let one = |(name, text): (&String, &String)| {
-            if !MULTIPLIERS.contains(&name.as_str()) {
-                self.wrong(
-                    format!("{at}.multipliers.{name}"),
-                    format!("no such factor; there are {}", MULTIPLIERS.join(", ")),
-                );
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawRates, A::Error> {
+        let mut raw = RawRates::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "tier" => raw.tier = Some(map.next_value()?),
+                "above" => raw.above = Some(map.next_value()?),
+                "at_least" => raw.at_least = Some(map.next_value()?),
+                "scope" => raw.scope = Some(map.next_value()?),
+                _ => {
+                    let value: String =
+                        map.next_value().map_err(|error| A::Error::custom(format!("`{key}`: {error}")))?;
+                    raw.rates.push((key, value));
+                }
             }
-            let thousandths = self.decimal(|| format!("{at}.multipliers.{name}"), text, 3);
-            (name.as_str().into(), Thousandths::try_from(thousandths).unwrap_or(Thousandths::MAX))
-        };
-        raw.iter().map(one).collect()
-    }
-
-    fn schedule(&mut self, at: &str, raw: &RawSchedule) -> Schedule {
-        let from = raw.from.as_deref().and_then(|day| self.day(|| format!("{at}.from"), day));
-        let until = raw.until.as_deref().and_then(|day| self.day(|| format!("{at}.until"), day));
-        if !raw.rates.iter().any(|r| r.above == 0 && r.tier.as_deref().is_none_or(|t| t == STANDARD)) {
-            self.wrong(format!("{at}.rates"), "the standard tier is missing");
         }
-        let tiers = raw.rates.iter().enumerate().map(|(i, r)| self.tier(&format!("{at}.rates[{i}]"), r)).collect();
-        Schedule { from: from.unwrap_or(Timestamp(i64::MIN)), until, tiers }
-    }
-
-    fn tier(&mut self, at: &str, raw: &RawRates) -> TierRates {
-        let mut rates = Rates::default();
-        for (kind, name, text) in raw.by_kind() {
-            // USD per million tokens is micro-dollars per token: six places down from there is 1e-12.
-            rates.set(kind, text.map(|text| self.decimal(|| format!("{at}.{name}"), text, 6)));
-        }
-        let tier = raw.tier.as_deref().unwrap_or(STANDARD);
-        if !TIERS.contains(&tier) {
-            self.wrong(format!("{at}.tier"), format!("`{tier}` is none of {}", TIERS.join(", ")));
-        }
-        TierRates { tier: tier.into(), above: raw.above, rates }
-    }
-}
-
-impl RawRates {
-    fn by_kind(&self) -> [(Kind, &'static str, Option<&str>); 11] {
-        [
-            (Kind::Input, "input", Some(&self.input)),
-            (Kind::CacheRead, "cache_read", self.cache_read.as_deref()),
-            (Kind::CacheWrite, "cache_write", self.cache_write.as_deref()),
-            (Kind::CacheWriteLong, "cache_write_long", self.cache_write_long.as_deref()),
-            (Kind::Output, "output", self.output.as_deref()),
-            (Kind::AudioInput, "audio_input", self.audio_input.as_deref()),
-            (Kind::AudioCached, "audio_cached", self.audio_cached.as_deref()),
-            (Kind::AudioOutput, "audio_output", self.audio_output.as_deref()),
-            (Kind::ImageInput, "image_input", self.image_input.as_deref()),
-            (Kind::ImageCached, "image_cached", self.image_cached.as_deref()),
-            (Kind::ImageOutput, "image_output", self.image_output.as_deref()),
-        ]
-    }
-}
-
-impl RawModel {
-    /// The row, with the vendor's fees where it names none of its own.
-    pub fn row(&self, at: &str, checked: &str, vendor_fees: &[(Box<str>, PicoUsd)], check: &mut Check<'_>) -> Row {
-        let Some(id) = self.names.first().or(self.prefixes.first()) else {
-            check.wrong(format!("{at}.names"), "a model needs a name or a prefix");
-            return self.named("", checked, Vec::new(), Vec::new(), Vec::new());
-        };
-        let schedules =
-            self.price.iter().enumerate().map(|(i, s)| check.schedule(&format!("{at}.price[{i}]"), s)).collect();
-        let mut fees = check.fees(at, &self.fees);
-        fees.extend(vendor_fees.iter().filter(|(name, _)| !self.fees.contains_key(&**name)).cloned());
-        let multipliers = check.multipliers(at, &self.multipliers);
-        self.named(id, checked, schedules, multipliers, fees)
-    }
-
-    fn named(
-        &self,
-        id: &str,
-        checked: &str,
-        schedules: Vec<Schedule>,
-        multipliers: Vec<(Box<str>, Thousandths)>,
-        fees: Vec<(Box<str>, PicoUsd)>,
-    ) -> Row {
-        let RawLimits { context, input, output } = self.limits;
-        let limits = Limits { context, input, output };
-        Row {
-            id: id.into(),
-            limits,
-            source: self.source.as_str().into(),
-            checked: checked.into(),
-            schedules,
-            multipliers,
-            fees,
-        }
+        Ok(raw)
     }
 }

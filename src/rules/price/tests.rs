@@ -1,5 +1,9 @@
 //! Prices by hand: names, days, tiers, contexts, factors, fees, currencies and the operator's own file.
 
+mod real_names;
+mod updates;
+mod windows;
+
 use super::*;
 use crate::units::money::{MicroCents, PicoUsd};
 use crate::units::time::Timestamp;
@@ -16,8 +20,8 @@ fn at(day: &str) -> Timestamp {
 fn names_are_found_exactly_dated_aliased_and_fine_tuned() {
     let book = book();
     for (vendor, name, id) in [
-        ("openai", "gpt-5.5", "gpt-5-5"),
-        ("openai", "gpt-5.5-2026-04-23", "gpt-5-5"),
+        ("openai", "gpt-5.5", "gpt-5.5"),
+        ("openai", "gpt-5.5-2026-04-23", "gpt-5.5"),
         ("openai", "gpt-6-astra-2026-11-01", "gpt-6-astra"),
         ("openai", "gpt-4o-2024-05-13", "gpt-4o-2024-05-13"),
         ("openai", "ft:gpt-4o-mini-2024-07-18:acme::abc", "ft:gpt-4o-mini-2024-07-18"),
@@ -73,10 +77,10 @@ fn an_answer_costs_its_kinds_its_factors_and_its_fees() {
         .with(Kind::Output, 300);
     // 1000*4 + 10000*0.2 + 2000*5 + 500*8 + 300*20 = 26,000 USD per million = 0.026 USD
     let plain = opus.cost(now, &tokens, Served::default()).expect("priced");
-    assert_eq!(plain.ceil(), MicroCents(2_600_000));
+    assert_eq!(plain.usd.ceil(), MicroCents(2_600_000));
     // fast doubles, us adds a tenth, two searches at 0.01: 0.026 * 2 * 1.1 + 0.02 = 0.0772
     let served = Served { tier: Some("standard"), factors: &["speed.fast", "geo.us"], fees: &[("web_search", 2)] };
-    assert_eq!(opus.cost(now, &tokens, served).map(PicoUsd::ceil), Some(MicroCents(7_720_000)));
+    assert_eq!(opus.cost(now, &tokens, served).map(|p| p.usd.ceil()), Some(MicroCents(7_720_000)));
     assert_eq!(opus.cost(now, &tokens.with(Kind::AudioInput, 1), Served::default()), None);
     assert_eq!(opus.cost(now, &tokens, Served { fees: &[("teleport", 1)], ..Served::default() }), None);
     assert_eq!(

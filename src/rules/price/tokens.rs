@@ -1,67 +1,134 @@
-//! What one answer used, counted by what each token is charged as. The kinds do not overlap: an adapter takes a vendor's
-//! sums apart before it counts here. Does not know rates; `row` does.
+//! What one answer used, counted by what each unit is charged as: tokens above all, and characters, time, pages, images,
+//! requests. The kinds do not overlap: an adapter takes a vendor's sums apart before it counts here. Does not know rates;
+//! `row` does.
 
 use crate::rules::books::TokenCounts;
 
-/// What a token is charged as.
+/// How a kind is counted, and what its rate is a price of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Input,
-    CacheRead,
-    /// Written to the vendor's cache for its usual time (Anthropic 5 minutes, OpenAI 30).
-    CacheWrite,
-    /// Written for the longer time (Anthropic 1 hour, OpenAI 12).
-    CacheWriteLong,
-    Output,
-    AudioInput,
-    AudioCached,
-    AudioOutput,
-    ImageInput,
-    ImageCached,
-    ImageOutput,
+pub enum Measure {
+    /// Tokens; rates are written per million.
+    Tokens,
+    /// Characters; rates are written per million.
+    Characters,
+    /// Counted in milliseconds; rates are written per second, minute or hour.
+    Time,
+    /// Whole things; rates are written for one.
+    Each,
 }
 
-/// How many kinds there are.
-pub(super) const KINDS: usize = 11;
+/// Does a kind come from the caller, or from the model?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Prompt,
+    /// Of the prompt, and read from the vendor's cache.
+    Cached,
+    Answer,
+    Neither,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal: $measure:ident, $side:ident $(, else $instead:ident)?;)*) => {
+        /// What a unit is charged as.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Kind { $($(#[$doc])* $kind,)* }
+
+        /// How many kinds there are.
+        pub(super) const KINDS: usize = [$(Kind::$kind),*].len();
+
+        impl Kind {
+            /// All of them, in the order of their counters.
+            pub const ALL: [Self; KINDS] = [$(Self::$kind),*];
+
+            /// As price files and the books spell it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            pub fn measure(self) -> Measure {
+                match self { $(Self::$kind => Measure::$measure,)* }
+            }
+
+            fn side(self) -> Side {
+                match self { $(Self::$kind => Side::$side,)* }
+            }
+
+            /// Where a model has no rate of its own for this kind: what it is charged as instead.
+            pub(super) fn instead(self) -> Option<Self> {
+                match self { $($(Self::$kind => Some(Self::$instead),)?)* _ => None }
+            }
+        }
+    };
+}
+
+kinds! {
+    Input = "input": Tokens, Prompt;
+    CacheRead = "cache_read": Tokens, Cached, else Input;
+    /// Written to the vendor's cache for its usual time (Anthropic 5 minutes, OpenAI 30). Where a vendor lists no price for
+    /// it, it is input like any other.
+    CacheWrite = "cache_write": Tokens, Prompt, else Input;
+    /// Written for the longer time (Anthropic 1 hour, OpenAI 12).
+    CacheWriteLong = "cache_write_long": Tokens, Prompt;
+    Output = "output": Tokens, Answer;
+    /// Counted here only where the vendor reports it beside the output; charged as output unless priced apart.
+    Reasoning = "reasoning": Tokens, Answer, else Output;
+    AudioInput = "audio_input": Tokens, Prompt;
+    AudioCached = "audio_cached": Tokens, Cached, else AudioInput;
+    AudioOutput = "audio_output": Tokens, Answer;
+    ImageInput = "image_input": Tokens, Prompt, else Input;
+    ImageCached = "image_cached": Tokens, Cached, else CacheRead;
+    ImageOutput = "image_output": Tokens, Answer;
+    VideoInput = "video_input": Tokens, Prompt, else Input;
+    VideoCached = "video_cached": Tokens, Cached, else CacheRead;
+    VideoOutput = "video_output": Tokens, Answer;
+    /// Tokens of sources that an answer cites (Perplexity).
+    Citation = "citation": Tokens, Prompt;
+    /// Text that is to be spoken.
+    CharactersIn = "characters_in": Characters, Neither;
+    CharactersOut = "characters_out": Characters, Neither;
+    AudioTimeIn = "audio_time_in": Time, Neither;
+    AudioTimeOut = "audio_time_out": Time, Neither;
+    VideoTimeIn = "video_time_in": Time, Neither;
+    VideoTimeOut = "video_time_out": Time, Neither;
+    /// A session, a container or a machine for as long as it runs.
+    SessionTime = "session_time": Time, Neither;
+    Requests = "requests": Each, Neither;
+    ImagesIn = "images_in": Each, Neither;
+    /// Made images at a flat price. Where size and quality decide: a fee named `image.QUALITY.WIDTHxHEIGHT`.
+    ImagesOut = "images_out": Each, Neither;
+    Pages = "pages": Each, Neither;
+    /// Rerank and the like (Cohere).
+    SearchUnits = "search_units": Each, Neither;
+}
 
 impl Kind {
-    /// All of them, in the order of their counters.
-    pub const ALL: [Self; KINDS] = [
-        Self::Input,
-        Self::CacheRead,
-        Self::CacheWrite,
-        Self::CacheWriteLong,
-        Self::Output,
-        Self::AudioInput,
-        Self::AudioCached,
-        Self::AudioOutput,
-        Self::ImageInput,
-        Self::ImageCached,
-        Self::ImageOutput,
-    ];
-
-    /// Where a model has no rate of its own for this kind: what it is charged as instead. Never something cheaper.
-    pub(super) fn instead(self) -> Option<Self> {
-        match self {
-            Self::CacheRead | Self::ImageInput => Some(Self::Input),
-            Self::ImageCached => Some(Self::CacheRead),
-            Self::AudioCached => Some(Self::AudioInput),
-            _ => None,
-        }
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     pub fn is_output(self) -> bool {
-        matches!(self, Self::Output | Self::AudioOutput | Self::ImageOutput)
+        self.side() == Side::Answer
     }
 
     fn is_cached(self) -> bool {
-        matches!(self, Self::CacheRead | Self::AudioCached | Self::ImageCached)
+        self.side() == Side::Cached
+    }
+
+    fn is_prompt(self) -> bool {
+        matches!(self.side(), Side::Prompt | Side::Cached)
     }
 }
 
-/// Tokens by kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+/// Counts by kind: the usage vector of one run of one model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tokens([u64; KINDS]);
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self([0; KINDS])
+    }
+}
 
 impl Tokens {
     pub fn with(mut self, kind: Kind, count: u64) -> Self {
@@ -84,7 +151,7 @@ impl Tokens {
 
     /// The whole prompt, cached and cache-written tokens too: what context tiers are chosen by.
     pub fn prompt(&self) -> u64 {
-        self.sum(|kind| !kind.is_output())
+        self.sum(Kind::is_prompt)
     }
 
     /// As a row of the books counts them.

@@ -8,10 +8,13 @@ mod tests;
 
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::llm::body::{Body, count, find, text_of};
-use super::llm::{Api, Extra, FAST, Output, Prompt, Request, bounded, most_tokens};
+use super::llm::image::Pictures;
+use super::llm::{Add, Api, Extra, FAST, Fee, Output, Prompt, Request, bounded, most_tokens};
 use crate::rules::json::{Kind, NodeRef};
 use crate::rules::price::Kind as Token;
 
+/// No picture is more.
+const PICTURE: u64 = 8000;
 /// What the vendor adds to a prompt that offers tools; and for each tool that it describes itself.
 const TOOL_PROMPT: u64 = 600;
 const BUILT_IN_TOOL_PROMPT: u64 = 3000;
@@ -36,6 +39,15 @@ const OWN_TOOLS: [&str; 3] = ["bash_", "text_editor_", "memory_"];
 
 /// Messages.
 pub(super) fn messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
+    of(ask, Api::Messages, false)
+}
+
+/// The same as Bedrock takes them: a stream is another operation there.
+pub(super) fn invoked(ask: &Ask<'_>, streams: bool) -> Result<Bounded, Unpriceable> {
+    of(ask, Api::Invoke, streams)
+}
+
+fn of(ask: &Ask<'_>, api: Api, streams: bool) -> Result<Bounded, Unpriceable> {
     let body = Body::of(ask)?;
     let tools = tools(&body);
     let cache = Cache::of(&body);
@@ -45,20 +57,29 @@ pub(super) fn messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     // Where no place is named, the workspace's own setting decides.
     factors.extend(geo.is_none_or(|geo| geo == "us").then_some("geo.us"));
     factors.extend((speed == Some("fast")).then_some(FAST));
-    let hidden = if tools.reads > 1 { Some("tools".to_owned()) } else { hidden_content(&body) };
+    factors.extend(regional(ask));
+    // Vertex and Bedrock name the model in the path.
+    let model = ask.args.in_path("model").map_or_else(|| body.model(), Ok)?;
+    let mut pictures = Pictures::default();
+    let hidden = match tools.reads > 1 {
+        true => Some("tools".to_owned()),
+        false => hidden_content(&body, &mut pictures),
+    };
     let schema = ["output_config", "output_format"].iter().any(|field| body.get(field).is_some());
     let added = tools.prompt.saturating_add(if schema { TOOL_PROMPT } else { 0 });
-    let text = most_tokens(ask.body).saturating_add(added);
+    let text = most_tokens(ask.body).saturating_sub(pictures.bytes);
+    let text = text.saturating_add(pictures.tokens).saturating_add(added);
     let output = output(&body)?;
     let request = Request {
-        api: Api::Messages,
-        model: body.model()?,
-        stream: body.flag("stream")?,
+        api,
+        model,
+        stream: streams || body.flag("stream")?,
         prompt: hidden.map_or(Prompt::Tokens(text), Prompt::Most),
         reads: tools.reads,
         input_kinds: cache.kinds(),
         output_kinds: vec![Token::Output],
         fees: tools.fees,
+        units: Vec::new(),
         // Thinking between tools may have a budget above the limit.
         extra_output: output.floor.saturating_sub(1).saturating_mul(u64::from(output.asked < Some(output.floor))),
         // The priority tier is paid in advance; its tokens cost what the standard tier's do.
@@ -73,9 +94,15 @@ pub(super) fn messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         long_cache: cache == Cache::Long,
         // The time of a container stands in no usage.
         incomplete: tools.runs_code || body.get("container").is_some(),
+        place: regional(ask),
         ..Extra::default()
     };
     Ok(bounded(ask, request, extra))
+}
+
+/// Vertex charges more for a place of one's own than for `global`.
+pub(super) fn regional(ask: &Ask<'_>) -> Option<&'static str> {
+    ask.args.in_path("location").is_some_and(|place| place != "global").then_some("host.regional")
 }
 
 /// The cache that a request writes.
@@ -117,9 +144,10 @@ fn output(body: &Body<'_>) -> Result<Output, Unpriceable> {
         answers: 1,
         floor: thinking.map_or(0, |budget| budget.saturating_add(1)),
         there,
-        add: "max_tokens",
+        add: Add::root("max_tokens"),
         none: false,
         lifted: asked.is_some(),
+        fixed: false,
     })
 }
 
@@ -139,7 +167,7 @@ fn unbounded_field(body: &Body<'_>) -> Option<Unpriceable> {
 struct Tools {
     prompt: u64,
     reads: u64,
-    fees: Vec<(&'static str, u64)>,
+    fees: Vec<Fee>,
     /// In a container of the vendor's.
     runs_code: bool,
     unbounded: Option<Unpriceable>,
@@ -169,7 +197,7 @@ impl Tools {
         match uses.filter(|_| searches_directly(tool, kind)) {
             Some(uses) => {
                 self.reads = self.reads.saturating_add(uses);
-                self.fees.push(("web_search", uses));
+                self.fees.push(("web_search".into(), uses));
             }
             None => {
                 self.unbounded.get_or_insert(Unpriceable::unbounded(
@@ -188,24 +216,35 @@ fn searches_directly(tool: NodeRef<'_>, kind: &str) -> bool {
 }
 
 /// The part of system and messages whose tokens the body does not show.
-fn hidden_content(body: &Body<'_>) -> Option<String> {
+fn hidden_content(body: &Body<'_>, pictures: &mut Pictures) -> Option<String> {
     let messages = body.get("messages");
-    let system = body.get("system").and_then(hidden_block).map(|kind| format!("system {kind}"));
+    let system = body.get("system").and_then(|node| hidden_block(node, pictures)).map(|kind| format!("system {kind}"));
     let mut messages = messages.iter().flat_map(|list| list.children()).enumerate();
-    let hidden = |(at, message): (usize, NodeRef<'_>)| {
-        let kind = message.member("content").and_then(hidden_block)?;
+    let mut hidden = |(at, message): (usize, NodeRef<'_>)| {
+        let kind = message.member("content").and_then(|node| hidden_block(node, pictures))?;
         Some(format!("messages[{at}] {kind}"))
     };
-    system.or_else(|| messages.find_map(hidden))
+    system.or_else(|| messages.find_map(&mut hidden))
 }
 
 /// The kind of the first block, here or inside of a tool's result, that is no text.
-fn hidden_block(content: NodeRef<'_>) -> Option<&str> {
+fn hidden_block<'d>(content: NodeRef<'d>, pictures: &mut Pictures) -> Option<&'d str> {
     if !matches!(content.kind(), Kind::Array) {
         return None;
     }
     content.children().find_map(|block| {
         let kind = text_of(block, "type").unwrap_or("text");
-        if TEXT_BLOCKS.contains(&kind) { block.member("content").and_then(hidden_block) } else { Some(kind) }
+        match kind {
+            _ if TEXT_BLOCKS.contains(&kind) => hidden_block(block.member("content")?, pictures),
+            "image" if counted(block, pictures) => None,
+            _ => Some(kind),
+        }
     })
+}
+
+/// Counts a picture that stands in the body. The vendor reads at most about one token for 750 pixels, and of large ones no more
+/// than some thousands; both with room.
+fn counted(block: NodeRef<'_>, pictures: &mut Pictures) -> bool {
+    let data = block.member("source").and_then(|source| source.member("data"));
+    data.is_some_and(|data| pictures.add(data, |size| (size.area() / 600).saturating_add(200).min(PICTURE)))
 }

@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::entry::{Adapter, Operation, Price, Vendor};
 use super::plan::{How, Plan};
-use super::{anthropic, openai, stripe};
+use super::{anthropic, bedrock, cohere, google, openai, stripe};
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::ledger::need::{Need, Share};
 use crate::rules::price::PriceBook;
@@ -132,7 +132,18 @@ impl Ask<'_> {
                 Adapter::Chat => openai::chat(self),
                 Adapter::Responses => openai::responses(self),
                 Adapter::Embeddings => openai::embeddings(self),
+                Adapter::Completions => openai::completions(self),
+                Adapter::Images => openai::images(self),
+                Adapter::Speech => openai::speech(self),
+                Adapter::Transcription => openai::transcription(self),
                 Adapter::Messages => anthropic::messages(self),
+                Adapter::Gemini => google::content(self),
+                Adapter::GeminiEmbed => google::embed(self),
+                Adapter::Cohere => cohere::chat(self),
+                Adapter::CohereEmbed => cohere::embed(self),
+                Adapter::CohereRerank => cohere::rerank(self),
+                Adapter::Converse => bedrock::converse(self),
+                Adapter::Invoke => bedrock::invoke(self),
                 Adapter::Stripe(moves) => stripe::estimate(self, *moves),
             },
         }

@@ -6,9 +6,22 @@ pub(super) mod tests;
 
 use super::raw::RawVendor;
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 19] = [
     ("openai", include_str!("catalog/openai.toml")),
     ("anthropic", include_str!("catalog/anthropic.toml")),
+    ("xai", include_str!("catalog/xai.toml")),
+    ("groq", include_str!("catalog/groq.toml")),
+    ("mistral", include_str!("catalog/mistral.toml")),
+    ("deepseek", include_str!("catalog/deepseek.toml")),
+    ("perplexity", include_str!("catalog/perplexity.toml")),
+    ("openrouter", include_str!("catalog/openrouter.toml")),
+    ("together", include_str!("catalog/together.toml")),
+    ("fireworks", include_str!("catalog/fireworks.toml")),
+    ("azure", include_str!("catalog/azure.toml")),
+    ("google", include_str!("catalog/google.toml")),
+    ("vertex", include_str!("catalog/vertex.toml")),
+    ("cohere", include_str!("catalog/cohere.toml")),
+    ("bedrock", include_str!("catalog/bedrock.toml")),
     ("stripe", include_str!("catalog/stripe.toml")),
     ("resend", include_str!("catalog/resend.toml")),
     ("twilio", include_str!("catalog/twilio.toml")),

@@ -2,6 +2,7 @@
 //! its field, all at once. Opens nothing; `config` finds the files.
 
 use super::declared::Rule;
+use super::dialect::Dialect;
 use super::entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
 use super::raw::{RawHost, RawOperations, RawPlacement, RawPrice, RawVendor};
 use super::route::Routes;
@@ -64,6 +65,7 @@ impl Reader {
         Some(Vendor {
             name: name.into(),
             family,
+            dialect: self.dialect(raw),
             envelope: self.envelope(raw, family),
             placement: self.placement(raw.placement.as_ref()),
             default_headers: self.headers(raw),
@@ -89,13 +91,27 @@ impl Reader {
         match raw.family.as_deref() {
             Some("openai") => Family::OpenAi,
             Some("anthropic") => Family::Anthropic,
+            Some("google") => Family::Google,
+            Some("cohere") => Family::Cohere,
+            Some("bedrock") => Family::Bedrock,
             Some("stripe") => Family::Stripe,
             Some("declared") | None => Family::Declared,
             Some(other) => {
-                self.wrong("family", format!("`{other}` is none of openai, anthropic, stripe, declared"));
+                self.wrong(
+                    "family",
+                    format!("`{other}` is none of openai, anthropic, google, cohere, bedrock, stripe, declared"),
+                );
                 Family::Declared
             }
         }
+    }
+
+    fn dialect(&mut self, raw: &RawVendor) -> Dialect {
+        let Some(word) = raw.dialect.as_deref() else { return Dialect::default() };
+        Dialect::parse(word).unwrap_or_else(|| {
+            self.wrong("dialect", format!("`{word}` is no way of OpenAI's shapes that bursar knows"));
+            Dialect::default()
+        })
     }
 
     fn envelope(&mut self, raw: &RawVendor, family: Family) -> Envelope {
@@ -103,8 +119,10 @@ impl Reader {
             return match family {
                 Family::OpenAi => Envelope::OpenAi,
                 Family::Anthropic => Envelope::Anthropic,
+                Family::Google => Envelope::Google,
+                Family::Bedrock => Envelope::Bedrock,
                 Family::Stripe => Envelope::Stripe,
-                Family::Declared => Envelope::Message,
+                Family::Cohere | Family::Declared => Envelope::Message,
             };
         };
         Envelope::parse(word).unwrap_or_else(|| {
@@ -133,6 +151,7 @@ impl Reader {
                 self.header_name("placement.header", name);
                 Placement::Header(name.to_ascii_lowercase().into())
             }
+            Some(RawPlacement::Sigv4(service)) => Placement::Sigv4(service.as_str().into()),
             Some(RawPlacement::Query(name)) => Placement::Query(name.as_str().into()),
         }
     }
@@ -235,7 +254,12 @@ impl Reader {
         let parts = on.split_once(' ').and_then(|(method, path)| Some((method, path.strip_prefix('/')?)));
         let good = |method: &str, path: &str| {
             let plain = |s: &str| !s.contains(['{', '}']);
-            let inner = |s: &str| s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).unwrap_or(s).to_owned();
+            let bare = |s: &str| s.strip_prefix('{').and_then(|s| s.strip_suffix('}')).unwrap_or(s).to_owned();
+            // `{model}:generateContent`
+            let inner = |s: &str| match s.split_once("}:") {
+                Some((name, verb)) if !verb.is_empty() => format!("{}{verb}", bare(&format!("{name}}}"))),
+                _ => bare(s),
+            };
             let rest_is_last = path.split('/').rev().skip(1).all(|s| !s.ends_with("+}"));
             let method = method.bytes().all(|b| b.is_ascii_uppercase()) && !method.is_empty();
             method && rest_is_last && path.split('/').all(|s| plain(&inner(s)))
@@ -275,26 +299,6 @@ fn lower(list: &[String]) -> Vec<Box<str>> {
 fn is_vendor_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     name.bytes().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name != "bursar"
-}
-
-impl Envelope {
-    fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "openai" => Self::OpenAi,
-            "anthropic" => Self::Anthropic,
-            "stripe" => Self::Stripe,
-            "twilio" => Self::Twilio,
-            "resend" => Self::Resend,
-            "google" => Self::Google,
-            "bedrock" => Self::Bedrock,
-            "message" => Self::Message,
-            "elevenlabs" => Self::ElevenLabs,
-            "sendgrid" => Self::SendGrid,
-            "slack" => Self::Slack,
-            "github" => Self::GitHub,
-            _ => return None,
-        })
-    }
 }
 
 impl Base {

@@ -23,6 +23,9 @@ use crate::units::vault_key::PREFIX;
 const KEY_HEADERS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "xi-api-key"];
 /// The query parameter that is one.
 const KEY_PARAMETER: &str = "key";
+/// A signature of Amazon's, and what belongs to it.
+const SIGNATURE: &str = "AWS4-HMAC-SHA256";
+const SIGNATURE_HEADERS: [&str; 4] = ["x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-region-set"];
 
 /// Two different vault keys in one request: nobody can say whose call it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,10 +58,15 @@ pub fn find_vault_keys(headers: &HeaderMap, query: Option<&str>) -> Result<Optio
     if differ { Err(TwoKeys) } else { Ok(found) }
 }
 
-/// `Bearer K`, `token K`, `Basic base64(user:password)`, or the key alone.
+/// `Bearer K`, `token K`, `Basic base64(user:password)`, the access key id of a signature, or the key alone.
 fn in_authorization(value: &HeaderValue, take: &mut impl FnMut(&str)) {
     let text = value.to_str().unwrap_or_default().trim();
     let (scheme, rest) = text.split_once(' ').unwrap_or(("", text));
+    if scheme == SIGNATURE {
+        // The access key id is the beginning of the scope, in clear text; the secret was never sent.
+        let scope = rest.split_once("Credential=").map_or("", |(_, scope)| scope);
+        return take(scope.split(['/', ',']).next().unwrap_or_default());
+    }
     if !scheme.eq_ignore_ascii_case("basic") {
         return take(rest);
     }
@@ -86,6 +94,9 @@ pub fn strip(headers: &mut HeaderMap, query: Option<&str>, key: &str, placement:
     headers.remove(AUTHORIZATION);
     headers.remove(PROXY_AUTHORIZATION);
     KEY_HEADERS.iter().for_each(|name| drop(headers.remove(*name)));
+    if matches!(placement, Placement::Sigv4(_)) {
+        SIGNATURE_HEADERS.iter().for_each(|name| drop(headers.remove(*name)));
+    }
     if let Placement::Header(name) = placement {
         headers.remove(&**name);
     }
@@ -134,6 +145,8 @@ pub fn place(placement: &Placement, credential: &Secret) -> Result<Placed, BadCr
         Placement::Bearer => (AUTHORIZATION, [b"Bearer ", bytes].concat()),
         Placement::Token => (AUTHORIZATION, [b"token ", bytes].concat()),
         Placement::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(bytes)).into_bytes()),
+        // Made of the whole request, when it is whole: `gateway` signs.
+        Placement::Sigv4(_) => return Err(BadCredential),
         Placement::Header(name) => {
             (HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadCredential)?, bytes.to_vec())
         }

@@ -7,6 +7,7 @@ use crate::rules::books::Tier;
 use crate::rules::pattern::OperationPattern;
 use crate::rules::subject::Name;
 
+use super::dialect::Dialect;
 use super::route::Routes;
 use super::stripe::Move;
 
@@ -15,6 +16,10 @@ use super::stripe::Move;
 pub enum Family {
     OpenAi,
     Anthropic,
+    /// Gemini and Vertex.
+    Google,
+    Cohere,
+    Bedrock,
     Stripe,
     /// Catalogue rules alone.
     Declared,
@@ -51,6 +56,9 @@ pub enum Placement {
     Basic,
     /// `?name=C`
     Query(Box<str>),
+    /// A signature of the whole request (SigV4) for this service; the credential is `access:secret` or
+    /// `access:secret:session`.
+    Sigv4(Box<str>),
 }
 
 /// One vendor of the catalogue, adjusted by the operator.
@@ -58,6 +66,8 @@ pub enum Placement {
 pub struct Vendor {
     pub name: Name,
     pub family: Family,
+    /// Its way of OpenAI's shapes.
+    pub dialect: Dialect,
     pub envelope: Envelope,
     /// The first is the default; another is chosen by method and path.
     pub hosts: Vec<Host>,
@@ -155,12 +165,28 @@ pub enum Price {
 pub enum Adapter {
     /// OpenAI chat completions.
     Chat,
+    /// The older completions, of a bare text.
+    Completions,
     /// OpenAI responses.
     Responses,
     /// OpenAI embeddings.
     Embeddings,
-    /// Anthropic messages.
+    /// Pictures of OpenAI's shape.
+    Images,
+    Speech,
+    Transcription,
+    /// Anthropic messages; the model may stand in the path.
     Messages,
+    /// Gemini's `generateContent`, plain or as a stream.
+    Gemini,
+    GeminiEmbed,
+    /// Cohere v2.
+    Cohere,
+    CohereEmbed,
+    CohereRerank,
+    /// Bedrock, for every model alike, or by the model's own body.
+    Converse,
+    Invoke,
     /// Stripe, by what moves.
     Stripe(Move),
 }
@@ -170,9 +196,20 @@ impl Adapter {
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "chat" => Some(Self::Chat),
+            "completions" => Some(Self::Completions),
             "responses" => Some(Self::Responses),
             "embeddings" => Some(Self::Embeddings),
+            "images" => Some(Self::Images),
+            "speech" => Some(Self::Speech),
+            "transcription" => Some(Self::Transcription),
             "messages" => Some(Self::Messages),
+            "gemini" => Some(Self::Gemini),
+            "gemini-embed" => Some(Self::GeminiEmbed),
+            "cohere" => Some(Self::Cohere),
+            "cohere-embed" => Some(Self::CohereEmbed),
+            "cohere-rerank" => Some(Self::CohereRerank),
+            "converse" => Some(Self::Converse),
+            "invoke" => Some(Self::Invoke),
             _ => Move::parse(name).map(Self::Stripe),
         }
     }
@@ -203,5 +240,25 @@ impl Vendor {
             .into_iter()
             .find(|(prefix, _)| host.starts_with(prefix))
             .map(|(_, factor)| factor)
+    }
+}
+
+impl Envelope {
+    pub(super) fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "openai" => Self::OpenAi,
+            "anthropic" => Self::Anthropic,
+            "stripe" => Self::Stripe,
+            "twilio" => Self::Twilio,
+            "resend" => Self::Resend,
+            "google" => Self::Google,
+            "bedrock" => Self::Bedrock,
+            "message" => Self::Message,
+            "elevenlabs" => Self::ElevenLabs,
+            "sendgrid" => Self::SendGrid,
+            "slack" => Self::Slack,
+            "github" => Self::GitHub,
+            _ => return None,
+        })
     }
 }

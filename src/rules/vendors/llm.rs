@@ -3,19 +3,24 @@
 
 pub(super) mod body;
 mod growth;
+pub(super) mod image;
+mod limit;
+pub(super) mod number;
+mod report;
 
 use std::sync::Arc;
 
 use super::ask::{Ask, Bounded, UnknownModel, Unpriceable};
-use super::plan::{How, Inner, OwnedEdit};
-use super::usage::{Charge, Usage};
-use crate::rules::books::{CostSource, TokenCounts};
+use super::dialect::Dialect;
+use super::plan::{How, OwnedEdit};
 use crate::rules::ledger::need::{Fit, Need};
-use crate::rules::price::{Kind, PriceBook, Row, Served, TierAsked, Tokens};
+use crate::rules::price::{Kind, PriceBook, Rates, Row, TierAsked};
 use crate::rules::subject::Name;
 use crate::units::money::PicoUsd;
 
 pub(super) use growth::most_tokens;
+pub(super) use limit::{Add, LimitField};
+pub(super) use report::{Fee, Part, Reported, Seen, price};
 
 /// The answers' shapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +28,25 @@ pub(super) enum Api {
     Chat,
     Responses,
     Embeddings,
+    /// Pictures of OpenAI's shape.
+    Images,
+    Speech,
+    Transcription,
     Messages,
+    Gemini,
+    Cohere,
+    /// What Cohere bills by, beside no chat: embeddings, rerank.
+    CohereUnits,
+    Converse,
+    /// A model's own body, by Bedrock.
+    Invoke,
 }
 
 /// How to change and meter one call of a model.
 #[derive(Debug)]
 pub(super) struct LlmPlan {
     pub api: Api,
+    pub dialect: Dialect,
     pub model: Box<str>,
     shelf: Name,
     unknown_model: UnknownModel,
@@ -40,6 +57,8 @@ pub(super) struct LlmPlan {
     tier: Option<Box<str>>,
     /// Multipliers that hold whatever the answer says.
     host_factor: Option<&'static str>,
+    /// A place that the request's path names.
+    place: Option<&'static str>,
     /// Multipliers of the request, if the answer names none.
     pub geo: Option<Box<str>>,
     pub speed: Option<Box<str>>,
@@ -47,20 +66,13 @@ pub(super) struct LlmPlan {
     pub long_cache: bool,
     /// The answer's usage leaves out something that is charged.
     pub incomplete: bool,
+    /// The answer tells nothing: it is charged by so many characters of the request.
+    pub characters: Option<u64>,
+    /// The same for pictures of a size and quality that have their own price.
+    pub picture: Option<Fee>,
     limit: Option<LimitField>,
     /// Changes that do not depend on what was granted.
     edits: Vec<OwnedEdit>,
-}
-
-/// Where the output limit stands, and what it was.
-#[derive(Debug)]
-pub(super) struct LimitField {
-    /// Fields that are there, by pointer; the limit is written into each.
-    pub there: Vec<&'static str>,
-    /// The field to add if none is there.
-    pub add: &'static str,
-    /// What the caller asked for; the model's own most if nothing.
-    pub before: u64,
 }
 
 /// A request of a language model, read.
@@ -75,7 +87,9 @@ pub(super) struct Request<'a> {
     pub input_kinds: Vec<Kind>,
     pub output_kinds: Vec<Kind>,
     /// Tool fees at most.
-    pub fees: Vec<(&'static str, u64)>,
+    pub fees: Vec<Fee>,
+    /// What is charged by other units than tokens, at most.
+    pub units: Vec<(Kind, u64)>,
     /// Output beside the limit: predicted tokens.
     pub extra_output: u64,
     pub tier: Option<&'a str>,
@@ -104,11 +118,27 @@ pub(super) struct Output {
     /// No answer is worth less: a thinking budget.
     pub floor: u64,
     pub there: Vec<&'static str>,
-    pub add: &'static str,
+    pub add: Add,
     /// The model gives no tokens at all.
     pub none: bool,
     /// The model's own most can be lifted (a beta header), so that it is no bound of what the caller asks for.
     pub lifted: bool,
+    /// Nothing in the request can lower it.
+    pub fixed: bool,
+}
+
+impl Output {
+    /// No answer in tokens.
+    pub const SILENT: Self = Self {
+        asked: None,
+        answers: 1,
+        floor: 0,
+        there: Vec::new(),
+        add: Add::NONE,
+        none: true,
+        lifted: false,
+        fixed: false,
+    };
 }
 
 /// Parts of a plan that only the adapter knows.
@@ -120,6 +150,10 @@ pub(super) struct Extra {
     pub speed: Option<Box<str>>,
     pub long_cache: bool,
     pub incomplete: bool,
+    pub characters: Option<u64>,
+    pub place: Option<&'static str>,
+    /// Pictures of a size and quality that have their own price.
+    pub picture: Option<Fee>,
 }
 
 /// The factor of fast mode.
@@ -143,6 +177,7 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned())).and_then(|row| need(ask, row, &request));
     let plan = LlmPlan {
         api: request.api,
+        dialect: ask.vendor.dialect,
         model: request.model.into(),
         shelf: ask.vendor.prices.clone(),
         unknown_model: ask.unknown_model,
@@ -154,7 +189,10 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         speed: extra.speed,
         long_cache: extra.long_cache,
         incomplete: extra.incomplete,
-        limit: (!request.output.none).then_some(limit),
+        characters: extra.characters,
+        picture: extra.picture,
+        place: extra.place,
+        limit: (!request.output.none && !request.output.fixed).then_some(limit),
         edits: extra.edits,
     };
     Bounded { need, how: How::Llm(plan), tokens }
@@ -177,9 +215,13 @@ fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unprice
         return Err(Unpriceable::unbounded("speed", "the model's price in fast mode is not known"));
     }
     let with_factors = |rate: PicoUsd| factors.iter().fold(rate, |rate, factor| row.multiplied(rate, factor));
-    let input = rates.dearest(&request.input_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
+    let input = match prompt {
+        // Nothing is charged by the prompt's tokens.
+        0 => PicoUsd(0),
+        _ => rates.dearest(&request.input_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?,
+    };
     let read = prompt.saturating_mul(request.reads);
-    let fees = fees(row, request)?;
+    let fees = fees(row, request)?.plus(units(request, &rates, with_factors)?);
     let mut need = Need::fixed(input.times(read).plus(fees), read);
     if !request.output.none {
         let output = rates.dearest(&request.output_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
@@ -212,8 +254,21 @@ fn prompt_tokens(row: &Row, prompt: &Prompt) -> Result<u64, Unpriceable> {
 
 fn fees(row: &Row, request: &Request<'_>) -> Result<PicoUsd, Unpriceable> {
     request.fees.iter().filter(|(_, count)| *count > 0).try_fold(PicoUsd(0), |sum, (tool, count)| {
-        let fee = row.fee(tool).ok_or_else(|| Unpriceable::unbounded(*tool, "the price of this tool is not known"))?;
+        let grounded = row.fee("grounded_prompt").filter(|_| tool == "web_search");
+        let fee = grounded.or_else(|| row.fee(tool));
+        let fee = fee.ok_or_else(|| Unpriceable::unbounded(&**tool, "the price of this tool is not known"))?;
         Ok(sum.plus(fee.times(*count)))
+    })
+}
+
+fn units(
+    request: &Request<'_>,
+    rates: &Rates,
+    with_factors: impl Fn(PicoUsd) -> PicoUsd,
+) -> Result<PicoUsd, Unpriceable> {
+    request.units.iter().filter(|(_, count)| *count > 0).try_fold(PicoUsd(0), |sum, (kind, count)| {
+        let price = rates.price(*kind, *count).ok_or_else(|| no_rate(request.model))?;
+        Ok(sum.plus(with_factors(price.pico())))
     })
 }
 
@@ -230,12 +285,15 @@ fn add_output(
     let capped = |asked: u64| if output.lifted { asked } else { most.map_or(asked, |most| most.min(asked)) };
     let wanted = output.asked.or(ask.default_max_output).map_or(most, |asked| Some(capped(asked)));
     let want = wanted.ok_or_else(|| {
-        Unpriceable::unbounded(output.add, "the request names no output limit, and the model's own is not known")
+        Unpriceable::unbounded(
+            output.add.inner.unwrap_or(output.add.name),
+            "the request names no output limit, and the model's own is not known",
+        )
     })?;
     let answers = output.answers.max(1);
     need.usd = need.usd.plus(rate.times(request.extra_output).times(answers));
     need.tokens = need.tokens.saturating_add(request.extra_output.saturating_mul(answers));
-    if output.asked.is_some() && !ask.fit.always {
+    if output.fixed || (output.asked.is_some() && !ask.fit.always) {
         need.usd = need.usd.plus(rate.times(want).times(answers));
         need.tokens = need.tokens.saturating_add(want.saturating_mul(answers));
         return Ok(());
@@ -244,97 +302,4 @@ fn add_output(
     need.fit =
         Some(Fit { usd_per_token: rate.times(answers), tokens_per_token: answers, floor, want, share: ask.fit.share });
     Ok(())
-}
-
-impl LlmPlan {
-    /// The limit is written where it is lower than what stands in the request, or would stand there unsaid.
-    pub fn edits(&self, granted: Option<u64>) -> Vec<OwnedEdit> {
-        let mut edits = self.edits.clone();
-        let lowered = granted.zip(self.limit.as_ref()).filter(|(granted, limit)| *granted < limit.before);
-        if let Some((granted, limit)) = lowered {
-            let value = granted.to_string();
-            edits.extend(limit.there.iter().map(|pointer| OwnedEdit::Replace { pointer, value: value.clone() }));
-            if limit.there.is_empty() {
-                edits.push(OwnedEdit::Insert { object: "", name: limit.add, value });
-            }
-        }
-        edits
-    }
-}
-
-/// What an answer says of its cost, in no vendor's words.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Reported {
-    pub id: Option<String>,
-    pub model: Option<String>,
-    pub tier: Option<String>,
-    pub geo: Option<String>,
-    pub speed: Option<String>,
-    /// Usually one; each is priced by its own model.
-    pub parts: Vec<Part>,
-    pub fees: Vec<(&'static str, u64)>,
-    pub seen: Seen,
-}
-
-/// Tokens of one run of one model.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Part {
-    pub model: Option<String>,
-    pub tokens: Tokens,
-    pub reasoning: u64,
-}
-
-/// How far the report goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Seen {
-    #[default]
-    Nothing,
-    /// More may have come after it.
-    SoFar,
-    All,
-}
-
-/// The price of what was reported.
-pub(super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Usage {
-    if reported.seen == Seen::Nothing {
-        return Usage::UNKNOWN;
-    }
-    let tokens = reported.parts.iter().fold(None, |sum: Option<TokenCounts>, part| {
-        let counts = part.tokens.counts(part.reasoning);
-        Some(sum.map_or(counts, |sum| add(sum, counts)))
-    });
-    let Some(usd) = cost(inner, plan, reported) else {
-        return Usage::Unknown(Charge { tokens, ..Charge::UNKNOWN });
-    };
-    let charge = Charge { usd: usd.ceil(), tokens, source: CostSource::Usage };
-    if reported.seen == Seen::All && !plan.incomplete { Usage::Exact(charge) } else { Usage::AtLeast(charge) }
-}
-
-fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<PicoUsd> {
-    let geo = reported.geo.as_deref().or(plan.geo.as_deref());
-    let speed = reported.speed.as_deref().or(plan.speed.as_deref());
-    let mut factors: Vec<&str> = plan.host_factor.into_iter().collect();
-    factors.extend((geo == Some("us")).then_some("geo.us"));
-    factors.extend((speed == Some("fast")).then_some(FAST));
-    let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|t| *t != "flex"));
-    let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
-    let mut fees = reported.fees.as_slice();
-    reported.parts.iter().try_fold(PicoUsd(0), |sum, part| {
-        let model = part.model.as_deref().unwrap_or(answered);
-        let row = row(&inner.prices, &plan.shelf, model, plan.unknown_model)?;
-        if !knows_speed(row, &factors) {
-            return None;
-        }
-        let served = Served { tier, factors: &factors, fees: std::mem::take(&mut fees) };
-        Some(sum.plus(row.cost(inner.now, &part.tokens, served)?))
-    })
-}
-
-fn add(a: TokenCounts, b: TokenCounts) -> TokenCounts {
-    TokenCounts {
-        input: a.input.saturating_add(b.input),
-        output: a.output.saturating_add(b.output),
-        cached: a.cached.saturating_add(b.cached),
-        reasoning: a.reasoning.saturating_add(b.reasoning),
-    }
 }

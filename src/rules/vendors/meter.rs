@@ -2,7 +2,9 @@
 //! what is learned is the call's cost. The result does not depend on how the bytes were cut. Sends nothing itself.
 
 mod body;
+mod reading;
 mod stream;
+mod tap;
 #[cfg(test)]
 mod tests;
 
@@ -13,11 +15,13 @@ use http::{HeaderMap, header};
 
 use self::body::Copy;
 use self::stream::Stream;
+use self::tap::Tap;
 use super::llm::{self, Api, Reported};
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
-use super::{anthropic, openai, stripe};
-use crate::rules::books::CostSource;
+use super::{anthropic, bedrock, cohere, google, openai, stripe};
+use crate::rules::books::{Basis, CostSource};
+use crate::rules::price::Kind;
 
 /// How an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,13 @@ pub struct Meter {
     replayed: bool,
 }
 
+/// What an answer says beside its cost.
+#[derive(Default)]
+struct Told {
+    id: Option<String>,
+    priced: Option<Box<Basis>>,
+}
+
 /// What happens to the bytes on their way.
 #[derive(Debug)]
 enum Reader {
@@ -47,6 +58,7 @@ enum Reader {
     Pass,
     Body(Copy),
     Stream(Box<Stream>),
+    Tap(Box<Tap>),
 }
 
 impl Meter {
@@ -55,7 +67,9 @@ impl Meter {
         let request_id = inner.request_id_header.as_deref().and_then(text).map(str::to_owned);
         let replayed = text("idempotent-replayed").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         let reader = Reader::for_answer(&inner, status, headers);
-        let headers = if matches!(inner.how, How::Rule(_)) { headers.clone() } else { HeaderMap::new() };
+        let read =
+            matches!(&inner.how, How::Rule(_)) || matches!(&inner.how, How::Llm(plan) if plan.api == Api::Invoke);
+        let headers = if read { headers.clone() } else { HeaderMap::new() };
         Self { inner, status, reader, headers, request_id, replayed }
     }
 
@@ -68,55 +82,75 @@ impl Meter {
                 out(chunk);
             }
             Reader::Stream(stream) => stream.push(chunk, out),
+            Reader::Tap(tap) => {
+                tap.push(&chunk);
+                out(chunk);
+            }
         }
     }
 
     /// Ends the answer, gives `out` what was still waiting, and says what the call cost.
     pub fn finish(mut self, end: End, out: &mut impl FnMut(Bytes)) -> Metered {
         let reader = std::mem::replace(&mut self.reader, Reader::Pass);
-        let mut id = None;
+        let mut told = Told::default();
         let usage = match reader {
-            Reader::Pass => self.without_reading(end),
-            Reader::Body(copy) => self.of_body(&copy.whole(end), &mut id),
+            Reader::Pass => self.without_reading(end, &mut told),
+            Reader::Body(copy) => self.of_body(&copy.whole(end), &mut told),
             Reader::Stream(stream) => {
                 let reported = stream.finish(end, out);
-                self.of_report(reported, &mut id)
+                self.of_report(reported, &mut told)
+            }
+            Reader::Tap(tap) => {
+                let reported = tap.finish(end);
+                self.of_report(reported, &mut told)
             }
         };
-        Metered { usage, vendor_request_id: self.request_id.or(id), replayed: self.replayed }
+        Metered { usage, vendor_request_id: self.request_id.or(told.id), replayed: self.replayed, priced: told.priced }
     }
 
     /// No byte has come, and none will: what the call cost, as far as it is known.
-    fn without_reading(&self, end: End) -> Usage {
+    fn without_reading(&self, end: End, told: &mut Told) -> Usage {
         match (&self.inner.how, certain(&self.inner, self.status)) {
             (_, Some(usage)) => usage,
+            (How::Llm(plan), None) if end == End::Complete && plan.api == Api::Speech => {
+                self.of_report(plan.characters.map(openai::media::characters), told)
+            }
             (How::Rule(bound), None) if !bound.reads_body() && end == End::Complete => self.of_rule(&[]),
             _ => Usage::UNKNOWN,
         }
     }
 
-    fn of_body(&self, body: &Option<Bytes>, id: &mut Option<String>) -> Usage {
+    fn of_body(&self, body: &Option<Bytes>, told: &mut Told) -> Usage {
         let Some(body) = body else { return Usage::UNKNOWN };
         match &self.inner.how {
             How::Llm(plan) => {
                 let reported = match plan.api {
-                    Api::Chat => openai::answer::chat(body),
-                    Api::Embeddings => openai::answer::embedding(body),
+                    Api::Chat => openai::answer::chat(body, plan.dialect),
+                    Api::Embeddings => openai::answer::embedding(body, plan.dialect),
                     Api::Responses => openai::answer::response(body),
+                    Api::Images => openai::media::pictures(body).map(|made| priced_apart(made, plan)),
+                    Api::Transcription => openai::media::transcript(body, plan.dialect),
                     Api::Messages => anthropic::answer::message(body, plan.long_cache),
+                    Api::Gemini => google::answer::plain(body),
+                    Api::Cohere | Api::CohereUnits => cohere::plain(body),
+                    Api::Converse => bedrock::answer::converse(body),
+                    Api::Invoke => bedrock::answer::invoked(body, &self.headers, &plan.model, plan.long_cache),
+                    Api::Speech => None,
                 };
-                self.of_report(reported, id)
+                self.of_report(reported, told)
             }
-            How::Stripe(plan) => stripe::answer::usage(plan, &self.inner.prices.fx, body, id),
+            How::Stripe(plan) => stripe::answer::usage(plan, &self.inner.prices.fx, body, &mut told.id),
             How::Rule(_) => self.of_rule(body),
             How::Free | How::Unknown => Usage::UNKNOWN,
         }
     }
 
-    fn of_report(&self, reported: Option<Reported>, id: &mut Option<String>) -> Usage {
+    fn of_report(&self, reported: Option<Reported>, told: &mut Told) -> Usage {
         let (How::Llm(plan), Some(mut reported)) = (&self.inner.how, reported) else { return Usage::UNKNOWN };
-        *id = reported.id.take();
-        llm::price(&self.inner, plan, &reported)
+        told.id = reported.id.take();
+        let (usage, priced) = llm::price(&self.inner, plan, &reported);
+        told.priced = priced;
+        usage
     }
 
     fn of_rule(&self, body: &[u8]) -> Usage {
@@ -148,7 +182,16 @@ impl Reader {
             return Self::Pass;
         }
         match &inner.how {
-            How::Llm(plan) if is_event_stream(headers) => Self::Stream(Box::new(Stream::new(plan))),
+            How::Llm(plan) if is(headers, "text/event-stream") => Self::Stream(Box::new(Stream::new(plan))),
+            How::Llm(plan) if is(headers, "application/vnd.amazon.eventstream") => {
+                Self::Tap(Box::new(Tap::frames(plan)))
+            }
+            // A stream without its events: an array of answers, or a line for each.
+            How::Llm(plan) if plan.stream && plan.api == Api::Gemini => Self::Tap(Box::new(Tap::objects(plan))),
+            How::Llm(plan) if is(headers, "application/x-ndjson") || is(headers, "application/jsonl") => {
+                Self::Tap(Box::new(Tap::objects(plan)))
+            }
+            How::Llm(plan) if plan.api == Api::Speech => Self::Pass,
             How::Llm(_) | How::Stripe(_) => Self::Body(Copy::default()),
             How::Rule(bound) if bound.reads_body() => Self::Body(Copy::default()),
             How::Rule(_) | How::Free | How::Unknown => Self::Pass,
@@ -161,7 +204,20 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+fn is(headers: &HeaderMap, wanted: &str) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// Pictures without tokens, whose size and quality have a price of their own.
+fn priced_apart(mut told: Reported, plan: &llm::LlmPlan) -> Reported {
+    let Some((name, _)) = &plan.picture else { return told };
+    for part in &mut told.parts {
+        let made = part.tokens.get(Kind::ImagesOut);
+        if made > 0 {
+            part.tokens = part.tokens.with(Kind::ImagesOut, 0);
+            told.fees.push((name.clone(), made));
+        }
+    }
+    told
 }

@@ -9,15 +9,23 @@ pub mod ask;
 pub mod catalog;
 pub mod credential;
 pub mod declared;
+pub mod frames;
 pub mod meter;
+pub mod objects;
 pub mod plan;
 pub mod raw;
 pub mod sse;
 pub mod usage;
 
 mod anthropic;
+mod bedrock;
 mod check;
+mod cohere;
+mod dialect;
 mod entry;
+#[cfg(test)]
+mod fixtures;
+mod google;
 mod llm;
 mod openai;
 mod route;
@@ -27,6 +35,7 @@ mod testkit;
 
 pub use ask::{Ask, Estimate, FitRule, UnknownModel, Unpriceable};
 pub use check::Mistake;
+pub use dialect::Dialect;
 pub use entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
 pub use meter::{End, Meter};
 pub use plan::{OwnedEdit, Plan};

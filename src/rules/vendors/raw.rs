@@ -11,8 +11,11 @@ use super::declared::RawRule;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawVendor {
-    /// `openai`, `anthropic`, `stripe` or `declared`.
+    /// `openai`, `anthropic`, `google`, `cohere`, `bedrock`, `stripe` or `declared`.
     pub family: Option<String>,
+    /// How it differs from OpenAI's shapes: `azure`, `xai`, `groq`, `mistral`, `deepseek`, `perplexity`, `openrouter`,
+    /// `together` or `fireworks`.
+    pub dialect: Option<String>,
     /// The shape of error bodies; the family's own if unsaid.
     pub envelope: Option<String>,
     /// Scheme, host, port and prefix of the default host.
@@ -50,7 +53,8 @@ pub struct RawHost {
     pub serves: Vec<String>,
 }
 
-/// `"bearer"`, `"token"`, `"basic"`, `{ header = "x-api-key" }` or `{ query = "key" }`.
+/// `"bearer"`, `"token"`, `"basic"`, `{ header = "x-api-key" }`, `{ query = "key" }` or
+/// `{ sigv4 = "bedrock" }`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RawPlacement {
@@ -59,6 +63,7 @@ pub enum RawPlacement {
     Basic,
     Header(String),
     Query(String),
+    Sigv4(String),
 }
 
 /// `"free"`, `"ceiling"`, the name of an adapter, or `{ rule = "email" }`.
@@ -92,6 +97,7 @@ impl RawVendor {
         rules.extend(over.rules);
         Self {
             family: over.family.or(self.family),
+            dialect: over.dialect.or(self.dialect),
             envelope: over.envelope.or(self.envelope),
             base_url: over.base_url.clone().or(self.base_url),
             hosts: over.hosts.or(self.hosts),

@@ -26,6 +26,8 @@ pub(super) struct Routes {
 #[derive(Clone, Debug, Default)]
 struct Node {
     literal: HashMap<Box<str>, Node>,
+    /// By what stands behind the last colon: `{model}:generateContent`.
+    verbs: HashMap<Box<str>, Node>,
     any: Option<Box<Node>>,
     /// Operations that end here, by method.
     here: Methods,
@@ -40,10 +42,15 @@ type Methods = Vec<(Box<str>, usize)>;
 enum Part<'t> {
     Literal(&'t str),
     Any(&'t str),
+    /// Name and verb.
+    Verb(&'t str, &'t str),
     Rest(&'t str),
 }
 
 fn part(segment: &str) -> Part<'_> {
+    if let Some((name, verb)) = segment.strip_prefix('{').and_then(|s| s.split_once("}:")) {
+        return Part::Verb(name, verb);
+    }
     match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
         Some(name) => name.strip_suffix('+').map_or(Part::Any(name), Part::Rest),
         None => Part::Literal(segment),
@@ -77,6 +84,7 @@ impl Node {
         for segment in template {
             node = match part(segment) {
                 Part::Literal(text) => node.literal.entry(text.into()).or_default(),
+                Part::Verb(_, verb) => node.verbs.entry(verb.into()).or_default(),
                 Part::Any(_) => node.any.get_or_insert_default(),
                 Part::Rest(_) => return add(&mut node.rest, method, at),
             };
@@ -84,14 +92,15 @@ impl Node {
         add(&mut node.here, method, at);
     }
 
-    /// The most literal template wins: a literal segment before a parameter, a parameter before a rest.
+    /// The most literal template wins: a literal segment before a verb, a verb before a parameter, a parameter before a rest.
     fn find(&self, method: &str, segments: &[&str]) -> Option<usize> {
         let Some((first, behind)) = segments.split_first() else {
             return find(&self.here, method);
         };
         let literal = self.literal.get(*first).and_then(|node| node.find(method, behind));
+        let verb = || first.rsplit_once(':').and_then(|(_, verb)| self.verbs.get(verb)?.find(method, behind));
         let any = || self.any.as_ref().and_then(|node| node.find(method, behind));
-        literal.or_else(any).or_else(|| find(&self.rest, method))
+        literal.or_else(verb).or_else(any).or_else(|| find(&self.rest, method))
     }
 }
 
@@ -146,6 +155,9 @@ fn params<'v>(operation: &'v Operation, segments: &[&str]) -> Vec<(&'v str, Stri
         match part(segment) {
             Part::Literal(_) => {}
             Part::Any(name) => found.extend(segments.get(at).map(|value| (name, (*value).to_owned()))),
+            Part::Verb(name, _) => {
+                found.extend(segments.get(at).and_then(|s| Some((name, s.rsplit_once(':')?.0.to_owned()))));
+            }
             Part::Rest(name) => found.push((name, segments.get(at..).unwrap_or_default().join("/"))),
         }
     }

@@ -24,6 +24,7 @@ pub struct Call {
     pub ceiling: Option<MicroCents>,
     pub unknown_model: UnknownModel,
     pub headers: HeaderMap,
+    pub prices: Arc<PriceBook>,
 }
 
 pub fn call(name: &str, path: &'static str) -> Call {
@@ -37,6 +38,7 @@ pub fn call(name: &str, path: &'static str) -> Call {
         ceiling: None,
         unknown_model: UnknownModel::Refuse,
         headers: HeaderMap::new(),
+        prices: book(),
     }
 }
 
@@ -47,7 +49,8 @@ impl Call {
         let bodies = routed.operation.map(|o| o.bodies.clone()).unwrap_or_default();
         let read = self.vendor.price_of(routed.operation).is_some_and(|price| price.reads_request());
         let body_read = if read { Body::Whole(body.as_bytes()) } else { Body::None };
-        let sent = Sent { content_type: Some(self.content_type), body: body_read, ..Sent::default() };
+        let path = routed.params.iter().map(|(name, value)| (*name, value.as_str().into())).collect();
+        let sent = Sent { content_type: Some(self.content_type), body: body_read, path, ..Sent::default() };
         let args = Args::read(sent, &bodies)?;
         self.asked_of(&self.vendor, routed.operation, &args, body.as_bytes())
     }
@@ -76,7 +79,7 @@ impl Call {
             body,
             headers: &self.headers,
             now: now(),
-            prices: &book(),
+            prices: &self.prices,
             default_max_output: self.default_max_output,
             fit: FitRule { always: self.always, floor: 256, share: Share::default() },
             ceiling: self.ceiling,

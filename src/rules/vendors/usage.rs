@@ -1,6 +1,6 @@
 //! What a call turned out to cost, and how sure that is. Values only: the meters make them, the gateway settles with them.
 
-use crate::rules::books::{CostSource, TokenCounts};
+use crate::rules::books::{Basis, CostSource, TokenCounts};
 use crate::units::money::MicroCents;
 
 /// How much of the cost is known.
@@ -30,6 +30,8 @@ pub struct Metered {
     pub vendor_request_id: Option<String>,
     /// The vendor repeated the answer to an earlier call with the same idempotency key: the money moved then, not now.
     pub replayed: bool,
+    /// What a computed cost was computed from.
+    pub priced: Option<Box<Basis>>,
 }
 
 impl Charge {

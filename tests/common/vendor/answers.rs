@@ -2,7 +2,7 @@
 //!
 //! Words of `x-mock`: `tokens=N` (output, 100 unless said), `status=N`, `events=N` and `every=MS` and `endless` (streams),
 //! `delay=MS`, `gate`, `gate-first`, `silent`, `cut`, `bytes=N`, `chunked`, `pause=MS`, `echo`, `pad=N`, `location=URL`, `trailers`,
-//! `links=N` (to this vendor, N bytes apart), `coding=gzip`, `coding=deflate`, and any other `coding`, which is only named.
+//! `links=N` (to this vendor, N bytes apart), `coding=` gzip, deflate, br, zstd, and any other, which is only named.
 
 mod coded;
 

@@ -7,7 +7,15 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET];
+const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET, PRICED];
+
+/// What each call was priced by, beside the columns that there were: of an older call, nothing.
+const PRICED: &str = "
+CREATE VIEW priced_calls AS SELECT
+    v.*, c.body::json #> '{row,priced}' AS priced, c.body::json #>> '{row,priced,book}' AS price_book,
+    c.body::json #>> '{row,priced,runs,0,row}' AS price_row
+FROM calls v JOIN call_rows r ON r.seq = v.seq LEFT JOIN events c ON c.seq = r.closed AND c.at = r.closed_at
+";
 
 /// `identity` names these very books. `sink_places` says how far each sink is, whichever process fills it.
 const FLEET: &str = "

@@ -8,7 +8,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[FIRST, QUESTIONS, CHECKPOINTS, IDENTITY];
+const STEPS: &[&str] = &[FIRST, QUESTIONS, CHECKPOINTS, IDENTITY, PRICED];
 
 const FIRST: &str = "
 CREATE TABLE events (
@@ -78,6 +78,14 @@ INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
 pub(super) fn identity(db: &Connection) -> Result<String, AuditError> {
     Ok(db.query_row("SELECT id FROM identity", [], |row| row.get(0))?)
 }
+
+/// What each call was priced by, beside the columns that there were: of an older call, nothing.
+const PRICED: &str = "
+CREATE VIEW priced_calls AS SELECT
+    v.*, c.body -> '$.row.priced' AS priced, c.body ->> '$.row.priced.book' AS price_book,
+    c.body ->> '$.row.priced.runs[0].row' AS price_row
+FROM calls v JOIN call_rows r ON r.seq = v.seq LEFT JOIN events c ON c.seq = r.closed;
+";
 
 pub(super) fn migrate(db: &mut Connection) -> Result<(), AuditError> {
     db.execute_batch("CREATE TABLE IF NOT EXISTS version (number INTEGER PRIMARY KEY, made_at TEXT NOT NULL)")?;

@@ -93,3 +93,17 @@ fn a_damaged_file_is_named() {
     let said = SqliteBooks::open(dir.path()).map(|_| ()).expect_err("no database").to_string();
     assert!(said.contains("books.db") && said.contains("not a database"), "{said}");
 }
+
+#[test]
+fn books_from_before_prices_were_kept_are_brought_along() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let books = SqliteBooks::open(dir.path()).expect("new books");
+    books.apply(&records([denied(1)]), true).expect("written");
+    drop(books);
+    let db = Connection::open(dir.path().join("books.db")).expect("the file");
+    db.execute_batch("DROP VIEW priced_calls; DELETE FROM version WHERE number = 5").expect("as it was before");
+    let books = SqliteBooks::open(dir.path()).expect("the same books");
+    assert_eq!(books.calls(&CallQuery::default()).expect("rows").calls[0].priced, None);
+    let priced = db.query_row("SELECT priced FROM priced_calls", [], |row| row.get::<_, Option<String>>(0));
+    assert_eq!(priced.expect("one row"), None);
+}

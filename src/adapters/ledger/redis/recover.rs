@@ -19,6 +19,7 @@ use redis::{Cmd, FromRedisValue};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::peers::Peers;
 use super::scripts::FORMAT;
 use super::{Inner, Redis, event};
 use crate::adapters::audit::tail::Books;
@@ -27,6 +28,8 @@ use crate::rules::subject::Flag;
 use crate::units::ids::Seq;
 use crate::units::time::Timestamp;
 
+/// How often a node notes who else lives.
+const LISTEN_EVERY: Duration = Duration::from_millis(500);
 /// How often a node looks whether the ledger is open again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Every node that lives has noticed by then: each asks for holds that are over once a second.
@@ -55,6 +58,17 @@ pub struct Knows {
     pub books: Arc<Books>,
     /// What is switched off, as this node keeps it on its own disk.
     pub flags: Box<dyn Fn() -> Vec<Flag> + Send + Sync>,
+    /// What the other nodes call this one.
+    pub me: String,
+    /// The nodes that live.
+    pub nodes: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+/// What this node knows of a loss.
+struct Loss {
+    since: Instant,
+    /// Who lived then.
+    nodes: Vec<String>,
 }
 
 /// How the ledger stands on the server.
@@ -77,11 +91,13 @@ impl Redis {
     /// Watches until `stop`, and puts back what is lost.
     pub async fn keep_whole(&self, knows: Arc<Knows>, stop: CancellationToken) {
         let mut projected = knows.books.projected();
+        let peers = Peers::default();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
+                () = tokio::time::sleep(LISTEN_EVERY) => peers.heard((knows.nodes)()),
                 () = self.0.lost.wait() => {
-                    let recovered = PUTTING_BACK.scope((), self.recover(&knows));
+                    let recovered = PUTTING_BACK.scope((), self.recover(&knows, peers.lately()));
                     tokio::select! { () = stop.cancelled() => return, () = recovered => {} }
                 }
                 changed = projected.changed() => match changed {
@@ -103,11 +119,11 @@ impl Redis {
         Err(LedgerError::Down(self.0.lost.why().unwrap_or_default()))
     }
 
-    async fn recover(&self, knows: &Knows) {
+    async fn recover(&self, knows: &Knows, nodes: Vec<String>) {
         tracing::error!("{}", self.0.lost.why().unwrap_or_default());
-        let since = Instant::now();
+        let loss = Loss { since: Instant::now(), nodes };
         while self.0.lost.is_lost() {
-            let step = match self.0.step(knows, since).await {
+            let step = match self.0.step(knows, &loss).await {
                 Ok(()) => LOOK_EVERY,
                 Err(error) => {
                     tracing::warn!(%error, "the ledger could not be put back yet");
@@ -120,26 +136,28 @@ impl Redis {
 }
 
 impl Inner {
-    async fn step(&self, knows: &Knows, since: Instant) -> Result<(), LedgerError> {
+    async fn step(&self, knows: &Knows, loss: &Loss) -> Result<(), LedgerError> {
         let now = self.standing().await?;
         let own = self.epoch.lock().to_string();
         match now {
             // What another one began and did not end is begun anew.
-            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) && !knows.books.leads() => self.take_part(&now).await,
-            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), since).await,
+            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) && !knows.books.leads() => {
+                self.take_part(knows, &now).await
+            }
+            Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), loss).await,
             Some(now) if !now.epoch.ends_with(DOUBTED) && now.epoch != own.trim_end_matches(BEING_PUT_BACK) => {
-                self.take_part(&now).await?;
+                self.take_part(knows, &now).await?;
                 self.go_on(&now.epoch, "the ledger was put back without this node, which has put back its part now")
             }
             Some(now) if own.ends_with(BEING_PUT_BACK) => self.go_on(&now.epoch, "the ledger is whole again"),
             Some(now) if now.epoch == own && self.has_last(&now).await? => {
                 self.go_on(&own, "the ledger is as it was: what answered in between was not it")
             }
-            found if knows.books.leads() => self.coordinate(knows, found, since).await,
+            found if knows.books.leads() => self.coordinate(knows, found, loss).await,
             // Whoever writes the books will see to it, once it knows.
             _ => {
                 self.doubt(&own).await?;
-                self.come_forward("").await
+                self.come_forward(&knows.me, "").await
             }
         }
     }
@@ -162,10 +180,10 @@ impl Inner {
     }
 
     /// Says that this node lives, and which making of the ledger it has put back its part of.
-    async fn come_forward(&self, epoch: &str) -> Result<(), LedgerError> {
+    async fn come_forward(&self, me: &str, epoch: &str) -> Result<(), LedgerError> {
         let key = self.keys.named("rebuilt");
         let mut ask = redis::cmd("HSET");
-        ask.arg(&key).arg(&self.node).arg(epoch);
+        ask.arg(&key).arg(me).arg(epoch);
         self.asked::<redis::Value>(&ask).await?;
         let mut end = redis::cmd("PEXPIRE");
         end.arg(&key).arg(10 * PATIENCE.as_millis() as u64);
@@ -173,11 +191,11 @@ impl Inner {
     }
 
     /// Once for each making: shapes first, whose sums are the books'; then what the books do not have.
-    async fn take_part(&self, now: &Standing) -> Result<(), LedgerError> {
+    async fn take_part(&self, knows: &Knows, now: &Standing) -> Result<(), LedgerError> {
         if **self.epoch.lock() == *now.epoch {
-            return self.come_forward(&now.epoch).await;
+            return self.come_forward(&knows.me, &now.epoch).await;
         }
-        self.come_forward("").await?;
+        self.come_forward(&knows.me, "").await?;
         self.begin_anew(&now.epoch, now.seq);
         let done = self.put_back_own().await;
         if let Err(e) = done {
@@ -185,7 +203,7 @@ impl Inner {
             *self.epoch.lock() = Arc::from("");
             return Err(e);
         }
-        self.come_forward(&now.epoch).await
+        self.come_forward(&knows.me, &now.epoch).await
     }
 
     async fn put_back_own(&self) -> Result<(), LedgerError> {
@@ -238,7 +256,7 @@ impl Inner {
     }
 
     /// On the node that writes the books, while it writes nothing.
-    async fn coordinate(&self, knows: &Knows, found: Option<Standing>, since: Instant) -> Result<(), LedgerError> {
+    async fn coordinate(&self, knows: &Knows, found: Option<Standing>, loss: &Loss) -> Result<(), LedgerError> {
         let _still = knows.books.pause().await;
         let left = putting::left_over(self).await?;
         let book = putting::ask(&self.books, |store| past::read(store, Timestamp::now())).await?;
@@ -253,8 +271,8 @@ impl Inner {
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
         self.put_back_own().await.inspect_err(|_| self.not_taken_part())?;
         let left = putting::put_back(self, &left).await?;
-        self.come_forward(&epoch).await?;
-        let late = self.wait_for_all(&epoch, since).await?;
+        self.come_forward(&knows.me, &epoch).await?;
+        let late = self.wait_for_all(&epoch, loss).await?;
         self.call(&self.prepare(&self.scripts.reopen)).await?;
         tracing::warn!(
             upto,
@@ -286,15 +304,18 @@ impl Inner {
         Ok(answer.first().is_some_and(|what| what == "done"))
     }
 
-    /// Until everybody who came forward has put back their part. Names those who have not in time.
-    async fn wait_for_all(&self, epoch: &str, since: Instant) -> Result<Vec<String>, LedgerError> {
+    /// Until everybody who lived, or came forward, has put back their part. Names those who have not in time.
+    async fn wait_for_all(&self, epoch: &str, loss: &Loss) -> Result<Vec<String>, LedgerError> {
         loop {
             let mut ask = redis::cmd("HGETALL");
             ask.arg(self.keys.named("rebuilt"));
-            let nodes: BTreeMap<String, String> = self.asked(&ask).await?;
+            let mut nodes: BTreeMap<String, String> = self.asked(&ask).await?;
+            for node in &loss.nodes {
+                nodes.entry(node.clone()).or_default();
+            }
             let late: Vec<String> = nodes.into_iter().filter(|(_, at)| at != epoch).map(|(node, _)| node).collect();
-            let noticed = since.elapsed() >= NOTICE;
-            if noticed && (late.is_empty() || since.elapsed() >= PATIENCE) {
+            let noticed = loss.since.elapsed() >= NOTICE;
+            if noticed && (late.is_empty() || loss.since.elapsed() >= PATIENCE) {
                 return Ok(late);
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -207,6 +207,7 @@ pub fn closing(n: u32) -> Closing {
         overhead_us: 1,
         error: None,
         flagged: false,
+        priced: None,
     }
 }
 

@@ -138,7 +138,8 @@ impl Usage {
             geo: self.inference_geo.clone(),
             speed: self.speed.clone(),
             parts: self.parts(thinking, long),
-            fees: vec![("web_search", searches)],
+            fees: vec![("web_search".into(), searches)],
+            billed: None,
             seen,
         })
     }

@@ -23,7 +23,10 @@ fn every_shipped_vendor_is_sound() {
             let concrete: Vec<String> = operation
                 .template
                 .iter()
-                .map(|s| if s.starts_with('{') { "x1".to_owned() } else { s.to_string() })
+                .map(|s| match s.split_once('}') {
+                    Some((_, verb)) => format!("x1{verb}"),
+                    None => s.to_string(),
+                })
                 .collect();
             let routed = vendor.route(&operation.method, path(&format!("/{}", concrete.join("/"))));
             assert!(routed.operation.is_some(), "{name}: {}", operation.name);
@@ -52,6 +55,38 @@ fn calls_find_their_operation_host_and_parameters() {
         ("openai", "HEAD", "/v1/models", "/v1/models", "api.openai.com", "free"),
         ("openai", "POST", "/v1/batches", "/v1/batches", "api.openai.com", "ceiling"),
         ("openai", "POST", "/v1/unheard_of", "/v1/unheard_of", "api.openai.com", "none"),
+        (
+            "google",
+            "POST",
+            "/models/gemini-3-pro:streamGenerateContent",
+            "/v1beta/models/gemini-3-pro:streamGenerateContent",
+            "generativelanguage.googleapis.com",
+            "Gemini",
+        ),
+        (
+            "google",
+            "POST",
+            "/v1/models/a:embedContent",
+            "/v1/models/a:embedContent",
+            "generativelanguage.googleapis.com",
+            "GeminiEmbed",
+        ),
+        (
+            "google",
+            "POST",
+            "/v1/models/a:unheardOf",
+            "/v1/models/a:unheardOf",
+            "generativelanguage.googleapis.com",
+            "none",
+        ),
+        (
+            "bedrock",
+            "POST",
+            "/model/us.anthropic.claude%3A0/converse-stream",
+            "/model/us.anthropic.claude%3A0/converse-stream",
+            "bedrock-runtime.us-east-1.amazonaws.com",
+            "Converse",
+        ),
         ("anthropic", "POST", "/messages", "/v1/messages", "api.anthropic.com", "Messages"),
         ("anthropic", "POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", "api.anthropic.com", "free"),
         ("stripe", "POST", "/v1/refunds", "/v1/refunds", "api.stripe.com", "Stripe(Refund)"),

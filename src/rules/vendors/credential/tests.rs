@@ -4,6 +4,9 @@ use super::*;
 
 const KEY: &str = "vk_abc_secret12345";
 
+const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=vk_abc_secret12345/20261121/us-east-1/bedrock/aws4_request, \
+    SignedHeaders=host;x-amz-date, Signature=00";
+
 fn headers(list: &[(&str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&str, &str)| {
         (HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_str(value).expect("a value"))
@@ -29,6 +32,7 @@ fn the_vault_key_is_found_wherever_an_sdk_puts_it() {
         (vec![("x-api-key", KEY)], None),
         (vec![("api-key", KEY)], None),
         (vec![("x-goog-api-key", KEY)], None),
+        (vec![("authorization", SIGNED)], None),
         (vec![("xi-api-key", KEY)], None),
         (vec![], Some("alt=sse&key=vk%5Fabc_secret12345")),
         (vec![("authorization", "Bearer sk-other"), ("x-api-key", KEY)], Some("key=plain")),
@@ -143,4 +147,23 @@ fn a_clean_chunk_passes_as_it_is_and_headers_are_scrubbed_too() {
     scrub.headers(&mut map);
     assert_eq!(map.get("x-echo").map(HeaderValue::as_bytes), Some(&b"Bearer **************!"[..]));
     assert!(scrub.found());
+}
+
+#[test]
+fn a_signature_goes_whole_and_its_secrets_are_starred_out() {
+    let placement = Placement::Sigv4("bedrock".into());
+    let mut map =
+        headers(&[("authorization", SIGNED), ("x-amz-date", "20261121T000000Z"), ("x-amz-security-token", "t")]);
+    map.insert("accept", HeaderValue::from_static("*/*"));
+    assert_eq!(strip(&mut map, None, KEY, &placement), None);
+    assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    let credential = Secret::new("AKIDEXAMPLE:wJalrXUtnFEMI:session-token".to_owned());
+    assert_eq!(place(&placement, &credential), Err(BadCredential), "only a whole request can be signed");
+    let mut scrub = Scrub::new(&placement, &credential);
+    let mut out = Vec::new();
+    scrub.push("wJalrXUtnFEMI session-token AKIDEXAMPLE".into(), &mut |bytes: bytes::Bytes| {
+        out.extend_from_slice(&bytes)
+    });
+    scrub.finish(&mut |bytes: bytes::Bytes| out.extend_from_slice(&bytes));
+    assert_eq!(String::from_utf8_lossy(&out), "************* ************* AKIDEXAMPLE");
 }

@@ -7,16 +7,22 @@ use crate::rules::args::{Decimal, Unreadable};
 use crate::rules::json::{Kind, NodeRef};
 
 /// Every field that an adapter reads.
-const FIELDS: [&str; 40] = [
+const FIELDS: [&str; 53] = [
     "audio",
+    "best_of",
     "cache_control",
     "compaction",
+    "compound_custom",
     "container",
     "context_management",
     "conversation",
+    "data_sources",
+    "documents",
     "fallbacks",
+    "images",
     "inference_geo",
     "input",
+    "inputs",
     "max_completion_tokens",
     "max_output_tokens",
     "max_tokens",
@@ -25,17 +31,24 @@ const FIELDS: [&str; 40] = [
     "messages",
     "modalities",
     "model",
+    "models",
     "n",
     "output_config",
     "output_format",
+    "plugins",
     "prediction",
+    "preset",
     "previous_response_id",
     "prompt",
     "prompt_cache_options",
+    "quality",
     "reasoning",
+    "search_parameters",
     "service_tier",
+    "size",
     "speed",
     "stream",
+    "stream_format",
     "stream_options",
     "system",
     "thinking",
@@ -51,6 +64,24 @@ const FIELDS: [&str; 40] = [
     "top_p",
 ];
 
+/// The same for vendors that write their fields in one word.
+const CAMEL: [&str; 14] = [
+    "additionalModelRequestFields",
+    "cachedContent",
+    "contents",
+    "generationConfig",
+    "guardrailConfig",
+    "inferenceConfig",
+    "messages",
+    "model",
+    "requests",
+    "serviceTier",
+    "system",
+    "systemInstruction",
+    "toolConfig",
+    "tools",
+];
+
 /// The body of a request that must be a JSON object.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Body<'a> {
@@ -62,10 +93,10 @@ fn bad(field: &str, why: &'static str) -> Unpriceable {
 }
 
 /// The field that some reader may take this name for.
-fn looks_like(key: &str) -> Option<&'static str> {
+fn looks_like(key: &str, fields: &[&'static str]) -> Option<&'static str> {
     // Some readers split at dots.
     let key = key.split('.').next().unwrap_or(key);
-    FIELDS.into_iter().find(|field| folded(key).eq(folded(field)))
+    fields.iter().copied().find(|field| folded(key).eq(folded(field)))
 }
 
 /// Through upper case to lower case, as case-blind readers fold; without what divides words.
@@ -76,19 +107,34 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
 
 impl<'a> Body<'a> {
     pub fn of(ask: &Ask<'a>) -> Result<Self, Unpriceable> {
+        Self::with(ask, &FIELDS)
+    }
+
+    /// Of a vendor that writes `maxTokens`.
+    pub fn camel(ask: &Ask<'a>) -> Result<Self, Unpriceable> {
+        Self::with(ask, &CAMEL)
+    }
+
+    fn with(ask: &Ask<'a>, fields: &[&'static str]) -> Result<Self, Unpriceable> {
         let root = ask.args.document().map(|document| document.root());
         let root = root.filter(|root| matches!(root.kind(), Kind::Object));
         let root = root.ok_or_else(|| bad("the body", "it must be a JSON object"))?;
-        let strange = root.children().filter_map(NodeRef::key).filter(|key| !FIELDS.contains(key));
-        match strange.filter_map(looks_like).next() {
+        Self::spelled(root, fields)?;
+        Ok(Self { root })
+    }
+
+    /// No member of this object may be taken for one of these fields, unless it is written like it.
+    pub fn spelled(object: NodeRef<'_>, fields: &[&'static str]) -> Result<(), Unpriceable> {
+        let strange = object.children().filter_map(NodeRef::key).filter(|key| !fields.contains(key));
+        match strange.filter_map(|key| looks_like(key, fields)).next() {
             Some(field) => Err(Unreadable::Ambiguous { name: field.to_owned() }.into()),
-            None => Ok(Self { root }),
+            None => Ok(()),
         }
     }
 
     /// A member that is there and not null.
     pub fn get(&self, field: &str) -> Option<NodeRef<'a>> {
-        debug_assert!(FIELDS.contains(&field), "{field} must be among FIELDS");
+        debug_assert!(FIELDS.contains(&field) || CAMEL.contains(&field), "{field} must be among the fields");
         self.root.member(field).filter(|node| !node.is_null())
     }
 

@@ -4,10 +4,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::llm::{Api, LlmPlan, Reported, Seen};
-use super::super::sse::{Event, Item, Sse};
-use super::super::{anthropic, openai};
+use super::super::llm::{LlmPlan, Reported};
+use super::super::sse::{Item, Sse};
 use super::End;
+use super::reading::Reading;
 
 /// How much of an unfinished event waits for its end.
 const WAIT: usize = super::super::sse::DEFAULT_LIMIT;
@@ -27,27 +27,9 @@ pub(super) struct Stream {
     blind: bool,
 }
 
-/// What was read so far.
-#[derive(Debug)]
-struct Reading {
-    api: Api,
-    hide_usage: bool,
-    long_cache: bool,
-    reported: Option<Reported>,
-    messages: anthropic::answer::Stream,
-    done: bool,
-}
-
 impl Stream {
     pub fn new(plan: &LlmPlan) -> Self {
-        let reading = Reading {
-            api: plan.api,
-            hide_usage: plan.hide_usage,
-            long_cache: plan.long_cache,
-            reported: None,
-            messages: anthropic::answer::Stream::default(),
-            done: false,
-        };
+        let reading = Reading::new(plan);
         Self { sse: Sse::new(READ), reading, pending: BytesMut::new(), released: 0, blind: false }
     }
 
@@ -80,7 +62,9 @@ impl Stream {
         let Self { sse, reading, released, blind, .. } = &mut self;
         sse.finish(&mut |item| take(item, reading, released, blind, out));
         // What was not read may have held a later usage.
-        self.reading.done &= !self.blind;
+        if self.blind {
+            self.reading.broken();
+        }
         self.reading.finish(if self.blind { End::Cut } else { end })
     }
 }
@@ -89,7 +73,7 @@ impl Stream {
 fn take(item: Item<'_>, reading: &mut Reading, released: &mut usize, blind: &mut bool, out: &mut impl FnMut(Bytes)) {
     let raw = match item {
         Item::Event(event) => {
-            let hidden = reading.event(&event) && *released == 0;
+            let hidden = event.data.is_some_and(|data| reading.event(data)) && *released == 0;
             if hidden { Bytes::new() } else { event.raw }
         }
         Item::Overflow(bytes) => {
@@ -100,42 +84,5 @@ fn take(item: Item<'_>, reading: &mut Reading, released: &mut usize, blind: &mut
     let rest = raw.slice(std::mem::take(released).min(raw.len())..);
     if !rest.is_empty() {
         out(rest);
-    }
-}
-
-impl Reading {
-    /// Reads one event; true if the caller must not see it.
-    fn event(&mut self, event: &Event<'_>) -> bool {
-        let Some(data) = event.data else { return false };
-        match self.api {
-            Api::Chat | Api::Embeddings => return self.chat(data),
-            Api::Responses => {
-                if let Some(reported) = openai::answer::response_event(data) {
-                    self.reported = Some(reported);
-                }
-            }
-            Api::Messages => self.messages.event(data),
-        }
-        false
-    }
-
-    fn chat(&mut self, data: &[u8]) -> bool {
-        self.done |= data == b"[DONE]";
-        let Some((reported, alone)) = openai::answer::chat_event(data) else { return false };
-        self.reported = Some(reported);
-        alone && self.hide_usage
-    }
-
-    fn finish(self, end: End) -> Option<Reported> {
-        if self.api == Api::Messages {
-            return self.messages.report(self.long_cache, end == End::Complete);
-        }
-        let mut reported = self.reported?;
-        // A usage beside choices is the last one if the stream came to its end.
-        let ended = self.done || end == End::Complete;
-        if self.api == Api::Chat && ended && reported.seen == Seen::SoFar {
-            reported.seen = Seen::All;
-        }
-        Some(reported)
     }
 }

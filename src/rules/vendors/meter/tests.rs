@@ -47,7 +47,7 @@ fn a_stream_that_is_no_stream_is_read_as_a_body() {
     assert!(plan.streams());
     assert_eq!(plan.model(), Some("gpt-4o"));
     let body = br#"{"id":"c1","model":"gpt-4o","usage":{"prompt_tokens":10,"completion_tokens":10}}"#;
-    let Metered { usage, vendor_request_id, replayed } = run(&plan, 200, &json(), [&body[..]], End::Complete).1;
+    let Metered { usage, vendor_request_id, replayed, .. } = run(&plan, 200, &json(), [&body[..]], End::Complete).1;
     // 10 * 2.5 + 10 * 10 per million
     assert!(matches!(usage, Usage::Exact(charge) if charge.usd.0 == 12_500));
     assert_eq!((vendor_request_id.as_deref(), replayed), (Some("c1"), false));

@@ -1,5 +1,5 @@
-//! What OpenAI's answers say of their cost: plain bodies and stream events, taken apart into tokens that do not overlap.
-//! In a stream the last usage counts; usages are never added up. Prices nothing; `llm` does.
+//! What OpenAI's answers say of their cost, and those of all who speak alike: plain bodies and stream events. `usage` takes
+//! their sums apart. In a stream the last usage counts; usages are never added up. Prices nothing; `llm` does.
 
 use std::sync::LazyLock;
 
@@ -7,8 +7,9 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::super::llm::{Part, Reported, Seen};
-use crate::rules::price::{Kind, Tokens};
+use super::super::dialect::Dialect;
+use super::super::llm::{Fee, Part, Reported, Seen};
+use super::usage::{ChatUsage, ResponseUsage};
 
 #[derive(Deserialize)]
 struct Chat {
@@ -17,33 +18,29 @@ struct Chat {
     service_tier: Option<String>,
     usage: Option<ChatUsage>,
     choices: Option<Vec<IgnoredAny>>,
+    error: Option<IgnoredAny>,
+    /// Groq's place for the usage of a stream, and of several models' runs.
+    x_groq: Option<Groq>,
+    usage_breakdown: Option<Breakdown>,
 }
 
 #[derive(Deserialize)]
-struct ChatUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<InputDetails>,
-    completion_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Deserialize, Default)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    cache_write_tokens_details: Option<WriteDetails>,
-    audio_tokens: Option<u64>,
+struct Groq {
+    id: Option<String>,
+    usage: Option<ChatUsage>,
+    usage_breakdown: Option<Breakdown>,
+    error: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
-struct WriteDetails {
-    ttl_12h_tokens: Option<u64>,
+struct Breakdown {
+    models: Vec<Run>,
 }
 
-#[derive(Deserialize, Default)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
+#[derive(Deserialize)]
+struct Run {
+    model: String,
+    usage: ChatUsage,
 }
 
 #[derive(Deserialize)]
@@ -59,14 +56,6 @@ struct Response {
 #[derive(Deserialize)]
 struct ResponseEvent {
     response: Option<Response>,
-}
-
-#[derive(Deserialize)]
-struct ResponseUsage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    input_tokens_details: Option<InputDetails>,
-    output_tokens_details: Option<OutputDetails>,
 }
 
 #[derive(Deserialize)]
@@ -106,51 +95,45 @@ const PRICED_ITEMS: [&str; 19] = [
     "program_output",
 ];
 
-/// The vendor's sums, taken apart: cached, written and audio tokens are parts of the prompt, audio of the answer.
-fn part(prompt: u64, answer: u64, input: &InputDetails, output: &OutputDetails) -> Part {
-    let of = |count: Option<u64>| count.unwrap_or(0);
-    let (cached, written, heard) = (of(input.cached_tokens), of(input.cache_write_tokens), of(input.audio_tokens));
-    let long = input.cache_write_tokens_details.as_ref().map_or(0, |d| of(d.ttl_12h_tokens)).min(written);
-    let spoken = of(output.audio_tokens);
-    let tokens = Tokens::default()
-        .with(Kind::Input, prompt.saturating_sub(cached).saturating_sub(written).saturating_sub(heard))
-        .with(Kind::CacheRead, cached)
-        .with(Kind::CacheWrite, written - long)
-        .with(Kind::CacheWriteLong, long)
-        .with(Kind::AudioInput, heard)
-        .with(Kind::Output, answer.saturating_sub(spoken))
-        .with(Kind::AudioOutput, spoken);
-    Part { model: None, tokens, reasoning: of(output.reasoning_tokens) }
-}
-
 impl Chat {
-    /// Only embeddings have no completion tokens; a usage without prompt tokens says nothing.
-    fn report(self, seen: Seen, speaks: bool) -> Option<Reported> {
-        let usage = self.usage?;
-        let input = usage.prompt_tokens_details.unwrap_or_default();
-        let output = usage.completion_tokens_details.unwrap_or_default();
-        let answer = if speaks { usage.completion_tokens? } else { usage.completion_tokens.unwrap_or(0) };
-        let part = part(usage.prompt_tokens?, answer, &input, &output);
-        let (id, model, tier) = (self.id, self.model, self.service_tier);
-        Some(Reported { id, model, tier, parts: vec![part], seen, ..Reported::default() })
+    fn report(self, dialect: Dialect, seen: Seen, speaks: bool) -> Option<Reported> {
+        let (groq_id, groq_usage, groq_runs) =
+            self.x_groq.map_or((None, None, None), |groq| (groq.id, groq.usage, groq.usage_breakdown));
+        let usage = self.usage.or(groq_usage)?;
+        let whole = usage.part(dialect, speaks)?;
+        let runs = self.usage_breakdown.or(groq_runs).map_or(Vec::new(), |breakdown| breakdown.models);
+        let runs: Option<Vec<Part>> = runs
+            .into_iter()
+            .map(|run| Some(Part { model: Some(run.model), ..run.usage.part(dialect, speaks)? }))
+            .collect();
+        let parts = runs.filter(|runs| !runs.is_empty()).unwrap_or_else(|| vec![whole]);
+        let tier = usage.service_tier.clone().or(self.service_tier);
+        // Groq's tiers differ in speed, not in price.
+        let one_price = |tier: &str| dialect == Dialect::Groq && matches!(tier, "auto" | "flex" | "on_demand");
+        let tier = tier.map(|tier| if one_price(&tier) { "standard".to_owned() } else { tier });
+        let (id, model, billed) = (self.id.or(groq_id), self.model, usage.billed());
+        let fees = if dialect == Dialect::Perplexity { usage.searched() } else { Vec::new() };
+        // What a search costs beside the tokens, only the vendor's own sum says.
+        let seen = if dialect == Dialect::Perplexity && billed.is_none() { Seen::SoFar } else { seen };
+        Some(Reported { id, model, tier, parts, fees, billed, seen, ..Reported::default() })
     }
 }
 
 impl Response {
     fn report(self) -> Option<Reported> {
         let usage = self.usage?;
-        let input = usage.input_tokens_details.unwrap_or_default();
-        let output = usage.output_tokens_details.unwrap_or_default();
-        let part = part(usage.input_tokens?, usage.output_tokens?, &input, &output);
+        let (part, billed) = (usage.part()?, usage.billed());
         let (fees, seen) = fees(&self.output);
         let (id, model, tier) = (self.id, self.model, self.service_tier);
-        Some(Reported { id, model, tier, parts: vec![part], fees, seen, ..Reported::default() })
+        // A sum of the vendor's own holds everything.
+        let seen = if billed.is_some() { Seen::All } else { seen };
+        Some(Reported { id, model, tier, parts: vec![part], fees, billed, seen, ..Reported::default() })
     }
 }
 
 /// Uses of the vendor's tools. A picture that was drawn is charged beside the usage, which then is not all; so may
 /// anything be that is not known here.
-fn fees(output: &[Item]) -> (Vec<(&'static str, u64)>, Seen) {
+fn fees(output: &[Item]) -> (Vec<Fee>, Seen) {
     let of = |kind: &str| output.iter().filter(|item| item.kind.as_deref() == Some(kind)).collect::<Vec<_>>();
     let searched = |item: &&Item| {
         let kind = item.action.as_ref().and_then(|action| action.kind.as_deref());
@@ -166,19 +149,20 @@ fn fees(output: &[Item]) -> (Vec<(&'static str, u64)>, Seen) {
         ("file_search", of("file_search_call").len()),
         ("code_interpreter", containers.len()),
     ];
-    let fees = counts.into_iter().filter(|(_, count)| *count > 0).map(|(tool, count)| (tool, count as u64)).collect();
+    let fees =
+        counts.into_iter().filter(|(_, count)| *count > 0).map(|(tool, count)| (tool.into(), count as u64)).collect();
     let priced = |item: &Item| item.kind.as_deref().is_some_and(|kind| PRICED_ITEMS.contains(&kind));
     (fees, if output.iter().all(priced) { Seen::All } else { Seen::SoFar })
 }
 
 /// A plain answer of chat completions.
-pub(in super::super) fn chat(body: &[u8]) -> Option<Reported> {
-    serde_json::from_slice::<Chat>(body).ok()?.report(Seen::All, true)
+pub(in super::super) fn chat(body: &[u8], dialect: Dialect) -> Option<Reported> {
+    serde_json::from_slice::<Chat>(body).ok()?.report(dialect, Seen::All, true)
 }
 
 /// An answer of embeddings.
-pub(in super::super) fn embedding(body: &[u8]) -> Option<Reported> {
-    serde_json::from_slice::<Chat>(body).ok()?.report(Seen::All, false)
+pub(in super::super) fn embedding(body: &[u8], dialect: Dialect) -> Option<Reported> {
+    serde_json::from_slice::<Chat>(body).ok()?.report(dialect, Seen::All, false)
 }
 
 /// A plain answer of responses.
@@ -186,16 +170,32 @@ pub(in super::super) fn response(body: &[u8]) -> Option<Reported> {
     serde_json::from_slice::<Response>(body).ok()?.report()
 }
 
-/// One event of a chat stream: what it reports, and whether it carries nothing else.
-pub(in super::super) fn chat_event(data: &[u8]) -> Option<(Reported, bool)> {
-    if !has_usage(data) {
+/// What one event of a chat stream says.
+#[derive(Debug)]
+pub(in super::super) struct ChatEvent {
+    pub reported: Option<Reported>,
+    /// It carries a usage and nothing else.
+    pub alone: bool,
+    pub failed: bool,
+}
+
+/// One event of a chat stream, if it says anything of the cost.
+pub(in super::super) fn chat_event(data: &[u8], dialect: Dialect) -> Option<ChatEvent> {
+    if !has_usage(data) && !may_have_failed(data) {
         return None;
     }
     let chunk: Chat = serde_json::from_slice(data).ok()?;
     let alone = chunk.choices.as_ref().is_none_or(Vec::is_empty);
+    let failed = chunk.error.is_some() || chunk.x_groq.as_ref().is_some_and(|groq| groq.error.is_some());
     // Vendors that repeat a growing usage put it beside choices: there more may follow.
-    let seen = if alone { Seen::All } else { Seen::SoFar };
-    chunk.report(seen, true).map(|reported| (reported, alone))
+    let seen = if alone && !failed { Seen::All } else { Seen::SoFar };
+    let reported = chunk.report(dialect, seen, true);
+    Some(ChatEvent { alone: alone && reported.is_some(), reported, failed })
+}
+
+fn may_have_failed(data: &[u8]) -> bool {
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+    NAME.find(data).is_some()
 }
 
 /// One event of a responses stream.

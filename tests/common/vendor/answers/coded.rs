@@ -1,6 +1,6 @@
 //! Answers that come compressed, piece by piece, as some vendors send them whatever they were asked for.
 
-use async_compression::tokio::write::{GzipEncoder, ZlibEncoder};
+use async_compression::tokio::write::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Response, header};
@@ -13,6 +13,8 @@ use super::Reply;
 enum Coder {
     Gzip(GzipEncoder<Vec<u8>>),
     Deflate(ZlibEncoder<Vec<u8>>),
+    Brotli(Box<BrotliEncoder<Vec<u8>>>),
+    Zstd(ZstdEncoder<Vec<u8>>),
     /// It only says so.
     Other,
 }
@@ -22,6 +24,8 @@ pub(super) fn coded(response: Response<Reply>, name: &str) -> Response<Reply> {
     let coder = match name {
         "gzip" => Coder::Gzip(GzipEncoder::new(Vec::new())),
         "deflate" => Coder::Deflate(ZlibEncoder::new(Vec::new())),
+        "br" => Coder::Brotli(Box::new(BrotliEncoder::new(Vec::new()))),
+        "zstd" => Coder::Zstd(ZstdEncoder::new(Vec::new())),
         _ => Coder::Other,
     };
     let (mut parts, body) = response.into_parts();
@@ -39,33 +43,32 @@ pub(super) fn coded(response: Response<Reply>, name: &str) -> Response<Reply> {
     Response::from_parts(parts, StreamBody::new(frames).boxed_unsync())
 }
 
+/// Feeds one encoder, and takes what has come out of it.
+macro_rules! step {
+    ($encoder:ident . $how:ident ($($piece:expr)?)) => {{
+        $($encoder.write_all($piece).await.expect("memory takes it");)?
+        $encoder.$how().await.expect("memory takes it");
+        std::mem::take($encoder.get_mut()).into()
+    }};
+}
+
 impl Coder {
     async fn push(&mut self, piece: &[u8]) -> Bytes {
         match self {
-            Self::Gzip(encoder) => {
-                encoder.write_all(piece).await.expect("memory takes it");
-                encoder.flush().await.expect("memory takes it");
-                std::mem::take(encoder.get_mut()).into()
-            }
-            Self::Deflate(encoder) => {
-                encoder.write_all(piece).await.expect("memory takes it");
-                encoder.flush().await.expect("memory takes it");
-                std::mem::take(encoder.get_mut()).into()
-            }
+            Self::Gzip(encoder) => step!(encoder.flush(piece)),
+            Self::Deflate(encoder) => step!(encoder.flush(piece)),
+            Self::Brotli(encoder) => step!(encoder.flush(piece)),
+            Self::Zstd(encoder) => step!(encoder.flush(piece)),
             Self::Other => Bytes::copy_from_slice(piece),
         }
     }
 
     async fn end(&mut self) -> Bytes {
         match self {
-            Self::Gzip(encoder) => {
-                encoder.shutdown().await.expect("memory takes it");
-                std::mem::take(encoder.get_mut()).into()
-            }
-            Self::Deflate(encoder) => {
-                encoder.shutdown().await.expect("memory takes it");
-                std::mem::take(encoder.get_mut()).into()
-            }
+            Self::Gzip(encoder) => step!(encoder.shutdown()),
+            Self::Deflate(encoder) => step!(encoder.shutdown()),
+            Self::Brotli(encoder) => step!(encoder.shutdown()),
+            Self::Zstd(encoder) => step!(encoder.shutdown()),
             Self::Other => Bytes::new(),
         }
     }

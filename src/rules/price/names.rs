@@ -1,0 +1,160 @@
+//! The names that a model may be listed under, from the name that a request or an answer spells: without the path of a cloud's
+//! resource, a region, a version, a day. Knows no prices; `shelf` looks each of them up, the first one first.
+
+/// Endings that lead to the same model.
+const ENDINGS: [&str; 5] = ["-latest", "@latest", "@default", "-preview", "-exp"];
+/// Behind a model of OpenRouter's: what does not make it dearer.
+const WAYS: [&str; 6] = ["free", "floor", "nitro", "exacto", "beta", "batch"];
+/// Before a model of Bedrock's: where it may run.
+const REGIONS: [&str; 10] = ["us.", "eu.", "apac.", "au.", "jp.", "ca.", "sa.", "us-gov.", "global.", "in."];
+/// Before the model in the name of a cloud's resource. What follows an application's profile is no model's name.
+const FOLDERS: [&str; 4] = ["foundation-model/", "inference-profile/", "models/", "endpoints/"];
+
+/// Spellings, the most exact one first, none twice.
+pub(super) fn spellings(model: &str) -> Vec<String> {
+    let mut found = Found(vec![model.to_lowercase()]);
+    if model.contains("application-inference-profile/") {
+        return found.0;
+    }
+    found.all(|name| FOLDERS.into_iter().find_map(|folder| Some(name.split_once(folder)?.1)));
+    found.all(without_place);
+    found.all(fine_tuned_base);
+    found.all(without_window);
+    found.all(undated);
+    // A day before an ending, or an ending before a day: both ways round.
+    found.all(without_ending);
+    found.all(undated);
+    found.all(without_version);
+    found.all(undated);
+    for name in found.0.clone() {
+        if let Some(base) = REGIONS.into_iter().find_map(|region| name.strip_prefix(region)) {
+            // A new region is no cheaper than those that are known.
+            found.add(format!("us.{base}"));
+            found.add(base.to_owned());
+        }
+    }
+    found.0
+}
+
+struct Found(Vec<String>);
+
+impl Found {
+    /// Adds what a step makes of each name so far.
+    fn all(&mut self, step: impl Fn(&str) -> Option<&str>) {
+        for name in self.0.clone() {
+            if let Some(shorter) = step(&name).filter(|shorter| !shorter.is_empty()) {
+                self.add(shorter.to_owned());
+            }
+        }
+    }
+
+    fn add(&mut self, name: String) {
+        if !self.0.contains(&name) {
+            self.0.push(name);
+        }
+    }
+}
+
+/// `eu-west-2/qwen.qwen3` is `qwen.qwen3` where the region has no price of its own.
+fn without_place(name: &str) -> Option<&str> {
+    let (place, rest) = name.split_once('/')?;
+    let parts: Vec<&str> = place.split('-').collect();
+    let number = |part: &&str| part.bytes().all(|b| b.is_ascii_digit()) && !part.is_empty();
+    (parts.len() >= 3 && parts.last().is_some_and(number) && parts[0].len() == 2).then_some(rest)
+}
+
+/// `ft:gpt-4o-2024-08-06:org::id` is priced as `ft:gpt-4o-2024-08-06`.
+fn fine_tuned_base(model: &str) -> Option<&str> {
+    let at = model.strip_prefix("ft:")?.find(':')?;
+    Some(&model[..at + "ft:".len()])
+}
+
+/// Bedrock's `…-v1:0:200k` is `…-v1:0`.
+fn without_window(model: &str) -> Option<&str> {
+    let (name, window) = model.rsplit_once(':')?;
+    let number = window.strip_suffix('k').or(window.strip_suffix('m'))?;
+    number.bytes().all(|b| b.is_ascii_digit()).then_some(name)
+}
+
+/// Bedrock's `…-v1:0`, `…:0` and `…-v1`; OpenRouter's `…:free`, whose own row is looked for first.
+fn without_version(model: &str) -> Option<&str> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match model.rsplit_once(':') {
+        Some((name, _)) if name.starts_with("ft") => None,
+        Some((name, number)) if digits(number) => {
+            Some(name.rsplit_once("-v").filter(|(_, version)| digits(version)).map_or(name, |(name, _)| name))
+        }
+        // Ways to be served at the same price, or at a lower one that has a row of its own.
+        Some((name, way)) if WAYS.contains(&way) => Some(name),
+        Some(_) => None,
+        None => model.strip_suffix("-v1"),
+    }
+}
+
+fn without_ending(model: &str) -> Option<&str> {
+    ENDINGS.into_iter().find_map(|ending| model.strip_suffix(ending))
+}
+
+/// Without `-2026-04-23`, `-20260423`, `@20260423`, `@001`, `-001`, or `-05-20` behind a preview.
+fn undated(model: &str) -> Option<&str> {
+    let bytes = model.as_bytes();
+    let ends_as = |form: &[u8]| {
+        let at = bytes.len().checked_sub(form.len()).filter(|at| *at > 0)?;
+        let fits = |(byte, form): (&u8, &u8)| if *form == b'#' { byte.is_ascii_digit() } else { byte == form };
+        bytes[at..].iter().zip(form).all(fits).then(|| &model[..at])
+    };
+    let dated = [b"-####-##-##".as_slice(), b"-########", b"@########", b"@00#", b"-00#"];
+    let preview = || ends_as(b"-##-##").filter(|name| name.ends_with("-preview"));
+    dated.into_iter().find_map(ends_as).or_else(preview)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cloud_spells_a_model_in_its_own_way() {
+        for (name, is) in [
+            ("gpt-5.5-2026-04-23", "gpt-5.5"),
+            ("GPT-5.5", "gpt-5.5"),
+            ("claude-haiku-4-5-20251001", "claude-haiku-4-5"),
+            ("claude-3-5-haiku-latest", "claude-3-5-haiku"),
+            ("claude-opus-4@20250514", "claude-opus-4"),
+            ("claude-sonnet-5@default", "claude-sonnet-5"),
+            ("mistral-medium-3@001", "mistral-medium-3"),
+            ("gemini-2.0-flash-001", "gemini-2.0-flash"),
+            ("gemini-2.5-flash-preview-05-20", "gemini-2.5-flash-preview"),
+            ("gemini-2.5-flash-preview-05-20", "gemini-2.5-flash"),
+            ("models/gemini-2.5-pro", "gemini-2.5-pro"),
+            ("publishers/anthropic/models/claude-opus-4-5@20251101", "claude-opus-4-5"),
+            ("projects/p/locations/us-east5/publishers/google/models/gemini-3-flash-preview", "gemini-3-flash-preview"),
+            ("us.anthropic.claude-opus-4-5-20251101-v1:0", "anthropic.claude-opus-4-5-20251101-v1:0"),
+            ("us.anthropic.claude-opus-4-5-20251101-v1:0", "anthropic.claude-opus-4-5"),
+            ("ap-south-1/anthropic.claude-v2:1:200k", "anthropic.claude-v2:1"),
+            (
+                "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-3-haiku-20240307-v1:0",
+                "us.anthropic.claude-3-haiku-20240307-v1:0",
+            ),
+            ("arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0", "amazon.nova-pro-v1:0"),
+            ("in.amazon.nova-pro-v1:0", "us.amazon.nova-pro-v1:0"),
+            ("ft:gpt-4o-mini-2024-07-18:acme::abc", "ft:gpt-4o-mini-2024-07-18"),
+            ("ft:gpt-4o-mini-2024-07-18:acme::abc", "ft:gpt-4o-mini"),
+            ("deepseek/deepseek-v4:free", "deepseek/deepseek-v4"),
+            ("accounts/fireworks/models/kimi-k3", "kimi-k3"),
+        ] {
+            let found = spellings(name);
+            assert!(found.iter().any(|own| own == is), "{name} is {is}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_models_name_stays_what_it_is() {
+        let opaque = "arn:aws:bedrock:us-east-1:1:application-inference-profile/claude-opus-4-5";
+        assert_eq!(spellings(opaque), [opaque]);
+        for name in ["", "-", ":", "ft:", "ft::", "é-2026-01-01", "@001", "-latest", "-v1:0", "\u{0}"] {
+            // Nothing but no panic, and no empty name where there was one.
+            assert!(spellings(name).iter().skip(1).all(|name| !name.is_empty()), "{name}");
+        }
+        assert!(!spellings("ft:gpt-6:x").contains(&"gpt-6".to_owned()), "a fine-tuned model has its own price");
+    }
+}

@@ -1,0 +1,126 @@
+//! Price lists in each of the forms that `prices update` takes, and what each would change.
+
+use super::super::{Change, PriceBook, Update, update};
+use crate::units::time::Timestamp;
+
+fn of(text: &str) -> Update {
+    let book = PriceBook::load(None).expect("it ships");
+    let now: Timestamp = "2026-11-22T09:00:00Z".parse().expect("an instant");
+    update(&book, "list", text, now).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
+}
+
+fn told(changes: &[Change]) -> Vec<String> {
+    let one = |c: &Change| {
+        let large = if c.large { " !" } else { "" };
+        format!(
+            "{}/{} {} {} {} {}->{}{large}",
+            c.vendor,
+            c.model,
+            c.tier,
+            c.above,
+            c.kind,
+            c.old.as_deref().unwrap_or("-"),
+            c.new
+        )
+    };
+    changes.iter().map(one).collect()
+}
+
+#[test]
+fn litellms_list_is_compared_rate_by_rate() {
+    let found = of(r#"{
+        "sample_spec": {"litellm_provider": "one of", "mode": "one of"},
+        "gpt-5.5": {"litellm_provider": "openai", "input_cost_per_token": 6e-06, "output_cost_per_token": 3e-05,
+            "input_cost_per_token_above_272k_tokens": 0.00001, "max_input_tokens": 922000},
+        "xai/grok-9": {"litellm_provider": "xai", "input_cost_per_token": 1e-06, "input_cost_per_token_above_200k_tokens": 2e-06},
+        "deepseek/deepseek-v4-pro": {"litellm_provider": "deepseek", "input_cost_per_token": 9e-06, "off_peak_pricing": {}}
+    }"#);
+    assert_eq!(found.form, "LiteLLM");
+    assert_eq!(
+        told(&found.changes),
+        [
+            "openai/gpt-5.5 standard 0 input 5->6",
+            "xai/grok-9 standard 0 input -->1",
+            "xai/grok-9 standard 199999 input -->2",
+        ]
+    );
+}
+
+#[test]
+fn genai_prices_list_has_days_to_come() {
+    let found = of(r#"[{"id": "openai", "api_pattern": "x", "models": [
+        {"id": "gpt-5.5", "match": {"or": [{"equals": "gpt-5.5"}, {"starts_with": "x"}]}, "prices": [
+            {"prices": {"input_mtok": 5, "output_mtok": 30}},
+            {"constraint": {"start_date": "2027-01-01"}, "prices": {"input_mtok": {"base": 12, "tiers": [{"start": 272000, "price": 24}]}}}
+        ]}]}]"#);
+    assert_eq!(
+        told(&found.changes),
+        ["openai/gpt-5.5 standard 0 input 5->12 !", "openai/gpt-5.5 standard 272000 input 10->24 !"]
+    );
+    assert_eq!(found.changes[0].from.as_deref(), Some("2027-01-01"));
+}
+
+#[test]
+fn openrouters_list_leaves_out_what_varies_and_rounds_noise_away() {
+    let found = of(r#"{"data": [
+        {"id": "house/auto", "pricing": {"prompt": "-1", "completion": "-1"}},
+        {"id": "house/new", "pricing": {"prompt": "0.00000018000000000000002", "completion": "0.0000005", "request": "0"},
+         "context_length": 1000, "top_provider": {"max_completion_tokens": 100}}
+    ]}"#);
+    assert_eq!(
+        told(&found.changes),
+        ["openrouter/house/new standard 0 input -->0.18", "openrouter/house/new standard 0 output -->0.5"]
+    );
+}
+
+#[test]
+fn a_change_is_a_layer_that_leaves_the_rest_as_it_was() {
+    let found = of(r#"{"gpt-5.5": {"litellm_provider": "openai", "input_cost_per_token": 1.1e-05}}"#);
+    assert_eq!(told(&found.changes), ["openai/gpt-5.5 standard 0 input 5->11 !"]);
+    let text = format!("{{}}\n{}", found.lines.join("\n"));
+    let book = PriceBook::load(Some(("prices.jsonl", &text))).expect("it is a book");
+    let row = book.find("openai", "gpt-5.5").expect("still there");
+    let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+    let input = |now: &str, tier: Option<&str>| {
+        row.rates(at(now), tier, 1).and_then(|r| r.get(super::super::Kind::Input)).map(|p| p.0)
+    };
+    // What was priced before stays as it was; tiers, fees and factors that the list does not name stay too.
+    assert_eq!(input("2026-11-22T08:59:59Z", None), Some(5_000_000));
+    assert_eq!(input("2026-11-22T09:00:00Z", None), Some(11_000_000));
+    assert_eq!(input("2026-11-22T09:00:00Z", Some("flex")), Some(2_500_000));
+    assert!(row.fee("web_search").is_some() && row.has_factor("host.eu") && row.limits.max_output().is_some());
+    // The operator's own file stays on top of it.
+    let own = "[[model]]\nvendor = \"openai\"\nnames = [\"gpt-5.5\"]\nprice = [{ rates = [{ input = \"1\" }] }]";
+    let layers: Vec<(&str, &str)> =
+        super::super::SHIPPED.into_iter().chain([("prices.jsonl", text.as_str()), ("own", own)]).collect();
+    let top = PriceBook::of(&layers).expect("it is a book");
+    let rate = top
+        .find("openai", "gpt-5.5")
+        .and_then(|r| r.rates(at("2026-11-22T10:00:00Z"), None, 1))
+        .and_then(|r| r.get(super::super::Kind::Input));
+    assert_eq!(rate.map(|p| p.0), Some(1_000_000));
+}
+
+#[test]
+fn our_own_form_comes_back_as_it_went() {
+    let book = PriceBook::load(None).expect("it ships");
+    for (vendor, name) in [("deepseek", "deepseek-v4-pro"), ("openai", "gpt-6-astra"), ("groq", "whisper-large-v3")] {
+        let row = book.find(vendor, name).expect("in the book");
+        let text = format!("{{}}\n{}", row.to_json(vendor, &[name]));
+        let again = PriceBook::of(&[("own.jsonl", &text)]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        let again = again.find(vendor, name).expect("in the copy");
+        assert_eq!(again.to_json(vendor, &[name]), row.to_json(vendor, &[name]));
+        assert!(of(&text).changes.is_empty());
+    }
+    let free = of("[[model]]\nvendor = \"openai\"\nnames = [\"gpt-5.5\"]\nprice = [{ rates = [{ input = \"0\" }] }]");
+    assert_eq!(told(&free.changes), ["openai/gpt-5.5 standard 0 input 5->0 !"]);
+}
+
+#[test]
+fn any_other_file_is_a_mistake_with_a_place() {
+    let book = PriceBook::load(None).expect("it ships");
+    for text in ["[1,2]", "{\"a\": 1}", "nonsense", "{}\n{\"vendor\":1}"] {
+        let mistakes = update(&book, "list", text, Timestamp(0)).expect_err(text);
+        assert!(mistakes[0].to_string().starts_with("list: "), "{mistakes:?}");
+    }
+}
