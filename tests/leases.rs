@@ -185,6 +185,7 @@ fn closing(call: CallId) -> Closing {
         overhead_us: 1,
         error: None,
         flagged: false,
+        priced: None,
     }
 }
 
