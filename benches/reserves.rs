@@ -4,62 +4,20 @@
 //!     cargo bench --bench reserves              # or: -- SECONDS
 
 mod calls;
+mod server;
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::ledger::Ledger as _;
 use bursar::adapters::ledger::redis::Redis;
-use bursar::adapters::ledger::redis::link::{Options, Patience};
 use bursar::rules::ledger::ask::Reservation;
 use calls::Calls;
 use parking_lot::Mutex;
-use tempfile::TempDir;
+use server::{Server, open, start};
 
 const CALLERS: usize = 50;
-
-/// Ends with the benchmark, by its own id.
-struct Server {
-    child: Child,
-    url: String,
-    dir: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).map(drop).unwrap_or_default();
-    }
-}
-
-fn start(more: &[&str]) -> Server {
-    let dir = TempDir::new().expect("a folder");
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let mut command = Command::new("redis-server");
-    command
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-        .arg(dir.path())
-        .args(more);
-    let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed (tests/run does it)");
-    Server { child, url: format!("redis://127.0.0.1:{port}/0"), dir }
-}
-
-async fn open(server: &Server) -> Redis {
-    let books = Arc::new(SqliteBooks::open(server.dir.path()).expect("books"));
-    let patience = Patience { connect: Duration::from_secs(5), answer: Duration::from_secs(5) };
-    let begun = Instant::now();
-    loop {
-        let options = Options { patience, ..Options::default() };
-        match Redis::open_on(&server.url, "bursar", "node-1", books.clone(), options).await {
-            Ok(ledger) => return ledger,
-            Err(e) => assert!(begun.elapsed() < Duration::from_secs(20), "{e}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// Processor time that a process has used, in clock ticks of 10 ms.
 fn ticks(pid: u32) -> u64 {
