@@ -12,7 +12,7 @@ use super::{Asked, Inner, RECHECK, Redis, encode, json};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
-use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::ask::{AccountState, Checked, Correct, End, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::Posting;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
@@ -55,6 +55,11 @@ impl Inner {
             self.awaited.remove(&hold);
         }
         answer.map_err(|unheard| unheard.why)
+    }
+
+    /// Redis has, or may have, a hold that this node asked for.
+    fn may_be_held(&self, hold: CallId) -> bool {
+        self.asked.contains_key(&hold) || self.awaited.contains(&hold)
     }
 
     /// As Redis said that it was written, should Redis lose it.
@@ -114,9 +119,17 @@ impl Inner {
         Ok(settled)
     }
 
+    /// Must Redis hear of it? A call that it was never asked for has nothing to give back.
+    pub(super) fn is_owed(&self, settle: &Settle) -> bool {
+        !matches!(settle.end, End::Release) || self.may_be_held(settle.hold)
+    }
+
     /// What Redis does not hear now, it is told later.
     async fn settle_in_the_end(&self, settle: Settle) -> Result<Settled, LedgerError> {
         let settled = self.settle(settle.clone()).await;
+        if !self.is_owed(&settle) {
+            return settled;
+        }
         if let Err(LedgerError::Down(why)) = settled {
             self.owed.push(settle);
             return Err(LedgerError::Down(format!("{why}. It is told again until it hears")));
