@@ -170,14 +170,17 @@ local function event(op, ...)
   return seq
 end
 
--- The postings of a new hold, as its event carries them: four texts each, which hold no zero byte.
+-- The postings of a new hold, as its event carries them: four texts each, which hold no zero byte. Calls that go together share
+-- postings.
+local texts = {}
 local function shown_postings(of)
-  local shown_so = {}
+  local parts = {}
   for i = 1, #of do
     local p = of[i]
-    shown_so[i] = p[1] .. '\0' .. p[2] .. '\0' .. p[3] .. '\0' .. text(p[4])
+    texts[p] = texts[p] or p[1] .. '\0' .. p[2] .. '\0' .. p[3] .. '\0' .. text(p[4])
+    parts[i] = texts[p]
   end
-  return table.concat(shown_so, '\0')
+  return table.concat(parts, '\0')
 end
 
 -- A list as JSON: an empty table would be an object.

@@ -101,6 +101,13 @@ local function recall(short)
   end
 end
 
+-- An account in its running window. Nothing changes a posting, so the holds of this run share them.
+local shared = {}
+local function posting(name, unit, window)
+  shared[name] = shared[name] or { name, unit, window, begins(window) }
+  return shared[name]
+end
+
 -- Each account once; a repeat counts on those of calls and risk alone. Nothing if one cannot count so far.
 local function posted(held, repeats)
   local postings, counted = {}, {}
@@ -109,7 +116,7 @@ local function posted(held, repeats)
     local name, unit, c = lines[i + 1], lines[i + 2], cells[k]
     if not counted[name] and (not repeats or unit == 'calls' or unit == 'risk') then
       counted[name] = true
-      postings[#postings + 1] = { name, unit, lines[i + 3], begins(lines[i + 3]) }
+      postings[#postings + 1] = posting(name, unit, lines[i + 3])
       if c.spent + c.held + held[UNITS[unit]] > MAX then
         return nil
       end
