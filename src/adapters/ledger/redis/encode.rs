@@ -17,6 +17,9 @@ use crate::units::money::{MAX_AMOUNT, PICO_PER_MICRO_CENT, PicoUsd};
 /// Beyond this a rest of a micro-cent times a limit is no exact double. No answer has so many tokens.
 const MAX_LIMIT: u64 = 1 << 39;
 
+/// Lua takes so many values at once, and one more would be a mistake of the script, for all that go with it.
+const MOST_VALUES: usize = 6_000;
+
 /// Money as whole micro-cents and the pico-dollars that remain, each at most 2^53-1.
 fn split(usd: PicoUsd) -> (u64, u64) {
     let whole = u64::try_from(usd.0 / PICO_PER_MICRO_CENT).unwrap_or(MAX_AMOUNT);
@@ -61,6 +64,12 @@ pub fn reserve(ask: &Reserve, all: &[Line], shaped: u64) -> Result<Vec<u8>, Ledg
     countable(ask.hold, limits.chain([ask.need.calls, ask.need.risk]))?;
     let paces = ask.rates.iter().flat_map(|r| [r.interval.saturating_mul(r.burst), r.interval.saturating_mul(r.cost)]);
     countable(ask.hold, paces)?;
+    if ask.flags.len() + 6 * all.len() + 5 * ask.rates.len() > MOST_VALUES {
+        return Err(LedgerError::Hold(
+            ask.hold,
+            "it falls under more budgets, rates and flags than one step can look at",
+        ));
+    }
     let mut packed = Packed::default();
     packed.text(&ask.hold.to_string()).number(shaped).text(&json(&ask.opening));
     packed.text(&ask.opening.facts.as_deref().map(json).unwrap_or_default());

@@ -15,6 +15,10 @@ use crate::adapters::ledger::LedgerError;
 
 /// Runs that are on their way at once: while one is decided, the next is written and the last is read.
 const RUNS: usize = 2;
+/// Where answers take longer than this, as over a slow network, one more sets out each time, so that nobody waits for them.
+const PACE: Duration = Duration::from_millis(1);
+/// But no more than so many.
+const MOST_RUNS: usize = 32;
 /// Calls of one run: it must not hold up the server for long.
 const AT_ONCE: usize = 64;
 
@@ -43,23 +47,56 @@ impl Waiting {
     }
 }
 
-#[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
     runs: usize,
+    pace: Duration,
+    /// When the last run set out.
+    last: Option<Instant>,
 }
 
-#[derive(Default)]
+impl Queue {
+    /// May one set out beside so many?
+    fn has_room(&self, beside: usize) -> bool {
+        beside < RUNS || (beside < MOST_RUNS && self.last.is_none_or(|last| last.elapsed() >= self.pace))
+    }
+}
+
 pub struct Together(Mutex<Queue>);
 
+impl Default for Together {
+    fn default() -> Self {
+        Self::paced(PACE)
+    }
+}
+
 impl Together {
+    fn paced(pace: Duration) -> Self {
+        Self(Mutex::new(Queue { waiting: VecDeque::new(), runs: 0, pace, last: None }))
+    }
+
     /// Says whether somebody must set out.
     fn push(&self, new: Waiting) -> bool {
         let mut queue = self.0.lock();
         queue.waiting.push_back(new);
-        let idle = queue.runs < RUNS;
-        queue.runs += usize::from(idle);
-        idle
+        let goes = queue.has_room(queue.runs);
+        if goes {
+            queue.runs += 1;
+            queue.last = Some(Instant::now());
+        }
+        goes
+    }
+
+    /// A run that is back goes again, or leaves those who wait to the others, which are at least `RUNS`.
+    fn take_again(&self, patience: Duration) -> Vec<Waiting> {
+        {
+            let mut queue = self.0.lock();
+            if !queue.has_room(queue.runs - 1) {
+                queue.runs -= 1;
+                return Vec::new();
+            }
+        }
+        self.take(patience)
     }
 
     /// Those that go together now. None: nobody is left, and this run is over. Whoever has waited for longer than an answer may
@@ -76,7 +113,11 @@ impl Together {
                 next.refuse("redis: too many calls wait for its answers");
             }
         }
-        queue.runs -= usize::from(some.is_empty());
+        if some.is_empty() {
+            queue.runs -= 1;
+        } else {
+            queue.last = Some(Instant::now());
+        }
         some
     }
 
@@ -107,12 +148,12 @@ impl Drop for Run {
 impl Run {
     async fn set_out(mut self) {
         let patience = self.inner.link.patience().answer;
-        loop {
-            let some = self.inner.errands(self.errand).take(patience);
-            let Some(first) = some.first() else { break };
+        let mut some = self.inner.errands(self.errand).take(patience);
+        while let Some(first) = some.first() {
             let packed: Vec<&[u8]> = some.iter().map(|w| &*w.packed).collect();
             let answers = self.inner.run(self.errand, &first.epoch, &packed).await;
             tell(some, answers);
+            some = self.inner.errands(self.errand).take_again(patience);
         }
         self.counted = false;
     }
@@ -197,6 +238,11 @@ fn tell(some: Vec<Waiting>, answers: Result<Vec<Answer>, Unheard>) {
 mod tests {
     use super::*;
 
+    /// Answers come at once.
+    fn quick() -> Together {
+        Together::paced(Duration::MAX)
+    }
+
     fn push(way: &Together, epoch: &Arc<str>, packed: u8) -> bool {
         way.push(Waiting {
             epoch: epoch.clone(),
@@ -212,7 +258,7 @@ mod tests {
 
     #[test]
     fn those_meant_for_one_ledger_go_together_in_their_order() {
-        let (way, old, new): (_, Arc<str>, Arc<str>) = (Together::default(), "old".into(), "new".into());
+        let (way, old, new): (_, Arc<str>, Arc<str>) = (quick(), "old".into(), "new".into());
         let set_out: Vec<bool> = [(&old, 1), (&old, 2), (&new, 3)].map(|(e, n)| push(&way, e, n)).into();
         assert_eq!(set_out, [true, true, false], "two are on their way at once");
         assert_eq!((taken(&way), taken(&way)), (vec![1, 2], vec![3]));
@@ -222,13 +268,30 @@ mod tests {
 
     #[test]
     fn one_run_takes_no_more_than_holds_up_no_server() {
-        let (way, epoch): (_, Arc<str>) = (Together::default(), "e".into());
+        let (way, epoch): (_, Arc<str>) = (quick(), "e".into());
         assert_eq!((0..100).filter(|n| push(&way, &epoch, *n)).count(), RUNS);
         assert_eq!((taken(&way).len(), taken(&way).len()), (AT_ONCE, 100 - AT_ONCE));
     }
+
+    #[test]
+    fn where_answers_take_long_nobody_waits_for_them() {
+        let (way, epoch): (_, Arc<str>) = (Together::paced(Duration::ZERO), "e".into());
+        assert_eq!((0..100).filter(|n| push(&way, &epoch, *n)).count(), MOST_RUNS);
+        assert_eq!(way.take_again(Duration::MAX).len(), AT_ONCE);
+    }
+
+    #[test]
+    fn a_run_that_is_back_leaves_the_rest_to_two_others() {
+        let (way, epoch): (_, Arc<str>) = (Together::paced(Duration::ZERO), "e".into());
+        (0..3).for_each(|n| drop(push(&way, &epoch, n)));
+        way.0.lock().pace = Duration::MAX;
+        assert!(way.take_again(Duration::MAX).is_empty(), "two others are on their way");
+        assert_eq!(way.take_again(Duration::MAX).len(), 3);
+    }
+
     #[test]
     fn whoever_waited_too_long_was_never_asked() {
-        let (way, epoch): (_, Arc<str>) = (Together::default(), "e".into());
+        let (way, epoch): (_, Arc<str>) = (quick(), "e".into());
         let (answer, mut heard) = oneshot::channel();
         way.push(Waiting { epoch, since: Instant::now(), packed: vec![1], answer });
         assert!(way.take(Duration::ZERO).is_empty(), "nobody goes");
@@ -238,7 +301,7 @@ mod tests {
 
     #[test]
     fn nobody_is_left_to_a_run_that_broke_off() {
-        let (way, epoch): (_, Arc<str>) = (Together::default(), "e".into());
+        let (way, epoch): (_, Arc<str>) = (quick(), "e".into());
         let (answer, mut heard) = oneshot::channel();
         way.push(Waiting { epoch: epoch.clone(), since: Instant::now(), packed: vec![1], answer });
         way.broken_off();
