@@ -26,7 +26,9 @@ fn tests(root: &Path) -> BTreeSet<String> {
     for file in all {
         let text = fs::read_to_string(file).expect("readable");
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        for pair in lines.windows(2).filter(|pair| pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test")) {
+        for pair in
+            lines.windows(2).filter(|pair| pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test"))
+        {
             let name = pair[1].trim_start_matches("async ").strip_prefix("fn ").and_then(|rest| rest.split('(').next());
             found.extend(name.map(str::to_owned));
         }
@@ -37,7 +39,8 @@ fn tests(root: &Path) -> BTreeSet<String> {
 /// The parts of a line in backticks that look like the name of a test.
 fn named(line: &str) -> Vec<&str> {
     let looks = |word: &&str| {
-        word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') && word.split('_').count() >= WORDS
+        word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && word.split('_').count() >= WORDS
     };
     line.split('`').skip(1).step_by(2).filter(looks).collect()
 }
