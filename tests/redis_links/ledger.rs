@@ -162,7 +162,7 @@ async fn calls_that_are_refused_while_redis_is_away_leave_nothing_behind() {
     eventually("the connection to be known to be gone", async || node.ledger.trouble().ok_or("none")).await;
     for n in 2..50 {
         assert!(matches!(node.reserve(n, 1).await, Err(LedgerError::Down(_))));
-        let given_up = node.ledger.settle(settle(n, End::Release)).await;
+        let given_up = node.ledger.settle(calls::release(n)).await;
         assert!(matches!(given_up, Err(LedgerError::Down(_))), "{given_up:?}");
     }
     node.ledger.flush().await.expect("nothing is left to tell");
