@@ -10,9 +10,9 @@ use super::Gateway;
 use super::identify::Caller;
 use super::problem::Problem;
 use crate::rules::args::Unreadable;
-use crate::rules::path::{CanonicalPath, Target, query_or_form_overrides_method};
+use crate::rules::path::{CanonicalPath, PathRefusal, Target, query_or_form_overrides_method};
 use crate::rules::subject::{Facts, Name};
-use crate::rules::vendors::{Operation, Vendor, credential};
+use crate::rules::vendors::{Family, Operation, Vendor, credential};
 use crate::units::vault_key::{LEN, PREFIX};
 
 /// Which vendor, and what of the address is its own.
@@ -36,22 +36,26 @@ pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place,
     if memchr::memmem::find(target(parts).as_bytes(), PREFIX.as_bytes()).is_some() && holds_a_key(&path) {
         return Err(Problem::Malformed("its path holds a vault key, which must not reach a vendor".to_owned()));
     }
-    let place = |vendor: Arc<Vendor>, path, base| {
+    let place = |vendor: Arc<Vendor>, path: CanonicalPath, base| {
         let query = credential::strip(&mut HeaderMap::new(), query.as_deref(), &caller.carried, &vendor.placement);
-        Place { vendor, path, query, base }
+        // To any other vendor, an encoded slash may be two things.
+        match path.names_a_resource() && vendor.family != Family::Bedrock {
+            true => Err(Problem::Path(PathRefusal::EncodedSlash)),
+            false => Ok(Place { vendor, path, query, base }),
+        }
     };
     if let Some(vendor) = gateway.vendors.by_host(name_of(&host)) {
-        return Ok(place(vendor, path, origin));
+        return place(vendor, path, origin);
     }
     let first = path.segments().next().unwrap_or_default();
     // A vendor that the key may not use is refused by the policy, in that vendor's own envelope.
     if let Some(vendor) = gateway.vendors.get(first) {
         let base = format!("{origin}/{}", vendor.name);
-        return Ok(place(vendor, path.without_first(), base));
+        return place(vendor, path.without_first(), base);
     }
     let vendors = caller.vendors();
     match only(gateway, &vendors) {
-        Some(vendor) => Ok(place(vendor, path, origin)),
+        Some(vendor) => place(vendor, path, origin),
         None => Err(Problem::NoVendor(vendors.iter().map(ToString::to_string).collect())),
     }
 }

@@ -172,12 +172,14 @@ fn nothing_in_the_book_is_free_that_does_not_say_so() {
 }
 
 /// Where the book decides otherwise than genai-prices beyond what `differences.md` lists, and why.
-const OTHERWISE: [(&str, &str); 5] = [
+const OTHERWISE: [(&str, &str); 6] = [
     // They add the price of a search to every request; here it is a fee, by the size of its context, that the meter counts.
     ("perplexity", "sonar"),
     ("perplexity", "sonar-pro"),
     ("perplexity", "sonar-reasoning"),
     ("perplexity", "sonar-reasoning-pro"),
+    // They have no step for long prompts; LiteLLM does.
+    ("bedrock", "global.anthropic.claude-sonnet-4-20250514-v1:0"),
     // OpenRouter's name at OpenAI: no model of OpenAI's.
     ("openai", "gpt-4o:extended"),
 ];
