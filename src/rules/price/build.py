@@ -104,7 +104,9 @@ LONGER = {"claude-sonnet-4-5": 1_000_000, "claude-sonnet-4-5-20250929": 1_000_00
 INCLUSIVE = {"xai"}
 # Days without peak hours, from DeepSeek's calendar: public holidays of China that fall on weekdays.
 HOLIDAYS = ["2026-09-25", *(f"2026-10-0{day}" for day in (1, 2, 5, 6, 7)), "2027-01-01"]
-DEEPSEEK_PEAK_FROM = "2026-08-17"
+# Its days begin in Beijing: genai-prices has the day there, DeepSeek's notice the instant. At rest it costs half of the peak.
+DEEPSEEK_PEAK_FROM = "2026-08-16T16:00:00Z"
+DEEPSEEK_PEAK_DAY = "2026-08-17"
 PEAK = {"days": "mon-fri", "utc": ["01:00-04:00", "06:00-10:00"], "except": HOLIDAYS}
 SKIP = re.compile(r"month-commitment|:extended|steps/|^ft:.*babbage|^sample_spec$|^together-ai-|^fireworks-ai-")
 DATED = re.compile(r"^(.+?)[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
@@ -202,7 +204,7 @@ def row(shelf, name, model, entry):
             continue
         rates = {}
         add_genai(where, rates, rates_of, "standard")
-        prices.append([start, hours, rates])
+        prices.append([DEEPSEEK_PEAK_FROM if shelf == "deepseek" and start == DEEPSEEK_PEAK_DAY else start, hours, rates])
         for ours, theirs, _ in FEES:
             if rates_of.get(theirs or "-") is not None and (start or "") <= TODAY:
                 fees[ours] = text(rates_of.get(theirs) / 1000, 12)
@@ -220,7 +222,7 @@ def row(shelf, name, model, entry):
         add_litellm(where, now[2], off_peak(where, entry, busy))
         add_later(prices, now, before)
         add_fees(shelf, name, fees, entry)
-    prices += [[DEEPSEEK_PEAK_FROM, PEAK, busy]] if busy else []
+    prices += peaks(prices, now, busy) if busy else []
     factors = multipliers(model, entry)
     by_hand = override(where, prices, factors)
     for price in prices:
@@ -232,6 +234,14 @@ def row(shelf, name, model, entry):
         "source": source(model, entry, by_hand),
         "prices": [p for p in prices if p[2].get(("standard", 0))],
     }
+
+
+def peaks(prices, now, busy):
+    """Peak hours: of the price that holds today, and of those that held before since there were such hours."""
+    earlier = [p for p in prices if p is not now and not p[1] and DEEPSEEK_PEAK_FROM <= (p[0] or "") < (now[0] or "")]
+    double = lambda rates: {key: {kind: text(Decimal(value) * 2) for kind, value in values.items()} for key, values in rates.items()}
+    own = [[start, PEAK, double(rates)] for start, _, rates in earlier]
+    return own + [[max(now[0] or "", DEEPSEEK_PEAK_FROM), PEAK, busy]]
 
 
 def add_variants(where, prices, model):
