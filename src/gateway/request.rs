@@ -14,7 +14,7 @@ use crate::adapters::upstream::Upload;
 use crate::adapters::vault::Credential;
 use crate::rules::path::CanonicalPath;
 use crate::rules::vendors::credential::{self, Placed};
-use crate::rules::vendors::{Base, Placement, Vendor};
+use crate::rules::vendors::{Base, Placement, Vendor, region};
 
 /// What the pieces of a request are.
 pub struct Pieces<'a> {
@@ -33,7 +33,7 @@ pub struct Pieces<'a> {
 
 pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Problem> {
     let Pieces { method, base, path, query, mut headers, carried, vendor, credential, signed } = pieces;
-    let region = sign::region_of(&headers);
+    let region = region::of_signature(&headers).map(str::to_owned);
     headers::towards_vendor(&mut headers);
     // The query lost its keys when the vendor was found, before it was judged.
     credential::strip(&mut headers, None, carried, &vendor.placement);

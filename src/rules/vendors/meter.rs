@@ -69,7 +69,7 @@ impl Meter {
         let replayed = text("idempotent-replayed").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         let reader = Reader::for_answer(&inner, status, headers);
         let read =
-            matches!(&inner.how, How::Rule(_)) || matches!(&inner.how, How::Llm(plan) if plan.api == Api::Invoke);
+            matches!(&inner.how, How::Rule(_)) || matches!(&inner.how, How::Llm(plan) if tier_in_headers(plan.api));
         let headers = if read { headers.clone() } else { HeaderMap::new() };
         Self { inner, status, reader, headers, request_id, replayed }
     }
@@ -165,9 +165,25 @@ impl Meter {
     fn of_report(&self, reported: Option<Reported>, told: &mut Told) -> Usage {
         let (How::Llm(plan), Some(mut reported)) = (&self.inner.how, reported) else { return Usage::UNKNOWN };
         told.id = reported.id.take();
+        self.served(plan.api, &mut reported);
         let (usage, priced) = llm::price(&self.inner, plan, &reported);
         told.priced = priced;
         usage
+    }
+
+    /// What the headers say of how the answer was served.
+    fn served(&self, api: Api, reported: &mut Reported) {
+        match api {
+            Api::Invoke => {
+                let tier = bedrock::tier(&self.headers).map(str::to_owned);
+                reported.tier = tier.or(reported.tier.take());
+                if bedrock::is_hurried(&self.headers) {
+                    reported.seen = llm::Seen::SoFar;
+                }
+            }
+            Api::Gemini => reported.tier = reported.tier.take().or_else(|| google::answer::served(&self.headers)),
+            _ => {}
+        }
     }
 
     fn of_rule(&self, body: &[u8]) -> Usage {
@@ -214,6 +230,10 @@ impl Reader {
             How::Rule(_) | How::Free | How::Unknown => Self::Pass,
         }
     }
+}
+
+fn tier_in_headers(api: Api) -> bool {
+    matches!(api, Api::Invoke | Api::Gemini)
 }
 
 /// Compressed bytes pass unread.
