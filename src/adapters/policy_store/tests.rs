@@ -62,7 +62,7 @@ async fn the_folder_loads_whole_or_not_at_all() {
     let lines = |list: &[String]| list.iter().filter(|l| l.contains("budget")).count();
     assert_eq!((lines(&changed.loaded[0].added), lines(&changed.loaded[0].removed)), (1, 1), "the changed rule alone");
     assert!(changed.loaded[0].added.len() == 1 && changed.loaded[0].added[0].contains("app"), "{changed:?}");
-    assert!(changes.has_changed().expect("open") && store.mistakes().is_empty());
+    assert!(store.replaced(&old).now_or_never().is_some() && store.mistakes().is_empty());
     // First what both sets count, then what the new one does.
     assert_eq!(*rig.declared.lock(), [2, 2, 3, 2]);
 
