@@ -103,6 +103,21 @@ fn the_books_have_each_change_once(fleet: &Fleet, rounds: usize) {
     });
 }
 
+/// What a node says first of all. The flag comes after it; a node that dies in between leaves nothing behind.
+#[test]
+fn streams_end_everywhere_before_the_flag_is_set() {
+    let fleet = Fleet::new(&[OPEN], 3);
+    let (key, other) = (fleet.mint("open", "runaway"), fleet.mint("open", "calm"));
+    let streams = open_streams(&fleet, &key);
+    let flag = serde_json::json!({ "kind": "key", "id": key.id });
+    let heard = fleet.redis.must(&["publish", "{bursar}:bell", &format!("stopping {flag}")]);
+    assert!(heard.trim() >= "3", "all nodes listen: {heard}");
+    join_all(streams);
+    for node in &fleet.nodes {
+        assert_eq!((said(node, &key).0, said(node, &other).0), (200, 200), "no flag is set");
+    }
+}
+
 #[test]
 fn a_node_that_hangs_is_named_and_its_right_has_run_out() {
     let fleet = Fleet::new(&[OPEN], 3);

@@ -214,14 +214,14 @@ impl Reader {
         if certain(inner, status).is_some() || is_encoded(headers) {
             return Self::Pass;
         }
+        let kind = kind(headers);
+        let is = |wanted: &str| kind.eq_ignore_ascii_case(wanted);
         match &inner.how {
-            How::Llm(plan) if is(headers, "text/event-stream") => Self::Stream(Box::new(Stream::new(plan))),
-            How::Llm(plan) if is(headers, "application/vnd.amazon.eventstream") => {
-                Self::Tap(Box::new(Tap::frames(plan)))
-            }
+            How::Llm(plan) if is("text/event-stream") => Self::Stream(Box::new(Stream::new(plan))),
+            How::Llm(plan) if is("application/vnd.amazon.eventstream") => Self::Tap(Box::new(Tap::frames(plan))),
             // A stream without its events: an array of answers, or a line for each.
             How::Llm(plan) if plan.stream && plan.api == Api::Gemini => Self::Tap(Box::new(Tap::objects(plan))),
-            How::Llm(plan) if is(headers, "application/x-ndjson") || is(headers, "application/jsonl") => {
+            How::Llm(plan) if is("application/x-ndjson") || is("application/jsonl") => {
                 Self::Tap(Box::new(Tap::objects(plan)))
             }
             How::Llm(plan) if plan.api == Api::Speech => Self::Pass,
@@ -241,9 +241,10 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn is(headers: &HeaderMap, wanted: &str) -> bool {
+/// Its media type, without parameters.
+fn kind(headers: &HeaderMap) -> &str {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+    kind.split(';').next().unwrap_or_default().trim()
 }
 
 /// Pictures without tokens, whose size and quality have a price of their own.
