@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use regex::{Regex, RegexBuilder};
 
 use super::check::{Check, Fees};
-use super::names::spellings;
+use super::names::{placed, spellings};
 use super::rates::{Limits, Rates};
 use super::raw::RawModel;
 use super::row::Row;
@@ -68,7 +68,8 @@ impl Shelf {
     }
 
     pub fn find(&self, model: &str) -> Option<&Arc<Row>> {
-        let model = self.aliases.get(&*model.to_lowercase()).map_or(model, |own| &**own);
+        let alias = |name: &str| self.aliases.get(&*name.to_lowercase()).map(|own| &**own);
+        let model = alias(model).or_else(|| alias(placed(model)?.1)).unwrap_or(model);
         if let Some(row) = self.exact.get(model) {
             return Some(row);
         }

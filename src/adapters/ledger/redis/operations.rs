@@ -1,16 +1,18 @@
-//! The operations of the trait on Redis: each is one script. What the node itself must know of a hold (the lines of its
-//! reserve) it keeps here until the hold ends.
+//! The operations of the trait on Redis: each is one script, and of the most frequent ones it decides many at once (`together`).
+//! What the node itself must know of a hold (the lines of its reserve) it keeps here until the hold ends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{self, Answered, Parts};
 use super::kept::{Redo, Taken};
+use super::pack::Packed;
+use super::together::Errand;
 use super::{Asked, Inner, RECHECK, Redis, encode, json};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
-use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::ask::{AccountState, Checked, Correct, End, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::Posting;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
@@ -32,11 +34,8 @@ impl Inner {
         for _ in 0..SHAPES_MOVED {
             let shapes = self.shapes.lock().clone();
             let lines = shapes.lines_of(&ask);
-            let mut call = self.prepare(&self.scripts.reserve);
-            encode::reserve(&mut call, &ask, &lines, shapes.version)?;
-            self.awaited.insert(ask.hold);
-            let answer = self.call_kept(&call).await?;
-            self.awaited.remove(&ask.hold);
+            let packed = encode::reserve(&ask, &lines, shapes.version)?;
+            let answer = self.awaiting(ask.hold, packed).await?;
             match answer::reservation(&answer, ask.hold, &lines, &ask.rates)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
@@ -46,6 +45,21 @@ impl Inner {
             }
         }
         Err(LedgerError::Down("the shapes of budgets change faster than a call can follow".to_owned()))
+    }
+
+    /// While there is no answer, and if none comes, the hold may be taken all the same. Not if it cannot have been asked for.
+    async fn awaiting(&self, hold: CallId, packed: Vec<u8>) -> Result<Vec<String>, LedgerError> {
+        let first = self.awaited.insert(hold);
+        let answer = self.together(Errand::Reserve, packed).await;
+        if answer.as_ref().err().is_none_or(|unheard| first && !unheard.may_have_run) {
+            self.awaited.remove(&hold);
+        }
+        answer.map_err(|unheard| unheard.why)
+    }
+
+    /// Redis has, or may have, a hold that this node asked for.
+    fn may_be_held(&self, hold: CallId) -> bool {
+        self.asked.contains_key(&hold) || self.awaited.contains(&hold)
     }
 
     /// As Redis said that it was written, should Redis lose it.
@@ -79,8 +93,9 @@ impl Inner {
         call.arg(hold.to_string()).arg(step);
         encode::amounts(&mut call, &amounts);
         call.arg(u8::from(lines.is_some()));
-        let lines = lines.unwrap_or_default();
-        encode::lines(&mut call, &lines);
+        let (lines, mut packed) = (lines.unwrap_or_default(), Packed::default());
+        encode::lines(&mut packed, &lines);
+        call.arg(packed.done());
         let answer = self.call(&call).await?;
         let answered = answer::reservation(&answer, hold, &lines, &[])?.ok_or_else(answer::unreadable)?;
         if let Reservation::Held(held) = &answered.reservation {
@@ -93,9 +108,8 @@ impl Inner {
     }
 
     pub(super) async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
-        let mut call = self.prepare(&self.scripts.settle);
-        encode::settle(&mut call, &settle, self.awaited.contains(&settle.hold));
-        let answer = self.call(&call).await?;
+        let awaited = self.awaited.contains(&settle.hold);
+        let answer = self.together(Errand::Settle, encode::settle(&settle, awaited)).await.map_err(|e| e.why)?;
         self.awaited.remove(&settle.hold);
         self.freed(settle.hold);
         let settled = answer::settled(&answer, settle.hold)?;
@@ -105,9 +119,17 @@ impl Inner {
         Ok(settled)
     }
 
+    /// Must Redis hear of it? A call that it was never asked for has nothing to give back.
+    pub(super) fn is_owed(&self, settle: &Settle) -> bool {
+        !matches!(settle.end, End::Release) || self.may_be_held(settle.hold)
+    }
+
     /// What Redis does not hear now, it is told later.
     async fn settle_in_the_end(&self, settle: Settle) -> Result<Settled, LedgerError> {
         let settled = self.settle(settle.clone()).await;
+        if !self.is_owed(&settle) {
+            return settled;
+        }
         if let Err(LedgerError::Down(why)) = settled {
             self.owed.push(settle);
             return Err(LedgerError::Down(format!("{why}. It is told again until it hears")));

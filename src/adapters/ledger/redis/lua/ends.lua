@@ -121,7 +121,7 @@ local function unkey(id, h)
 end
 
 local function keep(id, h)
-  redis.call('ZADD', ENDED, text(forget_at(h)), id)
+  ended[id] = forget_at(h)
   unkey(id, h)
   put(id, h)
 end
@@ -147,7 +147,7 @@ local function close(id, h, how, charge, exact, passed)
   if h.first then
     leave(h.first, id)
   end
-  redis.call('ZREM', LEASES, id)
+  leased[id] = false
   h.how, h.at, h.seq, h.charge, h.exact, h.step, h.changes = how, at, seq, charge, exact, 0, {}
   keep(id, h)
 end
@@ -209,4 +209,14 @@ local function tell(h, evidence)
   elseif past(h.first) then
     retell(h.first, hold(h.first), evidence)
   end
+end
+
+-- Nobody ended it in time: it is charged in full.
+local function lapse(id, h)
+  local word = { said = said(h.amounts, false), exact = false }
+  local usd, tokens, exact, passed = fate(word, h, h.amounts)
+  local charge = { usd, tokens, h.amounts[3], h.amounts[4] }
+  tell(h, word.said)
+  event('expire', 'hold', id, 'charge', shown(charge), 'exact', yes(exact))
+  close(id, h, 'expired', charge, exact, passed)
 end

@@ -58,22 +58,12 @@ local function take(item)
     'fitted', item.fitted or '', 'replay', '', 'repeats', '', 'caps', '', 'would', '', 'row', item.row)
   put(item.id, { how = 'open', amounts = item.amounts, postings = item.postings, taken = at,
     fitted = tonumber(item.fitted or ''), step = 0, facts = item.facts, repeats = {}, awaited = item.awaited or nil })
-  redis.call('ZREM', ENDED, item.id)
-  redis.call('ZADD', LEASES, text(at + LEASE), item.id)
+  ended[item.id], leased[item.id] = false, at + LEASE
   for _, t in ipairs(item.takes) do
     local field = slice_field(t.account, t.from, t.limit)
     local before = lent_of(field)
     lend(field, t.account, t.from, before, math.max(0, before - t.amount))
   end
-end
-
-local function expire(id, h)
-  local word = { said = said(h.amounts, false), exact = false }
-  local usd, tokens, exact, passed = fate(word, h, h.amounts)
-  local charge = { usd, tokens, h.amounts[3], h.amounts[4] }
-  tell(h, word.said)
-  event('expire', 'hold', id, 'charge', shown(charge), 'exact', yes(exact))
-  close(id, h, 'expired', charge, exact, passed)
 end
 
 -- As `settle` does. A hold that was given up here, because nobody knew that the call went on, is charged all the same.
@@ -86,7 +76,7 @@ local function finish_hold(item)
   elseif not h or (h.how ~= 'open' and h.how ~= 'expired' and not given_up) then
     return
   elseif item.how == 'expire' then
-    return h.how == 'open' and expire(id, h)
+    return h.how == 'open' and lapse(id, h)
   end
   local charge = item.charge
   if not released and not item.exact then
