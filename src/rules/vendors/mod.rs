@@ -18,6 +18,7 @@ pub mod sse;
 pub mod usage;
 
 mod anthropic;
+mod base;
 mod bedrock;
 mod check;
 mod cohere;
