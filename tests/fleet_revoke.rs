@@ -73,7 +73,7 @@ fn fifty_streams_over_three_nodes_end_within_a_second() {
 }
 
 /// The middle, the ninety-ninth of a hundred, and the worst.
-fn spread(took: &mut Vec<Duration>) -> String {
+fn spread(took: &mut [Duration]) -> String {
     took.sort();
     let at = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)];
     format!("p50 {:.1?}, p99 {:.1?}, worst {:.1?}", at(50), at(99), took[took.len() - 1])

@@ -105,7 +105,8 @@ impl Together {
         let mut queue = self.0.lock();
         let mut some: Vec<Waiting> = Vec::new();
         while some.len() < AT_ONCE
-            && let Some(next) = queue.waiting.pop_front_if(|next| some.first().is_none_or(|f| f.epoch == next.epoch))
+            && queue.waiting.front().is_some_and(|next| some.first().is_none_or(|f| f.epoch == next.epoch))
+            && let Some(next) = queue.waiting.pop_front()
         {
             if next.since.elapsed() < patience {
                 some.push(next);
