@@ -65,7 +65,7 @@ fn fifty_streams_over_three_nodes_end_within_a_second() {
     println!("  the last stream had ended: {}", spread(&mut last));
     println!("  the command had returned:  {}", spread(&mut answered));
     println!("and from the change until every node had carried it out: {}", spread(&mut said_by_all));
-    println!("a command that asks nothing: {}", spread(&mut (0..LEAST).map(|_| start_up(&fleet)).collect()));
+    println!("a command that asks nothing: {}", spread(&mut (0..LEAST).map(|_| start_up(&fleet)).collect::<Vec<_>>()));
     assert!(last[rounds - 1] < A_SECOND, "{last:?}");
     let status = fleet.nodes[0].admin("/v1/status");
     println!("the canary meanwhile: {}", status["fleet"]["revoke_latency"]);
