@@ -81,6 +81,10 @@ fn in_dollars(codes: &[String], line: &str) -> Result<BTreeMap<String, String>, 
         quoted.filter(|(code, text)| !code.is_empty() && !text.is_empty() && !text.eq_ignore_ascii_case("n/a"));
     let per_euro: BTreeMap<&str, &str> = quoted.collect();
     let dollar = *per_euro.get("usd").ok_or("it has no rate of the dollar")?;
+    // Each rate is a quotient of it, so it is looked at first.
+    if Rate::parse(&format!("{dollar}/1")).is_none() {
+        return Err(format!("`{dollar}` is no rate of `usd`"));
+    }
     let mut rates = BTreeMap::new();
     for (code, text) in PEGGED.into_iter().chain(per_euro).chain([("eur", "1")]) {
         let code_is_plain = code.len() == 3 && code.bytes().all(|b| b.is_ascii_lowercase());
