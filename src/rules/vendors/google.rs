@@ -69,22 +69,7 @@ pub(super) fn content(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
 /// Embeddings of one text or many. Their answers tell tokens only on Vertex.
 pub(super) fn embed(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     Body::camel(ask)?;
-    let request = Request {
-        api: Api::Gemini,
-        model: path_model(ask)?,
-        stream: false,
-        prompt: Prompt::Several(most_tokens(ask.body)),
-        reads: 1,
-        input_kinds: vec![Token::Input],
-        output_kinds: Vec::new(),
-        fees: Vec::new(),
-        units: Vec::new(),
-        extra_output: 0,
-        tier: Some("standard"),
-        factors: Vec::new(),
-        output: Output::SILENT,
-        unbounded: None,
-    };
+    let request = Request::plain(Api::Gemini, path_model(ask)?, Prompt::Several(most_tokens(ask.body)));
     Ok(bounded(ask, request, Extra::default()))
 }
 

@@ -103,6 +103,28 @@ pub(super) struct Request<'a> {
     pub unbounded: Option<Unpriceable>,
 }
 
+impl<'a> Request<'a> {
+    /// One reading of a prompt at the usual tier, without an answer in tokens.
+    pub fn plain(api: Api, model: &'a str, prompt: Prompt) -> Self {
+        Self {
+            api,
+            model,
+            stream: false,
+            prompt,
+            reads: 1,
+            input_kinds: vec![Kind::Input],
+            output_kinds: Vec::new(),
+            fees: Vec::new(),
+            units: Vec::new(),
+            extra_output: 0,
+            tier: Some("standard"),
+            factors: Vec::new(),
+            output: Output::SILENT,
+            unbounded: None,
+        }
+    }
+}
+
 /// How long a prompt can be.
 pub(super) enum Prompt {
     Tokens(u64),

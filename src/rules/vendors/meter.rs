@@ -156,7 +156,7 @@ impl Meter {
                 };
                 self.of_report(reported, told)
             }
-            How::Stripe(plan) => stripe::answer::usage(plan, &self.inner.prices.fx, body, &mut told.id),
+            How::Stripe(plan) => stripe::answer::usage(plan, &self.inner.prices.fx, body, self.replayed, &mut told.id),
             How::Rule(_) => self.of_rule(body),
             How::Free | How::Unknown => Usage::UNKNOWN,
         }

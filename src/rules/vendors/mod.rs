@@ -19,6 +19,7 @@ pub mod sse;
 pub mod usage;
 
 mod anthropic;
+mod base;
 mod bedrock;
 mod check;
 mod cohere;

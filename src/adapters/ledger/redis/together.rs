@@ -105,7 +105,8 @@ impl Together {
         let mut queue = self.0.lock();
         let mut some: Vec<Waiting> = Vec::new();
         while some.len() < AT_ONCE
-            && let Some(next) = queue.waiting.pop_front_if(|next| some.first().is_none_or(|f| f.epoch == next.epoch))
+            && queue.waiting.front().is_some_and(|next| some.first().is_none_or(|f| f.epoch == next.epoch))
+            && let Some(next) = queue.waiting.pop_front()
         {
             if next.since.elapsed() < patience {
                 some.push(next);
@@ -283,7 +284,7 @@ mod tests {
     #[test]
     fn a_run_that_is_back_leaves_the_rest_to_two_others() {
         let (way, epoch): (_, Arc<str>) = (Together::paced(Duration::ZERO), "e".into());
-        (0..3).for_each(|n| drop(push(&way, &epoch, n)));
+        assert_eq!((0..3).filter(|n| push(&way, &epoch, *n)).count(), 3);
         way.0.lock().pace = Duration::MAX;
         assert!(way.take_again(Duration::MAX).is_empty(), "two others are on their way");
         assert_eq!(way.take_again(Duration::MAX).len(), 3);
