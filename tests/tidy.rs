@@ -21,7 +21,8 @@ const FLOORS: [(&str, u8); 9] = [
     ("app", 5),
     ("main", 5),
 ];
-const UNITS_CRATES: &[&str] = &["serde", "uuid", "jiff", "zeroize", "subtle", "sha2", "crc32fast", "thiserror"];
+const UNITS_CRATES: &[&str] =
+    &["serde", "uuid", "jiff", "zeroize", "subtle", "sha2", "crc32fast", "memchr", "thiserror"];
 /// Beside those of the units. `ring` for checking signatures: what signs, and needs randomness, stands above.
 const RULES_CRATES: &[&str] =
     &["ring", "serde_json", "toml", "bytes", "http", "memchr", "base64", "regex", "globset", "percent_encoding"];
