@@ -10,6 +10,7 @@ mod envelope;
 mod filter;
 mod flowing;
 mod forward;
+mod grip;
 mod headers;
 mod identify;
 mod late;

@@ -83,6 +83,7 @@ impl Judged<'_> {
             credential,
             caps: held.caps,
             follow: held.follow,
+            grip: held.grip,
             taking,
             links: Links::new(vendor, self.place.base.clone()),
         }

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::admit::Judged;
+use super::grip::Grip;
 use super::late::Follow;
 use super::look_up::Asker;
 use super::problem::{Problem, stopped};
@@ -48,6 +49,8 @@ pub struct HeldCall {
     pub caps: Option<u64>,
     /// Asks for a price that comes later.
     pub follow: Option<Box<Follow>>,
+    /// Of a stream, whose hold changes while it runs.
+    pub grip: Option<Box<Grip>>,
 }
 
 /// How an attempt ended, if not refused.
@@ -92,7 +95,9 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
             let later = !estimate.plan.late_waits().is_empty();
             let follow = later.then(|| Asker::new(judged, permit, about));
             let follow = follow.map(|asker| Box::new(Follow { asker, plan: estimate.plan.clone() }));
-            Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps, follow })))
+            let streams = estimate.plan.streams() && hold.shares().is_none();
+            let grip = streams.then(|| Box::new(Grip::new(permit.clone(), &estimate.plan)));
+            Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps, follow, grip })))
         }
         Answered::Short(short) => Err(Problem::Budget(short)),
         Answered::Limited(limited) => Err(Problem::Rate(limited)),

@@ -112,6 +112,7 @@ impl Crossing {
             }
             Stop::Complete => None,
             Stop::Aborted(cause) => Some(Problem::Aborted(cause.clone())),
+            Stop::Outgrown(why) => Some(Problem::Outgrown(why.clone())),
             Stop::Cut(_) | Stop::Abandoned if self.repeatable => Some(Problem::Broken(vendor())),
             Stop::Cut(_) | Stop::Abandoned => Some(Problem::OutcomeUnknown(vendor())),
         }

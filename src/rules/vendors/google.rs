@@ -49,7 +49,7 @@ pub(super) fn content(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         api: Api::Gemini,
         model,
         stream: ask.args.in_path("model").is_some() && streams(ask),
-        prompt: prompt(ask, &pictures, tools.hidden.or(hidden)),
+        prompt: tools.grows.map_or_else(|| prompt(ask, &pictures, hidden), Prompt::Grows),
         reads: 1,
         input_kinds: vec![Token::Input, Token::AudioInput, Token::VideoInput, Token::ImageInput],
         output_kinds: vec![Token::Output, Token::ImageOutput, Token::AudioOutput],
@@ -173,7 +173,8 @@ fn most(size: Size) -> u64 {
 /// What the vendor's own tools add.
 #[derive(Default)]
 struct Tools {
-    hidden: Option<String>,
+    /// What a search finds is read beside the prompt.
+    grows: Option<String>,
     fees: Vec<super::llm::Fee>,
     unbounded: Option<Unpriceable>,
 }
@@ -195,7 +196,7 @@ fn tools(body: &Body<'_>, model: &str) -> Tools {
                 if model.starts_with("gemini-2") || model.starts_with("gemini-1") =>
             {
                 tools.fees.push(("web_search".into(), 1));
-                tools.hidden = Some(format!("tools: {name}"));
+                tools.grows = Some(format!("tools: {name}"));
             }
             _ => {
                 tools.unbounded = Some(Unpriceable::unbounded(

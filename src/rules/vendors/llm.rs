@@ -7,12 +7,14 @@ pub(super) mod image;
 mod limit;
 pub(super) mod number;
 mod report;
+mod running;
 
 use std::sync::Arc;
 
 use super::ask::{Ask, Bounded, UnknownModel, Unpriceable};
 use super::dialect::Dialect;
 use super::plan::{How, OwnedEdit};
+use self::running::Prompted;
 use crate::rules::ledger::need::{Fit, Need};
 use crate::rules::price::{Kind, PriceBook, Rates, Row, TierAsked};
 use crate::rules::subject::Name;
@@ -21,6 +23,7 @@ use crate::units::money::PicoUsd;
 pub(super) use growth::most_tokens;
 pub(super) use limit::{Add, LimitField};
 pub(super) use report::{Fee, Part, Reported, Seen, price};
+pub use running::Running;
 
 /// The answers' shapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,10 @@ pub(super) struct LlmPlan {
     /// The same for pictures of a size and quality that have their own price.
     pub picture: Option<Fee>,
     limit: Option<LimitField>,
+    /// What is held for the prompt of a stream, where its answer will tell how long it is.
+    prompted: Option<Prompted>,
+    /// Only a ceiling stands for what it can cost.
+    pub unbounded: bool,
     /// Changes that do not depend on what was granted.
     edits: Vec<OwnedEdit>,
 }
@@ -107,6 +114,8 @@ pub(super) enum Prompt {
     Several(u64),
     /// The model's longest, as this field does not say.
     Most(String),
+    /// The same, and it grows while the vendor's tools run: no count of what is sent bounds it.
+    Grows(String),
 }
 
 /// The output limit of a request.
@@ -173,8 +182,11 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
     let limit = LimitField { there: request.output.there.clone(), add: request.output.add, before };
     // Also for a model that only the ceiling bounds, as far as any of its vendor's can go.
     let tokens = row.or_else(|| ask.prices.dearest(&ask.vendor.prices)).map_or(0, |row| row.limits.one_run());
-    let need =
-        row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned())).and_then(|row| need(ask, row, &request));
+    let found = row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned()));
+    let (need, prompted) = match found.and_then(|row| need(ask, row, &request)) {
+        Ok((need, prompted)) => (Ok(need), prompted),
+        Err(why) => (Err(why), None),
+    };
     let plan = LlmPlan {
         api: request.api,
         dialect: ask.vendor.dialect,
@@ -192,13 +204,19 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         characters: extra.characters,
         picture: extra.picture,
         place: extra.place,
+        prompted: prompted.filter(|_| request.stream),
+        unbounded: need.is_err(),
         limit: (!request.output.none && !request.output.fixed).then_some(limit),
         edits: extra.edits,
     };
     Bounded { need, how: How::Llm(plan), tokens }
 }
 
-fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unpriceable> {
+fn need(
+    ask: &Ask<'_>,
+    row: &Arc<Row>,
+    request: &Request<'_>,
+) -> Result<(Need, Option<Prompted>), Unpriceable> {
     if let Some(why) = &request.unbounded {
         return Err(why.clone());
     }
@@ -221,13 +239,17 @@ fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unprice
         _ => rates.dearest(&request.input_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?,
     };
     let read = prompt.saturating_mul(request.reads);
+    let held = input.times(read);
     let fees = fees(row, request)?.plus(units(request, &rates, with_factors)?);
-    let mut need = Need::fixed(input.times(read).plus(fees), read);
+    let mut need = Need::fixed(held.plus(fees), read);
     if !request.output.none {
         let output = rates.dearest(&request.output_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
         add_output(ask, row, request, output, &mut need)?;
     }
-    Ok(need)
+    // A prompt that grows while it runs is not what its first usage says.
+    let stays = prompt > 0 && request.reads == 1 && !matches!(request.prompt, Prompt::Grows(_));
+    let prompted = stays.then(|| Prompted { row: row.clone(), rates, factors, tokens: read, usd: held });
+    Ok((need, prompted))
 }
 
 /// A place may cost no more than another; speed always does.
@@ -244,8 +266,8 @@ fn prompt_tokens(row: &Row, prompt: &Prompt) -> Result<u64, Unpriceable> {
         // A prompt that is longer than the model takes is refused by the vendor, and free.
         (Prompt::Tokens(n), most) => Ok(most.map_or(*n, |most| most.min(*n))),
         (Prompt::Several(n), _) => Ok(*n),
-        (Prompt::Most(_), Some(most)) => Ok(most),
-        (Prompt::Most(field), None) => Err(Unpriceable::unbounded(
+        (Prompt::Most(_) | Prompt::Grows(_), Some(most)) => Ok(most),
+        (Prompt::Most(field) | Prompt::Grows(field), None) => Err(Unpriceable::unbounded(
             field.clone(),
             "the prompt's length is not in the request, and the model's longest is not known",
         )),

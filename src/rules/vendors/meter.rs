@@ -3,6 +3,7 @@
 
 mod body;
 mod reading;
+mod said;
 mod stream;
 mod tap;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use http::{HeaderMap, header};
 use self::body::Copy;
 use self::stream::Stream;
 use self::tap::Tap;
-use super::llm::{self, Api, Reported};
+use super::llm::{self, Api, Reported, Running, Seen};
 use super::look_up::Question;
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
@@ -88,6 +89,18 @@ impl Meter {
                 out(chunk);
             }
         }
+    }
+
+    /// What is known of the cost by now, if that is more than when this was asked last.
+    pub fn running(&mut self) -> Option<Running> {
+        let How::Llm(plan) = &self.inner.how else { return None };
+        let reading = match &mut self.reader {
+            Reader::Stream(stream) => stream.reading(),
+            Reader::Tap(tap) => tap.reading(),
+            Reader::Pass | Reader::Body(_) => return None,
+        };
+        let told = reading.news().then(|| reading.so_far())??;
+        Some(Running::of(&self.inner, plan, &told, told.seen == Seen::All))
     }
 
     /// Ends the answer, gives `out` what was still waiting, and says what the call cost.

@@ -37,6 +37,7 @@ mod testkit;
 pub use ask::{Ask, Estimate, FitRule, UnknownModel, Unpriceable};
 pub use check::Mistake;
 pub use dialect::Dialect;
+pub use llm::Running;
 pub use entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
 pub use meter::{End, Meter};
 pub use plan::{OwnedEdit, Plan};

@@ -111,6 +111,11 @@ impl Plan {
         matches!(&self.inner.how, How::Llm(llm) if llm.stream)
     }
 
+    /// Does only a ceiling stand for what it can cost?
+    pub fn unbounded(&self) -> bool {
+        matches!(&self.inner.how, How::Llm(llm) if llm.unbounded)
+    }
+
     /// The model that was asked for.
     pub fn model(&self) -> Option<&str> {
         if let How::Llm(llm) = &self.inner.how { Some(&llm.model) } else { None }

@@ -5,7 +5,7 @@ use super::super::ask::{Ask, Bounded, Unpriceable};
 use super::super::dialect::Dialect;
 use super::super::llm::body::{Body, text_of};
 use super::super::llm::image::Pictures;
-use super::super::llm::{Api, Extra, Fee, Request, bounded};
+use super::super::llm::{Api, Extra, Fee, Prompt, Request, bounded};
 use super::{TEXT_PARTS, input_kinds, model, output, picture, prompt};
 use crate::rules::json::{Kind, NodeRef};
 use crate::rules::price::Kind as Token;
@@ -39,14 +39,18 @@ pub(in super::super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable>
     let tools = tools(&body)?;
     let (model, mut pictures) = (model(ask, &body)?, Pictures::default());
     let hidden = match tools.hosted {
-        true => Some("tools".to_owned()),
+        true => None,
         false => hidden_in_responses(&body, model, ask.vendor.dialect, &mut pictures),
+    };
+    let prompt = match tools.hosted {
+        true => Prompt::Grows("tools".to_owned()),
+        false => prompt(ask, tools.prompt, hidden, pictures),
     };
     let request = Request {
         api: Api::Responses,
         model,
         stream: body.flag("stream")?,
-        prompt: prompt(ask, tools.prompt, hidden, pictures),
+        prompt,
         reads: tools.reads,
         input_kinds: input_kinds(&body, true),
         output_kinds: vec![Token::Output],
