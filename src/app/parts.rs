@@ -102,6 +102,7 @@ impl Parts {
             keyring: keyring.clone(),
             people: private.people.clone(),
             captures: private.captures.clone(),
+            remembered: Arc::default(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
             prices,

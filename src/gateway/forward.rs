@@ -22,6 +22,7 @@ use super::grip::Grip;
 use super::headers;
 use super::late::Follow;
 use super::links::{Links, Rewrite};
+use super::memory::Memory;
 use super::meter::{Flow, Stop};
 use super::problem::{Problem, stopped};
 use super::settle::{Dues, Settlement};
@@ -56,6 +57,8 @@ pub struct Outgoing {
     pub follow: Option<Box<Follow>>,
     /// Of a stream, whose hold changes while it runs.
     pub grip: Option<Box<Grip>>,
+    /// Keeps what its answer leaves behind.
+    pub memory: Option<Memory>,
     /// Keeps the answer, if a policy asks for it.
     pub taking: Option<Box<Taking>>,
     pub links: Links,
@@ -123,13 +126,14 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
         caps,
         follow,
         grip,
+        memory,
         taking,
         links,
     } = out;
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
-    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow };
+    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow, memory };
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, grip, links, gateway: gateway.clone() };

@@ -122,7 +122,8 @@ impl Grip {
     fn ask_for_more(&mut self, hold: &mut InFlight) {
         let held = *hold.amounts();
         loop {
-            let more = |spent: u64, held: u64| if self.modest { spent } else { spent.max(held).saturating_add(spent / 2) };
+            let more =
+                |spent: u64, held: u64| if self.modest { spent } else { spent.max(held).saturating_add(spent / 4) };
             let usd = MicroCents(more(self.least.usd.0, held.usd.0)).max(held.usd);
             let to = Amounts { usd, tokens: more(self.least.tokens, held.tokens).max(held.tokens), ..held };
             let need = Need { calls: to.calls, ..Need::fixed(PicoUsd::from(to.usd), to.tokens) };

@@ -13,9 +13,11 @@ mod forward;
 mod grip;
 mod headers;
 mod identify;
+mod ladder;
 mod late;
 mod links;
 mod look_up;
+mod memory;
 mod meter;
 mod outgoing;
 mod own;
@@ -46,6 +48,7 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::remembered::Remembered;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::Upstream;
 use crate::adapters::vault::Vault;
@@ -66,6 +69,7 @@ pub struct Gateway {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
+    pub remembered: Arc<Remembered>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
     pub prices: Arc<PriceBook>,

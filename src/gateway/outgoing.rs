@@ -84,6 +84,7 @@ impl Judged<'_> {
             caps: held.caps,
             follow: held.follow,
             grip: held.grip,
+            memory: held.memory,
             taking,
             links: Links::new(vendor, self.place.base.clone()),
         }

@@ -11,6 +11,7 @@ use super::admit::Judged;
 use super::grip::Grip;
 use super::late::Follow;
 use super::look_up::Asker;
+use super::memory::Memory;
 use super::problem::{Problem, stopped};
 use super::refusal::About;
 use crate::adapters::ledger::LedgerError;
@@ -51,6 +52,8 @@ pub struct HeldCall {
     pub follow: Option<Box<Follow>>,
     /// Of a stream, whose hold changes while it runs.
     pub grip: Option<Box<Grip>>,
+    /// Keeps what its answer leaves behind.
+    pub memory: Option<Memory>,
 }
 
 /// How an attempt ended, if not refused.
@@ -97,7 +100,9 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
             let follow = follow.map(|asker| Box::new(Follow { asker, plan: estimate.plan.clone() }));
             let streams = estimate.plan.streams() && hold.shares().is_none();
             let grip = streams.then(|| Box::new(Grip::new(permit.clone(), &estimate.plan)));
-            Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps, follow, grip })))
+            let memory = estimate.plan.is_remembered().then(|| judged.memory(permit));
+            let plan = estimate.plan;
+            Ok(Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory })))
         }
         Answered::Short(short) => Err(Problem::Budget(short)),
         Answered::Limited(limited) => Err(Problem::Rate(limited)),

@@ -121,5 +121,5 @@ impl Crossing {
 
 /// Nothing was read of an answer.
 fn unread(usage: Usage) -> Metered {
-    Metered { usage, vendor_request_id: None, replayed: false, priced: None, late: None }
+    Metered { usage, vendor_request_id: None, replayed: false, priced: None, late: None, remember: None }
 }

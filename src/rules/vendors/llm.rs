@@ -11,10 +11,10 @@ mod running;
 
 use std::sync::Arc;
 
-use super::ask::{Ask, Bounded, UnknownModel, Unpriceable};
+use self::running::Prompted;
+use super::ask::{Ask, Bounded, Counted, UnknownModel, Unpriceable};
 use super::dialect::Dialect;
 use super::plan::{How, OwnedEdit};
-use self::running::Prompted;
 use crate::rules::ledger::need::{Fit, Need};
 use crate::rules::price::{Kind, PriceBook, Rates, Row, TierAsked};
 use crate::rules::subject::Name;
@@ -187,6 +187,8 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         Ok((need, prompted)) => (Ok(need), prompted),
         Err(why) => (Err(why), None),
     };
+    let once = matches!(request.prompt, Prompt::Tokens(_) | Prompt::Most(_)) && request.reads == 1;
+    let countable = once && request.unbounded.is_none() && row.is_some();
     let plan = LlmPlan {
         api: request.api,
         dialect: ask.vendor.dialect,
@@ -209,18 +211,14 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         limit: (!request.output.none && !request.output.fixed).then_some(limit),
         edits: extra.edits,
     };
-    Bounded { need, how: How::Llm(plan), tokens }
+    Bounded { need, how: How::Llm(plan), tokens, countable }
 }
 
-fn need(
-    ask: &Ask<'_>,
-    row: &Arc<Row>,
-    request: &Request<'_>,
-) -> Result<(Need, Option<Prompted>), Unpriceable> {
+fn need(ask: &Ask<'_>, row: &Arc<Row>, request: &Request<'_>) -> Result<(Need, Option<Prompted>), Unpriceable> {
     if let Some(why) = &request.unbounded {
         return Err(why.clone());
     }
-    let prompt = prompt_tokens(row, &request.prompt)?;
+    let prompt = prompt_tokens(row, &request.prompt, ask.counted)?;
     let asked = match request.tier {
         Some(name) if !matches!(name, "" | "auto") => TierAsked::Named(name),
         _ if ask.vendor.auto_tier_is_standard => TierAsked::Named("standard"),
@@ -261,8 +259,13 @@ fn no_rate(model: &str) -> Unpriceable {
     Unpriceable::UnknownModel(model.to_owned())
 }
 
-fn prompt_tokens(row: &Row, prompt: &Prompt) -> Result<u64, Unpriceable> {
-    match (prompt, row.limits.max_input()) {
+fn prompt_tokens(row: &Row, prompt: &Prompt, counted: Counted) -> Result<u64, Unpriceable> {
+    let whole = match (counted, prompt) {
+        (Counted::Whole(n), Prompt::Tokens(bytes)) => Some(Prompt::Tokens(n.min(*bytes))),
+        (Counted::Whole(n), Prompt::Most(_)) => Some(Prompt::Tokens(n)),
+        _ => None,
+    };
+    match (whole.as_ref().unwrap_or(prompt), row.limits.max_input()) {
         // A prompt that is longer than the model takes is refused by the vendor, and free.
         (Prompt::Tokens(n), most) => Ok(most.map_or(*n, |most| most.min(*n))),
         (Prompt::Several(n), _) => Ok(*n),

@@ -51,6 +51,7 @@ pub struct Meter {
 struct Told {
     id: Option<String>,
     priced: Option<Box<Basis>>,
+    remember: Option<(String, u64)>,
 }
 
 /// What happens to the bytes on their way.
@@ -130,7 +131,7 @@ impl Meter {
             _ => false,
         };
         let (vendor_request_id, replayed) = (self.request_id.or(told.id), self.replayed || bought);
-        Metered { usage, vendor_request_id, replayed, priced: told.priced, late }
+        Metered { usage, vendor_request_id, replayed, priced: told.priced, late, remember: told.remember }
     }
 
     /// No byte has come, and none will: what the call cost, as far as it is known.
@@ -179,6 +180,10 @@ impl Meter {
         let (How::Llm(plan), Some(mut reported)) = (&self.inner.how, reported) else { return Usage::UNKNOWN };
         told.id = reported.id.take();
         let (usage, priced) = llm::price(&self.inner, plan, &reported);
+        // What the vendor's own tools brought along may stand in no usage of this one.
+        let plain = plan.api == Api::Responses && usage.is_exact() && reported.fees.is_empty();
+        let tokens = usage.charge().tokens.filter(|_| plain).map(|tokens| tokens.total());
+        told.remember = told.id.clone().zip(tokens);
         told.priced = priced;
         usage
     }

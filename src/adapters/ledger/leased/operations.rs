@@ -7,7 +7,9 @@ use super::{Inner, Leased, PATIENCE};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::{AccountName, Shape};
-use crate::rules::ledger::ask::{AccountState, Cause, Checked, Correct, Held, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::ask::{
+    AccountState, Cause, Checked, Correct, Held, Line, Reservation, Reserve, Settle, Settled,
+};
 use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};

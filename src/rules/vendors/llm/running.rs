@@ -53,7 +53,9 @@ impl Prompted {
             return None;
         }
         let listed = part.tokens.used().filter(|(kind, _)| !kind.is_output());
-        let usd = listed.map(|(kind, count)| self.price(kind, count)).try_fold(PicoUsd(0), |sum, one| Some(sum.plus(one?)))?;
+        let usd = listed
+            .map(|(kind, count)| self.price(kind, count))
+            .try_fold(PicoUsd(0), |sum, one| Some(sum.plus(one?)))?;
         // Both are rounded so that what stays held is enough.
         let usd = PicoUsd(self.usd.0.checked_sub(usd.0)?).floor();
         Some(Amounts { usd, tokens: self.tokens.checked_sub(prompt)?, ..Amounts::ZERO })
