@@ -10,6 +10,7 @@ mod private;
 mod sinking;
 mod stop;
 mod transport;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,6 @@ use crate::adapters::captures::Captures;
 use crate::cli::serve::Options;
 use crate::config::{self, Config};
 use crate::control::{self, ControlState};
-use crate::gateway;
 use crate::rules::books::Act;
 use crate::units::time::Timestamp;
 
@@ -52,7 +52,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     page::print(&parts, &state, key.as_ref(), options.json);
     let control = control_tasks(state.clone(), admin, socket);
     let accepting = CancellationToken::new();
-    let gateway = tokio::spawn(gateway::run(parts.gateway.clone(), listener, manners, accepting.clone()));
+    let gateway = workers::start(&parts, listener, &manners, &accepting)?;
     stop::asked().await;
     stop::down(parts, gateway, accepting, stop, tasks.into_iter().chain(control).collect()).await
 }

@@ -14,12 +14,13 @@ use http::{Method, Request, Response};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 pub use address::is_public;
 pub use answer::{Answer, Unusable};
 pub use dial::{Dial, Forbidden, Reach};
 use timely::Timely;
+use upload::Due;
 pub use upload::{Progress, Upload};
 
 /// How long each step may take.
@@ -95,14 +96,16 @@ impl Upstream {
     /// An upload may take as long as it moves. What the vendor does with it has its own time, from the last byte on.
     async fn too_slow(&self, progress: &Progress) -> SendError {
         let Timeouts { connect, upload, header, .. } = self.timeouts;
-        let silence = async {
-            progress.wholly_left().await;
-            sleep(header).await;
-        };
-        tokio::select! {
-            () = silence => SendError::TimedOut(header),
-            // No piece leaves before there is a connection, which has a time-out of its own.
-            () = progress.stands_still(Instant::now() + connect, upload) => SendError::Stalled(upload),
+        // No piece leaves before there is a connection, which has a time-out of its own.
+        let start = Instant::now() + connect;
+        loop {
+            let now = Instant::now();
+            match progress.due(start, upload, header) {
+                Due::Upload(at) if at <= now => return SendError::Stalled(upload),
+                Due::Answer(at) if at <= now => return SendError::TimedOut(header),
+                // The last piece may leave meanwhile, and nobody says so: that is seen when its own time could be over.
+                due => sleep_until(due.at().min(now + header)).await,
+            }
         }
     }
 }

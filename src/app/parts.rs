@@ -110,7 +110,7 @@ impl Parts {
             upstream: transport::upstream(&config)?,
             switchboard: switchboard.clone(),
             hasher: private::body_hasher(&config)?,
-            strangers: DenialBudget::usual(Timestamp::now()),
+            strangers: Arc::new(DenialBudget::usual(Timestamp::now())),
             meters: Arc::new(Meters::default()),
             limits: limits(&config),
             tls: config.server.tls.is_some(),

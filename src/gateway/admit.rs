@@ -25,6 +25,7 @@ use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
+use crate::units::vault_key::stands_in;
 
 /// An unlisted operation may have any body: a rule that reads it says whether it can.
 const ANY_BODY: [BodyKind; 4] = [BodyKind::Json, BodyKind::Form, BodyKind::Multipart, BodyKind::Opaque];
@@ -143,11 +144,9 @@ impl Judged<'_> {
 
     /// A vault key in a body would reach the vendor.
     fn keyless(&self, body: Bytes) -> Result<Sendable, Problem> {
-        match memchr::memmem::find(&body, self.caller.carried.as_bytes()) {
-            None => Ok(Sendable::Whole(body)),
-            Some(_) => {
-                Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned()))
-            }
+        match stands_in(&body, &self.caller.carried) {
+            false => Ok(Sendable::Whole(body)),
+            true => Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned())),
         }
     }
 

@@ -15,11 +15,11 @@ use super::reserve::HeldCall;
 use super::unanswered;
 use crate::adapters::captures::Taking;
 use crate::adapters::upstream::{Progress, Upload};
+use crate::adapters::vault::Credential;
 use crate::rules::books::Tier;
 use crate::rules::json::Document;
 use crate::rules::subject::Name;
 use crate::rules::vendors::{Plan, Price};
-use crate::units::secret::Secret;
 
 /// What cannot leave after all ends here, with a row that says why.
 pub async fn outgoing(
@@ -42,7 +42,7 @@ pub async fn outgoing(
 struct Leaving {
     request: Request<Upload>,
     progress: Arc<Progress>,
-    credential: Arc<Secret>,
+    credential: Arc<Credential>,
 }
 
 impl Judged<'_> {
@@ -86,7 +86,7 @@ impl Judged<'_> {
             grip: held.grip,
             memory: held.memory,
             taking,
-            links: Links::new(vendor, self.place.base.clone()),
+            links: Links::new(vendor.clone(), self.place.base.clone()),
         }
     }
 

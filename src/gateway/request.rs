@@ -1,6 +1,7 @@
 //! The request as it leaves: judged path, catalogue's origin, the caller's headers without keys and hops, the real credential.
 //! Nothing of its address comes from the caller but path and query, as they were judged.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::uri::PathAndQuery;
@@ -10,10 +11,10 @@ use super::headers;
 use super::problem::Problem;
 use super::sign;
 use crate::adapters::upstream::Upload;
+use crate::adapters::vault::Credential;
 use crate::rules::path::CanonicalPath;
 use crate::rules::vendors::credential::{self, Placed};
 use crate::rules::vendors::{Base, Placement, Vendor};
-use crate::units::secret::Secret;
 
 /// What the pieces of a request are.
 pub struct Pieces<'a> {
@@ -25,7 +26,7 @@ pub struct Pieces<'a> {
     /// The vault key as it was sent.
     pub carried: &'a str,
     pub vendor: &'a Vendor,
-    pub credential: &'a Secret,
+    pub credential: &'a Credential,
     /// The body as it leaves, where it is signed.
     pub signed: Option<&'a [u8]>,
 }
@@ -46,18 +47,17 @@ pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Proble
         let mut request = assembled(method, uri(base, path, query)?, headers, body);
         let unsigned = |_| Problem::NoCredential(vendor.name.to_string());
         let body = signed.ok_or(sign::Unsigned).map_err(unsigned)?;
-        sign::signed(&mut request, body, credential, service, region.as_deref(), SystemTime::now())
+        sign::signed(&mut request, body, credential.secret(), service, region.as_deref(), SystemTime::now())
             .map_err(unsigned)?;
         return Ok(request);
     }
-    let query = match credential::place(&vendor.placement, credential)
-        .map_err(|_| Problem::NoCredential(vendor.name.to_string()))?
-    {
-        Placed::Header(name, value) => {
-            headers.insert(name, value);
-            query.map(str::to_owned)
+    let query = match credential.ready(&vendor.placement).placed.as_ref() {
+        Err(_) => return Err(Problem::NoCredential(vendor.name.to_string())),
+        Ok(Placed::Header(name, value)) => {
+            headers.insert(name.clone(), value.clone());
+            query.map(Cow::Borrowed)
         }
-        Placed::Query(pair) => Some(query.map_or_else(|| pair.clone(), |q| format!("{q}&{pair}"))),
+        Ok(Placed::Query(pair)) => Some(query.map_or_else(|| Cow::Borrowed(&**pair), |q| format!("{q}&{pair}").into())),
     };
     Ok(assembled(method, uri(base, path, query.as_deref())?, headers, body))
 }

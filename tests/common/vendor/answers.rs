@@ -44,6 +44,7 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         _ if status == 101 => whole(status, "text/plain", ""),
         _ if status >= 300 || status == 204 => failure(status),
         ("POST", "/v1/chat/completions") => chat(entry, script, &seen),
+        ("POST", "/v1/responses") => responses(&entry, &seen),
         ("POST", "/v1/messages") => messages::stream(entry, script, &seen),
         ("POST", "/v1/messages/count_tokens") => plain(200, &json!({"input_tokens": messages::COUNTED})),
         ("POST", "/v1/charges" | "/v1/refunds") => money(&entry, &seen),
@@ -154,6 +155,16 @@ fn chat(entry: Entry, script: &Script, seen: &Received) -> Response<Reply> {
             "message": {"role": "assistant", "content": "hello"}}],
         "usage": usage(tokens)});
     plain(200, &body)
+}
+
+fn responses(entry: &Entry, seen: &Received) -> Response<Reply> {
+    let asked: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    entry.bill((10 + TOKENS) * TOKEN);
+    plain(
+        200,
+        &json!({"id": "resp_1", "object": "response", "model": asked["model"], "service_tier": "default", "output": [],
+            "usage": {"input_tokens": 10, "output_tokens": TOKENS, "total_tokens": 10 + TOKENS}}),
+    )
 }
 
 fn usage(tokens: u64) -> Value {

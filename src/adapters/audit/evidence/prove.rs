@@ -19,7 +19,7 @@ struct Interval {
     leaves: Vec<Digest32>,
 }
 
-/// All events are sealed. `None` if there is none of this call.
+/// `None` if there is no event of this call.
 pub(super) fn proof(store: &dyn AuditStore, key: &SigningKey, call: CallId) -> Result<Option<Proof>, AuditError> {
     let (mut seqs, last) = (store.seqs_of(call)?, store.last_checkpoint()?);
     let Some(last) = last else { return Ok(None) };
@@ -56,7 +56,7 @@ pub(super) fn proof(store: &dyn AuditStore, key: &SigningKey, call: CallId) -> R
 }
 
 fn interval(store: &dyn AuditStore, last: u64, seq: Seq) -> Result<Interval, AuditError> {
-    let none = || AuditError::Unreadable(format!("event {seq} stands in no checkpoint"));
+    let none = || AuditError::Elsewhere(format!("event {seq} stands in no checkpoint yet: ask again in a minute"));
     let checkpoint = find::covering(store, last, seq)?.ok_or_else(none)?;
     let at = &checkpoint.checkpoint;
     let (mut events, mut next) = (Vec::new(), at.from);

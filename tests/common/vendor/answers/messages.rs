@@ -4,8 +4,7 @@
 use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
-use super::{Piece, Received, Reply, Script, TOKEN, flow, pause};
-use crate::common::vendor::Entry;
+use super::{Entry, Piece, Received, Reply, Script, TOKEN, flow, pause};
 
 /// What the endpoint for counting says of any prompt.
 pub const COUNTED: u64 = 200;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::differential::{AGENTS, World, all_shapes, lines_of, same};
+use super::differential::{World, same};
 use crate::adapters::ledger::Ledger;
 use crate::rules::books::Control;
 use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::ask::{Correct, End, Known, Line, Reserve, Settle};
 use crate::rules::ledger::book::rig::*;
+use crate::rules::ledger::book::simulation::world::{AGENTS, all_shapes, lines_of};
 use crate::rules::ledger::entry::Op;
 use crate::rules::ledger::rates::{Rate, add};
 use crate::rules::subject::Flag;
@@ -55,7 +56,7 @@ impl World<'_> {
     fn lines(&mut self, agent: &str) -> Vec<Line> {
         let mut lines = Vec::new();
         for shape in self.shapes.clone() {
-            for line in lines_of(agent, &shape) {
+            for line in lines_of(agent, &shape).iter().cloned() {
                 let amount = [40, 100, 300][self.dice.roll(3) as usize];
                 match self.dice.roll(4) {
                     0 => lines.push(line),
