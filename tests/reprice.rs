@@ -77,3 +77,41 @@ fn a_price_list_is_compared_refused_and_taken() {
     let out = bursar.cli(&["prices", "show", "no-such-model"]);
     assert!(out.status.code() == Some(1) && String::from_utf8_lossy(&out.stderr).contains("no-such-model"), "{out:?}");
 }
+
+#[test]
+fn exchange_rates_are_compared_refused_and_taken() {
+    let house = House::new(&[POLICY]);
+    let bursar = &house.bursar;
+    let file = house.dir.path().join("rates.csv");
+    let path = file.to_str().expect("a path").to_owned();
+    let take = |text: &str, more: &[&str]| {
+        fs::write(&file, text).expect("a file");
+        let out = bursar.cli(&[&["fx", "update", "--from", &path], more].concat());
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let shown = |code: &str| {
+        let row = bursar.json(&["fx", "show", code]).swap_remove(0);
+        (text(&row, "usd_per_unit").to_owned(), text(&row, "as_of").to_owned())
+    };
+    let day = "Date, USD, JPY, GBP, \n20 November 2026, 1.1500, 170.00, 0.8700, \n";
+    assert_eq!(take(day, &[]).0, Some(0));
+    assert_eq!(shown("jpy"), ("0.006764705883".to_owned(), "2026-11-20".to_owned()));
+    // What is fixed to the euro moves with it; what nobody quoted keeps its rate and its day.
+    assert_eq!(shown("xof"), ("0.001753163699".to_owned(), "2026-11-20".to_owned()));
+    assert_eq!(shown("chf").1, "2026-10-30");
+    for (refused, why) in [
+        ("Date,USD,JPY,GBP\n2026-11-21,1.15,17,0.87\n", "`jpy` goes from"),
+        ("Date,USD,JPY,GBP\n2026-11-01,1.15,170,0.87\n", "it is of 2026-11-01"),
+        ("Date,USD,JPY\n2026-11-21,1.15,170\n", "no `gbp`"),
+        ("Date,USD,JPY\n2026-11-21,0,170\n", "no rate of `usd`"),
+        ("usd,1\n", "first line"),
+    ] {
+        let (code, said) = take(refused, &[]);
+        assert!(code == Some(1) && said.contains(why), "{refused} {said}");
+        assert_eq!(shown("jpy").0, "0.006764705883", "{refused}");
+    }
+    assert_eq!(take("Date,USD,JPY,GBP\n2026-11-21,1.15,17,0.87\n", &["--yes"]).0, Some(0));
+    assert_eq!(shown("jpy"), ("0.067647058824".to_owned(), "2026-11-21".to_owned()));
+    let (code, said) = (bursar.cli(&["fx", "show", "xyz"]).status.code(), bursar.cli(&["fx", "show", "xyz"]).stderr);
+    assert!(code == Some(1) && String::from_utf8_lossy(&said).contains("xyz"));
+}

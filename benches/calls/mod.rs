@@ -1,5 +1,6 @@
 //! Calls for benchmarks: each with its own id, six accounts, and the rows that a call to OpenAI has.
 
+#[allow(clippy::duplicate_mod, reason = "a benchmark that starts PostgreSQL has all that tests share, this among it")]
 #[path = "../../tests/common/calls.rs"]
 mod least;
 

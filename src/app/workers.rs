@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::Failure;
 use super::parts::Parts;
-use super::{Failure, transport};
 use crate::gateway::{self, Arrivals, Given, Manners};
 
 /// Serves until `accepting` ends; says then whether every connection ended by itself. Where there is one core, this runtime
@@ -53,7 +53,7 @@ impl Worker {
         manners: &Manners,
         accepting: &CancellationToken,
     ) -> Result<(Self, oneshot::Receiver<bool>), Failure> {
-        let gateway = Arc::new(parts.gateway.beside(transport::upstream(&parts.config)?));
+        let gateway = Arc::new(parts.gateway.beside());
         let (to, given) = mpsc::unbounded_channel();
         let (tell, ended) = oneshot::channel();
         let serving = gateway::run(gateway, Arrivals::Given(given), manners.clone(), accepting.clone());

@@ -10,7 +10,7 @@ use super::output::{Columns, GOOD, json, line};
 use super::{Failure, Global};
 use crate::adapters::price_store::{self, PriceFiles, Upto};
 use crate::config::{self, Config, Flags};
-use crate::rules::price::{Fx, decimals, ecb};
+use crate::rules::price::{Fx, Rate, decimals, ecb};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -49,18 +49,17 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 fn show(global: &Global, fx: &Fx, codes: &[String]) -> Result<(), Failure> {
-    let mut columns = Columns::new(&["currency", "usd_per_unit", "decimals"]);
+    let mut columns = Columns::new(&["currency", "usd_per_unit", "decimals", "as_of"]);
     for (code, rate) in fx.rates() {
         if !codes.is_empty() && !codes.iter().any(|wanted| wanted.eq_ignore_ascii_case(code)) {
             continue;
         }
-        let (rate, places) = (decimal(rate), decimals(code));
+        let (rate, places) = (rate.to_string(), decimals(code));
         if global.json {
-            json(
-                &serde_json::json!({ "currency": code, "usd_per_unit": rate, "decimals": places, "as_of": fx.as_of }),
-            )?;
+            let day = fx.day(code);
+            json(&serde_json::json!({ "currency": code, "usd_per_unit": rate, "decimals": places, "as_of": day }))?;
         } else {
-            columns.row([code.to_owned(), rate, places.to_string()]);
+            columns.row([code.to_owned(), rate, places.to_string(), fx.day(code).to_owned()]);
         }
     }
     let unknown = codes.iter().find(|code| !fx.knows(code));
@@ -77,21 +76,23 @@ fn show(global: &Global, fx: &Fx, codes: &[String]) -> Result<(), Failure> {
 fn update(global: &Global, config: &Config, fx: &Fx, update: &Update) -> Result<(), Failure> {
     let day = ecb::newest(&read(&update.from)?);
     let day = day.map_err(|why| Failure::refused(format!("{}: {why}", update.from.display())))?;
-    let old: BTreeMap<&str, u64> = fx.rates().collect();
+    let old: BTreeMap<&str, Rate> = fx.rates().collect();
     let mut doubts = Vec::new();
     if day.date < fx.as_of {
         doubts.push(format!("it is of {}, and the table is of {}", day.date, fx.as_of));
     }
+    let lost = brought(&config.server.data)?.into_keys().filter(|code| !day.rates.contains_key(code));
+    doubts.extend(lost.map(|code| format!("it has no `{code}`, which an earlier update brought")));
     let mut columns = Columns::new(&["currency", "was", "is"]);
-    for (code, new) in &day.rates {
+    for (code, new) in day.rates.iter().filter_map(|(code, text)| Some((code, Rate::parse(text)?))) {
         let was = old.get(code.as_str()).copied();
-        if was == Some(*new) {
+        if was == Some(new) {
             continue;
         }
-        if was.is_some_and(|was| *new > was.saturating_mul(2) || was > new.saturating_mul(2)) {
-            doubts.push(format!("`{code}` goes from {} to {}", was.map(decimal).unwrap_or_default(), decimal(*new)));
+        if let Some(was) = was.filter(|was| new.is_far_from(*was)) {
+            doubts.push(format!("`{code}` goes from {was} to {new}"));
         }
-        columns.row([code.clone(), was.map_or_else(|| "-".to_owned(), decimal), decimal(*new)]);
+        columns.row([code.clone(), was.map_or_else(|| "-".to_owned(), |was| was.to_string()), new.to_string()]);
     }
     if !global.json {
         columns.print()?;
@@ -113,10 +114,21 @@ fn update(global: &Global, config: &Config, fx: &Fx, update: &Update) -> Result<
     ))
 }
 
+/// What an earlier update wrote.
+fn brought(folder: &Path) -> Result<BTreeMap<String, toml::Value>, Failure> {
+    let path = folder.join(price_store::FX);
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let table: toml::Table = read(&path)?.parse().map_err(|e| Failure::refused(format!("{}: {e}", path.display())))?;
+    let rates = table.get("usd_per_unit").and_then(toml::Value::as_table).cloned();
+    Ok(rates.into_iter().flatten().collect())
+}
+
 fn written(day: &ecb::Day) -> String {
-    let rates: String = day.rates.iter().map(|(code, rate)| format!("{code} = \"{}\"\n", decimal(*rate))).collect();
+    let rates: String = day.rates.iter().map(|(code, rate)| format!("{code} = \"{rate}\"\n")).collect();
     format!(
-        "# USD per unit of a currency, by `bursar fx update` from the European Central Bank's file.\nas_of = \"{}\"\n\n\
+        "# USD per unit of a currency, as dollars and units for one euro, by `bursar fx update` from the European Central Bank's file.\nas_of = \"{}\"\n\n\
          [usd_per_unit]\n{rates}",
         day.date
     )
@@ -129,10 +141,4 @@ fn write(folder: &Path, text: &str) -> Result<(), Failure> {
     std::fs::create_dir_all(folder).map_err(failed)?;
     std::fs::write(&new, text).map_err(failed)?;
     std::fs::rename(&new, &path).map_err(failed)
-}
-
-/// Pico-dollars as a decimal.
-fn decimal(pico: u64) -> String {
-    let text = format!("{}.{:012}", pico / 1_000_000_000_000, pico % 1_000_000_000_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -40,7 +40,7 @@ pub struct From {
     /// The price list
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
-    /// Also prices that more than double, fall below half, or become zero
+    /// Also prices that more than double, fall below half, become zero, or are gone
     #[arg(long)]
     yes: bool,
     /// Say what would change, and change nothing
@@ -73,7 +73,7 @@ fn take(global: &Global, files: &PriceFiles, asked: &From) -> Result<(), Failure
     let large = found.changes.iter().filter(|change| change.large).count();
     if large > 0 && !asked.yes && !asked.dry_run {
         return Err(Failure::refused(format!(
-            "{large} prices more than double, fall below half or become zero: nothing was changed. Look at them, then add --yes."
+            "{large} prices more than double, fall below half, become zero or are gone: nothing was changed. Look at them, then add --yes."
         )));
     }
     if found.changes.is_empty() || asked.dry_run {

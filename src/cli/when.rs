@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::config::duration;
+use crate::units::duration;
 use crate::units::time::Timestamp;
 
 /// An instant on the command line.

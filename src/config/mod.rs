@@ -6,7 +6,6 @@
 //! puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
 
 mod checked;
-pub mod duration;
 pub mod evidence;
 mod file;
 mod ledger;

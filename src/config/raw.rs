@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, Deserializer, ValueDeserializer};
 
-use super::duration;
 use super::mistake::{Mistake, Mistakes};
+use crate::units::duration;
 use crate::units::time::Timestamp;
 
 /// One file under reading, and the mistakes found so far.

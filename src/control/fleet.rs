@@ -79,7 +79,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// before has to do.
 pub(super) async fn have_signed(state: &ControlState) {
     let Some(fleet) = fleet(state).filter(|_| !state.books.leads()) else { return };
-    let (end, begun) = (*state.books.projected().borrow(), Instant::now());
+    // As the books have it, which this node may not have seen yet.
+    let Ok(end) = state.books.ask(|store| store.seen()).await.map(|place| place.seq) else { return };
+    let begun = Instant::now();
     if covered(state).await >= end {
         return;
     }

@@ -57,7 +57,7 @@ pub async fn admit(
     parts: Parts,
     body: Incoming,
     about: &mut About,
-) -> Result<Outgoing, Problem> {
+) -> Result<Box<Outgoing>, Problem> {
     let facts = super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path);
     about.routed(place, &routed, &facts);
     let policies = caller.policies.clone();

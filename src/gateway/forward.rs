@@ -71,7 +71,7 @@ pub const WHOLE: usize = 256 * 1024;
 /// How long a write that has left is read on after an abort.
 pub const AFTER_ABORT: Duration = Duration::from_secs(30);
 
-pub async fn forward(gateway: &Arc<Gateway>, out: Outgoing) -> Answer {
+pub async fn forward(gateway: &Arc<Gateway>, out: Box<Outgoing>) -> Answer {
     let vendor = out.vendor.name.clone();
     let (tell, told) = oneshot::channel();
     let carried = Carried { work: Some(Box::pin(carry(gateway.clone(), out, tell))), told };
@@ -105,7 +105,7 @@ impl Drop for Carried {
     }
 }
 
-async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answer>) {
+async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<Answer>) {
     if let Some(cause) = out.seat.stopped_by() {
         let problem = stopped(cause);
         Box::pin(unanswered::unsent(&gateway, &out.context, out.hold, &problem)).await;
@@ -129,7 +129,7 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
         memory,
         taking,
         links,
-    } = out;
+    } = *out;
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();

@@ -99,7 +99,7 @@ pub struct Limits {
 
 impl Gateway {
     /// The same for another thread, with connections of its own.
-    pub fn beside(&self, upstream: Upstream) -> Self {
+    pub fn beside(&self) -> Self {
         Self {
             ledger: self.ledger.clone(),
             waiting: self.waiting.clone(),
@@ -111,7 +111,7 @@ impl Gateway {
             vendors: self.vendors.clone(),
             prices: self.prices.clone(),
             vault: self.vault.clone(),
-            upstream,
+            upstream: self.upstream.beside(),
             switchboard: self.switchboard.clone(),
             hasher: self.hasher.clone(),
             strangers: self.strangers.clone(),

@@ -27,7 +27,7 @@ pub async fn outgoing(
     body: Sendable,
     held: HeldCall,
     credential: Name,
-) -> Result<Outgoing, Problem> {
+) -> Result<Box<Outgoing>, Problem> {
     let taking = capture::begin(judged, &body).await;
     match taking.and_then(|taking| Ok((judged.leaving(body, &held, credential)?, taking))) {
         Ok((leaving, taking)) => Ok(judged.outgoing(leaving, held, taking)),
@@ -66,10 +66,11 @@ impl Judged<'_> {
         Ok(Leaving { request, progress, credential })
     }
 
-    fn outgoing(&self, leaving: Leaving, held: HeldCall, taking: Option<Box<Taking>>) -> Outgoing {
+    fn outgoing(&self, leaving: Leaving, held: HeldCall, taking: Option<Box<Taking>>) -> Box<Outgoing> {
         let vendor = &self.place.vendor;
         let Leaving { request, progress, credential } = leaving;
-        Outgoing {
+        // Boxed: it is large, and goes from step to step.
+        Box::new(Outgoing {
             context: self.context.clone(),
             facts: self.facts.clone(),
             vendor: vendor.clone(),
@@ -87,7 +88,7 @@ impl Judged<'_> {
             memory: held.memory,
             taking,
             links: Links::new(vendor.clone(), self.place.base.clone()),
-        }
+        })
     }
 
     /// Only the fields that must change are changed; all else goes out byte for byte.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use http::uri::PathAndQuery;
+use http::uri::{self, Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use super::headers;
@@ -14,7 +14,7 @@ use crate::adapters::upstream::Upload;
 use crate::adapters::vault::Credential;
 use crate::rules::path::CanonicalPath;
 use crate::rules::vendors::credential::{self, Placed};
-use crate::rules::vendors::{Base, Placement, Vendor};
+use crate::rules::vendors::{Base, Placement, Vendor, region};
 
 /// What the pieces of a request are.
 pub struct Pieces<'a> {
@@ -33,7 +33,7 @@ pub struct Pieces<'a> {
 
 pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Problem> {
     let Pieces { method, base, path, query, mut headers, carried, vendor, credential, signed } = pieces;
-    let region = sign::region_of(&headers);
+    let region = region::of_signature(&headers).map(str::to_owned);
     headers::towards_vendor(&mut headers);
     // The query lost its keys when the vendor was found, before it was judged.
     credential::strip(&mut headers, None, carried, &vendor.placement);
@@ -79,12 +79,14 @@ fn set_default(headers: &mut HeaderMap, name: &str, value: &str) {
 
 fn uri(base: &Base, path: &CanonicalPath, query: Option<&str>) -> Result<Uri, Problem> {
     let target = match query {
-        Some(query) => format!("{}{path}?{query}", base.prefix),
-        None => format!("{}{path}", base.prefix),
+        Some(query) => [&base.prefix, path.as_str(), "?", query].concat(),
+        None => [&base.prefix, path.as_str()].concat(),
     };
     let malformed = |_| Problem::Malformed("its query holds bytes that no request line can carry".to_owned());
-    let target = PathAndQuery::try_from(target).map_err(malformed)?;
-    let scheme = if base.tls { "https" } else { "http" };
-    let uri = Uri::builder().scheme(scheme).authority(&*base.authority).path_and_query(target).build();
-    uri.map_err(|_| Problem::Malformed("its address cannot be written".to_owned()))
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(if base.tls { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = Authority::try_from(&*base.authority).ok();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(malformed)?);
+    // Without an authority it is no address either.
+    Uri::from_parts(parts).map_err(|_| Problem::Malformed("its address cannot be written".to_owned()))
 }

@@ -11,9 +11,9 @@ use super::Gateway;
 use super::identify::Caller;
 use super::problem::Problem;
 use crate::rules::args::Unreadable;
-use crate::rules::path::{CanonicalPath, Target, query_or_form_overrides_method};
+use crate::rules::path::{CanonicalPath, PathRefusal, Target, query_or_form_overrides_method};
 use crate::rules::subject::{Facts, Name};
-use crate::rules::vendors::{Operation, Vendor, credential};
+use crate::rules::vendors::{Family, Operation, Vendor, credential};
 use crate::units::vault_key::{LEN, PREFIX};
 
 /// Which vendor, and what of the address is its own.
@@ -38,23 +38,27 @@ pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place,
     }
     let host = authority(&parts.uri, parts.headers.get(header::HOST));
     let scheme = if gateway.tls { "https://" } else { "http://" };
-    let place = |vendor: Arc<Vendor>, path, below: &[&str]| {
+    let place = |vendor: Arc<Vendor>, path: CanonicalPath, below: &[&str]| {
+        // To any other vendor, an encoded slash may be two things.
+        if path.names_a_resource() && vendor.family != Family::Bedrock {
+            return Err(Problem::Path(PathRefusal::EncodedSlash));
+        }
         let keyless = |query: String| credential::strip_query(&query, &caller.carried, &vendor.placement);
         let base = [scheme, &host].iter().chain(below).copied().collect::<String>().into();
-        Place { path, query: query.and_then(keyless), base, vendor }
+        Ok(Place { path, query: query.and_then(keyless), base, vendor })
     };
     if let Some(vendor) = gateway.vendors.by_host(name_of(&host)) {
-        return Ok(place(vendor, path, &[]));
+        return place(vendor, path, &[]);
     }
     let first = path.segments().next().unwrap_or_default();
     // A vendor that the key may not use is refused by the policy, in that vendor's own envelope.
     if let Some(vendor) = gateway.vendors.get(first) {
         let name = vendor.name.clone();
-        return Ok(place(vendor, path.without_first(), &["/", &name]));
+        return place(vendor, path.without_first(), &["/", &name]);
     }
     let vendors = caller.vendors();
     match only(gateway, &vendors) {
-        Some(vendor) => Ok(place(vendor, path, &[])),
+        Some(vendor) => place(vendor, path, &[]),
         None => Err(Problem::NoVendor(vendors.iter().map(ToString::to_string).collect())),
     }
 }

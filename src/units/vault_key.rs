@@ -124,7 +124,7 @@ mod tests {
         let key = VaultKey::from_random(&[9; 52]).reveal();
         let half = &key[..30];
         for (text, there) in [
-            (format!("{}", *key), true),
+            ((*key).to_string(), true),
             (format!("{half}{half}{} more", *key), true),
             (format!("{half}x{}", &key[..LEN - 1]), false),
             (String::new(), false),

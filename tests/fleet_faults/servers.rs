@@ -5,11 +5,8 @@ use std::time::Duration;
 use super::load::{Load, capped, meanwhile, ready, under_load};
 use crate::common::bursar::Bursar;
 use crate::common::fleet::{Fleet, audit, configuration};
-use crate::common::redis::{Cluster, Redis, Watched};
+use crate::common::redis::{Redis, Watched};
 use crate::common::{SOON, wait_for};
-
-/// A key of the ledger: all of them lie together.
-pub const LEDGER: &str = "{bursar}:meta";
 
 fn fleet() -> Fleet {
     Fleet::new(&[&capped()], 3)
@@ -78,19 +75,6 @@ fn failed_over_to_its_replica() {
     under_load(&mut fleet, |_, load| {
         watched.servers[0].kill();
         watched.wait_for_primary(1);
-        load.serves(5);
-    });
-}
-
-/// The same in a cluster of three primaries; the one that comes back follows its heir.
-#[test]
-fn failed_over_in_a_cluster() {
-    let mut cluster = Cluster::start();
-    let mut fleet = fleet_on(&cluster.url(), &capped());
-    under_load(&mut fleet, |_, load| {
-        let killed = cluster.kill_primary_of(LEDGER);
-        load.serves(10);
-        cluster.servers[killed].restart();
         load.serves(5);
     });
 }

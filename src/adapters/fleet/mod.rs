@@ -11,6 +11,7 @@ mod link;
 mod moment;
 pub mod node;
 mod shared;
+mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +19,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::Script;
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::config::CredentialSource;
@@ -26,11 +26,11 @@ use crate::rules::subject::Flag;
 
 use self::canary::Canary;
 pub use self::canary::is_canary;
-use self::histogram::Counted;
 pub use self::link::FleetError;
 use self::link::Link;
 use self::moment::Moment;
-use self::node::{Beat, Node, number};
+use self::node::{Beat, number};
+pub use self::view::{FleetView, NodeView};
 
 /// How often a node says that it is alive.
 pub const BEAT_EVERY: Duration = Duration::from_millis(250);
@@ -186,11 +186,6 @@ impl Fleet {
         self.writes_books.store(writes, Ordering::Release);
     }
 
-    /// The name of the node that writes the books, if one says that it does.
-    pub fn writer(&self) -> Option<String> {
-        self.heard.lock().beat.writer().map(|node| node.name.clone())
-    }
-
     /// Asks whoever writes the books to sign what stands in them. Nobody answers: the next checkpoint is seen there.
     pub async fn ask_to_sign(&self) -> Result<(), FleetError> {
         self.ring("sign").await
@@ -319,19 +314,6 @@ impl Fleet {
         let heard = self.heard.lock();
         heard.beat.nodes.iter().filter(|n| n.lives(heard.beat.at)).map(|n| n.id.clone()).collect()
     }
-
-    /// For `status` and the metrics.
-    pub fn view(&self) -> FleetView {
-        let heard = self.heard.lock();
-        let nodes = heard.beat.nodes.iter().map(|n| NodeView { live: n.lives(heard.beat.at), node: n.clone() });
-        FleetView {
-            node: self.id.clone(),
-            nodes: nodes.collect(),
-            silent_ms: u64::try_from(heard.asked.elapsed().as_millis()).unwrap_or(u64::MAX),
-            revoke_latency: self.canary.histogram.counted(),
-            revoke_latency_late: self.canary.late.load(Ordering::Relaxed),
-        }
-    }
 }
 
 /// A number beyond the one that is known was missed. One below it may only be older than what was heard meanwhile; twice
@@ -347,25 +329,4 @@ fn micros(of: Duration) -> u64 {
 /// The host's name, for people.
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// The fleet as this node sees it.
-#[derive(Clone, Debug, Serialize)]
-pub struct FleetView {
-    /// This node's id.
-    pub node: String,
-    pub nodes: Vec<NodeView>,
-    /// Since the server was heard last.
-    pub silent_ms: u64,
-    /// From a change of a flag until every live node has carried it out, as the canary finds it.
-    pub revoke_latency: Counted,
-    /// Canaries that some live node did not answer in time.
-    pub revoke_latency_late: u64,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct NodeView {
-    #[serde(flatten)]
-    pub node: Node,
-    pub live: bool,
 }

@@ -43,7 +43,10 @@ pub fn run(global: &Global, files: &PriceFiles, asked: &Show) -> Result<(), Fail
 fn page(model: &str, vendor: &str, row: &Value, holds: Option<usize>) -> Result<(), Failure> {
     let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
     line(format!("{BOLD}{model}{BOLD:#} of {vendor} {DIM}(row {}){DIM:#}", plain(&row["names"][0])))?;
-    line(format!("  source   {}, checked {}", text("source"), text("checked")))?;
+    let said = |name| Some(text(name)).filter(|text| !text.is_empty());
+    let (source, checked) = (said("source"), said("checked"));
+    let source = source.unwrap_or_else(|| "your own file, which names none".to_owned());
+    line(format!("  source   {source}, checked {}", checked.as_deref().unwrap_or("nobody says when")))?;
     for name in ["limits", "multipliers", "fees"] {
         let pairs = row[name].as_object().into_iter().flatten();
         let pairs: Vec<_> = pairs.map(|(name, value)| format!("{name} {}", plain(value))).collect();

@@ -142,6 +142,9 @@ fn the_operators_file_goes_on_top_and_names_its_mistakes() {
     assert!(book.hash() != super::tests::book().hash());
     let wrong = own.replace("\"2\"", "\"2,5\"").replace("names = [", "nmaes = [");
     assert!(PriceBook::load(Some(("x.toml", &wrong))).is_err_and(|m| m[0].file == "x.toml"));
+    // A currency that is worth nothing would be free.
+    let worthless = PriceBook::load(Some(("x.toml", &own.replace("0.00027", "0")))).expect_err("no rate");
+    assert_eq!(worthless.iter().map(|m| m.field.as_str()).collect::<Vec<_>>(), ["usd_per_unit.ugx"]);
     let wrong = own.replace("\"2\"", "\"2,5\"").replace("0.00027", "-1");
     let mistakes: Vec<String> =
         PriceBook::load(Some(("x.toml", &wrong))).expect_err("two mistakes").iter().map(ToString::to_string).collect();
@@ -168,12 +171,12 @@ fn money_of_other_currencies_is_rounded_up_by_its_own_decimals() {
     let fx = book().fx;
     assert_eq!(fx.usd(1999, "usd"), Some(PicoUsd(19_990_000_000_000)));
     assert_eq!(fx.bound(1999, "USD"), fx.usd(1999, "usd"));
-    // 500 JPY * 0.006359289618
-    assert_eq!(fx.usd(500, "jpy"), Some(PicoUsd(3_179_644_809_000)));
+    // 500 JPY * 1.1172 / 175.68 = 3.1796448087431…
+    assert_eq!(fx.usd(500, "jpy"), Some(PicoUsd(3_179_644_808_744)));
     // 1.000 BHD is 1/0.376 USD
     assert_eq!(fx.usd(1000, "bhd"), Some(PicoUsd(2_659_574_468_086)));
-    // 5% margin: 3.179644809 * 1.05
-    assert_eq!(fx.bound(500, "JPY"), Some(PicoUsd(3_338_627_049_450)));
+    // 5% margin, rounded once: 3.3386270491803…
+    assert_eq!(fx.bound(500, "JPY"), Some(PicoUsd(3_338_627_049_181)));
     assert_eq!((decimals("isk"), decimals("UGX"), decimals("krw"), decimals("kwd")), (2, 2, 0, 3));
     assert_eq!(fx.usd(1, "xxx"), None);
     assert!(fx.dearest(100) >= fx.bound(100, "gbp"));

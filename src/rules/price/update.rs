@@ -25,11 +25,12 @@ pub struct Change {
     pub kind: &'static str,
     /// As price files write it; none if it is new.
     pub old: Option<String>,
+    /// `gone` if the model has no such rate any more.
     pub new: String,
     /// The day from which it holds, if that is to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// More than twice, less than half, or nothing at all: somebody should look.
+    /// More than twice, less than half, nothing at all, or gone: somebody should look.
     pub large: bool,
 }
 
@@ -75,18 +76,41 @@ fn own(book: &PriceBook, file: &str, text: &str, now: Timestamp) -> Result<Updat
                     update.put(&model.vendor, name, (&tier.tier, tier.above, *kind), old, *pico, None);
                 }
             }
+            before.into_iter().for_each(|before| update.gone(&model.vendor, name, before, row, now));
         }
         if let Some(row) = model.names.first().and_then(|name| new.find(&model.vendor, name)) {
+            let before = model.names.iter().find_map(|name| book.find(&model.vendor, name));
             let names: Vec<&str> = model.names.iter().map(String::as_str).collect();
-            update.lines.push(row.to_json(&model.vendor, &names).to_string());
+            update.lines.push(told(row, before, file, now).to_json(&model.vendor, &names).to_string());
         }
     }
     Ok(update)
 }
 
+/// The row with what the file leaves unsaid: where it is from, and since when; and limits, which are no prices.
+fn told(row: &Row, before: Option<&Arc<Row>>, file: &str, now: Timestamp) -> Row {
+    let mut row = row.clone();
+    if row.source.is_empty() {
+        row.source = format!("prices update: {file}").into();
+    }
+    if row.checked.is_empty() {
+        row.checked = now.to_string().get(..10).unwrap_or_default().into();
+    }
+    if let Some(before) = before.filter(|_| row.limits == Limits::default()) {
+        row.limits = before.limits;
+    }
+    row
+}
+
 /// A bare name of Bedrock's runs in one region, which costs a tenth more than `global.`; lists that do not know it change nothing.
 fn is_regional(name: &str, old: Option<u64>, new: u64) -> bool {
     !name.starts_with("global.") && old.is_some_and(|old| old.saturating_mul(10) == new.saturating_mul(11))
+}
+
+/// A zero says that the list has no such price, unless the book has one, or the model is given away.
+fn is_hole(name: &str, old: Option<u64>, kind: Kind) -> bool {
+    let given_away = name.ends_with(":free") && matches!(kind, Kind::Input | Kind::Output);
+    old.is_none_or(|old| old == 0) && !given_away
 }
 
 /// The rate that stands in the row itself.
@@ -104,7 +128,8 @@ impl Update {
         let mut listed = listed.clone();
         listed.rates.retain(|(tier, above, kind, pico)| {
             let old = before.and_then(|row| listed_rate(row, from, tier, *above, *kind));
-            let kept = listed.vendor == "bedrock" && is_regional(name, old, *pico);
+            let kept =
+                listed.vendor == "bedrock" && is_regional(name, old, *pico) || *pico == 0 && is_hole(name, old, *kind);
             if !kept {
                 self.put(listed.vendor, name, (tier, *above, *kind), old, *pico, listed.from.clone());
             }
@@ -113,6 +138,27 @@ impl Update {
         if self.changes.len() > found {
             let row = changed(before, &listed, from, now);
             self.lines.push(row.to_json(listed.vendor, &[name]).to_string());
+        }
+    }
+
+    /// Rates that no row has any more.
+    fn gone(&mut self, vendor: &str, model: &str, before: &Row, row: &Row, now: Timestamp) {
+        let tiers = before.schedule_at(now).map_or(&[][..], |number| &before.schedules[number].tiers[..]);
+        for (tier, (kind, pico)) in tiers.iter().flat_map(|tier| tier.rates.iter().map(move |rate| (tier, rate))) {
+            if listed_rate(row, now, &tier.tier, tier.above, *kind).is_some() {
+                continue;
+            }
+            self.changes.push(Change {
+                vendor: vendor.to_owned(),
+                model: model.to_owned(),
+                tier: tier.tier.to_string(),
+                above: tier.above,
+                kind: kind.name(),
+                old: Some(rate(*kind, *pico)),
+                new: "gone".to_owned(),
+                from: None,
+                large: true,
+            });
         }
     }
 

@@ -1,7 +1,7 @@
 //! From a vendor as a file writes it to a `Vendor`: every field read once, defaults filled in, and every mistake named with
 //! its field, all at once. Opens nothing; `config` finds the files.
 
-use super::declared::Rule;
+use super::declared::{Rule, check_rates};
 use super::dialect::Dialect;
 use super::entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
 use super::raw::{RawHost, RawOperations, RawPlacement, RawPrice, RawVendor};
@@ -30,7 +30,8 @@ impl std::fmt::Display for Mistake {
 #[derive(Default)]
 struct Reader {
     mistakes: Vec<Mistake>,
-    rules: BTreeMap<String, Arc<Rule>>,
+    /// Nothing in the place of one that has mistakes.
+    rules: BTreeMap<String, Option<Arc<Rule>>>,
 }
 
 impl RawVendor {
@@ -203,19 +204,15 @@ impl Reader {
     }
 
     fn read_rules(&mut self, raw: &RawVendor) {
+        for (field, problem) in check_rates(&raw.rates) {
+            self.wrong(format!("rates.{field}"), problem);
+        }
         for (name, rule) in &raw.rules {
-            match rule.check(&raw.rates) {
-                Ok(rule) => {
-                    self.rules.insert(name.clone(), Arc::new(rule));
-                }
-                Err(mistakes) => {
-                    self.mistakes.extend(
-                        mistakes
-                            .into_iter()
-                            .map(|(field, problem)| Mistake { field: format!("rules.{name}.{field}"), problem }),
-                    );
-                }
+            let checked = rule.check(&raw.rates).map(Arc::new);
+            for (field, problem) in checked.as_ref().err().into_iter().flatten() {
+                self.wrong(format!("rules.{name}.{field}"), problem);
             }
+            self.rules.insert(name.clone(), checked.ok());
         }
     }
 
@@ -227,12 +224,11 @@ impl Reader {
         }
         let price = self.price(&format!("{at}.price"), &raw.price);
         let bodies: Vec<BodyKind> = raw.bodies.iter().filter_map(|word| self.body(&at, word)).collect();
-        let (Some(tier), Some(price)) = (tier, price) else { return Vec::new() };
         let action: Name = raw.action.as_str().into();
         let make = |on: &String| {
             let (method, template) = self.template(&at, on)?;
             let (name, action, bodies) = (Name::from(on.as_str()), action.clone(), bodies.clone());
-            Some(Operation { name, method, template, action, tier, bodies, price: price.clone() })
+            Some(Operation { name, method, template, action, tier: tier?, bodies, price: price.clone()? })
         };
         raw.on.iter().filter_map(make).collect()
     }
@@ -276,18 +272,21 @@ impl Reader {
     }
 
     fn price(&mut self, field: &str, raw: &RawPrice) -> Option<Price> {
-        let price = match raw {
+        let found = match raw {
             RawPrice::Word(word) => match word.as_str() {
-                "free" => Some(Price::Free),
-                "ceiling" => Some(Price::Ceiling),
-                name => Adapter::parse(name).map(Price::Adapter),
+                "free" => Ok(Price::Free),
+                "ceiling" => Ok(Price::Ceiling),
+                name => Adapter::parse(name)
+                    .map(Price::Adapter)
+                    .ok_or_else(|| format!("`{name}` is neither `free`, `ceiling` nor an adapter")),
             },
-            RawPrice::Rule { rule } => self.rules.get(rule).cloned().map(Price::Rule),
+            RawPrice::Rule { rule } => match self.rules.get(rule) {
+                // What is wrong with it is said there.
+                Some(rule) => return rule.clone().map(Price::Rule),
+                None => Err(format!("this vendor has no rule `{rule}`")),
+            },
         };
-        if price.is_none() {
-            self.wrong(field, format!("{raw:?} is neither `free`, `ceiling`, an adapter nor a rule of this vendor"));
-        }
-        price
+        found.map_err(|problem| self.wrong(field, problem)).ok()
     }
 }
 
@@ -299,43 +298,4 @@ fn lower(list: &[String]) -> Vec<Box<str>> {
 fn is_vendor_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     name.bytes().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name != "bursar"
-}
-
-impl Base {
-    /// Reads `https://host:port/prefix`. No user, no query, nothing that would have to be encoded.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let bad = |why: &str| Err(format!("`{url}` is no base address: {why}"));
-        let (tls, rest) = match url.split_once("://") {
-            Some(("https", rest)) => (true, rest),
-            Some(("http", rest)) => (false, rest),
-            _ => return bad("write `https://host` or `http://host`"),
-        };
-        let (authority, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let prefix = prefix.trim_end_matches('/');
-        if prefix.contains(['?', '#', ' ', '%', '\\'])
-            || prefix.contains("//")
-            || prefix.split('/').any(|s| s == "." || s == "..")
-        {
-            return bad("its path must be plain");
-        }
-        let parsed: http::uri::Authority = match authority.parse() {
-            Ok(parsed) => parsed,
-            Err(_) => return bad("its host is malformed"),
-        };
-        if authority.contains('@') || parsed.host().is_empty() || authority.ends_with(':') {
-            return bad("it needs a host, and takes no user");
-        }
-        if parsed.port_u16().is_none() && authority.rsplit(']').next().is_some_and(|rest| rest.contains(':')) {
-            return bad("its port is no number below 65536");
-        }
-        let port = parsed.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let host = parsed.host().trim_start_matches('[').trim_end_matches(']');
-        Ok(Self {
-            tls,
-            authority: authority.to_ascii_lowercase().into(),
-            host: host.to_ascii_lowercase().into(),
-            port,
-            prefix: prefix.into(),
-        })
-    }
 }

@@ -18,25 +18,6 @@ const TEMPLATE: u64 = 800;
 const DOCUMENTS: u64 = 100;
 const PASSAGE: u64 = 100;
 
-fn request<'a>(api: Api, model: &'a str, prompt: Prompt) -> Request<'a> {
-    Request {
-        api,
-        model,
-        stream: false,
-        prompt,
-        reads: 1,
-        input_kinds: vec![Kind::Input],
-        output_kinds: Vec::new(),
-        fees: Vec::new(),
-        units: Vec::new(),
-        extra_output: 0,
-        tier: Some("standard"),
-        factors: Vec::new(),
-        output: Output::SILENT,
-        unbounded: None,
-    }
-}
-
 /// Chat of the second version.
 pub(super) fn chat(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let body = Body::of(ask)?;
@@ -55,7 +36,7 @@ pub(super) fn chat(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         stream: body.flag("stream")?,
         output_kinds: vec![Kind::Output],
         output,
-        ..request(Api::Cohere, body.model()?, hidden(&body).map_or(Prompt::Tokens(text), Prompt::Most))
+        ..Request::plain(Api::Cohere, body.model()?, hidden(&body).map_or(Prompt::Tokens(text), Prompt::Most))
     };
     Ok(bounded(ask, request, Extra::default()))
 }
@@ -73,7 +54,7 @@ fn hidden(body: &Body<'_>) -> Option<String> {
 pub(super) fn embed(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let body = Body::of(ask)?;
     let pictures = body.get("images").or(body.get("inputs")).is_some();
-    let mut request = request(Api::CohereUnits, body.model()?, Prompt::Several(most_tokens(ask.body)));
+    let mut request = Request::plain(Api::CohereUnits, body.model()?, Prompt::Several(most_tokens(ask.body)));
     if pictures {
         request.unbounded = Some(Unpriceable::unbounded("images", "what one is charged as is not in the request"));
     }
@@ -86,7 +67,7 @@ pub(super) fn rerank(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let documents = body.get("documents").map_or(0, |list| list.children().count() as u64);
     let passages = documents.saturating_add(most_tokens(ask.body) / PASSAGE);
     let units = vec![(Kind::SearchUnits, passages.div_ceil(DOCUMENTS).max(1))];
-    let request = Request { units, ..request(Api::CohereUnits, body.model()?, Prompt::Tokens(0)) };
+    let request = Request { units, ..Request::plain(Api::CohereUnits, body.model()?, Prompt::Tokens(0)) };
     Ok(bounded(ask, request, Extra::default()))
 }
 

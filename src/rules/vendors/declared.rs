@@ -1,10 +1,13 @@
 //! Price rules that the catalogue writes down instead of code: an estimate from the request, an actual cost from the answer.
-//! Exact decimals of 1e-12. Knows no vendor; `raw` reads the form, `take` the request, `zero` says when nothing is charged,
-//! `late` where a price is found that comes later, `sms` counts message segments. `meter` asks it last.
+//! Exact decimals of 1e-12. Knows no vendor; `raw` reads the form, `take` the request, `shape` bounds and counts a number, `sound`
+//! names what is malformed, `zero` says when nothing is charged, `late` where a price is found that comes later, `sms` counts message segments. `meter` asks it
+//! last.
 
 mod late;
 mod raw;
+mod shape;
 mod sms;
+mod sound;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -12,13 +15,16 @@ mod zero;
 
 pub use late::RawLate;
 pub use raw::{RawActual, RawExpr, RawRate, RawRule};
+pub use sound::rates as check_rates;
 
 pub(super) use late::LateBound;
 
 use http::HeaderMap;
 
+use self::shape::Shape;
 use super::ask::Unpriceable;
-use crate::rules::args::{Args, Decimal, Name};
+use super::llm::number::Num;
+use crate::rules::args::{Args, Name};
 use crate::rules::json::Document;
 use crate::rules::price::Fx;
 use crate::units::money::PicoUsd;
@@ -93,15 +99,10 @@ enum Expr {
     Sum(Box<[Expr]>),
     /// The first that is not zero; all of them must be known.
     First(Box<[Expr]>),
-    Between {
+    /// Of a number, what its shape makes of it.
+    Shaped {
         inner: Box<Expr>,
-        at_least: u128,
-        at_most: u128,
-    },
-    /// How many steps of this size it takes, a begun one counted whole.
-    Steps {
-        inner: Box<Expr>,
-        size: u128,
+        shape: Shape,
     },
 }
 
@@ -205,12 +206,11 @@ impl Expr {
             Self::Table { name, values, prefixes, otherwise } => {
                 Self::Const(take::look_up(args, name, values, prefixes, *otherwise)?)
             }
-            Self::Steps { inner, size } => Self::Steps { inner: Box::new(inner.bind(args)?), size: *size }.folded(),
             Self::Product(list) => Self::Product(all(list)?).folded(),
             Self::Sum(list) => Self::Sum(all(list)?).folded(),
             Self::First(list) => Self::First(all(list)?).folded(),
-            Self::Between { inner, at_least, at_most } => {
-                Self::Between { inner: Box::new(inner.bind(args)?), at_least: *at_least, at_most: *at_most }.folded()
+            Self::Shaped { inner, shape } => {
+                Self::Shaped { inner: Box::new(inner.bind(args)?), shape: shape.clone() }.folded()
             }
         })
     }
@@ -231,7 +231,7 @@ impl Expr {
         match self {
             Self::Unknown(why) => Some(why),
             Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().find_map(Self::unknown),
-            Self::Between { inner, .. } | Self::Steps { inner, .. } => inner.unknown(),
+            Self::Shaped { inner, .. } => inner.unknown(),
             _ => None,
         }
     }
@@ -240,7 +240,7 @@ impl Expr {
         test(self)
             || match self {
                 Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().any(|e| e.any(test)),
-                Self::Between { inner, .. } | Self::Steps { inner, .. } => inner.any(test),
+                Self::Shaped { inner, .. } => inner.any(test),
                 _ => false,
             }
     }
@@ -269,8 +269,7 @@ impl Expr {
             Self::First(list) => {
                 list.iter().try_fold(0, |found, e| Some(if found > 0 { found } else { e.value(answer)? }))
             }
-            Self::Between { inner, at_least, at_most } => Some(inner.value(answer)?.max(*at_least).min(*at_most)),
-            Self::Steps { inner, size } => Some(inner.value(answer)?.div_ceil((*size).max(1)).saturating_mul(ONE)),
+            Self::Shaped { inner, shape } => Some(shape.of(inner.value(answer)?)),
             // `bind` has put a constant in the place of everything that the request says.
             _ => None,
         }
@@ -286,7 +285,7 @@ fn whole(n: usize) -> u128 {
     (n as u128).saturating_mul(ONE)
 }
 
-/// A number of an answer without its sign: some vendors write a price as a debit.
+/// A number of an answer without its sign, as some vendors write a price as a debit, and without what their floats added to it.
 fn magnitude(text: &str) -> Option<u128> {
-    Decimal::parse(text)?.scaled(PLACES).map(i128::unsigned_abs)
+    Some(Num::parse(text.strip_prefix('-').unwrap_or(text))?.usd()?.0)
 }

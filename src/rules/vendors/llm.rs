@@ -9,6 +9,7 @@ pub(super) mod number;
 mod report;
 mod running;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use self::running::Prompted;
@@ -62,6 +63,8 @@ pub(super) struct LlmPlan {
     host_factor: Option<&'static str>,
     /// A place that the request's path names.
     place: Option<&'static str>,
+    /// The region whose own prices come first.
+    region: Option<Box<str>>,
     /// Multipliers of the request, if the answer names none.
     pub geo: Option<Box<str>>,
     pub speed: Option<Box<str>>,
@@ -105,6 +108,28 @@ pub(super) struct Request<'a> {
     pub output: Output,
     /// Why nothing bounds this call.
     pub unbounded: Option<Unpriceable>,
+}
+
+impl<'a> Request<'a> {
+    /// One reading of a prompt at the usual tier, without an answer in tokens.
+    pub fn plain(api: Api, model: &'a str, prompt: Prompt) -> Self {
+        Self {
+            api,
+            model,
+            stream: false,
+            prompt,
+            reads: 1,
+            input_kinds: vec![Kind::Input],
+            output_kinds: Vec::new(),
+            fees: Vec::new(),
+            units: Vec::new(),
+            extra_output: 0,
+            tier: Some("standard"),
+            factors: Vec::new(),
+            output: Output::SILENT,
+            unbounded: None,
+        }
+    }
 }
 
 /// How long a prompt can be.
@@ -174,9 +199,15 @@ fn row<'b>(book: &'b PriceBook, shelf: &str, model: &str, unknown: UnknownModel)
     known.or_else(|| if unknown == UnknownModel::Dearest { book.dearest(shelf) } else { None })
 }
 
+/// What a model is called in the price book, where regions have prices of their own.
+fn listed<'m>(region: Option<&str>, model: &'m str) -> Cow<'m, str> {
+    region.map_or(model.into(), |region| format!("{region}/{model}").into())
+}
+
 /// Bound and plan of a call.
 pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Bounded {
-    let row = row(ask.prices, &ask.vendor.prices, request.model, ask.unknown_model);
+    let region = ask.region();
+    let row = row(ask.prices, &ask.vendor.prices, &listed(region, request.model), ask.unknown_model);
     let model_most = row.and_then(|row| row.limits.max_output());
     let before = request.output.asked.or(model_most).unwrap_or(u64::MAX);
     let limit = LimitField { there: request.output.there.clone(), add: request.output.add, before };
@@ -208,6 +239,7 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         place: extra.place,
         prompted: prompted.filter(|_| request.stream),
         unbounded: need.is_err(),
+        region: region.map(Into::into),
         limit: (!request.output.none && !request.output.fixed).then_some(limit),
         edits: extra.edits,
     };

@@ -15,10 +15,12 @@ pub mod meter;
 pub mod objects;
 pub mod plan;
 pub mod raw;
+pub mod region;
 pub mod sse;
 pub mod usage;
 
 mod anthropic;
+mod base;
 mod bedrock;
 #[cfg(test)]
 mod bounds;

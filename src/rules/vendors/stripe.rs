@@ -21,7 +21,7 @@ use crate::rules::ledger::need::Need;
 use crate::units::money::PicoUsd;
 
 /// How to meter one call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StripePlan {
     pub moves: Move,
     /// What the request named, or a look-up found.
@@ -31,6 +31,13 @@ pub(super) struct StripePlan {
     pub named: bool,
     /// Of the object's own sum, what had moved before this call.
     pub before: u64,
+}
+
+impl StripePlan {
+    /// For an answer that Stripe repeats: what was looked up before this call may be what its first sending left behind.
+    fn of_repeat(&self) -> Self {
+        Self { before: 0, amount: self.amount.filter(|_| self.named), ..self.clone() }
+    }
 }
 
 /// What a call moves at most.
@@ -53,8 +60,10 @@ pub(super) fn estimate(ask: &Ask<'_>, moves: Move) -> Result<Bounded, Unpriceabl
         // What the answer says is still read.
         Named::Later => Ok(plan(ask, moves, None, true, Ok(PicoUsd(0)))),
         Named::Sum(sum) => {
-            let held = hold(ask, moves, &sum);
-            Ok(plan(ask, moves, Some(sum), true, held))
+            let told = currency_of_object(ask, moves, &sum, &Seek::new(ask.found));
+            let held =
+                told.as_deref().map_or_else(|| hold(ask, moves, &sum), |code| in_usd(ask, sum.minor, Some(code)));
+            Ok(plan(ask, moves, Some(Sum { currency: told.or(sum.currency), ..sum }), true, held))
         }
         Named::Elsewhere(field) => found(ask, moves, field),
     }
@@ -62,15 +71,22 @@ pub(super) fn estimate(ask: &Ask<'_>, moves: Move) -> Result<Bounded, Unpriceabl
 
 /// What to ask Stripe, so that the call has a bound; nothing if it has one, or if nothing helps.
 pub(super) fn questions(ask: &Ask<'_>, moves: Move) -> Vec<Question> {
-    let elsewhere = counts(ask, moves) && matches!(amount::named(ask, moves), Ok(Named::Elsewhere(_)));
-    if !elsewhere {
-        return Vec::new();
-    }
     let seek = Seek::new(ask.found);
-    // What it finds is of no use yet; what it wants is.
-    let _ = seek::sum(ask, moves, &seek);
+    // What is found is of no use yet; what is wanted is.
+    match amount::named(ask, moves) {
+        _ if !counts(ask, moves) => {}
+        Ok(Named::Elsewhere(_)) => drop(seek::sum(ask, moves, &seek)),
+        Ok(Named::Sum(sum)) => drop(currency_of_object(ask, moves, &sum, &seek)),
+        _ => {}
+    }
     let (wanted, failed) = seek.end();
     if failed.is_some() { Vec::new() } else { wanted }
+}
+
+/// The currency of the object that money moves of, where the request does not decide it and Stripe told.
+fn currency_of_object(ask: &Ask<'_>, moves: Move, sum: &Sum, seek: &Seek<'_>) -> Option<Box<str>> {
+    let decided = moves.names_currency() && sum.currency.is_some();
+    if decided { None } else { seek::currency(ask, moves, seek) }
 }
 
 fn counts(ask: &Ask<'_>, moves: Move) -> bool {

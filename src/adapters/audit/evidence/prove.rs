@@ -25,8 +25,12 @@ pub(super) fn proof(store: &dyn AuditStore, key: &SigningKey, call: CallId) -> R
     let Some(last) = last else { return Ok(None) };
     // What was given up may still be there in part: its interval no longer is.
     seqs.retain(|seq| *seq > last.checkpoint.pruned_to);
+    let Some(first) = seqs.first().copied() else { return Ok(None) };
+    // A call that goes on has events that came since.
+    seqs.retain(|seq| *seq <= last.checkpoint.to);
     if seqs.is_empty() {
-        return Ok(None);
+        let why = format!("event {first} stands in no checkpoint yet: ask again in a minute");
+        return Err(AuditError::Elsewhere(why));
     }
     let mut proof = Proof {
         version: VERSION,
@@ -56,7 +60,7 @@ pub(super) fn proof(store: &dyn AuditStore, key: &SigningKey, call: CallId) -> R
 }
 
 fn interval(store: &dyn AuditStore, last: u64, seq: Seq) -> Result<Interval, AuditError> {
-    let none = || AuditError::Elsewhere(format!("event {seq} stands in no checkpoint yet: ask again in a minute"));
+    let none = || AuditError::Unreadable(format!("event {seq} stands in no checkpoint"));
     let checkpoint = find::covering(store, last, seq)?.ok_or_else(none)?;
     let at = &checkpoint.checkpoint;
     let (mut events, mut next) = (Vec::new(), at.from);

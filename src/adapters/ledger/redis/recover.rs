@@ -237,25 +237,6 @@ impl Inner {
         Ok(back)
     }
 
-    /// From here on under this epoch, from this entry.
-    fn begin_anew(&self, epoch: &str, seq: Seq) {
-        *self.epoch.lock() = Arc::from(epoch);
-        self.seen.store(seq, Ordering::Release);
-        if let Some(stream) = self.stream.get() {
-            stream.begin_anew(epoch, seq);
-        }
-    }
-
-    fn go_on(&self, epoch: &str, why: &str) {
-        *self.epoch.lock() = Arc::from(epoch);
-        if let Some(stream) = self.stream.get() {
-            stream.reopened(epoch);
-        }
-        self.arrived();
-        self.lost.found();
-        tracing::warn!("{why}: calls are admitted");
-    }
-
     /// Does the stream, or do the books, have the last step that this node was told is written? And is it lent what it was?
     pub(super) async fn knows_last_kept(&self) -> Result<bool, LedgerError> {
         if let Some(own) = self.beside.get()

@@ -1,13 +1,10 @@
 //! The European Central Bank's reference rates as it publishes them: a CSV with units of each currency for one euro, of one day
-//! or of its whole history. Read into USD per unit, in integers, rounded up. `fx` holds the table; `cli::fx` reads the file.
+//! or of its whole history. Read into USD per unit as the quotient of what it quotes. `fx` holds the table; `cli::fx` reads the file.
 
 use std::collections::BTreeMap;
 
-use crate::units::money::scaled_decimal;
+use super::Rate;
 
-/// Places of a rate in the file.
-const PLACES: usize = 9;
-const ONE: u128 = 1_000_000_000_000;
 const MONTHS: [&str; 12] = [
     "january",
     "february",
@@ -23,13 +20,17 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
+/// Fixed to the euro by treaty or law: the file does not quote them, and they move with it.
+const PEGGED: [(&str, &str); 4] =
+    [("bgn", "1.95583"), ("xaf", "655.957"), ("xof", "655.957"), ("xpf", "119.3317422434")];
+
 /// One day's rates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
     /// `2026-10-30`
     pub date: String,
-    /// Pico-dollars for one unit, by lower-case code.
-    pub rates: BTreeMap<String, u64>,
+    /// By lower-case code, as price files write a rate: `1.1172/175.68`.
+    pub rates: BTreeMap<String, String>,
 }
 
 /// The newest day of a file, or what is wrong with it.
@@ -74,22 +75,20 @@ fn iso(text: &str) -> Option<String> {
     real.then(|| format!("{year:04}-{month:02}-{day:02}"))
 }
 
-fn in_dollars(codes: &[String], line: &str) -> Result<BTreeMap<String, u64>, String> {
-    let mut per_euro = BTreeMap::new();
-    for (code, text) in codes.iter().zip(cells(line)).skip(1) {
-        if code.is_empty() || text.is_empty() || text.eq_ignore_ascii_case("n/a") {
-            continue;
-        }
-        let code_is_plain = code.len() == 3 && code.bytes().all(|b| b.is_ascii_lowercase());
-        let rate = scaled_decimal(text, PLACES).filter(|rate| *rate > 0 && code_is_plain);
-        per_euro.insert(code.clone(), rate.ok_or_else(|| format!("`{text}` is no rate of `{code}`"))?);
-    }
+fn in_dollars(codes: &[String], line: &str) -> Result<BTreeMap<String, String>, String> {
+    let quoted = codes.iter().map(String::as_str).zip(cells(line)).skip(1);
+    let quoted =
+        quoted.filter(|(code, text)| !code.is_empty() && !text.is_empty() && !text.eq_ignore_ascii_case("n/a"));
+    let per_euro: BTreeMap<&str, &str> = quoted.collect();
     let dollar = *per_euro.get("usd").ok_or("it has no rate of the dollar")?;
-    let euro = u128::from(dollar) * ONE / 10u128.pow(PLACES as u32);
-    let pico = |rate: u128| u64::try_from(rate).map_err(|_| "a rate is out of all bounds".to_owned());
-    let mut rates = BTreeMap::from([("usd".to_owned(), ONE as u64), ("eur".to_owned(), pico(euro)?)]);
-    for (code, rate) in per_euro.into_iter().filter(|(code, _)| code != "usd") {
-        rates.insert(code, pico((u128::from(dollar) * ONE).div_ceil(u128::from(rate)))?);
+    let mut rates = BTreeMap::new();
+    for (code, text) in PEGGED.into_iter().chain(per_euro).chain([("eur", "1")]) {
+        let code_is_plain = code.len() == 3 && code.bytes().all(|b| b.is_ascii_lowercase());
+        let quotient = format!("{dollar}/{text}");
+        if !code_is_plain || text.contains('/') || Rate::parse(&quotient).is_none() {
+            return Err(format!("`{text}` is no rate of `{code}`"));
+        }
+        rates.insert(code.to_owned(), if code == "usd" { "1".to_owned() } else { quotient });
     }
     Ok(rates)
 }
@@ -105,12 +104,11 @@ mod tests {
         for text in [daily, history] {
             let day = newest(text).expect("read");
             assert_eq!(day.date, "2026-10-30");
-            // 1.1172 / 175.68 = 0.0063592896174863…, rounded up.
-            assert_eq!(day.rates["jpy"], 6_359_289_618);
             assert_eq!(
-                (day.rates["eur"], day.rates["usd"], day.rates.get("cyp")),
-                (1_117_200_000_000, 1_000_000_000_000, None)
+                (&*day.rates["jpy"], &*day.rates["eur"], &*day.rates["usd"]),
+                ("1.1172/175.68", "1.1172/1", "1")
             );
+            assert_eq!((day.rates.get("cyp"), &*day.rates["xof"]), (None, "1.1172/655.957"));
         }
     }
 
@@ -125,6 +123,9 @@ mod tests {
             "Date,USD,JPY\n2026-10-30,1.1,-5\n",
             "Date,USD,JPY\n2026-10-30,1.1,0\n",
             "Date,USD,JPY\n2026-10-30,N/A,100\n",
+            "Date,USD,JPY\n2026-10-30,1.1/2,100\n",
+            "Date,USD,JPY\n2026-10-30,1.1,1/2\n",
+            "Date,USD,J?\n2026-10-30,1.1,2\n",
             "Date,USD,JPY\n2026-13-30,1,100\n",
         ] {
             assert!(newest(text).is_err(), "{text}");

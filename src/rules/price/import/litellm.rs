@@ -69,8 +69,7 @@ fn entry(node: NodeRef<'_>) -> Option<Listed> {
     let mut listed = Listed::new(shelf, vec![key.strip_prefix(head).unwrap_or(key).to_lowercase()]);
     for field in node.children() {
         let Some((kind, tier, above)) = field.key().and_then(|name| meaning(shelf, name)) else { continue };
-        // A zero is a hole in the list: what is free is no model's price.
-        listed.put(tier, above, kind, pico(field, 0).filter(|pico| *pico > 0).map(|pico| per_second(kind, pico)));
+        listed.put(tier, above, kind, pico(field, 0).map(|pico| per_second(kind, pico)));
     }
     listed.input = count(node.member("max_input_tokens"));
     listed.output = count(node.member("max_output_tokens"));

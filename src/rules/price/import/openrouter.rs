@@ -22,16 +22,13 @@ pub(super) fn models(root: NodeRef<'_>) -> Vec<Listed> {
 fn model(node: NodeRef<'_>) -> Option<Listed> {
     let id = node.member("id")?.text()?.to_lowercase();
     let pricing = node.member("pricing")?;
-    let free = id.ends_with(":free");
     let mut listed = Listed::new("openrouter", vec![id]);
     for (field, kind) in KINDS {
         let Some(price) = pricing.member(field) else { continue };
         if price.text().or(price.number()).is_some_and(|text| text.starts_with('-')) {
             return None;
         }
-        let usual = matches!(kind, Kind::Input | Kind::Output);
-        // A zero beside the tokens' own prices says that nothing of that kind is charged for.
-        listed.put("standard", 0, kind, pico(price, 0).filter(|pico| *pico > 0 || (usual && free)));
+        listed.put("standard", 0, kind, pico(price, 0));
     }
     listed.context = count(node.member("context_length"));
     listed.output = node.member("top_provider").and_then(|top| count(top.member("max_completion_tokens")));

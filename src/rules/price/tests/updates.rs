@@ -113,7 +113,37 @@ fn our_own_form_comes_back_as_it_went() {
         assert!(of(&text).changes.is_empty());
     }
     let free = of("[[model]]\nvendor = \"openai\"\nnames = [\"gpt-5.5\"]\nprice = [{ rates = [{ input = \"0\" }] }]");
-    assert_eq!(told(&free.changes), ["openai/gpt-5.5 standard 0 input 5->0 !"]);
+    let all = told(&free.changes);
+    assert_eq!(all[0], "openai/gpt-5.5 standard 0 input 5->0 !");
+    // What its row had and this one has not is said as well.
+    assert!(all.contains(&"openai/gpt-5.5 standard 0 output 30->gone !".to_owned()), "{all:?}");
+    assert!(all.len() > 4 && all[1..].iter().all(|change| change.ends_with("->gone !")), "{all:?}");
+    // A row says where it is from, and keeps its limits, unless the file says otherwise.
+    let line: serde_json::Value = serde_json::from_str(&free.lines[0]).expect("JSON");
+    assert_eq!((&line["source"], &line["checked"]), (&"prices update: list".into(), &"2026-11-22".into()));
+    assert_eq!(line["limits"]["output"], 128_000);
+    let own = of(
+        "[[model]]\nvendor = \"openai\"\nnames = [\"gpt-5.5\"]\nsource = \"a contract\"\nchecked = \"2026-11-01\"\n\
+                  limits = { output = 7 }\nprice = [{ rates = [{ input = \"5\" }] }]",
+    );
+    let line: serde_json::Value = serde_json::from_str(&own.lines[0]).expect("JSON");
+    assert_eq!((&line["source"], &line["checked"]), (&"a contract".into(), &"2026-11-01".into()));
+    assert_eq!(line["limits"], serde_json::json!({ "output": 7 }));
+}
+
+/// Lists write zero for what they do not have; where the book has a price, somebody should look.
+#[test]
+fn a_zero_is_a_hole_or_a_large_change() {
+    let found =
+        of(r#"{"gpt-5.5": {"litellm_provider": "openai", "input_cost_per_token": 0, "output_cost_per_token": 3e-05,
+        "input_cost_per_audio_token": 0}, "gpt-new": {"litellm_provider": "openai", "input_cost_per_token": 0}}"#);
+    assert_eq!(told(&found.changes), ["openai/gpt-5.5 standard 0 input 5->0 !"]);
+    let given =
+        of(r#"{"data": [{"id": "house/new:free", "pricing": {"prompt": "0", "completion": "0", "request": "0"}}]}"#);
+    assert_eq!(
+        told(&given.changes),
+        ["openrouter/house/new:free standard 0 input -->0 !", "openrouter/house/new:free standard 0 output -->0 !"]
+    );
 }
 
 #[test]

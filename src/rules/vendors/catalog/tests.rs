@@ -180,6 +180,8 @@ fn a_wrong_table_names_every_mistake() {
         base_url = "ftp://x"
         auto_tier = "cheap"
         placement = { header = "a b" }
+        [rates.unused]
+        usd = "0,10"
         [rules.r]
         estimate = { const = "1", count = ["/to"] }
         actual = { response = "/cost", each = true }
@@ -189,6 +191,16 @@ fn a_wrong_table_names_every_mistake() {
         tier = "dangerous"
         bodies = ["xml"]
         price = "cheap"
+        [[operations]]
+        on = ["POST /v1/a"]
+        action = "a"
+        tier = "read-only"
+        price = { rule = "s" }
+        [[operations]]
+        on = ["POST /v1/b"]
+        action = "a"
+        tier = "read-only"
+        price = { rule = "r" }
         "#,
     )
     .expect("it parses");
@@ -202,12 +214,16 @@ fn a_wrong_table_names_every_mistake() {
         "placement.header",
         "rules.r.estimate",
         "rules.r.actual.each",
+        "rates.unused.usd",
         "operations[0].tier",
+        "operations[0].on",
         "operations[0].price",
         "operations[0].bodies",
+        "operations[1].price",
     ] {
         assert!(fields.contains(&field), "{field} in {fields:?}");
     }
+    assert!(!fields.contains(&"operations[2].price"), "what is wrong with a rule is said there: {fields:?}");
     let unknown = toml::from_str::<RawVendor>("base_ulr = \"x\"").expect_err("unknown field").to_string();
     assert!(unknown.contains("base_ulr"));
     for bad in [

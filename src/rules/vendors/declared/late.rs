@@ -8,14 +8,17 @@ use serde::Deserialize;
 
 use super::raw::{Mistakes, Rates, RawExpr};
 use super::zero::{RawWord, Zero};
-use super::{Answer, Expr, take};
+use super::{Answer, Expr, sound, take};
 use crate::rules::args::{Args, Name};
 use crate::rules::json::Document;
 use crate::rules::price::Fx;
 use crate::rules::vendors::ask::Unpriceable;
 use crate::rules::vendors::look_up::{Question, is_plain_id};
+use crate::units::duration;
 use crate::units::money::PicoUsd;
 
+/// No vendor is asked in a rush.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// No price is asked for later than this: the ledger knows a call that long.
 const LONGEST: Duration = Duration::from_secs(22 * 3600);
 
@@ -68,18 +71,18 @@ impl RawLate {
         if !self.get.starts_with('/') || !inner.contains(&"id") {
             wrong("get", format!("`{}` is no path with `{{id}}`", self.get));
         }
-        if !self.id.starts_with('/') {
-            wrong("id", format!("`{}` is no pointer: write `/sid`", self.id));
-        }
-        let wait: Vec<Duration> = self.wait.iter().filter_map(|text| duration(text)).collect();
-        if wait.is_empty() || wait.len() != self.wait.len() || wait.iter().any(|wait| *wait > LONGEST) {
-            wrong("wait", "write times such as `30s`, `10m` or `6h`, of at most 22h".to_owned());
+        let wait: Vec<Duration> = self.wait.iter().filter_map(|text| duration::parse(text).ok()).collect();
+        let in_bounds = |wait: &Duration| *wait >= SHORTEST && *wait <= LONGEST;
+        if wait.is_empty() || wait.len() != self.wait.len() || !wait.iter().all(in_bounds) {
+            wrong("wait", "write times such as `30s`, `10m` or `6h`, of a second at least and 22h at most".to_owned());
         }
         let once = self.once.as_ref().map(RawWord::check).transpose();
         let once = once.unwrap_or_else(|why| {
             wrong("once", why);
             None
         });
+        sound::pointer(&self.id, "reconcile.id", mistakes);
+        self.currency_at.iter().for_each(|at| sound::pointer(at, "reconcile.currency_at", mistakes));
         let cost = self.cost.check("reconcile.cost", rates, mistakes);
         Late {
             get: self.get.as_str().into(),
@@ -91,19 +94,6 @@ impl RawLate {
             wait: wait.into(),
         }
     }
-}
-
-/// `30s`, `10m`, `6h`.
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(text.len().checked_sub(1).filter(|at| text.is_char_boundary(*at))?);
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return None,
-    };
-    let number: u64 = number.parse().ok().filter(|n| *n > 0)?;
-    Some(Duration::from_secs(number.checked_mul(seconds)?))
 }
 
 impl Late {

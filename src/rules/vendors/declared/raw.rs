@@ -8,9 +8,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer};
 
 use super::late::RawLate;
+use super::shape::Shape;
+use super::sound::{self, number};
 use super::zero::RawZero;
-use super::{Expr, Over, PLACES, Rule};
-use crate::rules::args::{Decimal, Name};
+use super::{Expr, Over, Rule};
+use crate::rules::args::Name;
 
 /// `[rules.NAME]` of a vendor's table.
 #[derive(Clone, Debug, Deserialize)]
@@ -95,10 +97,14 @@ pub struct RawExpr {
     otherwise: Option<String>,
     /// The value if the parameter is missing.
     default: Option<String>,
+    /// What lies above this.
+    beyond: Option<String>,
     at_least: Option<String>,
     at_most: Option<String>,
     /// In whole steps of this size.
     steps_of: Option<String>,
+    /// One for so many.
+    per: Option<String>,
 }
 
 /// Field and problem.
@@ -147,7 +153,7 @@ impl RawRule {
             }
         }
         let late = self.reconcile.as_ref().map(|late| late.check(rates, &mut mistakes));
-        let currency = self.currency.as_deref().unwrap_or("usd").to_ascii_lowercase().into();
+        let currency = sound::currency(self.currency.as_deref().unwrap_or("usd"), "currency", &mut mistakes);
         let dedupe = self.dedupe.as_deref().map(Name::parse);
         if mistakes.is_empty() {
             let provisional = self.provisional || late.is_some();
@@ -210,9 +216,15 @@ impl RawExpr {
             "commas" => self.counted(self.commas.as_deref(), true, &format!("{at}.commas"), mistakes),
             "segments" => Expr::Segments { name: name(&self.segments), default },
             "table" => self.table(name(&self.table), at, mistakes),
-            "response" => Expr::Response { pointer: self.response.as_deref().unwrap_or_default().into(), default },
+            "response" => {
+                let pointer = self.response.as_deref().unwrap_or_default();
+                sound::pointer(pointer, &format!("{at}.response"), mistakes);
+                Expr::Response { pointer: pointer.into(), default }
+            }
             "header" => {
-                Expr::Header { name: self.header.as_deref().unwrap_or_default().to_ascii_lowercase().into(), default }
+                let name = self.header.as_deref().unwrap_or_default();
+                sound::header(name, &format!("{at}.header"), mistakes);
+                Expr::Header { name: name.to_ascii_lowercase().into(), default }
             }
             "product" => Expr::Product(list(self.product.as_deref(), &format!("{at}.product"), rates, mistakes)),
             "first" => Expr::First(list(self.first.as_deref(), &format!("{at}.first"), rates, mistakes)),
@@ -223,7 +235,10 @@ impl RawExpr {
     fn counted(&self, names: Option<&[String]>, commas: bool, at: &str, mistakes: &mut Mistakes) -> Expr {
         refuse_empty(names, at, mistakes);
         let over = match &self.each_of {
-            Some(pointer) => Over::Each(pointer.as_str().into()),
+            Some(pointer) => {
+                sound::pointer(pointer, &format!("{}.each_of", at.rsplit_once('.').map_or(at, |(at, _)| at)), mistakes);
+                Over::Each(pointer.as_str().into())
+            }
             None if self.each => Over::Each("".into()),
             None => Over::Request,
         };
@@ -274,22 +289,25 @@ impl RawExpr {
     }
 
     fn bounded(&self, inner: Expr, at: &str, mistakes: &mut Mistakes) -> Expr {
-        let at_least = number(self.at_least.as_deref(), &format!("{at}.at_least"), mistakes);
-        let at_most = number(self.at_most.as_deref(), &format!("{at}.at_most"), mistakes);
-        let size = number(self.steps_of.as_deref(), &format!("{at}.steps_of"), mistakes);
-        if size == Some(0) {
-            mistakes.push((format!("{at}.steps_of"), "a step of nothing leads nowhere".to_owned()));
-        }
-        let bounded = match (at_least, at_most) {
-            (None, None) => inner,
-            _ => Expr::Between {
-                inner: Box::new(inner),
-                at_least: at_least.unwrap_or(0),
-                at_most: at_most.unwrap_or(u128::MAX),
-            },
+        let mut field = |name: &str, text: &Option<String>| number(text.as_deref(), &format!("{at}.{name}"), mistakes);
+        let none = Shape::NONE;
+        let shape = Shape {
+            beyond: field("beyond", &self.beyond).unwrap_or(none.beyond),
+            at_least: field("at_least", &self.at_least).unwrap_or(none.at_least),
+            at_most: field("at_most", &self.at_most).unwrap_or(none.at_most),
+            steps_of: field("steps_of", &self.steps_of),
+            per: field("per", &self.per).unwrap_or(none.per),
         };
-        // The number itself is bounded, then counted in steps.
-        size.map_or(bounded.clone(), |size| Expr::Steps { inner: Box::new(bounded), size })
+        for (name, wrong, problem) in [
+            ("at_least", shape.at_least > shape.at_most, "it is more than `at_most`"),
+            ("steps_of", shape.steps_of == Some(0), "a step of nothing leads nowhere"),
+            ("per", shape.per == 0, "nothing can be shared among none"),
+        ] {
+            if wrong {
+                mistakes.push((format!("{at}.{name}"), problem.to_owned()));
+            }
+        }
+        if shape == none { inner } else { Expr::Shaped { inner: Box::new(inner), shape } }
     }
 }
 
@@ -308,15 +326,4 @@ fn list(items: Option<&[RawExpr]>, at: &str, rates: &Rates, mistakes: &mut Mista
         .enumerate()
         .map(|(i, item)| item.check(&format!("{at}[{i}]"), rates, mistakes))
         .collect()
-}
-
-fn number(text: Option<&str>, at: &str, mistakes: &mut Mistakes) -> Option<u128> {
-    let text = text?;
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let found = Decimal::parse(text).filter(|_| plain).and_then(|decimal| decimal.scaled(PLACES));
-    let found = found.and_then(|scaled| u128::try_from(scaled).ok());
-    if found.is_none() {
-        mistakes.push((at.to_owned(), format!("`{text}` is no decimal with at most {PLACES} places, or is too large")));
-    }
-    found
 }

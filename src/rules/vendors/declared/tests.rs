@@ -58,6 +58,11 @@ fn actual_costs_follow_the_answer() {
     let cost = |body: &str| bound.cost(&HeaderMap::new(), body.as_bytes(), &fx).map(|usd| usd.0);
     assert_eq!(cost(r#"{"cost":{"total":0.007}}"#), Some(7_000_000_000));
     assert_eq!(cost(r#"{"cost":{"total":"-0.0075"}}"#), Some(7_500_000_000));
+    // Sums that a vendor made in floats.
+    assert_eq!(cost(r#"{"cost":{"total":0.017000000000000001}}"#), Some(17_000_000_000));
+    assert_eq!(cost(r#"{"cost":{"total":0.30000000000000004}}"#), Some(300_000_000_000));
+    assert_eq!(cost(r#"{"cost":{"total":7e-05}}"#), Some(70_000_000));
+    assert_eq!(cost(r#"{"cost":{"total":1e-15}}"#), Some(1), "what is not zero stays above it");
     assert_eq!((cost("{}"), cost("nonsense"), cost(r#"{"cost":{"total":"many"}}"#)), (None, None, None));
     assert!(bound.is_zero_at(202) && !bound.is_zero_at(200));
     let header = rule(
@@ -122,6 +127,9 @@ fn a_wrong_rule_names_its_fields() {
         ("estimate = { rate = \"x\" }\nactual = \"estimate\"", "estimate.rate"),
         ("estimate = { const = \"1\", each_of = \"/a\" }\nactual = \"estimate\"", "estimate.each_of"),
         ("estimate = { const = \"1\", steps_of = \"0\" }\nactual = \"estimate\"", "estimate.steps_of"),
+        ("estimate = { const = \"1\", per = \"0\" }\nactual = \"estimate\"", "estimate.per"),
+        ("estimate = { const = \"1\", beyond = \"x\" }\nactual = \"estimate\"", "estimate.beyond"),
+        ("estimate = { const = \"1\", at_least = \"3\", at_most = \"2\" }\nactual = \"estimate\"", "estimate.at_least"),
         (
             "estimate = { const = \"1\" }\nactual = \"estimate\"\n[reconcile]\nget = \"/x/{id}\"\nid = \"/id\"\ncost = { response = \"/p\" }\nwait = [\"23h\"]",
             "reconcile.wait",
@@ -129,6 +137,15 @@ fn a_wrong_rule_names_its_fields() {
         (
             "estimate = { const = \"1\" }\nactual = \"estimate\"\n[reconcile]\nget = \"/x\"\nid = \"/id\"\ncost = { response = \"/p\" }\nwait = [\"1h\"]",
             "reconcile.get",
+        ),
+        // Each of these would never find what it looks for.
+        ("estimate = { const = \"1\" }\nactual = { response = \"cost\" }", "actual.response"),
+        ("estimate = { const = \"1\" }\nactual = { header = \"x cost\" }", "actual.header"),
+        ("estimate = { count = [\"/to\"], each_of = \"p\" }\nactual = \"estimate\"", "estimate.each_of"),
+        ("estimate = { const = \"1\" }\nactual = \"estimate\"\ncurrency = \"euro\"", "currency"),
+        (
+            "estimate = { const = \"1\" }\nactual = \"estimate\"\n[reconcile]\nget = \"/x/{id}\"\nid = \"/id\"\ncost = { response = \"/p\" }\ncurrency_at = \"unit\"\nwait = [\"1h\"]",
+            "reconcile.currency_at",
         ),
         // Each of these would silently cost nothing, or one.
         ("estimate = { sum = [] }\nactual = \"estimate\"", "estimate.sum"),
@@ -178,6 +195,12 @@ fn lists_steps_and_words_are_counted() {
         ("{ param = \"/n\", steps_of = \"60\" }", r#"{"n":61}"#, 2),
         ("{ param = \"/n\", steps_of = \"60\" }", r#"{"n":60}"#, 1),
         ("{ param = \"/n\", steps_of = \"60\" }", r#"{"n":0}"#, 0),
+        // Ten are free; of what is left, three at least and five at most, in twos.
+        ("{ param = \"/n\", beyond = \"10\" }", r#"{"n":10}"#, 0),
+        ("{ param = \"/n\", beyond = \"10\" }", r#"{"n":25}"#, 15),
+        ("{ param = \"/n\", beyond = \"10\", at_least = \"3\", at_most = \"5\", steps_of = \"2\" }", r#"{"n":11}"#, 2),
+        ("{ param = \"/n\", beyond = \"10\", at_least = \"3\", at_most = \"5\", steps_of = \"2\" }", r#"{"n":99}"#, 3),
+        ("{ param = \"/n\", per = \"60\" }", r#"{"n":180}"#, 3),
         ("{ there = \"/x\" }", r#"{"x":false}"#, 0),
         ("{ there = \"/x\" }", r#"{"x":{}}"#, 1),
         ("{ there = \"/x\" }", "{}", 0),

@@ -4,29 +4,10 @@
 use super::super::ask::{Ask, Bounded, Unpriceable};
 use super::super::llm::body::Body;
 use super::super::llm::image::Pictures;
-use super::super::llm::{Api, Extra, Output, Prompt, Request, bounded};
+use super::super::llm::{Api, Extra, Prompt, Request, bounded};
 use super::{ask_for_usage, input_kinds, model, output, prompt};
 use crate::rules::json::Kind;
 use crate::rules::price::Kind as Token;
-
-fn request<'a>(api: Api, model: &'a str, prompt: Prompt) -> Request<'a> {
-    Request {
-        api,
-        model,
-        stream: false,
-        prompt,
-        reads: 1,
-        input_kinds: vec![Token::Input],
-        output_kinds: Vec::new(),
-        fees: Vec::new(),
-        units: Vec::new(),
-        extra_output: 0,
-        tier: Some("standard"),
-        factors: Vec::new(),
-        output: Output::SILENT,
-        unbounded: None,
-    }
-}
 
 /// Completions. Of several answers that the vendor ranks itself, each is charged; so is each of several prompts.
 pub(in super::super) fn completions(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
@@ -41,7 +22,7 @@ pub(in super::super) fn completions(ask: &Ask<'_>) -> Result<Bounded, Unpriceabl
         output_kinds: vec![Token::Output],
         tier: body.text("service_tier")?,
         output: output(&body, &["max_tokens"], &["/max_tokens"], ranked.saturating_mul(prompts), 1)?,
-        ..request(Api::Chat, model(ask, &body)?, prompt(ask, 0, None, Pictures::default()))
+        ..Request::plain(Api::Chat, model(ask, &body)?, prompt(ask, 0, None, Pictures::default()))
     };
     let asks = stream && ask.vendor.dialect.hides_usage();
     let (hide_usage, edits) = if asks { ask_for_usage(&body)? } else { (false, Vec::new()) };
@@ -55,7 +36,7 @@ pub(in super::super) fn embeddings(ask: &Ask<'_>) -> Result<Bounded, Unpriceable
         Prompt::Tokens(tokens) => Prompt::Several(tokens),
         hidden => hidden,
     };
-    let request = request(Api::Embeddings, model(ask, &body)?, prompt);
+    let request = Request::plain(Api::Embeddings, model(ask, &body)?, prompt);
     Ok(bounded(ask, request, Extra::default()))
 }
 
@@ -74,7 +55,7 @@ pub(in super::super) fn images(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let picture = sized(&body)?.filter(|name| whole && row.is_some_and(|row| row.fee(name).is_some()));
     let flat = whole && rates.is_some_and(|rates| rates.get(Token::ImagesOut).is_some());
     let prompt = prompt(ask, 0, None, Pictures::default());
-    let mut request = Request { stream: body.flag("stream")?, ..request(Api::Images, name, prompt) };
+    let mut request = Request { stream: body.flag("stream")?, ..Request::plain(Api::Images, name, prompt) };
     let picture = picture.map(|name| (name.into(), pictures));
     if let Some(fee) = &picture {
         request.fees = vec![fee.clone()];
@@ -100,7 +81,7 @@ pub(in super::super) fn speech(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let characters = body.text("input")?.map_or(0, |text| text.chars().count() as u64);
     let row = ask.prices.find(&ask.vendor.prices, name);
     let counted = row.and_then(|row| row.rates(ask.now, None, 0)).is_some_and(|r| r.get(Token::CharactersIn).is_some());
-    let mut request = request(Api::Speech, name, Prompt::Tokens(0));
+    let mut request = Request::plain(Api::Speech, name, Prompt::Tokens(0));
     request.stream = body.text("stream_format")? == Some("sse");
     if counted {
         request.units = vec![(Token::CharactersIn, characters)];
@@ -120,7 +101,7 @@ pub(in super::super) fn transcription(ask: &Ask<'_>) -> Result<Bounded, Unpricea
         .or(named)
         .ok_or_else(|| Unpriceable::BadField { field: "model".to_owned(), why: "the request must name one" })?;
     let unbounded = Some(Unpriceable::unbounded("file", "how long the recording is, is not read"));
-    let request = Request { unbounded, ..request(Api::Transcription, model, Prompt::Tokens(0)) };
+    let request = Request { unbounded, ..Request::plain(Api::Transcription, model, Prompt::Tokens(0)) };
     Ok(bounded(ask, request, Extra::default()))
 }
 

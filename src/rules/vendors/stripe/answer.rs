@@ -3,6 +3,8 @@
 
 mod objects;
 
+use std::borrow::Cow;
+
 use super::super::look_up::{integer, text};
 use super::super::usage::{Charge, Usage};
 use super::{Move, StripePlan};
@@ -32,8 +34,15 @@ impl Moved {
     }
 }
 
-/// What a plain answer with a status of 2xx says.
-pub(in super::super) fn usage(plan: &StripePlan, fx: &Fx, body: &[u8], id: &mut Option<String>) -> Usage {
+/// What a plain answer with a status of 2xx says; a repeat says what it said the first time.
+pub(in super::super) fn usage(
+    plan: &StripePlan,
+    fx: &Fx,
+    body: &[u8],
+    repeats: bool,
+    id: &mut Option<String>,
+) -> Usage {
+    let plan = &if repeats { Cow::Owned(plan.of_repeat()) } else { Cow::Borrowed(plan) };
     let Ok(document) = Document::parse(body) else { return Usage::UNKNOWN };
     let object = Object(&document);
     *id = text(&document, "/id").map(str::to_owned);
@@ -175,7 +184,11 @@ impl<'d> Object<'d> {
         let partly = self.is("payment_intent") && self.status() == Some("requires_capture");
         let whole = self.is("payment_intent") && self.status() == Some("succeeded");
         match plan.amount {
-            Some(amount) if plan.named && (partly || whole) => Some(Moved::AsAsked(amount)),
+            Some(amount) if plan.named && (partly || whole) => {
+                // No part is more than all of them.
+                let all = self.number("/amount_received").filter(|all| whole && all.unsigned_abs() < amount);
+                Some(all.map_or(Moved::AsAsked(amount), Moved::Exactly))
+            }
             None if partly => None,
             _ if partly || whole => {
                 let all = self.number("/amount_received").or(self.number("/amount").filter(|_| whole))?;

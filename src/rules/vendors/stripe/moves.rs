@@ -133,6 +133,7 @@ impl Move {
                 | Self::MoneyMovement
                 | Self::CreditGrant
                 | Self::CustomerCredit
+                | Self::InvoiceItem
                 | Self::ClimateOrder
         )
     }

@@ -42,6 +42,19 @@ pub(super) fn sum(ask: &Ask<'_>, moves: Move, seek: &Seek<'_>) -> Option<Sum> {
     }
 }
 
+/// The currency of the object that a named amount belongs to.
+pub(super) fn currency(ask: &Ask<'_>, moves: Move, seek: &Seek<'_>) -> Option<Box<str>> {
+    let of = |kind: &str, field: &str| {
+        let object = seek.get(format!("/v1/{kind}/{}", id(ask, field)?), None)?;
+        text(&object, "/currency").map(|code| code.to_ascii_lowercase().into())
+    };
+    match moves {
+        Move::InvoiceLines => of("invoices", "invoice"),
+        Move::InvoiceItem => of("invoiceitems", "item"),
+        _ => sum(ask, moves, seek)?.currency,
+    }
+}
+
 /// A parameter that is a plain id, wherever it is carried.
 fn id<'a>(ask: &Ask<'a>, field: &str) -> Option<&'a str> {
     amount::text(ask.args, field).ok()?.filter(|id| is_plain_id(id))

@@ -27,7 +27,7 @@ fn a_request_holds_the_amount_that_it_names() {
         ("/v1/charges/ch_1/capture", "amount=100", 100_000_000),
         ("/v1/transfers", "amount=700&currency=USD&destination=acct_1", 700_000_000),
         ("/v1/payouts", "amount=1&currency=usd", 1_000_000),
-        // 500 yen * 0.006359289618 USD, and 5% more: 3.338627049450
+        // 500 yen * 1.1172 / 175.68, and 5% more: 3.33862704918…
         ("/v1/charges", "amount=500&currency=jpy", 333_862_705),
         // 1.000 dinar is 1/0.376 USD, and 5% more: 2.792553191491
         ("/v1/charges", "amount=1000&currency=bhd", 279_255_320),
@@ -47,6 +47,8 @@ fn a_request_holds_the_amount_that_it_names() {
             1_000_000_000,
         ),
         ("/v1/invoiceitems", "customer=cus_1&amount=-250&currency=usd", 250_000_000),
+        // It has the currency that it names, cheaper or not: 500 yen.
+        ("/v1/invoiceitems", "customer=cus_1&amount=500&currency=jpy", 333_862_705),
         ("/v1/invoices/in_1/add_lines", "lines[0][amount]=100&lines[1][amount]=-50", 150_000_000),
         ("/v1/invoices", "customer=cus_1", 0),
         ("/v1/invoices/in_1", "auto_advance=false&description=x", 0),
@@ -72,6 +74,7 @@ fn what_the_request_does_not_say_needs_a_ceiling() {
         ("/v1/refunds", "charge=ch_1&amount="),
         ("/v1/payment_intents/pi_1/confirm", "payment_method=pm"),
         ("/v1/payment_intents/pi_1/capture", "metadata[a]=b"),
+        ("/v1/payment_intents/pi_1/verify_microdeposits", "amounts[0]=32&amounts[1]=45"),
         ("/v1/charges/ch_1/capture", "metadata[a]=b"),
         ("/v1/transfers", "currency=usd&source_transaction=ch_1"),
         ("/v1/charges", "amount=100&currency=xyz"),
@@ -189,6 +192,19 @@ fn what_moved_stands_in_the_answer() {
             r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
             800,
         ),
+        // Less than was asked for.
+        (
+            "/v1/payment_intents/pi/capture",
+            "amount_to_capture=900",
+            r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
+            800,
+        ),
+        (
+            "/v1/payment_intents/pi/verify_microdeposits",
+            "descriptor_code=SM11AA",
+            r#"{"object":"payment_intent","amount":900,"amount_received":0,"currency":"usd","status":"processing"}"#,
+            900,
+        ),
         // Captured in parts: the intent still waits, and its own amount is that of all parts.
         (
             "/v1/payment_intents/pi/capture",
@@ -230,7 +246,7 @@ fn what_moved_stands_in_the_answer() {
     ] {
         assert_eq!(cents(path, body, answer), expected, "{path} {answer}");
     }
-    // In yen, without the margin: 500 * 0.006359289618 = 3.179644809
+    // In yen, without the margin: 500 * 1.1172 / 175.68 = 3.17964480874…
     let yen = usage(
         "/v1/charges",
         charge,

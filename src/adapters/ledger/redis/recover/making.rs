@@ -1,4 +1,8 @@
-//! The makings of a ledger, which their epochs name: whether calls may be admitted in one, and what of the one before is kept.
+//! The makings of a ledger, which their epochs name: whether calls may be admitted in one, how a node goes on in another, and
+//! what of the one before is kept.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::super::Inner;
 use super::putting;
@@ -20,6 +24,25 @@ pub fn same_making(one: &str, other: &str) -> bool {
 }
 
 impl Inner {
+    /// From here on under this epoch, from this entry.
+    pub(super) fn begin_anew(&self, epoch: &str, seq: Seq) {
+        *self.epoch.lock() = Arc::from(epoch);
+        self.seen.store(seq, Ordering::Release);
+        if let Some(stream) = self.stream.get() {
+            stream.begin_anew(epoch, seq);
+        }
+    }
+
+    pub(super) fn go_on(&self, epoch: &str, why: &str) {
+        *self.epoch.lock() = Arc::from(epoch);
+        if let Some(stream) = self.stream.get() {
+            stream.reopened(epoch);
+        }
+        self.arrived();
+        self.lost.found();
+        tracing::warn!("{why}: calls are admitted");
+    }
+
     /// What the books have is kept no longer. Their number alone does not say that: while this node was cut off the ledger may
     /// have been put back without its part, and other entries bear these numbers now.
     pub(super) async fn let_go(&self, upto: Seq) {

@@ -45,6 +45,13 @@ impl<'a> Outside<'a> {
         reply.ids.iter().map(|item| event::entry(item).expect("an event reads back")).collect()
     }
 
+    /// The last entry of the calls that Redis has forgotten. It sweeps where the book writes no entry, and how much depends on
+    /// which calls went together, so it may have forgotten more than the book has; then it waits for the books.
+    pub async fn forgotten(&mut self) -> Seq {
+        let last: Option<Seq> = self.connection.hget(self.keys.meta(), "forgotten").await.expect("it answers");
+        last.unwrap_or(0)
+    }
+
     /// The books have all entries but the last few.
     pub fn project(&self, journal: &[Entry], lag: u64) {
         let place = self.books.place().expect("readable");

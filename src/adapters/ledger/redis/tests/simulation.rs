@@ -20,7 +20,7 @@ use crate::units::amount::Amounts;
 use crate::units::time::Timestamp;
 
 /// Seeds of a normal test run.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 60;
 
 #[test]
 fn nodes_on_redis_agree_with_the_shadow_of_the_book() {

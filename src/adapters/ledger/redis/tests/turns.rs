@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::differential::{World, same};
 use crate::adapters::ledger::Ledger;
 use crate::rules::books::Control;
@@ -113,10 +115,30 @@ impl World<'_> {
         ask
     }
 
-    async fn reserve(&mut self) {
-        let ask = self.some_ask(self.next);
+    fn new_ask(&mut self) -> Reserve {
         self.next += 1;
+        self.some_ask(self.next - 1)
+    }
+
+    async fn reserve(&mut self) {
+        let ask = self.new_ask();
         self.reserve_both(ask).await;
+        if self.dice.roll(2) == 0 {
+            self.reserve_together().await;
+        }
+    }
+
+    /// Calls that go together are decided in their order, each as if it were alone. The shapes are known by now, so that none
+    /// must ask again.
+    async fn reserve_together(&mut self) {
+        let asks: Vec<Reserve> = (0..2 + self.dice.roll(4)).map(|_| self.new_ask()).collect();
+        let answers = join_all(asks.iter().map(|ask| self.one.reserve(ask.clone()))).await;
+        for (ask, answer) in asks.into_iter().zip(answers) {
+            self.say(|| {
+                format!("together: {} key {:?} {:?} on {:?}: {answer:?}", ask.hold, ask.replay, ask.need, ask.lines)
+            });
+            same(answer, self.rig.try_reserve(ask));
+        }
     }
 
     /// Under the id of a call that was there before, open or ended.
@@ -135,19 +157,25 @@ impl World<'_> {
     }
 
     async fn settle(&mut self) {
-        let n = self.some_hold();
+        let ends: Vec<(u32, End)> = (0..1 + self.dice.roll(3)).map(|_| (self.some_hold(), self.some_end())).collect();
+        let node = self.any();
+        let settle = |(n, end): &(u32, End)| Settle { hold: id(*n), end: end.clone(), closing: closing(*n) };
+        let answers = join_all(ends.iter().map(|end| node.settle(settle(end)))).await;
+        for ((n, end), answer) in ends.into_iter().zip(answers) {
+            self.say(|| format!("settle {n} {end:?}: {answer:?}"));
+            same(answer, self.rig.settle(n, end));
+        }
+    }
+
+    fn some_end(&mut self) -> End {
         let charge = self.some_amounts();
-        let end = match self.dice.roll(6) {
+        match self.dice.roll(6) {
             0 => End::Release,
             1 => End::Commit { charge: Amounts::ZERO, exact: true },
             2 => End::Commit { charge: Amounts::ZERO, exact: false },
             3 => End::Commit { charge, exact: false },
             _ => End::Commit { charge, exact: true },
-        };
-        let settle = Settle { hold: id(n), end: end.clone(), closing: closing(n) };
-        let answer = self.any().settle(settle).await;
-        self.say(|| format!("settle {n} {end:?}: {answer:?}"));
-        same(answer, self.rig.settle(n, end));
+        }
     }
 
     async fn resize(&mut self) {

@@ -38,10 +38,21 @@ const EXAMPLES: &[Example] = &[
     Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789"}"#, hold: 100_000, header: ("character-cost", "9"), answer: "ID3", cost: 90_000 },
     // Half as much with a fast model; without the header as estimated.
     Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789","model_id":"eleven_flash_v2_5"}"#, hold: 50_000, header: NONE, answer: "ID3", cost: 50_000 },
-    // 10 * 0.00003.
-    Example { vendor: "deepgram", on: "/v1/speak", rates: "", body: r#"{"text":"0123456789"}"#, hold: 30_000, header: NONE, answer: "", cost: 30_000 },
-    // 0.007 + 10 * 4 * 0.001; the answer says 0.0095.
-    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x"}"#, hold: 4_700_000, header: NONE, answer: r#"{"costDollars":{"total":0.0095}}"#, cost: 950_000 },
+    // By its older name.
+    Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789"}"#, hold: 100_000, header: ("x-character-count", "8"), answer: "ID3", cost: 80_000 },
+    // 10 * 0.00003 / 2, of the first Aura; the second is not halved.
+    Example { vendor: "deepgram", on: "/v1/speak", rates: "", body: r#"{"text":"0123456789"}"#, hold: 15_000, header: NONE, answer: "", cost: 15_000 },
+    Example { vendor: "deepgram", on: "/v1/speak?model=aura-asteria-en", rates: "", body: r#"{"text":"0123456789"}"#, hold: 15_000, header: ("dg-char-count", "8"), answer: "", cost: 12_000 },
+    Example { vendor: "deepgram", on: "/v1/speak?model=aura-2-thalia-en", rates: "", body: r#"{"text":"0123456789"}"#, hold: 30_000, header: NONE, answer: "", cost: 30_000 },
+    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x"}"#, hold: 700_000, header: NONE, answer: r#"{"costDollars":{"total":0.007}}"#, cost: 700_000 },
+    // 0.007 + (25 - 10) * 0.001 + 25 summaries * 0.001.
+    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x","numResults":25,"contents":{"summary":true}}"#, hold: 4_700_000, header: NONE, answer: r#"{"costDollars":{"total":0.047000000000000004}}"#, cost: 4_700_000 },
+    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x","type":"lite","numResults":5}"#, hold: 400_000, header: NONE, answer: r#"{"costDollars":{"total":0.004}}"#, cost: 400_000 },
+    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x","type":"deep"}"#, hold: 1_200_000, header: NONE, answer: r#"{"costDollars":{"total":0.012}}"#, cost: 1_200_000 },
+    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x","type":"newer"}"#, hold: 1_500_000, header: NONE, answer: r#"{"costDollars":{"total":0.012}}"#, cost: 1_200_000 },
+    // 0.007 + 2 results * 3 subpages * 3 kinds * 0.001.
+    Example { vendor: "exa", on: "/search", rates: "", body: r#"{"query":"x","numResults":2,"contents":{"subpages":3}}"#, hold: 2_500_000, header: NONE, answer: r#"{"costDollars":{"total":0.013}}"#, cost: 1_300_000 },
+    Example { vendor: "exa", on: "/answer", rates: "", body: r#"{"query":"x"}"#, hold: 500_000, header: NONE, answer: r#"{"costDollars":{"total":0.005}}"#, cost: 500_000 },
     // 2 pages * 3 * 0.001.
     Example { vendor: "exa", on: "/contents", rates: "", body: r#"{"urls":["a","b"]}"#, hold: 600_000, header: NONE, answer: r#"{"costDollars":{"total":0.002}}"#, cost: 200_000 },
     // 2 credits * 0.008.
@@ -50,14 +61,24 @@ const EXAMPLES: &[Example] = &[
     Example { vendor: "tavily", on: "/search", rates: "", body: r#"{"query":"x","auto_parameters":true}"#, hold: 1_600_000, header: NONE, answer: r#"{"usage":{"credits":1}}"#, cost: 800_000 },
     // ceil(6 / 5) * 1 * 0.008.
     Example { vendor: "tavily", on: "/extract", rates: "", body: r#"{"urls":[1,2,3,4,5,6]}"#, hold: 1_600_000, header: NONE, answer: "{}", cost: 1_600_000 },
+    // ceil(12 / 10) pages found * 1, ceil(12 / 5) pages read * 1, * 0.008.
+    Example { vendor: "tavily", on: "/crawl", rates: "", body: r#"{"url":"x","limit":12}"#, hold: 4_000_000, header: NONE, answer: "{}", cost: 4_000_000 },
+    // 2 * 2 + 3 * 2.
+    Example { vendor: "tavily", on: "/crawl", rates: "", body: r#"{"url":"x","limit":12,"instructions":"y","extract_depth":"advanced"}"#, hold: 8_000_000, header: NONE, answer: r#"{"usage":{"credits":6}}"#, cost: 4_800_000 },
+    // ceil(50 / 10) * 0.008.
+    Example { vendor: "tavily", on: "/map", rates: "", body: r#"{"url":"x"}"#, hold: 4_000_000, header: NONE, answer: "{}", cost: 4_000_000 },
     // 9 credits * 0.00083, and 5 of them.
     Example { vendor: "firecrawl", on: "/v2/scrape", rates: "", body: r#"{"url":"x"}"#, hold: 747_000, header: NONE, answer: r#"{"data":{"metadata":{"creditsUsed":5}}}"#, cost: 415_000 },
     // ceil(11 / 10) * 2 * 0.00083.
     Example { vendor: "firecrawl", on: "/v2/search", rates: "", body: r#"{"query":"x","limit":11}"#, hold: 332_000, header: NONE, answer: r#"{"creditsUsed":4}"#, cost: 332_000 },
     Example { vendor: "serpapi", on: "GET /search?q=x", rates: "", body: "", hold: 2_500_000, header: NONE, answer: r#"{"search_metadata":{"status":"Success"}}"#, cost: 2_500_000 },
     Example { vendor: "serpapi", on: "GET /search?q=x", rates: "", body: "", hold: 2_500_000, header: NONE, answer: r#"{"search_metadata":{"status":"Error"},"error":"x"}"#, cost: 0 },
+    // It found nothing, and was a search.
+    Example { vendor: "serpapi", on: "GET /search?q=x", rates: "", body: "", hold: 2_500_000, header: NONE, answer: r#"{"search_metadata":{"status":"Success"},"error":"none"}"#, cost: 2_500_000 },
+    Example { vendor: "serper", on: "/search", rates: "", body: r#"{"q":"x"}"#, hold: 100_000, header: NONE, answer: r#"{"credits":1}"#, cost: 100_000 },
+    Example { vendor: "serper", on: "/search", rates: "", body: r#"{"q":"x","num":100}"#, hold: 200_000, header: NONE, answer: r#"{"credits":2}"#, cost: 200_000 },
     // Held for two credits, one taken.
-    Example { vendor: "serper", on: "/search", rates: "", body: r#"{"q":"x"}"#, hold: 200_000, header: NONE, answer: r#"{"credits":1}"#, cost: 100_000 },
+    Example { vendor: "serper", on: "/scholar", rates: "", body: r#"{"q":"x"}"#, hold: 200_000, header: NONE, answer: r#"{"credits":1}"#, cost: 100_000 },
     Example { vendor: "brave", on: "GET /res/v1/web/search?q=x", rates: "", body: "", hold: 500_000, header: NONE, answer: "{}", cost: 500_000 },
     Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"OK"}"#, cost: 500_000 },
     Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"REQUEST_DENIED"}"#, cost: 0 },
@@ -98,6 +119,8 @@ fn what_has_no_price_is_not_free() {
         ("assemblyai", "/v2/transcript", r#"{"audio_url":"https://x"}"#),
         ("google_maps", "/v1/places:searchText", r#"{"textQuery":"x"}"#),
         ("exa", "/research/v1", "{}"),
+        ("cloudflare", "/client/v4/accounts/a/ai/v1/chat/completions", "{}"),
+        ("github", "/user/codespaces", "{}"),
         ("firecrawl", "/v2/agent", "{}"),
         ("vercel", "/v4/domains/buy", "{}"),
         ("shopify", "/admin/api/2026-10/graphql.json", "{}"),
@@ -111,13 +134,37 @@ fn what_has_no_price_is_not_free() {
                 .1;
         assert_eq!(metered.usage, Usage::UNKNOWN, "{vendor} {path}");
     }
-    // 12.5 s * 2 channels * 0.000071667 = 0.001791675, rounded up to the micro-cent.
-    let mut heard = of("deepgram", "/v1/listen", "");
-    (heard.ceiling, heard.query) = (Some(crate::units::money::MicroCents(5)), Some("model=nova-3"));
-    let answer = br#"{"metadata":{"duration":12.5,"channels":2}}"#;
-    let list = headers(&[("content-type", "application/json")]);
-    let metered = run(&heard.plan(r#"{"url":"https://x"}"#), 200, &list, [&answer[..]], End::Complete).1;
-    assert_eq!((metered.usage.is_exact(), metered.usage.charge().usd.0), (true, 179_168));
+}
+
+/// A list of searches is not one search.
+#[test]
+fn several_searches_at_once_are_refused() {
+    let why = of("serper", "/search", "").estimate(r#"[{"q":"x"},{"q":"y"}]"#).map(|_| ()).expect_err("a list");
+    assert_eq!(why.status(), 400, "{why}");
+    let why = of("serper", "/search", "").estimate("{}").map(|_| ()).expect_err("no search");
+    assert_eq!(why.status(), 403, "{why}");
+}
+
+/// Seconds * channels * the price of a minute / 60, rounded up to the micro-cent once.
+#[test]
+fn a_recording_costs_its_seconds() {
+    for (query, answer, cost) in [
+        ("model=nova-2", r#"{"metadata":{"duration":60,"channels":1}}"#, 430_000),
+        // 12.5 * 2 * 0.0077 / 60 = 0.00320833…
+        ("model=nova-3", r#"{"metadata":{"duration":12.5,"channels":2}}"#, 320_834),
+        ("model=nova-3&language=en-GB", r#"{"metadata":{"duration":60}}"#, 770_000),
+        ("model=nova-3&language=multi", r#"{"metadata":{"duration":60}}"#, 920_000),
+        ("model=nova-3&detect_language=true&language=de", r#"{"metadata":{"duration":60}}"#, 920_000),
+        // What nobody listed is as dear as the dearest.
+        ("model=other", r#"{"metadata":{"duration":60}}"#, 1_450_000),
+    ] {
+        let mut heard = of("deepgram", "/v1/listen", "");
+        (heard.ceiling, heard.query) = (Some(crate::units::money::MicroCents(5)), Some(query));
+        let list = headers(&[("content-type", "application/json")]);
+        let plan = heard.plan(r#"{"url":"https://x"}"#);
+        let metered = run(&plan, 200, &list, [answer.as_bytes()], End::Complete).1;
+        assert_eq!((metered.usage.is_exact(), metered.usage.charge().usd.0), (true, cost), "{query}");
+    }
 }
 
 #[test]

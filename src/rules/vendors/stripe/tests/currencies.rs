@@ -29,30 +29,36 @@ fn minor_units_are_stripes() {
     }
 }
 
-/// 1e-12 USD of one unit, times the amount, over the minor units, rounded up; and 5% more for the hold.
+/// Units times the quotient of the table, rounded up to the micro-cent; and 5% more for the hold, rounded once.
 #[test]
 fn special_currencies_cost_what_they_say() {
-    for (body, minor_per_unit) in [
-        ("amount=100000&currency=ugx", 100u128),
-        ("amount=100000&currency=isk", 100),
-        ("amount=100000&currency=huf", 100),
-        ("amount=100000&currency=twd", 100),
-        ("amount=100000&currency=jpy", 1),
-        ("amount=100000&currency=krw", 1),
-        ("amount=100000&currency=KWD", 1000),
-        ("amount=100000&currency=tnd", 1000),
+    for (body, moved, held) in [
+        // 1000.00 * 1 / 3914.66823395
+        ("amount=100000&currency=ugx", 25_544_949, 26_822_197),
+        // 1000.00 * 1.1172 / 136
+        ("amount=100000&currency=isk", 821_470_589, 862_544_118),
+        // 1000.00 * 1.1172 / 366.33
+        ("amount=100000&currency=huf", 304_970_928, 320_219_475),
+        // 1000.00 * 1 / 31.85255853
+        ("amount=100000&currency=twd", 3_139_465_231, 3_296_438_492),
+        // 100000 * 1.1172 / 175.68
+        ("amount=100000&currency=jpy", 63_592_896_175, 66_772_540_984),
+        // 100000 * 1.1172 / 1491.76
+        ("amount=100000&currency=krw", 7_489_140_345, 7_863_597_362),
+        // 100.000 * 1 / 0.30871186
+        ("amount=100000&currency=KWD", 32_392_665_446, 34_012_298_718),
+        // 100.000 * 1 / 2.9692935
+        ("amount=100000&currency=tnd", 3_367_804_497, 3_536_194_722),
+        // A milliard yen: what twelve places of a rate would lose is seen here.
+        ("amount=1000000000&currency=jpy", 635_928_961_748_634, 667_725_409_836_066),
     ] {
-        let code = body.rsplit('=').next().unwrap_or_default().to_ascii_lowercase();
-        let rate = book().fx.rates().find(|(own, _)| *own == code).map(|(_, rate)| u128::from(rate)).expect("known");
-        let mid = (100_000 * rate).div_ceil(minor_per_unit);
-        let held = (mid * 105).div_ceil(100).div_ceil(10_000);
         let charges = call("stripe", "/v1/charges");
-        assert_eq!(u128::from(charges.bound(body)), held, "{body}");
+        assert_eq!(charges.bound(body), held, "{body}");
+        let [minor, code] = [0, 1].map(|at| body.split(['=', '&']).nth(1 + 2 * at).expect("a value").to_lowercase());
         let answer = format!(
-            r#"{{"object":"charge","amount":100000,"amount_captured":100000,"captured":true,"currency":"{code}","paid":true,"status":"succeeded"}}"#
+            r#"{{"object":"charge","amount":{minor},"amount_captured":{minor},"captured":true,"currency":"{code}","paid":true,"status":"succeeded"}}"#
         );
-        let moved = answered(&charges.plan(body), &json(), &answer).1;
-        assert_eq!(u128::from(exact(moved)), mid.div_ceil(10_000), "{body}");
+        assert_eq!(exact(answered(&charges.plan(body), &json(), &answer).1), moved, "{body}");
     }
     let unknown = call("stripe", "/v1/charges").estimate("amount=1&currency=zzz").map(|_| ());
     assert_eq!(unknown, Err(Unpriceable::UnknownCurrency("zzz".to_owned())));
@@ -98,10 +104,10 @@ proptest! {
         prop_assert!(cost <= held && cost.0 > 0);
         prop_assert!(fx.usd(minor + more, code).expect("known") >= cost);
         prop_assert!(fx.dearest(minor).expect("some") >= held);
-        // Rounded up by less than one pico-dollar.
+        // Not more than the rate as it is shown makes it, which is rounded up.
         let (_, rate) = fx.rates().find(|(own, _)| *own == code).expect("known");
-        let (all, unit) = (u128::from(minor) * u128::from(rate), 10u128.pow(decimals(code)));
-        prop_assert!(cost.0 * unit >= all && cost.0 * unit < all + unit);
+        let (shown, unit) = (rate.pico().0, 10u128.pow(decimals(code)));
+        prop_assert!(cost.0 * unit > u128::from(minor) * (shown - 1) && cost.0 * unit < u128::from(minor) * shown + unit);
     }
 
     /// What no plain amount is, is refused; what is one, is held to the cent.

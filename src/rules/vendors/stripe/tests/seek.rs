@@ -1,9 +1,10 @@
 //! What is looked up where the request names no amount, and the bound that comes of it.
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::super::super::look_up::Found;
-use super::super::super::testkit::{answered, call, exact, json};
+use super::super::super::testkit::{answered, call, exact, headers, json};
 use super::super::super::{Unpriceable, Usage};
 
 /// Answers every question by its path until none is left; gives the questions and the bound, or why there is none.
@@ -67,6 +68,12 @@ fn objects_bound_what_the_request_does_not_say() {
         (
             "/v1/payment_intents/pi_1/confirm",
             "payment_method=pm",
+            vec![("/v1/payment_intents/pi_1", r#"{"amount":1234,"currency":"usd"}"#)],
+            1234,
+        ),
+        (
+            "/v1/payment_intents/pi_1/verify_microdeposits",
+            "amounts[0]=32&amounts[1]=45",
             vec![("/v1/payment_intents/pi_1", r#"{"amount":1234,"currency":"usd"}"#)],
             1234,
         ),
@@ -205,8 +212,11 @@ fn objects_bound_what_the_request_does_not_say() {
 #[test]
 fn nothing_is_asked_that_is_known_and_what_stays_unknown_is_refused() {
     for (path, body) in [
-        ("/v1/refunds", "charge=ch_1&amount=5"),
         ("/v1/charges", "amount=5&currency=usd"),
+        ("/v1/transfers", "amount=5&currency=usd&destination=acct_1&source_transaction=ch_1"),
+        ("/v1/invoiceitems", "customer=cus_1&invoice=in_1&amount=5&currency=usd"),
+        // Out of a customer's balance, in the currency that it names.
+        ("/v1/refunds", "customer=cus_1&origin=customer_balance&amount=5&currency=usd"),
         ("/v1/customers/cus_1", "name=x"),
         // No plain id: it would change the path.
         ("/v1/refunds", "charge=ch_1%2F..%2Fx"),
@@ -227,16 +237,69 @@ fn nothing_is_asked_that_is_known_and_what_stays_unknown_is_refused() {
     assert!(why("/v1/refunds", "charge=ch_1", &other).contains("`zzz`"));
 }
 
+/// Whatever currency the object has, the hold is that amount in it, and 5% more: not below what then moves.
+#[test]
+fn a_named_amount_is_of_its_objects_currency() {
+    let gbp = r#"{"object":"x","amount":9000,"amount_refunded":0,"amount_capturable":9000,"amount_received":9000,"amount_reversed":0,"total":9000,"pending_request":{"amount":9000,"currency":"gbp"},"balance":0,"currency":"gbp"}"#;
+    for (path, body, at) in [
+        ("/v1/refunds", "charge=ch_1&amount=5000", "/v1/charges/ch_1"),
+        ("/v1/refunds", "payment_intent=pi_1&amount=5000", "/v1/payment_intents/pi_1?expand[]=latest_charge"),
+        ("/v1/charges/ch_1/refund", "amount=5000", "/v1/charges/ch_1"),
+        ("/v1/charges/ch_1/capture", "amount=5000", "/v1/charges/ch_1"),
+        ("/v1/payment_intents/pi_1/capture", "amount_to_capture=5000", "/v1/payment_intents/pi_1"),
+        ("/v1/payment_intents/pi_1/confirm", "amount_to_confirm=5000", "/v1/payment_intents/pi_1"),
+        ("/v1/payment_intents/pi_1/increment_authorization", "amount=5000", "/v1/payment_intents/pi_1"),
+        ("/v1/transfers/tr_1/reversals", "amount=5000", "/v1/transfers/tr_1"),
+        ("/v1/application_fees/fee_1/refunds", "amount=5000", "/v1/application_fees/fee_1"),
+        ("/v1/terminal/readers/tmr_1/refund_payment", "charge=ch_1&amount=5000", "/v1/charges/ch_1"),
+        ("/v1/credit_notes", "invoice=in_1&amount=5000", "/v1/invoices/in_1"),
+        ("/v1/invoices/in_1/add_lines", "lines[0][amount]=5000", "/v1/invoices/in_1"),
+        ("/v1/invoiceitems/ii_1", "amount=5000", "/v1/invoiceitems/ii_1"),
+        ("/v1/issuing/authorizations/iauth_1/approve", "amount=5000", "/v1/issuing/authorizations/iauth_1"),
+    ] {
+        // 50 GBP * 1.1172 / 0.8338 * 1.05 = 70.3442072439…
+        let (asked, bound) = looked_up(path, body, &[(at, gbp)]);
+        assert_eq!((asked, bound), (vec![format!("GET {at}")], Ok(7_034_420_725)), "{path} {body}");
+        // Cheaper than the account's own: 5000 yen * 1.1172 / 175.68 * 1.05 = 33.3862704918…, and not 50 USD.
+        let yen = gbp.replace("gbp", "jpy");
+        assert_eq!(looked_up(path, body, &[(at, &yen)]).1, Ok(3_338_627_050), "{path} {body}");
+        // Where Stripe does not tell, the account's own currency stands.
+        assert_eq!(looked_up(path, body, &[]).1, Ok(5_000_000_000), "{path} {body}");
+        let other = gbp.replace("gbp", "zzz");
+        assert!(matches!(looked_up(path, body, &[(at, &other)]).1, Err(Unpriceable::UnknownCurrency(_))), "{path}");
+    }
+}
+
+fn moved(path: &'static str, body: &str, object: (&str, &str), answer: &str, headers: &HeaderMap) -> Usage {
+    let mut call = call("stripe", path);
+    for question in call.questions(body) {
+        assert_eq!(question.to_string(), format!("GET {}", object.0));
+        call.found.push(Found { question, answer: Ok(Bytes::from(object.1.to_owned())) });
+    }
+    answered(&call.plan(body), headers, answer).1
+}
+
+/// What is looked up before a repeat is what the first sending left behind: it does not lessen what that one moved.
+#[test]
+fn a_repeat_says_what_moved_the_first_time() {
+    let repeated = headers(&[("content-type", "application/json"), ("idempotent-replayed", "true")]);
+    let captured = r#"{"amount_capturable":0,"amount_received":900,"amount":900,"currency":"usd"}"#;
+    let answer =
+        r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#;
+    let intent = ("/v1/payment_intents/pi_1", captured);
+    assert_eq!(exact(moved("/v1/payment_intents/pi_1/capture", "", intent, answer, &repeated)), 900_000_000);
+    let paid = ("/v1/invoices/in_1", r#"{"amount_remaining":0,"amount_paid":500,"currency":"usd"}"#);
+    let answer = r#"{"object":"invoice","status":"paid","amount_paid":500,"currency":"usd"}"#;
+    assert_eq!(exact(moved("/v1/invoices/in_1/pay", "", paid, answer, &repeated)), 500_000_000);
+    // From 200 to -500 it was; the record has it already, so that the difference is not known any more.
+    let customer = ("/v1/customers/cus_1", r#"{"balance":-500,"currency":"usd"}"#);
+    let answer = r#"{"object":"customer","balance":-500,"currency":"usd"}"#;
+    assert_eq!(moved("/v1/customers/cus_1", "balance=-500", customer, answer, &repeated), Usage::UNKNOWN);
+}
+
 #[test]
 fn what_was_there_before_is_not_counted_again() {
-    let moved = |path: &'static str, body: &str, object: (&str, &str), answer: &str| {
-        let mut call = call("stripe", path);
-        for question in call.questions(body) {
-            assert_eq!(question.to_string(), format!("GET {}", object.0));
-            call.found.push(Found { question, answer: Ok(Bytes::from(object.1.to_owned())) });
-        }
-        answered(&call.plan(body), &json(), answer).1
-    };
+    let moved = |path, body: &str, object, answer: &str| moved(path, body, object, answer, &json());
     let invoice = ("/v1/invoices/in_1", r#"{"amount_remaining":400,"amount_paid":100,"currency":"usd"}"#);
     let paid = r#"{"object":"invoice","status":"paid","amount_paid":500,"currency":"usd"}"#;
     assert_eq!(exact(moved("/v1/invoices/in_1/pay", "", invoice, paid)), 400_000_000);

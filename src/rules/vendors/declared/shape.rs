@@ -1,0 +1,28 @@
+//! What is done to an expression's number before it is used: what lies beyond a free part, bounds, whole steps of a size, a
+//! fraction of it. In this order. `raw` reads the fields, `declared` applies them.
+
+use super::ONE;
+
+/// `beyond`, `at_least` and `at_most`, `steps_of`, `per`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// So much of it counts nothing.
+    pub beyond: u128,
+    pub at_least: u128,
+    pub at_most: u128,
+    /// How many steps of this size it takes, a begun one counted whole.
+    pub steps_of: Option<u128>,
+    /// One for so many.
+    pub per: u128,
+}
+
+impl Shape {
+    /// It leaves every number as it is.
+    pub const NONE: Self = Self { beyond: 0, at_least: 0, at_most: u128::MAX, steps_of: None, per: ONE };
+
+    pub fn of(&self, number: u128) -> u128 {
+        let bounded = number.saturating_sub(self.beyond).max(self.at_least).min(self.at_most);
+        let counted = self.steps_of.map_or(bounded, |size| bounded.div_ceil(size.max(1)).saturating_mul(ONE));
+        if self.per == ONE { counted } else { counted.saturating_mul(ONE).div_ceil(self.per.max(1)) }
+    }
+}
