@@ -1,6 +1,7 @@
 //! What the language-model families share: the bound of a call from its prompt and its output limit, the fit to a budget, the
 //! change of the limit, and the price of what an answer reports. Knows no vendor's field names; `openai` and `anthropic` do.
 
+mod asked;
 pub(super) mod body;
 mod growth;
 pub(super) mod image;
@@ -21,6 +22,7 @@ use crate::rules::price::{Kind, PriceBook, Rates, Row, TierAsked};
 use crate::rules::subject::Name;
 use crate::units::money::PicoUsd;
 
+pub(super) use asked::{Output, Prompt};
 pub(super) use growth::most_tokens;
 pub(super) use limit::{Add, LimitField};
 pub(super) use report::{Fee, Part, Reported, Seen, price};
@@ -130,49 +132,6 @@ impl<'a> Request<'a> {
             unbounded: None,
         }
     }
-}
-
-/// How long a prompt can be.
-pub(super) enum Prompt {
-    Tokens(u64),
-    /// Several prompts together, each of which may be as long as the model takes.
-    Several(u64),
-    /// The model's longest, as this field does not say.
-    Most(String),
-    /// The same, and it grows while the vendor's tools run: no count of what is sent bounds it.
-    Grows(String),
-}
-
-/// The output limit of a request.
-pub(super) struct Output {
-    /// Named by the caller; the largest, if twice.
-    pub asked: Option<u64>,
-    /// Answers asked for.
-    pub answers: u64,
-    /// No answer is worth less: a thinking budget.
-    pub floor: u64,
-    pub there: Vec<&'static str>,
-    pub add: Add,
-    /// The model gives no tokens at all.
-    pub none: bool,
-    /// The model's own most can be lifted (a beta header), so that it is no bound of what the caller asks for.
-    pub lifted: bool,
-    /// Nothing in the request can lower it.
-    pub fixed: bool,
-}
-
-impl Output {
-    /// No answer in tokens.
-    pub const SILENT: Self = Self {
-        asked: None,
-        answers: 1,
-        floor: 0,
-        there: Vec::new(),
-        add: Add::NONE,
-        none: true,
-        lifted: false,
-        fixed: false,
-    };
 }
 
 /// Parts of a plan that only the adapter knows.
