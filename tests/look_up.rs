@@ -8,6 +8,7 @@ use common::books::{micro, rows, settled, spend, text};
 use common::client::Ask;
 use common::house::{House, REAL_STRIPE};
 use common::wait_for;
+use serde_json::{Value, json};
 
 const USD: u64 = 100_000_000;
 
@@ -134,4 +135,88 @@ fn a_price_that_comes_later_replaces_the_charge() {
     assert_eq!(micro(&spend(&house.bursar, &["--agent", "sender"])["cost_usd"]), 35_000_000);
     let asked = rows(&house.bursar, &["--agent", "sender"]).iter().filter(|row| row["method"] == "GET").count();
     assert_eq!((asked, house.vendor.count()), (2, 3));
+}
+
+/// Anthropic and OpenAI, for prompts whose bytes are too many.
+fn prompts(policy: &str) -> House {
+    let anthropic = |port: u16| {
+        format!(
+            "[vendors.anthropic]\nbase_url = \"http://127.0.0.1:{port}\"\ncredential = \"env:TEST_ANTHROPIC\"\n\
+             private_network = true\n"
+        )
+    };
+    House::with_env(&[policy], anthropic, &[("TEST_ANTHROPIC", "sk-ant-real-c0ffee")])
+}
+
+fn of_prompts(more: &str, limit: &str) -> String {
+    format!(
+        "name = \"prompts\"\nvendors = [\"openai\", \"anthropic\"]\n{more}\n[[allow]]\nmethods = [\"POST\"]\n\
+         paths = [\"/v1/chat/completions\", \"/v1/messages\", \"/v1/responses\"]\n\n[[budget]]\nper = \"agent\"\n\
+         limit = \"{limit} USD\"\n"
+    )
+}
+
+/// Twenty thousand bytes are two dollars; the two hundred tokens that the vendor counts are two cents.
+#[test]
+fn a_prompt_whose_bytes_do_not_fit_is_counted_by_the_vendor_if_it_may_be_asked() {
+    let body = json!({"model": "nickel-a", "stream": true, "max_tokens": 100, "temperature": 1,
+        "messages": [{"role": "user", "content": "four".repeat(5000)}]});
+    let ask = Ask::json("/anthropic/v1/messages", &body);
+    let house = prompts(&of_prompts("look_up = true", "0.05"));
+    let key = house.mint("prompts", "clerk");
+    let answer = house.call(&ask.clone().key(&key));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = house.vendor.received();
+    let paths: Vec<_> = sent.iter().map(|r| r.target.as_str()).collect();
+    assert_eq!(paths, ["/v1/messages/count_tokens", "/v1/messages"]);
+    let asked: Value = serde_json::from_slice(&sent[0].body).expect("JSON");
+    let fields: Vec<_> = asked.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(fields, ["messages", "model"]);
+    assert_eq!(sent[0].header("x-api-key"), Some("sk-ant-real-c0ffee"));
+    let calls = settled(&house.bursar, &["--agent", "clerk"], 2, SOON);
+    let call = calls.iter().find(|row| text(row, "path") == "/v1/messages").expect("its row");
+    // 200, 5 % and 100 more, and a hundred of the answer.
+    assert_eq!(micro(&call["estimate_usd"]), 410 * 10_000);
+    assert!(text(call, "reason").contains("count_tokens"), "{call}");
+    // What fits by its bytes is not asked for.
+    let short =
+        json!({"model": "nickel-a", "stream": true, "max_tokens": 10, "messages": [{"role": "user", "content": "x"}]});
+    assert_eq!(house.call(&Ask::json("/anthropic/v1/messages", &short).key(&key)).status, 200);
+    assert_eq!(house.vendor.count(), 3);
+    let silent = prompts(&of_prompts("", "0.05"));
+    let key = silent.mint("prompts", "clerk");
+    assert_eq!(silent.call(&ask.key(&key)).said(), (403, "budget_spent".to_owned()));
+    assert_eq!(silent.vendor.count(), 0);
+}
+
+/// Forty-five thousand bytes of prose are ten thousand tokens of a published tokenizer: no extra request is needed.
+#[test]
+fn a_prompt_whose_bytes_do_not_fit_is_counted_here_if_its_tokenizer_is_known() {
+    let house = prompts(&of_prompts("", "0.08"));
+    let key = house.mint("prompts", "clerk");
+    let prose = "The quick brown fox jumps over the lazy dog. ".repeat(1000);
+    let body = |model: &str| json!({"model": model, "max_tokens": 50, "service_tier": "default", "messages": [{"role": "user", "content": prose}]});
+    let answer = house.call(&Ask::json("/openai/v1/chat/completions", &body("gpt-4o")).key(&key));
+    assert_eq!((answer.status, house.vendor.count()), (200, 1), "{}", answer.text());
+    let row = settled(&house.bursar, &["--agent", "clerk"], 1, SOON).remove(0);
+    let held = micro(&row["estimate_usd"]);
+    // Ten thousand tokens at 2.5 a million, and the frame; the bytes alone would be 0.11.
+    assert!((USD / 40..USD / 25).contains(&held), "{held}");
+}
+
+#[test]
+fn what_a_response_left_behind_bounds_the_one_that_goes_on_from_it() {
+    let house = prompts(&of_prompts("", "1"));
+    let key = house.mint("prompts", "clerk");
+    let ask = |before: Option<&str>| {
+        let body = json!({"model": "nickel-1", "input": "x", "max_output_tokens": 200, "service_tier": "default",
+            "previous_response_id": before});
+        Ask::json("/openai/v1/responses", &body).key(&key)
+    };
+    // Of an answer that was not seen here the model's longest prompt stands in: a hundred dollars.
+    assert_eq!(house.call(&ask(Some("resp_1"))).said(), (403, "budget_spent".to_owned()));
+    assert_eq!(house.call(&ask(None)).status, 200);
+    let on = house.call(&ask(Some("resp_1")));
+    assert_eq!((on.status, house.vendor.count()), (200, 2), "{}", on.text());
+    assert_eq!(house.call(&ask(Some("resp_2"))).status, 403);
 }

@@ -24,8 +24,19 @@ const FLOORS: [(&str, u8); 9] = [
 const UNITS_CRATES: &[&str] =
     &["serde", "uuid", "jiff", "zeroize", "subtle", "sha2", "crc32fast", "memchr", "thiserror"];
 /// Beside those of the units. `ring` for checking signatures: what signs, and needs randomness, stands above.
-const RULES_CRATES: &[&str] =
-    &["ring", "serde_json", "toml", "bytes", "http", "memchr", "base64", "regex", "globset", "percent_encoding"];
+const RULES_CRATES: &[&str] = &[
+    "ring",
+    "serde_json",
+    "toml",
+    "bytes",
+    "http",
+    "memchr",
+    "base64",
+    "regex",
+    "globset",
+    "percent_encoding",
+    "tiktoken_rs",
+];
 /// Units and rules are given what they judge: no IO, no clock, no randomness, no lock.
 const IMPURE: &[&str] = &[
     "std::fs",

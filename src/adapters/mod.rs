@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod people;
 pub mod policy_store;
 pub mod price_store;
+pub mod remembered;
 pub mod sandbox;
 pub mod sinks;
 pub mod small_db;

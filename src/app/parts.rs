@@ -82,7 +82,6 @@ impl Parts {
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
         if !common {
-            // Of a fleet's ledger the nodes tell each other, with who said it and why.
             adopt_flags(&keyring, &*ledger).await?;
         }
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
@@ -102,6 +101,7 @@ impl Parts {
             keyring: keyring.clone(),
             people: private.people.clone(),
             captures: private.captures.clone(),
+            remembered: Arc::default(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
             prices,
@@ -210,6 +210,7 @@ impl Parts {
     }
 }
 
+/// Of a fleet's ledger the nodes tell each other, with who said it and why.
 async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {
     for flag in keyring.adopt(&ledger.flags().await?, Timestamp::now())? {
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -15,18 +14,15 @@ use super::Gateway;
 use super::context::Context;
 use super::forward::Outgoing;
 use super::identify::Caller;
-use super::look_up;
 use super::problem::Problem;
 use super::refusal::About;
-use super::reserve::{self, Asking, Attempt, HeldCall};
 use super::route::Place;
 use crate::adapters::keyring::Standing;
-use crate::adapters::vault::DEFAULT;
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
-use crate::rules::subject::{Facts, Flag, Name};
+use crate::rules::subject::{Facts, Flag};
 use crate::rules::vendors::look_up::Found;
-use crate::rules::vendors::{Ask, BodyKind, Estimate, Family, Placement, Price, Routed};
+use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 use crate::units::vault_key::stands_in;
@@ -176,7 +172,7 @@ impl Judged<'_> {
     }
 
     /// Empty if nothing looks at them.
-    fn args<'b>(&'b self, body: &'b Sendable) -> Result<Args<'b>, Problem> {
+    pub fn args<'b>(&'b self, body: &'b Sendable) -> Result<Args<'b>, Problem> {
         if !self.reads_request() {
             return Args::read(Sent::default(), &[]).map_err(Problem::Unreadable);
         }
@@ -226,7 +222,15 @@ impl Judged<'_> {
         Ok(found)
     }
 
-    fn ask<'a>(&'a self, permit: &Permit, args: &'a Args<'_>, body: Option<&'a Bytes>, found: &'a [Found]) -> Ask<'a> {
+    pub fn ask<'a>(
+        &'a self,
+        permit: &Permit,
+        args: &'a Args<'_>,
+        body: Option<&'a Bytes>,
+        found: &'a [Found],
+        counted: Counted,
+        remembered: &'a dyn Fn(&str) -> Option<u64>,
+    ) -> Ask<'a> {
         Ask {
             vendor: &self.place.vendor,
             operation: self.routed.operation,
@@ -243,10 +247,12 @@ impl Judged<'_> {
             test_key: self.place.vendor.family == Family::Stripe
                 && self.gateway.vault.is_test(&self.place.vendor.name, permit.credential()),
             found,
+            counted,
+            remembered,
         }
     }
 
-    fn estimate(
+    pub fn estimate(
         &self,
         permit: &Permit,
         ask: Ask<'_>,
@@ -264,7 +270,7 @@ impl Judged<'_> {
     }
 
     /// The keyring's flags, which hold even while the ledger has not heard of them. The ledger asks again as it reserves.
-    fn door(&self) -> Result<(), Problem> {
+    pub fn door(&self) -> Result<(), Problem> {
         match self.gateway.keyring.stopped(&self.facts).map(|record| record.flag) {
             None => Ok(()),
             Some(Flag::Key { .. }) => Err(Problem::Revoked),
@@ -273,57 +279,11 @@ impl Judged<'_> {
     }
 
     /// Nothing is held for a call that could not leave.
-    fn ready(&self, permit: &Permit) -> Result<(), Problem> {
+    pub fn ready(&self, permit: &Permit) -> Result<(), Problem> {
         match self.gateway.vault.has(&self.place.vendor.name, permit.credential()) {
             true => Ok(()),
             false => Err(Problem::NoCredential(self.place.vendor.name.to_string())),
         }
-    }
-
-    /// Yes, and at most how much. What the request does not say is looked up, if the policy allows that.
-    async fn estimated(
-        &self,
-        body: &Sendable,
-        about: &mut About,
-    ) -> Result<(Permit, (Estimate, Option<Denial>)), Problem> {
-        let mut found = Vec::new();
-        loop {
-            let (permit, wanted) = {
-                let args = self.args(body)?;
-                let permit = self.decide(&args)?;
-                let ask = self.ask(&permit, &args, body.bytes(), &found);
-                let wanted = if permit.may_look_up() { ask.questions() } else { Vec::new() };
-                if wanted.is_empty() {
-                    let estimate = self.estimate(&permit, ask, about)?;
-                    return Ok((permit, estimate));
-                }
-                (permit, wanted)
-            };
-            self.door()?;
-            self.ready(&permit)?;
-            let asked = look_up::ask(self, &permit, wanted, found.len(), about).await;
-            found.extend(asked);
-        }
-    }
-
-    /// Decides once, under the policies as they stand. `None`: they changed while it waited.
-    async fn attempt(
-        &self,
-        body: &Sendable,
-        about: &mut About,
-        deadline: &mut Option<Instant>,
-    ) -> Result<Option<(Box<HeldCall>, Name)>, Problem> {
-        let (permit, (estimate, unpriced)) = self.estimated(body, about).await?;
-        // First a seat, then the door: a flag that the door did not know yet ends the call in its seat.
-        let seat = self.gateway.switchboard.enter(self.context.call, self.facts.clone());
-        self.door()?;
-        self.ready(&permit)?;
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + permit.wait_for_holds());
-        let asking = Asking { permit: &permit, estimate, unpriced, body: body.bytes(), deadline, seat };
-        Ok(match reserve::reserve(self, asking, about).await? {
-            Attempt::Held(held) => Some((held, permit.credential().cloned().unwrap_or_else(|| Name::from(DEFAULT)))),
-            Attempt::Again => None,
-        })
     }
 }
 

@@ -20,6 +20,8 @@ use super::body::Cut;
 use super::envelope;
 use super::meter::{Flow, Stop};
 use super::problem::Problem;
+use crate::rules::vendors::Envelope;
+use crate::units::ids::CallId;
 
 /// How long a stopped answer may take to say so to a caller that reads. Then it is ended without a word.
 const GRACE: Duration = Duration::from_millis(300);
@@ -65,17 +67,18 @@ impl Flowing {
         self.shared.done.cancel();
         match stop {
             Stop::Complete => {}
-            Stop::Aborted(cause) => {
-                let told = Problem::Aborted(cause.clone()).told(call);
-                match envelope::stream_error(envelope, &told).filter(|_| events) {
-                    // The stream's own error event ends it. The body then ends in order, so that no client drops what it
-                    // has not read yet.
-                    Some(event) => self.ready.push_back(event.into()),
-                    None => self.cut = Some(Cut("the call was stopped")),
-                }
-            }
+            Stop::Aborted(cause) => self.say(&Problem::Aborted(cause.clone()), call, envelope, events),
+            Stop::Outgrown(why) => self.say(&Problem::Outgrown(why.clone()), call, envelope, events),
             Stop::Cut(why) => self.cut = Some(Cut(why)),
             Stop::Abandoned => self.cut = Some(Cut("abandoned")),
+        }
+    }
+
+    /// The stream's own error event ends it. The body then ends in order, so that no client drops what it has not read yet.
+    fn say(&mut self, problem: &Problem, call: CallId, envelope: Envelope, events: bool) {
+        match envelope::stream_error(envelope, &problem.told(call)).filter(|_| events) {
+            Some(event) => self.ready.push_back(event.into()),
+            None => self.cut = Some(Cut("the call was stopped")),
         }
     }
 
@@ -91,6 +94,8 @@ impl Flowing {
         };
         let stop = if self.stopped.as_mut().poll(cx).is_ready() {
             flow.aborted()
+        } else if let Err(why) = ready!(flow.poll_room(cx)) {
+            Stop::Outgrown(why)
         } else {
             match Pin::new(&mut flow.upstream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {

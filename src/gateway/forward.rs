@@ -18,9 +18,11 @@ use super::body::Reply;
 use super::context::{self, Context};
 use super::filter::Filter;
 use super::flowing::Flowing;
+use super::grip::Grip;
 use super::headers;
 use super::late::Follow;
 use super::links::{Links, Rewrite};
+use super::memory::Memory;
 use super::meter::{Flow, Stop};
 use super::problem::{Problem, stopped};
 use super::settle::{Dues, Settlement};
@@ -53,6 +55,10 @@ pub struct Outgoing {
     pub caps: Option<u64>,
     /// Asks for a price that comes later.
     pub follow: Option<Box<Follow>>,
+    /// Of a stream, whose hold changes while it runs.
+    pub grip: Option<Box<Grip>>,
+    /// Keeps what its answer leaves behind.
+    pub memory: Option<Memory>,
     /// Keeps the answer, if a policy asks for it.
     pub taking: Option<Box<Taking>>,
     pub links: Links,
@@ -119,16 +125,18 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
         head,
         caps,
         follow,
+        grip,
+        memory,
         taking,
         links,
     } = *out;
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
-    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow };
+    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow, memory };
     let writes = !request.method().is_safe();
     let crossing =
-        Crossing { vendor, plan, credential, repeatable, head, writes, caps, links, gateway: gateway.clone() };
+        Crossing { vendor, plan, credential, repeatable, head, writes, caps, grip, links, gateway: gateway.clone() };
     let sending = gateway.upstream.send(crossing.vendor.private_network, request);
     tokio::pin!(sending);
     tokio::select! {
@@ -160,6 +168,7 @@ pub struct Crossing {
     /// Its method changes things.
     writes: bool,
     caps: Option<u64>,
+    grip: Option<Box<Grip>>,
     links: Links,
 }
 
@@ -173,7 +182,7 @@ impl Crossing {
         }
     }
 
-    async fn answered(self, dues: Dues, response: Response<Upstream>) -> Answer {
+    async fn answered(mut self, dues: Dues, response: Response<Upstream>) -> Answer {
         let (mut parts, upstream) = response.into_parts();
         let status = parts.status.as_u16();
         let meter = self.plan.meter(status, &parts.headers);
@@ -194,7 +203,8 @@ impl Crossing {
         self.stamp_caps(&mut parts.headers);
         let envelope = self.vendor.envelope;
         // Boxed: it is moved from hand to hand.
-        let mut flow = Box::new(Flow { upstream, meter, filter, dues, status, events, envelope, idle, drain });
+        let grip = self.grip.take();
+        let mut flow = Box::new(Flow { upstream, meter, filter, dues, grip, status, events, envelope, idle, drain });
         let rejected = status == 401;
         if !rejected && (events || streams(&parts.headers, length)) {
             return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), told)));

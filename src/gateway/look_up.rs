@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Limited};
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest answer that is read.
 const LIMIT: usize = 1024 * 1024;
 /// Headers of the caller's by which the vendor chooses the shape of its answer.
-const SHAPE: [&str; 1] = ["stripe-version"];
+const SHAPE: [&str; 4] = ["stripe-version", "anthropic-version", "anthropic-beta", "openai-beta"];
 
 /// Asks all of them at once. What gives no answer says why.
 pub async fn ask(
@@ -98,7 +98,6 @@ impl Asker {
             opening: Opening {
                 facts: Some(judged.facts.clone()),
                 policy_hash: Some(permit.policy_hash()),
-                method: Method::GET.as_str().into(),
                 tier: Some(Tier::ReadOnly),
                 estimate: Need::fixed(PicoUsd(0), 0).least(),
                 request_hash: None,
@@ -120,9 +119,9 @@ impl Asker {
 
     async fn answered(&self, question: &Question, context: Context, flags: Arc<[Flag]>) -> Result<Bytes, String> {
         let path = CanonicalPath::parse(&question.path).map_err(|e| e.to_string())?.path;
-        let routed = self.vendor.route(Method::GET.as_str(), path);
+        let routed = self.vendor.route(question.method(), path);
         let seat = self.gateway.switchboard.enter(context.call, self.facts.clone());
-        let hold = self.held(&context, &routed, flags).await?;
+        let hold = self.held(&context, &routed, question, flags).await?;
         let request = self.request(&routed, question, &hold)?;
         let asked = Asked { gateway: self.gateway.clone(), context, hold: hold.dispatch(), seat };
         // In a task of its own, so that a caller who leaves does not leave the row without its end.
@@ -130,9 +129,16 @@ impl Asker {
         task.await.unwrap_or_else(|_| Err("bursar is shutting down".to_owned()))
     }
 
-    async fn held(&self, context: &Context, routed: &Routed<'_>, flags: Arc<[Flag]>) -> Result<Reserved, String> {
+    async fn held(
+        &self,
+        context: &Context,
+        routed: &Routed<'_>,
+        question: &Question,
+        flags: Arc<[Flag]>,
+    ) -> Result<Reserved, String> {
         let opening = Opening {
             call: context.call,
+            method: question.method().into(),
             path: routed.path.as_str().into(),
             endpoint: routed.operation.map(|o| o.name.clone()),
             action: routed.operation.map(|o| o.action.clone()),
@@ -162,19 +168,24 @@ impl Asker {
     fn request(&self, routed: &Routed<'_>, question: &Question, hold: &Reserved) -> Result<Request<Upload>, String> {
         let credential = self.gateway.vault.open(hold, &self.vendor.name, self.permit.credential());
         let credential = credential.ok_or_else(|| "there is no credential".to_owned())?;
+        let mut headers = self.headers.clone();
+        if question.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let body = question.body.clone().unwrap_or_default();
         let pieces = Pieces {
-            method: Method::GET,
+            method: if question.body.is_some() { Method::POST } else { Method::GET },
             base: &routed.host.base,
             path: &routed.path,
             query: question.query.as_deref(),
-            headers: self.headers.clone(),
+            headers,
             // No header of the caller's that could hold it is among these.
             carried: "",
             vendor: &self.vendor,
             credential: &credential,
-            signed: Some(&[]),
+            signed: Some(&body),
         };
-        let (upload, _) = Upload::bytes(Bytes::new(), false);
+        let (upload, _) = Upload::bytes(body.clone(), false);
         request::build(pieces, upload).map_err(|problem| problem.sentence())
     }
 }

@@ -2,6 +2,8 @@
 //! the background when the caller has left, bounded, so that the cost is known. `settle` comes next.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use http_body_util::BodyExt;
 
 use super::capture;
 use super::filter::Filter;
+use super::grip::{Grip, Outgrown};
 use super::settle::{Dues, Ending};
 use crate::adapters::switchboard::Cause;
 use crate::adapters::upstream::Answer;
@@ -22,6 +25,8 @@ pub struct Flow {
     pub meter: Meter,
     pub filter: Filter,
     pub dues: Dues,
+    /// Of a stream, whose hold changes while it runs.
+    pub grip: Option<Box<Grip>>,
     pub status: u16,
     /// Is it a stream of events?
     pub events: bool,
@@ -39,6 +44,8 @@ pub enum Stop {
     /// The vendor's connection broke, or nothing came for too long.
     Cut(&'static str),
     Aborted(Cause),
+    /// It cost more than was held, and there is no room for more.
+    Outgrown(Outgrown),
     /// The caller left, or read no more, and patience ran out.
     Abandoned,
 }
@@ -52,6 +59,17 @@ impl Flow {
                 out.push_back(clean);
             });
         });
+        if let (Some(grip), Some(running)) = (&mut self.grip, self.meter.running()) {
+            grip.heard(&mut self.dues.hold, running);
+        }
+    }
+
+    /// Ready when the hold covers what is spent, so that more may be read.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Outgrown>> {
+        match &mut self.grip {
+            Some(grip) => grip.poll(&mut self.dues.hold, cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
     /// Reads the meter's last word. What is still held back goes out only if the answer is complete.
@@ -83,6 +101,7 @@ impl Flow {
             Stop::Complete => (Outcome::Ok, None),
             Stop::Cut(why) => (Outcome::Unknown, Some((*why).to_owned())),
             Stop::Aborted(cause) => (Outcome::Aborted, Some(cause.to_string())),
+            Stop::Outgrown(why) => (Outcome::Aborted, Some(why.to_string())),
             Stop::Abandoned => {
                 (Outcome::Unknown, Some("the caller left, and the answer did not end in time".to_owned()))
             }
@@ -99,6 +118,14 @@ impl Flow {
         loop {
             if held > limit {
                 return None;
+            }
+            let room = tokio::select! {
+                biased;
+                () = &mut stopped => return Some((self.aborted(), trailers)),
+                room = poll_fn(|cx| self.poll_room(cx)) => room,
+            };
+            if let Err(why) = room {
+                return Some((Stop::Outgrown(why), trailers));
             }
             let frame = tokio::select! {
                 biased;

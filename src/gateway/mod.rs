@@ -11,11 +11,14 @@ mod envelope;
 mod filter;
 mod flowing;
 mod forward;
+mod grip;
 mod headers;
 mod identify;
+mod ladder;
 mod late;
 mod links;
 mod look_up;
+mod memory;
 mod meter;
 mod outgoing;
 mod own;
@@ -46,6 +49,7 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::remembered::Remembered;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::Upstream;
 use crate::adapters::vault::Vault;
@@ -67,6 +71,7 @@ pub struct Gateway {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
+    pub remembered: Arc<Remembered>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
     pub prices: Arc<PriceBook>,
@@ -101,6 +106,7 @@ impl Gateway {
             keyring: self.keyring.clone(),
             people: self.people.clone(),
             captures: self.captures.clone(),
+            remembered: self.remembered.clone(),
             policies: self.policies.clone(),
             vendors: self.vendors.clone(),
             prices: self.prices.clone(),

@@ -84,6 +84,8 @@ impl Judged<'_> {
             credential,
             caps: held.caps,
             follow: held.follow,
+            grip: held.grip,
+            memory: held.memory,
             taking,
             links: Links::new(vendor.clone(), self.place.base.clone()),
         })

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::Reply;
 use super::envelope::{self, Told};
+use super::grip::Outgrown;
 use super::rated;
 use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::args::Unreadable;
@@ -54,6 +55,8 @@ pub enum Problem {
     Stopped(Flag),
     /// What ended this call in flight.
     Aborted(Stopper),
+    /// Its answer cost more than was held, and there was no room for more.
+    Outgrown(Outgrown),
     NoCredential(String),
     CredentialRejected(String),
     StoreDown,
@@ -114,7 +117,7 @@ impl Problem {
             Self::TooLarge(_) => 413,
             Self::SlowBody => 408,
             Self::NoVendor(_) | Self::NoSuchPage => 404,
-            Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) => 403,
+            Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) | Self::Outgrown(_) => 403,
             Self::Unpriceable(why) => why.status(),
             Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
@@ -154,6 +157,7 @@ impl Problem {
             Self::Aborted(Stopper::Flag(_)) => "revoked",
             Self::Aborted(Stopper::CutOff) => "cut_off",
             Self::Aborted(Stopper::Closing) => "stopped",
+            Self::Outgrown(why) => why.code(),
             Self::NoCredential(_) => "credential_missing",
             Self::CredentialRejected(_) => "vendor_credential_rejected",
             Self::StoreDown => "store_down",
@@ -224,6 +228,7 @@ impl Problem {
             Self::Rate(limited) => rated::sentence(limited),
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
             Self::Aborted(cause) => aborted(cause),
+            Self::Outgrown(why) => why.sentence(),
             Self::NoCredential(vendor) => {
                 format!("bursar has no credential for {vendor}. The operator must set one; nothing was sent.")
             }
@@ -256,8 +261,10 @@ impl Problem {
         map.insert("code".into(), json!(self.code()));
         map.insert("call".into(), json!(call));
         match self {
-            Self::Denied(denial) => drop(map.insert("rule".into(), json!(denial.rule))),
-            Self::Budget(short) => budget_detail(short, &mut map),
+            Self::Denied(denial) | Self::Outgrown(Outgrown::Call(denial)) => {
+                drop(map.insert("rule".into(), json!(denial.rule)));
+            }
+            Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
             Self::Rate(limited) => {
                 map.insert("rule".into(), json!(limited.rule));
                 map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));

@@ -8,8 +8,10 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::admit::Judged;
+use super::grip::Grip;
 use super::late::Follow;
 use super::look_up::Asker;
+use super::memory::Memory;
 use super::problem::{Problem, stopped};
 use super::refusal::About;
 use crate::adapters::ledger::LedgerError;
@@ -48,6 +50,10 @@ pub struct HeldCall {
     pub caps: Option<u64>,
     /// Asks for a price that comes later.
     pub follow: Option<Box<Follow>>,
+    /// Of a stream, whose hold changes while it runs.
+    pub grip: Option<Box<Grip>>,
+    /// Keeps what its answer leaves behind.
+    pub memory: Option<Memory>,
 }
 
 /// How an attempt ended, if not refused.
@@ -92,7 +98,11 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
             let later = !estimate.plan.late_waits().is_empty();
             let follow = later.then(|| Asker::new(judged, permit, about));
             let follow = follow.map(|asker| Box::new(Follow { asker, plan: estimate.plan.clone() }));
-            Ok(Attempt::Held(Box::new(HeldCall { plan: estimate.plan, hold, seat, granted, caps, follow })))
+            let streams = estimate.plan.streams() && hold.shares().is_none();
+            let grip = streams.then(|| Box::new(Grip::new(permit.clone(), &estimate.plan)));
+            let memory = estimate.plan.is_remembered().then(|| judged.memory(permit));
+            let plan = estimate.plan;
+            Ok(Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory })))
         }
         Answered::Short(short) => Err(Problem::Budget(short)),
         Answered::Limited(limited) => Err(Problem::Rate(limited)),

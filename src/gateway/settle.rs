@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::capture;
 use super::context::Context;
 use super::late::Follow;
+use super::memory::Memory;
 use super::record::Meters;
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::InFlight;
@@ -28,6 +29,8 @@ pub struct Dues {
     pub taking: Option<Box<Taking>>,
     /// Asks for a price that comes later.
     pub follow: Option<Box<Follow>>,
+    /// Keeps what its answer leaves behind.
+    pub memory: Option<Memory>,
 }
 
 /// How a call ended, as far as forwarding and metering saw it.
@@ -51,6 +54,9 @@ impl Dues {
     /// call cost is known before, so nobody waits for a ledger on another machine.
     pub async fn finish(mut self, mut ending: Ending) -> Settlement {
         capture::end(self.taking.take(), &mut ending).await;
+        if let (Some(memory), Some((id, tokens))) = (&self.memory, &ending.usage.remember) {
+            memory.keep(id, *tokens);
+        }
         let held = *self.hold.amounts();
         // The vendor repeated an answer whose money is in the books already.
         let paid = ending.usage.replayed && self.hold.paid();

@@ -112,6 +112,7 @@ impl Crossing {
             }
             Stop::Complete => None,
             Stop::Aborted(cause) => Some(Problem::Aborted(cause.clone())),
+            Stop::Outgrown(why) => Some(Problem::Outgrown(why.clone())),
             Stop::Cut(_) | Stop::Abandoned if self.repeatable => Some(Problem::Broken(vendor())),
             Stop::Cut(_) | Stop::Abandoned => Some(Problem::OutcomeUnknown(vendor())),
         }
@@ -120,5 +121,5 @@ impl Crossing {
 
 /// Nothing was read of an answer.
 fn unread(usage: Usage) -> Metered {
-    Metered { usage, vendor_request_id: None, replayed: false, priced: None, late: None }
+    Metered { usage, vendor_request_id: None, replayed: false, priced: None, late: None, remember: None }
 }

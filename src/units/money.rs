@@ -105,6 +105,11 @@ impl PicoUsd {
         MicroCents(u64::try_from(n).unwrap_or(MAX_AMOUNT).min(MAX_AMOUNT))
     }
 
+    /// Rounded down to the micro-cent: for what is given back.
+    pub fn floor(self) -> MicroCents {
+        MicroCents(u64::try_from(self.0 / PICO_PER_MICRO_CENT).unwrap_or(MAX_AMOUNT).min(MAX_AMOUNT))
+    }
+
     pub fn times(self, n: u64) -> Self {
         Self(self.0.saturating_mul(u128::from(n)))
     }
@@ -185,7 +190,7 @@ mod tests {
         assert_eq!(PicoUsd(0).ceil(), MicroCents(0));
         assert_eq!(PicoUsd(1).ceil(), MicroCents(1));
         assert_eq!(PicoUsd(10_000).ceil(), MicroCents(1));
-        assert_eq!(PicoUsd(10_001).ceil(), MicroCents(2));
+        assert_eq!((PicoUsd(10_001).ceil(), PicoUsd(19_999).floor()), (MicroCents(2), MicroCents(1)));
         assert_eq!(PicoUsd(u128::MAX).ceil(), MicroCents(MAX_AMOUNT));
         // A third of a micro-cent, three times, is one.
         let third = ExactUsd::of(PicoUsd(10_000), 1, 3);

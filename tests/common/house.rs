@@ -27,6 +27,24 @@ limits = { context = 1_000_000, output = 100_000 }
 [[model.price.rates]]
 input = "0"
 output = "100"
+
+[[model]]
+vendor = "openai"
+names = ["nickel-1"]
+limits = { context = 1_000_000, output = 100_000 }
+[[model.price]]
+[[model.price.rates]]
+input = "100"
+output = "100"
+
+[[model]]
+vendor = "anthropic"
+names = ["nickel-a"]
+limits = { context = 1_000_000, output = 100_000 }
+[[model.price]]
+[[model.price.rates]]
+input = "100"
+output = "100"
 "#;
 
 /// A policy for calls of one cent each: no answer is worth less than a hundred tokens, and that is a cent, too. `more` stands

@@ -2,7 +2,7 @@
 
 use bursar::adapters::ledger::redis::lent::{Telling, Wanted};
 use bursar::adapters::ledger::{Ledger, LedgerError};
-use bursar::rules::ledger::ask::Manner;
+use bursar::rules::ledger::ask::{Manner, Reservation};
 use bursar::rules::ledger::entry::{Entry, Op, Posting};
 use bursar::rules::ledger::slices::{Item, Part, SliceKey};
 use bursar::units::amount::Unit;
@@ -88,4 +88,25 @@ async fn a_message_that_arrives_twice_or_late_changes_nothing() {
     assert_eq!(again.lent, [(key.clone(), 23)]);
     store.look("n", again.number + 1, 2, 0, &wanted(0)).await.expect("given back");
     assert_eq!(account(&store).await, (7, 0));
+}
+
+/// What a node took from its own slice is told to the ledger first, and then changes as any other hold does.
+#[tokio::test]
+async fn a_hold_from_a_slice_shrinks_and_grows() {
+    let server = server();
+    let node = Node::start(&server).await;
+    warm_up(&server, &node, 1000, LEASE).await;
+    let hold = reserve(&node.ledger, 1000, 10, LEASE).await.expect("there is room");
+    for (step, to) in [(1, 4), (2, 40)] {
+        match node.ledger.resize(hold, step, charge(to)).await.expect("it answers") {
+            Reservation::Held(held) => assert_eq!(held.amounts, charge(to)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let more = node.ledger.resize(hold, 3, charge(2000)).await.expect("it answers");
+    assert!(matches!(more, Reservation::Short(_)), "{more:?}");
+    let before = account(&node.ledger).await.0;
+    commit(&node.ledger, hold, 40).await;
+    told(&node).await;
+    assert_eq!(account(&node.ledger).await.0, before + 40);
 }

@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -142,6 +143,11 @@ impl Reserved {
         self.0.held.fitted
     }
 
+    /// The call that this one repeats, whose money it shares.
+    pub fn shares(&self) -> Option<CallId> {
+        self.0.held.shares
+    }
+
     /// Whoever ends it need not wait for the ledger's answer.
     pub fn ends_aside(&self) -> bool {
         self.0.holds.ledger.ends_aside()
@@ -198,17 +204,20 @@ impl InFlight {
         self.0.held.paid
     }
 
-    /// The bound is known to be smaller now. What is larger than what is held changes nothing.
-    pub async fn shrink(&mut self, to: Amounts) -> Result<(), LedgerError> {
+    /// Asks for other amounts, and waits for nobody: the answer goes into `resized`. Growth is checked like a reserve; who asks for
+    /// less vouches that it still is a bound.
+    pub fn resize(&mut self, to: Amounts) -> impl Future<Output = Result<Reservation, LedgerError>> + Send + 'static {
         let core = &mut self.0;
-        if to == core.held.amounts || !to.within(&core.held.amounts) {
-            return Ok(());
-        }
         core.step += 1;
-        if let Reservation::Held(held) = core.holds.ledger.resize(core.hold, core.step, to).await? {
-            core.held.amounts = held.amounts;
+        let (holds, hold, step) = (core.holds.clone(), core.hold, core.step);
+        async move { holds.ledger.resize(hold, step, to).await }
+    }
+
+    /// What is held from now on, if the answer says so.
+    pub fn resized(&mut self, answer: &Reservation) {
+        if let Reservation::Held(held) = answer {
+            self.0.held.amounts = held.amounts;
         }
-        Ok(())
     }
 
     /// Ends the hold with what was spent. Never refused for lack of money.

@@ -52,7 +52,7 @@ pub type Wake = Box<dyn Fn(&[Posting]) + Send + Sync>;
 pub trait Ledger: Send + Sync + 'static {
     /// All accounts are checked, then all are written, or none; kill flags are checked in the same step.
     fn reserve(&self, ask: Reserve) -> Answer<'_, Reservation>;
-    /// Held amounts from now on: down only (a top-up is checked like a reserve and may answer `Short`).
+    /// Held amounts from now on: down to a bound that still is one; up is checked like a reserve, and may answer `Short`.
     fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Answer<'_, Reservation>;
     /// The lease of a live call begins anew.
     fn renew(&self, hold: CallId) -> Answer<'_, ()>;

@@ -64,10 +64,8 @@ fn of(ask: &Ask<'_>, api: Api, streams: bool) -> Result<Bounded, Unpriceable> {
     // Vertex and Bedrock name the model in the path.
     let model = ask.args.in_path("model").map_or_else(|| body.model(), Ok)?;
     let mut pictures = Pictures::default();
-    let hidden = match tools.reads > 1 {
-        true => Some("tools".to_owned()),
-        false => hidden_content(&body, &mut pictures),
-    };
+    let searches = tools.reads > 1;
+    let hidden = if searches { None } else { hidden_content(&body, &mut pictures) };
     let schema = ["output_config", "output_format"].iter().any(|field| body.get(field).is_some());
     let added = tools.prompt.saturating_add(if schema { TOOL_PROMPT } else { 0 });
     let text = most_tokens(ask.body).saturating_sub(pictures.bytes);
@@ -77,7 +75,10 @@ fn of(ask: &Ask<'_>, api: Api, streams: bool) -> Result<Bounded, Unpriceable> {
         api,
         model,
         stream: streams || body.flag("stream")?,
-        prompt: hidden.map_or(Prompt::Tokens(text), Prompt::Most),
+        prompt: match searches {
+            true => Prompt::Grows("tools".to_owned()),
+            false => hidden.map_or(Prompt::Tokens(text), Prompt::Most),
+        },
         reads: tools.reads,
         input_kinds: cache.kinds(),
         output_kinds: vec![Token::Output],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::count::{self, Encoding};
 use super::entry::{Adapter, Operation, Price, Vendor};
 use super::look_up::{Found, Question};
 use super::plan::{How, Plan};
@@ -40,6 +41,21 @@ pub struct Ask<'a> {
     pub test_key: bool,
     /// What was looked up at the vendor.
     pub found: &'a [Found],
+    /// What is known of the prompt's length beside its bytes.
+    pub counted: Counted,
+    /// How many tokens a response of that id left behind, as far as it was seen here with this credential.
+    pub remembered: &'a dyn Fn(&str) -> Option<u64>,
+}
+
+/// What is known of a prompt's length beside its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    #[default]
+    Nothing,
+    /// Its texts are so many tokens fewer than bytes, counted here.
+    Fewer(u64),
+    /// All of it is at most so many tokens, as the vendor counts.
+    Whole(u64),
 }
 
 /// When the output limit of a language model's call may be lowered to what the budget buys.
@@ -119,12 +135,14 @@ pub(super) struct Bounded {
     pub how: How,
     /// Tokens to hold where the ceiling, which is money alone, stands in.
     pub tokens: u64,
+    /// A count of the prompt would bound the call better.
+    pub countable: bool,
 }
 
 impl Ask<'_> {
     /// The bound of this call, or why it has none.
     pub fn estimate(&self) -> Result<Estimate, Unpriceable> {
-        let Bounded { need, how, tokens } = self.bounded()?;
+        let Bounded { need, how, tokens, .. } = self.bounded()?;
         let need = match (need, self.ceiling) {
             (Err(why), Some(ceiling)) if why.ceiling_helps() => Need::fixed(PicoUsd::from(ceiling), tokens),
             (need, _) => need?,
@@ -140,16 +158,29 @@ impl Ask<'_> {
         }
     }
 
-    fn bounded(&self) -> Result<Bounded, Unpriceable> {
+    /// The tokenizer by which the texts of this prompt can be counted here.
+    pub fn encoding(&self) -> Option<Encoding> {
+        count::encoding(self)
+    }
+
+    /// What to ask the vendor for its own count of this prompt.
+    pub fn count_question(&self) -> Option<Question> {
+        count::question(self)
+    }
+
+    pub(super) fn bounded(&self) -> Result<Bounded, Unpriceable> {
         match self.vendor.price_of(self.operation) {
             None | Some(Price::Ceiling) => {
-                Ok(Bounded { need: Err(Unpriceable::NoPrice), how: How::Unknown, tokens: 0 })
+                Ok(Bounded { need: Err(Unpriceable::NoPrice), how: How::Unknown, tokens: 0, countable: false })
             }
-            Some(Price::Free) => Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0 }),
+            Some(Price::Free) => {
+                Ok(Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0, countable: false })
+            }
             Some(Price::Rule(rule)) => {
                 let bound = rule.bind(self.args)?;
                 let hold = bound.hold(&self.prices.fx);
-                Ok(Bounded { need: hold.map(|usd| Need::fixed(usd, 0)), how: How::Rule(Box::new(bound)), tokens: 0 })
+                let need = hold.map(|usd| Need::fixed(usd, 0));
+                Ok(Bounded { need, how: How::Rule(Box::new(bound)), tokens: 0, countable: false })
             }
             Some(Price::Adapter(adapter)) => match adapter {
                 Adapter::Chat => openai::chat(self),

@@ -225,6 +225,12 @@ impl Price {
     pub fn reads_request(&self) -> bool {
         matches!(self, Self::Adapter(_) | Self::Rule(_))
     }
+
+    /// Can a count of its prompt bound such a call better than its bytes?
+    pub fn may_be_counted(&self) -> bool {
+        use Adapter::{Chat, Gemini, Messages, Responses};
+        matches!(self, Self::Adapter(Chat | Responses | Messages | Gemini))
+    }
 }
 
 impl Vendor {

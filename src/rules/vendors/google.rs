@@ -6,7 +6,7 @@ pub(super) mod answer;
 
 use super::anthropic::regional;
 use super::ask::{Ask, Bounded, Unpriceable};
-use super::llm::body::{Body, count};
+use super::llm::body::{Body, count, find};
 use super::llm::image::{Pictures, Size};
 use super::llm::{Add, Api, Extra, Output, Prompt, Request, bounded, most_tokens};
 use crate::rules::json::{Kind, NodeRef};
@@ -51,9 +51,9 @@ pub(super) fn content(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         api: Api::Gemini,
         model,
         stream: ask.args.in_path("model").is_some() && streams(ask),
-        prompt: prompt(ask, &pictures, tools.hidden.or(hidden)),
+        prompt: tools.grows.map_or_else(|| prompt(ask, &pictures, hidden), Prompt::Grows),
         reads: 1,
-        input_kinds: vec![Token::Input, Token::AudioInput, Token::VideoInput, Token::ImageInput],
+        input_kinds: input_kinds(&body),
         output_kinds: vec![Token::Output, Token::ImageOutput, Token::AudioOutput],
         fees: tools.fees,
         units: Vec::new(),
@@ -71,6 +71,15 @@ pub(super) fn embed(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     Body::camel(ask)?;
     let request = Request::plain(Api::Gemini, path_model(ask)?, Prompt::Several(most_tokens(ask.body)));
     Ok(bounded(ask, request, Extra::default()))
+}
+
+/// Text alone is never charged as what is heard or seen.
+fn input_kinds(body: &Body<'_>) -> Vec<Token> {
+    let media = ["inlineData", "inline_data", "fileData", "file_data", "cachedContent"];
+    match find(body.root, &|node| node.key().is_some_and(|key| media.contains(&key))) {
+        Some(_) => vec![Token::Input, Token::AudioInput, Token::VideoInput, Token::ImageInput],
+        None => vec![Token::Input],
+    }
 }
 
 fn path_model<'a>(ask: &'a Ask<'_>) -> Result<&'a str, Unpriceable> {
@@ -160,7 +169,8 @@ fn most(size: Size) -> u64 {
 /// What the vendor's own tools add.
 #[derive(Default)]
 struct Tools {
-    hidden: Option<String>,
+    /// What a search finds is read beside the prompt.
+    grows: Option<String>,
     fees: Vec<super::llm::Fee>,
     unbounded: Option<Unpriceable>,
 }
@@ -182,7 +192,7 @@ fn tools(body: &Body<'_>, model: &str) -> Tools {
                 if model.starts_with("gemini-2") || model.starts_with("gemini-1") =>
             {
                 tools.fees.push(("web_search".into(), 1));
-                tools.hidden = Some(format!("tools: {name}"));
+                tools.grows = Some(format!("tools: {name}"));
             }
             _ => {
                 tools.unbounded = Some(Unpriceable::unbounded(

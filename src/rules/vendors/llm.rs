@@ -1,17 +1,20 @@
 //! What the language-model families share: the bound of a call from its prompt and its output limit, the fit to a budget, the
 //! change of the limit, and the price of what an answer reports. Knows no vendor's field names; `openai` and `anthropic` do.
 
+mod asked;
 pub(super) mod body;
 mod growth;
 pub(super) mod image;
 mod limit;
 pub(super) mod number;
 mod report;
+mod running;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::ask::{Ask, Bounded, UnknownModel, Unpriceable};
+use self::running::Prompted;
+use super::ask::{Ask, Bounded, Counted, UnknownModel, Unpriceable};
 use super::dialect::Dialect;
 use super::plan::{How, OwnedEdit};
 use crate::rules::ledger::need::{Fit, Need};
@@ -19,9 +22,11 @@ use crate::rules::price::{Kind, PriceBook, Rates, Row, TierAsked};
 use crate::rules::subject::Name;
 use crate::units::money::PicoUsd;
 
+pub(super) use asked::{Output, Prompt};
 pub(super) use growth::most_tokens;
 pub(super) use limit::{Add, LimitField};
 pub(super) use report::{Fee, Part, Reported, Seen, price};
+pub use running::Running;
 
 /// The answers' shapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +79,10 @@ pub(super) struct LlmPlan {
     /// The same for pictures of a size and quality that have their own price.
     pub picture: Option<Fee>,
     limit: Option<LimitField>,
+    /// What is held for the prompt of a stream, where its answer will tell how long it is.
+    prompted: Option<Prompted>,
+    /// Only a ceiling stands for what it can cost.
+    pub unbounded: bool,
     /// Changes that do not depend on what was granted.
     edits: Vec<OwnedEdit>,
 }
@@ -125,47 +134,6 @@ impl<'a> Request<'a> {
     }
 }
 
-/// How long a prompt can be.
-pub(super) enum Prompt {
-    Tokens(u64),
-    /// Several prompts together, each of which may be as long as the model takes.
-    Several(u64),
-    /// The model's longest, as this field does not say.
-    Most(String),
-}
-
-/// The output limit of a request.
-pub(super) struct Output {
-    /// Named by the caller; the largest, if twice.
-    pub asked: Option<u64>,
-    /// Answers asked for.
-    pub answers: u64,
-    /// No answer is worth less: a thinking budget.
-    pub floor: u64,
-    pub there: Vec<&'static str>,
-    pub add: Add,
-    /// The model gives no tokens at all.
-    pub none: bool,
-    /// The model's own most can be lifted (a beta header), so that it is no bound of what the caller asks for.
-    pub lifted: bool,
-    /// Nothing in the request can lower it.
-    pub fixed: bool,
-}
-
-impl Output {
-    /// No answer in tokens.
-    pub const SILENT: Self = Self {
-        asked: None,
-        answers: 1,
-        floor: 0,
-        there: Vec::new(),
-        add: Add::NONE,
-        none: true,
-        lifted: false,
-        fixed: false,
-    };
-}
-
 /// Parts of a plan that only the adapter knows.
 #[derive(Default)]
 pub(super) struct Extra {
@@ -204,8 +172,13 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
     let limit = LimitField { there: request.output.there.clone(), add: request.output.add, before };
     // Also for a model that only the ceiling bounds, as far as any of its vendor's can go.
     let tokens = row.or_else(|| ask.prices.dearest(&ask.vendor.prices)).map_or(0, |row| row.limits.one_run());
-    let need =
-        row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned())).and_then(|row| need(ask, row, &request));
+    let found = row.ok_or_else(|| Unpriceable::UnknownModel(request.model.to_owned()));
+    let (need, prompted) = match found.and_then(|row| need(ask, row, &request)) {
+        Ok((need, prompted)) => (Ok(need), prompted),
+        Err(why) => (Err(why), None),
+    };
+    let once = matches!(request.prompt, Prompt::Tokens(_) | Prompt::Most(_)) && request.reads == 1;
+    let countable = once && request.unbounded.is_none() && row.is_some();
     let plan = LlmPlan {
         api: request.api,
         dialect: ask.vendor.dialect,
@@ -223,18 +196,20 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         characters: extra.characters,
         picture: extra.picture,
         place: extra.place,
+        prompted: prompted.filter(|_| request.stream),
+        unbounded: need.is_err(),
         region: region.map(Into::into),
         limit: (!request.output.none && !request.output.fixed).then_some(limit),
         edits: extra.edits,
     };
-    Bounded { need, how: How::Llm(plan), tokens }
+    Bounded { need, how: How::Llm(plan), tokens, countable }
 }
 
-fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unpriceable> {
+fn need(ask: &Ask<'_>, row: &Arc<Row>, request: &Request<'_>) -> Result<(Need, Option<Prompted>), Unpriceable> {
     if let Some(why) = &request.unbounded {
         return Err(why.clone());
     }
-    let prompt = prompt_tokens(row, &request.prompt)?;
+    let prompt = prompt_tokens(row, &request.prompt, ask.counted)?;
     let asked = match request.tier {
         Some(name) if !matches!(name, "" | "auto") => TierAsked::Named(name),
         _ if ask.vendor.auto_tier_is_standard => TierAsked::Named("standard"),
@@ -253,13 +228,17 @@ fn need(ask: &Ask<'_>, row: &Row, request: &Request<'_>) -> Result<Need, Unprice
         _ => rates.dearest(&request.input_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?,
     };
     let read = prompt.saturating_mul(request.reads);
+    let held = input.times(read);
     let fees = fees(row, request)?.plus(units(request, &rates, with_factors)?);
-    let mut need = Need::fixed(input.times(read).plus(fees), read);
+    let mut need = Need::fixed(held.plus(fees), read);
     if !request.output.none {
         let output = rates.dearest(&request.output_kinds).map(with_factors).ok_or_else(|| no_rate(request.model))?;
         add_output(ask, row, request, output, &mut need)?;
     }
-    Ok(need)
+    // A prompt that grows while it runs is not what its first usage says.
+    let stays = prompt > 0 && request.reads == 1 && !matches!(request.prompt, Prompt::Grows(_));
+    let prompted = stays.then(|| Prompted { row: row.clone(), rates, factors, tokens: read, usd: held });
+    Ok((need, prompted))
 }
 
 /// A place may cost no more than another; speed always does.
@@ -271,13 +250,18 @@ fn no_rate(model: &str) -> Unpriceable {
     Unpriceable::UnknownModel(model.to_owned())
 }
 
-fn prompt_tokens(row: &Row, prompt: &Prompt) -> Result<u64, Unpriceable> {
-    match (prompt, row.limits.max_input()) {
+fn prompt_tokens(row: &Row, prompt: &Prompt, counted: Counted) -> Result<u64, Unpriceable> {
+    let whole = match (counted, prompt) {
+        (Counted::Whole(n), Prompt::Tokens(bytes)) => Some(Prompt::Tokens(n.min(*bytes))),
+        (Counted::Whole(n), Prompt::Most(_)) => Some(Prompt::Tokens(n)),
+        _ => None,
+    };
+    match (whole.as_ref().unwrap_or(prompt), row.limits.max_input()) {
         // A prompt that is longer than the model takes is refused by the vendor, and free.
         (Prompt::Tokens(n), most) => Ok(most.map_or(*n, |most| most.min(*n))),
         (Prompt::Several(n), _) => Ok(*n),
-        (Prompt::Most(_), Some(most)) => Ok(most),
-        (Prompt::Most(field), None) => Err(Unpriceable::unbounded(
+        (Prompt::Most(_) | Prompt::Grows(_), Some(most)) => Ok(most),
+        (Prompt::Most(field) | Prompt::Grows(field), None) => Err(Unpriceable::unbounded(
             field.clone(),
             "the prompt's length is not in the request, and the model's longest is not known",
         )),

@@ -1,5 +1,5 @@
-//! What a call's request does not say, and its vendor knows: questions (a `GET` each) whose answers bound it. Asked before
-//! anything is held, if the policy allows it. Sends nothing; `gateway::look_up` does. `stripe` asks them.
+//! What a call's request does not say, and its vendor knows: questions whose answers bound it. Asked before anything is held, if
+//! the policy allows it. Sends nothing; `gateway::look_up` does. `stripe` asks them, and `count`.
 
 use std::cell::RefCell;
 
@@ -10,18 +10,31 @@ use crate::rules::json::Document;
 /// How many questions one call may ask.
 pub const MOST_QUESTIONS: usize = 8;
 
-/// A `GET` below the vendor's address.
+/// A `GET` below the vendor's address; with a body, a `POST` that changes nothing there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     pub path: String,
     pub query: Option<String>,
+    /// JSON.
+    pub body: Option<Bytes>,
+}
+
+impl Question {
+    pub fn get(path: String, query: Option<String>) -> Self {
+        Self { path, query, body: None }
+    }
+
+    pub fn method(&self) -> &'static str {
+        if self.body.is_some() { "POST" } else { "GET" }
+    }
 }
 
 impl std::fmt::Display for Question {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (method, path) = (self.method(), &self.path);
         match &self.query {
-            Some(query) => write!(f, "GET {}?{query}", self.path),
-            None => write!(f, "GET {}", self.path),
+            Some(query) => write!(f, "{method} {path}?{query}"),
+            None => write!(f, "{method} {path}"),
         }
     }
 }
@@ -47,7 +60,7 @@ impl<'a> Seek<'a> {
 
     /// The answer, if it is there and is JSON.
     pub fn get(&self, path: String, query: Option<String>) -> Option<Document<'a>> {
-        let question = Question { path, query };
+        let question = Question::get(path, query);
         let Some(found) = self.found.iter().find(|f| f.question == question) else {
             self.wanted.borrow_mut().push(question);
             return None;

@@ -3,6 +3,7 @@
 
 mod body;
 mod reading;
+mod said;
 mod stream;
 mod tap;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use http::{HeaderMap, header};
 use self::body::Copy;
 use self::stream::Stream;
 use self::tap::Tap;
-use super::llm::{self, Api, Reported};
+use super::llm::{self, Api, Reported, Running, Seen};
 use super::look_up::Question;
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
@@ -50,6 +51,7 @@ pub struct Meter {
 struct Told {
     id: Option<String>,
     priced: Option<Box<Basis>>,
+    remember: Option<(String, u64)>,
 }
 
 /// What happens to the bytes on their way.
@@ -90,6 +92,18 @@ impl Meter {
         }
     }
 
+    /// What is known of the cost by now, if that is more than when this was asked last.
+    pub fn running(&mut self) -> Option<Running> {
+        let How::Llm(plan) = &self.inner.how else { return None };
+        let reading = match &mut self.reader {
+            Reader::Stream(stream) => stream.reading(),
+            Reader::Tap(tap) => tap.reading(),
+            Reader::Pass | Reader::Body(_) => return None,
+        };
+        let told = reading.news().then(|| reading.so_far())??;
+        Some(Running::of(&self.inner, plan, &told, told.seen == Seen::All))
+    }
+
     /// Ends the answer, gives `out` what was still waiting, and says what the call cost.
     pub fn finish(mut self, end: End, out: &mut impl FnMut(Bytes)) -> Metered {
         let reader = std::mem::replace(&mut self.reader, Reader::Pass);
@@ -117,7 +131,7 @@ impl Meter {
             _ => false,
         };
         let (vendor_request_id, replayed) = (self.request_id.or(told.id), self.replayed || bought);
-        Metered { usage, vendor_request_id, replayed, priced: told.priced, late }
+        Metered { usage, vendor_request_id, replayed, priced: told.priced, late, remember: told.remember }
     }
 
     /// No byte has come, and none will: what the call cost, as far as it is known.
@@ -167,6 +181,10 @@ impl Meter {
         told.id = reported.id.take();
         self.served(plan.api, &mut reported);
         let (usage, priced) = llm::price(&self.inner, plan, &reported);
+        // What the vendor's own tools brought along may stand in no usage of this one.
+        let plain = plan.api == Api::Responses && usage.is_exact() && reported.fees.is_empty();
+        let tokens = usage.charge().tokens.filter(|_| plain).map(|tokens| tokens.total());
+        told.remember = told.id.clone().zip(tokens);
         told.priced = priced;
         usage
     }

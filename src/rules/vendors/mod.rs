@@ -7,6 +7,7 @@
 
 pub mod ask;
 pub mod catalog;
+pub mod count;
 pub mod credential;
 pub mod declared;
 pub mod frames;
@@ -21,6 +22,8 @@ pub mod usage;
 mod anthropic;
 mod base;
 mod bedrock;
+#[cfg(test)]
+mod bounds;
 mod check;
 mod cohere;
 mod dialect;
@@ -36,11 +39,13 @@ mod stripe;
 #[cfg(test)]
 mod testkit;
 
-pub use ask::{Ask, Estimate, FitRule, UnknownModel, Unpriceable};
+pub use ask::{Ask, Counted, Estimate, FitRule, UnknownModel, Unpriceable};
 pub use check::Mistake;
 pub use dialect::Dialect;
 pub use entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
+pub use llm::Running;
 pub use meter::{End, Meter};
+pub use openai::realtime;
 pub use plan::{OwnedEdit, Plan};
 pub use raw::RawVendor;
 pub use route::Routed;

@@ -7,12 +7,13 @@ pub(super) mod answer;
 pub(super) mod media;
 mod others;
 mod picture;
+pub mod realtime;
 mod responses;
 #[cfg(test)]
 mod tests;
 mod usage;
 
-use super::ask::{Ask, Bounded, Unpriceable};
+use super::ask::{Ask, Bounded, Counted, Unpriceable};
 use super::dialect::Dialect;
 use super::entry::Family;
 use super::llm::body::{Body, find, flag, text_of};
@@ -42,7 +43,8 @@ fn prompt(ask: &Ask<'_>, added: u64, hidden: Option<String>, pictures: Pictures)
         true => ask.body.len() as u64,
         false => most_tokens(ask.body),
     };
-    let text = text.saturating_sub(pictures.bytes).saturating_add(pictures.tokens);
+    let fewer = if let Counted::Fewer(n) = ask.counted { n } else { 0 };
+    let text = text.saturating_sub(pictures.bytes).saturating_sub(fewer).saturating_add(pictures.tokens);
     hidden.map_or(Prompt::Tokens(text.saturating_add(added)), Prompt::Most)
 }
 

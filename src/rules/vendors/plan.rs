@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use super::ask::Ask;
 use super::declared::Bound;
-use super::llm::LlmPlan;
+use super::llm::{Api, LlmPlan};
 use super::meter::Meter;
 use super::stripe::StripePlan;
 use crate::rules::json::{Document, Edit, SpliceError};
@@ -109,6 +109,16 @@ impl Plan {
     /// Did the caller ask for a stream of events?
     pub fn streams(&self) -> bool {
         matches!(&self.inner.how, How::Llm(llm) if llm.stream)
+    }
+
+    /// Does only a ceiling stand for what it can cost?
+    pub fn unbounded(&self) -> bool {
+        matches!(&self.inner.how, How::Llm(llm) if llm.unbounded)
+    }
+
+    /// May later calls go on from what this one leaves at the vendor?
+    pub fn is_remembered(&self) -> bool {
+        matches!(&self.inner.how, How::Llm(llm) if llm.api == Api::Responses)
     }
 
     /// The model that was asked for.

@@ -95,14 +95,14 @@ fn counts(ask: &Ask<'_>, moves: Move) -> bool {
 }
 
 fn free() -> Bounded {
-    Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0 }
+    Bounded { need: Ok(Need::fixed(PicoUsd(0), 0)), how: How::Free, tokens: 0, countable: false }
 }
 
 fn plan(ask: &Ask<'_>, moves: Move, sum: Option<Sum>, named: bool, held: Result<PicoUsd, Unpriceable>) -> Bounded {
     let (amount, before) = sum.as_ref().map_or((None, 0), |sum| (Some(sum.minor), sum.before));
     let currency = sum.and_then(|sum| sum.currency).or_else(|| ask.vendor.currency.clone());
     let how = How::Stripe(StripePlan { moves, amount, currency, named, before });
-    Bounded { need: held.map(|usd| Need::fixed(usd, 0)), how, tokens: 0 }
+    Bounded { need: held.map(|usd| Need::fixed(usd, 0)), how, tokens: 0, countable: false }
 }
 
 /// The amount as the vendor's own objects have it.

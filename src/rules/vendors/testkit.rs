@@ -9,7 +9,8 @@ use http::HeaderMap;
 use super::catalog::tests::vendor;
 use super::look_up::{Found, Question};
 use super::{
-    Ask, End, Estimate, FitRule, Metered, Operation, Plan, StripeRule, UnknownModel, Unpriceable, Usage, Vendor,
+    Ask, Counted, End, Estimate, FitRule, Metered, Operation, Plan, StripeRule, UnknownModel, Unpriceable, Usage,
+    Vendor,
 };
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::ledger::need::Share;
@@ -35,6 +36,8 @@ pub struct Call {
     pub stripe: StripeRule,
     pub test_key: bool,
     pub found: Vec<Found>,
+    pub counted: Counted,
+    pub remembered: Option<(String, u64)>,
 }
 
 pub fn call(name: &str, path: &'static str) -> Call {
@@ -55,6 +58,8 @@ pub fn call(name: &str, path: &'static str) -> Call {
         stripe: StripeRule::default(),
         test_key: false,
         found: Vec::new(),
+        counted: Counted::Nothing,
+        remembered: None,
     }
 }
 
@@ -68,7 +73,7 @@ impl Call {
         self.with(body, |ask| ask.questions()).expect("readable")
     }
 
-    fn with<T>(&self, body: &str, work: impl FnOnce(&Ask<'_>) -> T) -> Result<T, Unpriceable> {
+    pub fn with<T>(&self, body: &str, work: impl FnOnce(&Ask<'_>) -> T) -> Result<T, Unpriceable> {
         let path = CanonicalPath::parse(self.path).expect("well-formed").path;
         let routed = self.vendor.route(self.method, path);
         let bodies = routed.operation.map(|o| o.bodies.clone()).unwrap_or_default();
@@ -114,6 +119,8 @@ impl Call {
             stripe: self.stripe,
             test_key: self.test_key,
             found: &self.found,
+            counted: self.counted,
+            remembered: &|id| self.remembered.as_ref().filter(|(own, _)| own == id).map(|(_, tokens)| *tokens),
         };
         work(&ask)
     }

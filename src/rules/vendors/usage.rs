@@ -35,6 +35,8 @@ pub struct Metered {
     pub priced: Option<Box<Basis>>,
     /// Where a price is to be asked for that comes later.
     pub late: Option<Question>,
+    /// A response that later ones may go on from, and the tokens that it leaves behind.
+    pub remember: Option<(String, u64)>,
 }
 
 impl Charge {

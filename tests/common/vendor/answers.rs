@@ -1,10 +1,11 @@
 //! What the mock vendor answers: OpenAI chats plain and streamed, Stripe charges and refunds, and every way to misbehave.
 //!
-//! Words of `x-mock`: `tokens=N` (output, 100 unless said), `status=N`, `events=N` and `every=MS` and `endless` (streams),
-//! `delay=MS`, `gate`, `gate-first`, `silent`, `cut`, `bytes=N`, `chunked`, `pause=MS`, `echo`, `pad=N`, `location=URL`, `trailers`,
+//! Words of `x-mock`: `tokens=N` (output, 100 unless said), `status=N`, `events=N` and `every=MS` and `endless` and `growing` (streams;
+//! each event tells the usage so far), //! `delay=MS`, `gate`, `gate-first`, `silent`, `cut`, `bytes=N`, `chunked`, `pause=MS`, `echo`, `pad=N`, `location=URL`, `trailers`,
 //! `links=N` (to this vendor, N bytes apart), `coding=` gzip, deflate, br, zstd, and any other, which is only named.
 
 mod coded;
+mod messages;
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -43,6 +44,9 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         _ if status == 101 => whole(status, "text/plain", ""),
         _ if status >= 300 || status == 204 => failure(status),
         ("POST", "/v1/chat/completions") => chat(entry, script, &seen),
+        ("POST", "/v1/responses") => responses(&entry, &seen),
+        ("POST", "/v1/messages") => messages::stream(entry, script, &seen),
+        ("POST", "/v1/messages/count_tokens") => plain(200, &json!({"input_tokens": messages::COUNTED})),
         ("POST", "/v1/charges" | "/v1/refunds") => money(&entry, &seen),
         ("GET", "/v1/charges/ch_1") => plain(200, &charge()),
         ("GET", "/v1/charges/ch_gone") => plain(404, &json!({"error": {"type": "invalid_request_error"}})),
@@ -153,6 +157,16 @@ fn chat(entry: Entry, script: &Script, seen: &Received) -> Response<Reply> {
     plain(200, &body)
 }
 
+fn responses(entry: &Entry, seen: &Received) -> Response<Reply> {
+    let asked: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    entry.bill((10 + TOKENS) * TOKEN);
+    plain(
+        200,
+        &json!({"id": "resp_1", "object": "response", "model": asked["model"], "service_tier": "default", "output": [],
+            "usage": {"input_tokens": 10, "output_tokens": TOKENS, "total_tokens": 10 + TOKENS}}),
+    )
+}
+
 fn usage(tokens: u64) -> Value {
     json!({"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": tokens + 10})
 }
@@ -167,12 +181,13 @@ fn events(entry: Entry, script: &Script, asked: &Value, tokens: u64) -> Response
     let (id, model) = (entry.at, asked["model"].clone());
     let count: u64 = if script.has("endless") { u64::MAX } else { script.number("events").unwrap_or(10) };
     let each = tokens / count.min(tokens).max(1);
-    let of = model.clone();
+    let (of, growing) = (model.clone(), script.has("growing"));
     let words = (0..count).map(move |n| {
         // What does not divide evenly stands in the last event.
         let used = if n + 1 == count { tokens - each * (count - 1) } else { each };
         let choices = json!([{"index": 0, "delta": {"content": format!("w{n} ")}, "finish_reason": null}]);
-        Piece::Data(chunk(id, &of, &choices, &Value::Null), used * TOKEN)
+        let so_far = if growing { usage(each * n + used) } else { Value::Null };
+        Piece::Data(chunk(id, &of, &choices, &so_far), used * TOKEN)
     });
     let mut last = vec![chunk(id, &model, &json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]), &Value::Null)];
     if asked["stream_options"]["include_usage"] == true {

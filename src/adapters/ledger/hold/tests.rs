@@ -22,6 +22,11 @@ async fn in_flight(holds: &Arc<Holds>, n: u32, usd_amount: u64) -> InFlight {
     reserve(holds, n, usd_amount).await.dispatch()
 }
 
+async fn resize(flying: &mut InFlight, usd: u64) {
+    let answer = flying.resize(amounts(usd, 0, 1, 0)).await.expect("answered");
+    flying.resized(&answer);
+}
+
 async fn sums(house: &House) -> (u64, u64) {
     let states = house.ledger.accounts(vec![usd("a", 0)]).await.expect("readable");
     (states[0].spent, states[0].held)
@@ -40,11 +45,14 @@ async fn a_hold_is_released_or_committed() {
     assert_eq!((sums(&house).await, holds.open()), ((0, 40), 1));
     assert_eq!(held.release(closing(1)).await.expect("released"), Settled::Done);
     let mut flying = in_flight(&holds, 2, 60).await;
-    flying.shrink(amounts(70, 0, 1, 0)).await.expect("larger: nothing happens");
-    flying.shrink(amounts(25, 0, 1, 0)).await.expect("smaller");
+    resize(&mut flying, 25).await;
     assert_eq!((sums(&house).await, *flying.amounts()), ((0, 25), amounts(25, 0, 1, 0)));
-    flying.shrink(amounts(20, 0, 1, 0)).await.expect("smaller");
+    resize(&mut flying, 20).await;
     assert_eq!(sums(&house).await, (0, 20));
+    resize(&mut flying, 70).await;
+    assert_eq!((sums(&house).await, *flying.amounts()), ((0, 70), amounts(70, 0, 1, 0)));
+    resize(&mut flying, 101).await;
+    assert_eq!((sums(&house).await, *flying.amounts()), ((0, 70), amounts(70, 0, 1, 0)), "there is no room for more");
     flying.commit(amounts(7, 0, 1, 0), true, closing(2)).await.expect("committed");
     assert_eq!((sums(&house).await, holds.open()), ((7, 0), 0));
 }

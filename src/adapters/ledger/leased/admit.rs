@@ -81,7 +81,7 @@ impl Inner {
     pub(super) fn admit(
         &self,
         ask: &Reserve,
-        lines: &[Line],
+        lines: &Arc<[Line]>,
         why: Why,
     ) -> Result<Option<(Reservation, Seq)>, LedgerError> {
         let mut state = self.state.lock();
@@ -110,6 +110,7 @@ impl Inner {
         state.slices.admit(seq, ask.hold, parts);
         state.rates.write(&moved);
         let flagged = why != Why::Quick;
+        self.redis.know(ask.hold, lines.clone(), postings.clone());
         state.calls.insert(ask.hold, Local { held: held.clone(), postings, flagged });
         Ok(Some((Reservation::Held(held), seq)))
     }
@@ -122,6 +123,7 @@ impl Inner {
             return Ok(None);
         }
         let local = state.calls.remove(&settle.hold);
+        self.redis.forget(settle.hold);
         let (held, flagged) = local.as_ref().map_or((Amounts::ZERO, false), |l| (l.held.amounts, l.flagged));
         let (op, charge) = end(settle, &held, flagged);
         let seq = self.journal(state, op, true)?;

@@ -7,7 +7,9 @@ use super::{Inner, Leased, PATIENCE};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::{AccountName, Shape};
-use crate::rules::ledger::ask::{AccountState, Cause, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::ask::{
+    AccountState, Cause, Checked, Correct, Held, Line, Reservation, Reserve, Settle, Settled,
+};
 use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
@@ -46,7 +48,7 @@ impl Inner {
         }
     }
 
-    async fn alone(&self, ask: &Reserve, lines: &[Line], why: Why) -> Result<Option<Reservation>, LedgerError> {
+    async fn alone(&self, ask: &Reserve, lines: &Arc<[Line]>, why: Why) -> Result<Option<Reservation>, LedgerError> {
         let Some((answer, seq)) = self.admit(ask, lines, why)? else { return Ok(None) };
         if let Err(e) = self.home.durably(seq, PATIENCE).await {
             // Its entry may yet be written, so its end must be too.
@@ -55,6 +57,11 @@ impl Inner {
             return Err(e);
         }
         Ok(Some(answer))
+    }
+
+    /// What a call holds that Redis does not have yet.
+    fn here(&self, hold: CallId) -> Option<Held> {
+        self.state.lock().calls.get(&hold).map(|local| local.held.clone())
     }
 
     fn has_room(&self, account: &AccountName) -> bool {
@@ -117,9 +124,13 @@ impl Ledger for Leased {
 
     fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Answer<'_, Reservation> {
         Box::pin(async move {
-            // Until Redis has it, it holds what it holds: that is a moment.
-            let here = self.0.state.lock().calls.get(&hold).map(|l| l.held.clone());
-            match here {
+            // Until Redis has it, it holds what it holds.
+            if self.0.here(hold).is_some() {
+                // Redis is told of it now, and then asked.
+                self.0.kick.notify_one();
+                self.0.next_look().await;
+            }
+            match self.0.here(hold) {
                 Some(held) => Ok(Reservation::Held(held)),
                 None => self.0.redis.resize(hold, step, amounts).await,
             }

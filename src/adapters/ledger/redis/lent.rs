@@ -6,11 +6,11 @@ use std::sync::Arc;
 use redis::ScriptInvocation;
 
 use super::answer::{Parts, unreadable};
-use super::{Redis, encode, json};
+use super::{Asked, Redis, encode, json};
 use crate::adapters::ledger::LedgerError;
 use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::ask::{Line, Reserve, Settle, Settled};
-use crate::rules::ledger::entry::{Entry, Op};
+use crate::rules::ledger::entry::{Entry, Op, Posting};
 use crate::rules::ledger::slices::{Item, Part, SliceKey};
 use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
@@ -94,6 +94,16 @@ impl Redis {
     /// An end, said once: should Redis not hear it, it is the caller's to say it again.
     pub async fn settle_once(&self, settle: Settle) -> Result<Settled, LedgerError> {
         self.0.settle(settle).await
+    }
+
+    /// A hold that this node took from its own slices: once the ledger has it, it may ask for more.
+    pub fn know(&self, hold: CallId, lines: Arc<[Line]>, postings: Arc<[Posting]>) {
+        self.0.asked.insert(hold, Asked { lines, would_refuse: None, postings });
+    }
+
+    /// It ended before the ledger had it.
+    pub fn forget(&self, hold: CallId) {
+        self.0.asked.remove(&hold);
     }
 
     /// Is it to be said again, if Redis did not hear it?

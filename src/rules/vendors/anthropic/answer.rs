@@ -175,7 +175,7 @@ pub(in super::super) fn message(body: &[u8], long_cache: bool) -> Option<Reporte
 }
 
 /// A stream of events, as far as it came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in super::super) struct Stream {
     id: Option<String>,
     model: Option<String>,
@@ -187,21 +187,24 @@ pub(in super::super) struct Stream {
 }
 
 impl Stream {
-    pub fn event(&mut self, data: &[u8]) {
+    /// True if it tells a usage.
+    pub fn event(&mut self, data: &[u8]) -> bool {
         // All other events are text.
         if !["message_start", "message_delta", "message_stop", "error"].iter().any(|kind| says(data, kind)) {
-            return;
+            return false;
         }
-        let Ok(event) = serde_json::from_slice::<Event>(data) else { return };
+        let Ok(event) = serde_json::from_slice::<Event>(data) else { return false };
         self.stopped |= event.kind == "message_stop" || event.delta.is_some_and(|delta| delta.stop_reason.is_some());
         self.failed |= event.kind == "error";
         self.totals |= event.kind == "message_delta" && event.usage.is_some();
+        let tells = event.usage.is_some() || event.message.as_ref().is_some_and(|message| message.usage.is_some());
         if let Some(message) = event.message {
             self.id = message.id.or(self.id.take());
             self.model = message.model.or(self.model.take());
             self.usage.merge(message.usage.unwrap_or_default());
         }
         self.usage.merge(event.usage.unwrap_or_default());
+        tells
     }
 
     /// `complete`: the stream came to its own end.

@@ -153,7 +153,7 @@ pub(in super::super) fn invoked(body: &[u8], headers: &HeaderMap, model: &str, l
 }
 
 /// A stream of either kind, as far as it came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in super::super) struct Stream {
     converse: Option<Reported>,
     metrics: Option<Reported>,
@@ -162,26 +162,29 @@ pub(in super::super) struct Stream {
 }
 
 impl Stream {
-    pub fn frame(&mut self, frame: &Frame<'_>) {
+    /// True if it tells a usage.
+    pub fn frame(&mut self, frame: &Frame<'_>) -> bool {
         self.failed |= frame.failed;
         match frame.kind {
             "metadata" => self.converse = converse(frame.payload).or(self.converse.take()),
-            "chunk" => self.chunk(frame.payload),
+            "chunk" => return self.chunk(frame.payload),
             _ => {}
         }
+        false
     }
 
-    fn chunk(&mut self, payload: &[u8]) {
+    fn chunk(&mut self, payload: &[u8]) -> bool {
         let inner = serde_json::from_slice::<Chunk>(payload).ok().and_then(|chunk| chunk.bytes);
         let Some(inner) = inner.and_then(|inner| STANDARD.decode(inner).ok()) else {
             self.failed = true;
-            return;
+            return false;
         };
-        self.messages.event(&inner);
+        let tells = self.messages.event(&inner);
         if memchr::memmem::find(&inner, b"\"amazon-bedrock-invocationMetrics\"").is_some() {
             let last = serde_json::from_slice::<Last>(&inner).ok().and_then(|last| last.metrics?.part());
             self.metrics = last.map(|part| reported(part, None)).or(self.metrics.take());
         }
+        tells
     }
 
     /// Something was lost on the way.

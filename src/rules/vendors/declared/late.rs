@@ -123,7 +123,7 @@ impl LateBound {
     pub fn question(&self, body: &[u8]) -> Option<Question> {
         let document = Document::parse(body).ok()?;
         let id = document.pointer(&self.id)?.text().filter(|id| is_plain_id(id))?;
-        Some(Question { path: self.path.replace("{id}", id), query: None })
+        Some(Question::get(self.path.replace("{id}", id), None))
     }
 
     /// What it cost, if the vendor says so by now.

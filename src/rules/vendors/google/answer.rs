@@ -165,7 +165,7 @@ impl Usage {
 }
 
 /// An answer in one piece or many, as far as it came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in super::super) struct Stream {
     id: Option<String>,
     model: Option<String>,
@@ -177,11 +177,11 @@ pub(in super::super) struct Stream {
 }
 
 impl Stream {
-    /// A plain answer, or one piece of a stream.
-    pub fn piece(&mut self, data: &[u8]) {
+    /// A plain answer, or one piece of a stream. True if it tells a usage.
+    pub fn piece(&mut self, data: &[u8]) -> bool {
         let Ok(answer) = serde_json::from_slice::<Answer>(data) else {
             self.failed = true;
-            return;
+            return false;
         };
         self.failed |= answer.error.is_some();
         self.id = answer.response_id.or(self.id.take());
@@ -197,9 +197,11 @@ impl Stream {
                 }
             }
         }
+        let tells = answer.usage_metadata.is_some();
         if let Some(usage) = answer.usage_metadata {
             self.usage.get_or_insert_default().merge(usage);
         }
+        tells
     }
 
     /// `complete`: it came to its own end.
@@ -239,6 +241,6 @@ pub(in super::super) fn served(headers: &HeaderMap) -> Option<String> {
 /// A plain answer.
 pub(in super::super) fn plain(body: &[u8]) -> Option<Reported> {
     let mut all = Stream::default();
-    all.piece(body);
+    _ = all.piece(body);
     all.report(true)
 }

@@ -74,6 +74,11 @@ pub(in super::super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported
     }
 }
 
+/// The row that a model of this call's vendor is priced by.
+pub(super) fn row_of<'i>(inner: &'i Inner, plan: &LlmPlan, model: &str) -> Option<&'i Arc<Row>> {
+    row(&inner.prices, &plan.shelf, &listed(plan.region.as_deref(), model), plan.unknown_model)
+}
+
 fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -> Option<ExactUsd> {
     let geo = reported.geo.as_deref().or(plan.geo.as_deref());
     let speed = reported.speed.as_deref().or(plan.speed.as_deref());
@@ -86,7 +91,7 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -
     reported.parts.iter().try_fold(ExactUsd::ZERO, |sum, part| {
         let model = listed(plan.region.as_deref(), part.model.as_deref().unwrap_or(answered));
         let found = row(&inner.prices, &plan.shelf, &model, plan.unknown_model);
-        let fees: Vec<(&str, u64)> = std::mem::take(&mut fees).iter().map(|fee| of_row(found, fee)).collect();
+        let fees: Vec<(&str, u64)> = std::mem::take(&mut fees).iter().map(|fee| listed_as(found, fee)).collect();
         let served = Served { tier, factors: &factors, fees: &fees };
         basis.runs.push(run(&plan.shelf, &model, &part.tokens, served));
         let row = found?;
@@ -102,7 +107,7 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -
 }
 
 /// Some models' searches are charged by the prompt that led to them, however many they are; some by how much is searched.
-fn of_row<'f>(row: Option<&Arc<Row>>, (name, count): &'f Fee) -> (&'f str, u64) {
+fn listed_as<'f>(row: Option<&Arc<Row>>, (name, count): &'f Fee) -> (&'f str, u64) {
     let listed = |name: &str| row.is_some_and(|row| row.fee(name).is_some());
     match &**name {
         "web_search" if listed("grounded_prompt") => ("grounded_prompt", 1.min(*count)),

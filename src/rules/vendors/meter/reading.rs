@@ -3,9 +3,16 @@
 
 use super::super::dialect::Dialect;
 use super::super::frames::Frame;
-use super::super::llm::{Api, LlmPlan, Reported, Seen};
+use super::super::llm::{Api, LlmPlan, Part, Reported, Seen};
 use super::super::{anthropic, bedrock, cohere, google, openai};
 use super::End;
+use super::said::said;
+use crate::rules::price::{Kind, Tokens};
+
+/// No token of any tokenizer stands for more bytes.
+const LONGEST_TOKEN: u64 = 128;
+/// So much new text is worth another look at what it costs.
+const WORTH_A_LOOK: u64 = 4096;
 
 /// What was read so far.
 #[derive(Debug)]
@@ -20,6 +27,11 @@ pub(super) struct Reading {
     frames: bedrock::answer::Stream,
     done: bool,
     failed: bool,
+    /// Bytes of text, counted only where nothing else says how much is spent; and those of the last news.
+    said: Option<u64>,
+    looked: u64,
+    /// More is known of the cost than when somebody asked last.
+    news: bool,
 }
 
 impl Reading {
@@ -35,19 +47,23 @@ impl Reading {
             frames: bedrock::answer::Stream::default(),
             done: false,
             failed: false,
+            said: plan.unbounded.then_some(0),
+            looked: 0,
+            news: false,
         }
     }
 
     /// Reads one event; true if the caller must not see it.
     pub fn event(&mut self, data: &[u8]) -> bool {
+        self.listen(data);
         let told = match self.api {
             Api::Chat | Api::Embeddings => return self.chat(data),
             Api::Messages => {
-                self.messages.event(data);
+                self.news |= self.messages.event(data);
                 None
             }
             Api::Gemini => {
-                self.content.piece(data);
+                self.news |= self.content.piece(data);
                 None
             }
             Api::Responses => openai::answer::response_event(data),
@@ -57,13 +73,48 @@ impl Reading {
             Api::Speech => has_usage(data).then(|| openai::media::spoken(data)).flatten(),
             Api::Converse | Api::Invoke => None,
         };
+        self.news |= told.is_some();
         self.reported = told.or(self.reported.take());
         false
     }
 
+    /// Text is counted where nothing bounds the call and no usage comes before its end.
+    fn listen(&mut self, data: &[u8]) {
+        let Some(heard) = &mut self.said else { return };
+        *heard = heard.saturating_add(said(self.api, data));
+        if *heard >= self.looked.saturating_add(WORTH_A_LOOK) {
+            self.looked = *heard;
+            self.news = true;
+        }
+    }
+
+    /// Is more known than when this was asked last?
+    pub fn news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What is known by now. What was said is at least so many tokens, whatever its usage says yet.
+    pub fn so_far(&self) -> Option<Reported> {
+        let told = match self.api {
+            Api::Messages => self.messages.clone().report(self.long_cache, false),
+            Api::Gemini => self.content.clone().report(false),
+            Api::Converse | Api::Invoke => self.frames.clone().report(self.long_cache, false),
+            _ => self.reported.clone(),
+        };
+        let least = self.said.unwrap_or(0) / LONGEST_TOKEN;
+        let Some(mut told) = told else {
+            let parts = vec![Part { tokens: Tokens::default().with(Kind::Output, least), ..Part::default() }];
+            return (least > 0).then(|| Reported { parts, seen: Seen::SoFar, ..Reported::default() });
+        };
+        if let [part] = told.parts.as_mut_slice() {
+            part.tokens = part.tokens.with(Kind::Output, part.tokens.get(Kind::Output).max(least));
+        }
+        Some(told)
+    }
+
     /// Reads one frame of an event stream of Amazon's.
     pub fn frame(&mut self, frame: &Frame<'_>) {
-        self.frames.frame(frame);
+        self.news |= self.frames.frame(frame);
     }
 
     /// What follows cannot be read.
@@ -77,6 +128,7 @@ impl Reading {
         self.done |= data == b"[DONE]";
         let Some(event) = openai::answer::chat_event(data, self.dialect) else { return false };
         self.failed |= event.failed;
+        self.news |= event.reported.is_some();
         self.reported = event.reported.or(self.reported.take());
         event.alone && self.hide_usage
     }

@@ -33,6 +33,10 @@ impl Stream {
         Self { sse: Sse::new(READ), reading, pending: BytesMut::new(), released: 0, blind: false }
     }
 
+    pub fn reading(&mut self) -> &mut Reading {
+        &mut self.reading
+    }
+
     pub fn push(&mut self, chunk: Bytes, out: &mut impl FnMut(Bytes)) {
         if self.blind {
             return out(chunk);

@@ -34,6 +34,10 @@ impl Tap {
         Self { framing: Framing::Objects(Objects::new(READ)), reading: Reading::new(plan), blind: false }
     }
 
+    pub fn reading(&mut self) -> &mut Reading {
+        &mut self.reading
+    }
+
     pub fn push(&mut self, chunk: &[u8]) {
         if self.blind {
             return;

@@ -5,7 +5,7 @@ use super::super::ask::{Ask, Bounded, Unpriceable};
 use super::super::dialect::Dialect;
 use super::super::llm::body::{Body, text_of};
 use super::super::llm::image::Pictures;
-use super::super::llm::{Api, Extra, Fee, Request, bounded};
+use super::super::llm::{Api, Extra, Fee, Prompt, Request, bounded};
 use super::{TEXT_PARTS, input_kinds, model, output, picture, prompt};
 use crate::rules::json::{Kind, NodeRef};
 use crate::rules::price::Kind as Token;
@@ -32,6 +32,7 @@ const CALLERS_TOOLS: [&str; 2] = ["function", "custom"];
 /// Tools that the caller runs, and the vendor describes: with more tokens than the body shows.
 const DESCRIBED_TOOLS: [&str; 4] = ["local_shell", "apply_patch", "computer_use_preview", "computer"];
 const TOOL_PROMPT: u64 = 3000;
+const BEFORE: &str = "previous_response_id";
 
 /// Responses.
 pub(in super::super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
@@ -39,14 +40,20 @@ pub(in super::super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable>
     let tools = tools(&body)?;
     let (model, mut pictures) = (model(ask, &body)?, Pictures::default());
     let hidden = match tools.hosted {
-        true => Some("tools".to_owned()),
+        true => None,
         false => hidden_in_responses(&body, model, ask.vendor.dialect, &mut pictures),
+    };
+    let before = before(ask, &body)?;
+    let hidden = if before.is_none() { Some(BEFORE.to_owned()) } else { hidden };
+    let prompt = match tools.hosted {
+        true => Prompt::Grows("tools".to_owned()),
+        false => prompt(ask, tools.prompt.saturating_add(before.unwrap_or(0)), hidden, pictures),
     };
     let request = Request {
         api: Api::Responses,
         model,
         stream: body.flag("stream")?,
-        prompt: prompt(ask, tools.prompt, hidden, pictures),
+        prompt,
         reads: tools.reads,
         input_kinds: input_kinds(&body, true),
         output_kinds: vec![Token::Output],
@@ -60,6 +67,11 @@ pub(in super::super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable>
         unbounded: tools.unbounded.or(unbounded_field(&body)),
     };
     Ok(bounded(ask, request, Extra::default()))
+}
+
+/// Tokens of the responses that this one goes on from; `None` if they were not seen here.
+fn before(ask: &Ask<'_>, body: &Body<'_>) -> Result<Option<u64>, Unpriceable> {
+    Ok(body.text(BEFORE)?.map_or(Some(0), ask.remembered))
 }
 
 /// Fields that bring tools of their own, or let the model run more than once.
@@ -127,10 +139,9 @@ pub(super) fn tools(body: &Body<'_>) -> Result<Tools, Unpriceable> {
 }
 
 fn hidden_in_responses(body: &Body<'_>, model: &str, dialect: Dialect, pictures: &mut Pictures) -> Option<String> {
-    for field in ["previous_response_id", "conversation"] {
-        if body.get(field).is_some() {
-            return Some(field.to_owned());
-        }
+    // Others may have added to it.
+    if body.get("conversation").is_some() {
+        return Some("conversation".to_owned());
     }
     let input = body.get("input").filter(|input| matches!(input.kind(), Kind::Array));
     let mut items = input.iter().flat_map(|list| list.children()).enumerate();

@@ -1,0 +1,131 @@
+//! Is what is held for ordinary chats near what they cost? Requests as agents make them, with an output limit, and answers that
+//! use more than half of it, at the shipped prices: the hold lies between once and four times the cost. Tests only.
+
+use tiktoken_rs::o200k_base_singleton;
+
+use super::testkit::{call, exact, json, run};
+use super::{End, Usage};
+
+const PROSE: &str = "The committee met on Tuesday to review the results of the last quarter. Sales in the northern region had \
+    grown by nearly a tenth, while costs stayed flat; the chair asked for a short summary of what had changed and why. ";
+const CODE: &str = "    for (index, item) in items.iter().enumerate() {\n        if item.price > limit && !item.sold {\n            \
+    report.push(format!(\"{index}: {}\", item.name));\n        }\n    }\n";
+const DATA: &str =
+    r#"{"id":4211,"name":"Anna Berg","email":"anna.berg@example.org","orders":[{"sku":"A-19","count":2}]},"#;
+
+/// What is asked: its text, the output limit, and what was used of that.
+const CHATS: [(&str, usize, u64, u64); 6] = [
+    (PROSE, 1, 300, 180),
+    (PROSE, 10, 800, 520),
+    (PROSE, 20, 1000, 700),
+    (CODE, 20, 1200, 800),
+    (DATA, 25, 1000, 700),
+    (CODE, 40, 4000, 2600),
+];
+
+/// Vendor, path, model.
+const MODELS: [(&str, &str, &str); 12] = [
+    ("openai", "/v1/chat/completions", "gpt-4o"),
+    ("openai", "/v1/chat/completions", "gpt-4o-mini"),
+    ("openai", "/v1/chat/completions", "gpt-5"),
+    ("openai", "/v1/responses", "gpt-5-mini"),
+    ("anthropic", "/v1/messages", "claude-sonnet-4-5"),
+    ("anthropic", "/v1/messages", "claude-haiku-4-5"),
+    ("google", "/v1beta/models/gemini-2.5-flash:generateContent", ""),
+    ("google", "/v1beta/models/gemini-2.5-pro:generateContent", ""),
+    ("mistral", "/v1/chat/completions", "mistral-large-latest"),
+    ("groq", "/openai/v1/chat/completions", "openai/gpt-oss-120b"),
+    ("xai", "/chat/completions", "grok-4.5"),
+    ("deepseek", "/chat/completions", "deepseek-chat"),
+];
+
+/// The request with its limit, and the answer that says what was used.
+fn chat(path: &str, model: &str, text: &str, limit: u64, used: u64) -> (String, String) {
+    let told = serde_json::to_string(text).expect("a text");
+    let read = o200k_base_singleton().count_ordinary(text) as u64 + 10;
+    let messages = format!(r#"[{{"role":"system","content":"You are brief."}},{{"role":"user","content":{told}}}]"#);
+    match path {
+        "/v1/responses" => (
+            format!(r#"{{"model":"{model}","max_output_tokens":{limit},"input":{messages}}}"#),
+            format!(
+                r#"{{"model":"{model}","service_tier":"default","output":[],"usage":{{"input_tokens":{read},"output_tokens":{used}}}}}"#
+            ),
+        ),
+        "/v1/messages" => (
+            format!(r#"{{"model":"{model}","max_tokens":{limit},"messages":[{{"role":"user","content":{told}}}]}}"#),
+            format!(r#"{{"model":"{model}","usage":{{"input_tokens":{read},"output_tokens":{used}}}}}"#),
+        ),
+        _ if path.contains("generateContent") => (
+            format!(
+                r#"{{"contents":[{{"role":"user","parts":[{{"text":{told}}}]}}],"generationConfig":{{"maxOutputTokens":{limit}}}}}"#
+            ),
+            format!(r#"{{"usageMetadata":{{"promptTokenCount":{read},"candidatesTokenCount":{used}}}}}"#),
+        ),
+        _ => (
+            format!(r#"{{"model":"{model}","max_tokens":{limit},"messages":{messages}}}"#),
+            format!(
+                r#"{{"model":"{model}","choices":[{{}}],"usage":{{"prompt_tokens":{read},"completion_tokens":{used},"total_tokens":{}}}}}"#,
+                read + used
+            ),
+        ),
+    }
+}
+
+#[test]
+fn ordinary_chats_are_held_at_once_to_four_times_their_cost() {
+    for (vendor, path, model) in MODELS {
+        let call = call(vendor, path);
+        for (at, (text, times, limit, used)) in CHATS.into_iter().enumerate() {
+            let (request, answer) = chat(path, model, &text.repeat(times), limit, used);
+            let estimate = call.estimate(&request).unwrap_or_else(|why| panic!("{vendor} {model}: {why}"));
+            let held = estimate.need.wanted().usd.0;
+            let cost = exact(run(&estimate.plan, 200, &json(), [answer.as_bytes()], End::Complete).1.usage);
+            assert!(held >= cost, "{vendor} {model} {path}, chat {at}: {held} is held, {cost} is charged");
+            assert!(held <= 4 * cost, "{vendor} {model} {path}, chat {at}: {held} is held for {cost}");
+            // Nor below what all of the limit would cost.
+            let (_, whole) = chat(path, model, &text.repeat(times), limit, limit);
+            let most = run(&estimate.plan, 200, &json(), [whole.as_bytes()], End::Complete).1.usage;
+            assert!(matches!(most, Usage::Exact(charge) if charge.usd.0 <= held), "{vendor} {model}, chat {at}");
+        }
+    }
+}
+
+/// What a request asks for beside its words, and by how many tokens of the prompt or answers of the model that bounds it. The
+/// figures are the model's: its longest prompt, its longest answer.
+#[test]
+fn what_bounds_a_request() {
+    let tokens = |vendor: &str, path: &'static str, body: &str| {
+        call(vendor, path).estimate(body).map(|estimate| estimate.need.wanted().tokens).map_err(|why| why.to_string())
+    };
+    let (chat, messages, gemini) =
+        ("/v1/chat/completions", "/v1/messages", "/v1beta/models/gemini-2.5-flash:generateContent");
+    let of_chat = |more: &str| format!(r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"x"}}]{more}}}"#);
+    let of_messages =
+        |more: &str| format!(r#"{{"model":"claude-sonnet-4-5","messages":[{{"role":"user","content":"x"}}]{more}}}"#);
+    let of_gemini = |more: &str| format!(r#"{{"contents":[{{"parts":[{{"text":"x"}}]}}]{more}}}"#);
+    let plain = |body: &str, more: u64| Some(body.len() as u64 + more);
+    for (vendor, path, body, bound) in [
+        ("openai", chat, of_chat(r#","max_tokens":10"#), plain(&of_chat(r#","max_tokens":10"#), 10)),
+        ("openai", chat, of_chat(r#","max_tokens":10,"n":3"#), plain(&of_chat(r#","max_tokens":10,"n":3"#), 30)),
+        // Two limits: the larger.
+        ("openai", chat, of_chat(r#","max_tokens":10,"max_completion_tokens":20"#), plain(&of_chat(r#","max_tokens":10,"max_completion_tokens":20"#), 20)),
+        // None, or more than the model gives: the model's longest answer.
+        ("openai", chat, of_chat(""), plain(&of_chat(""), 16_384)),
+        ("openai", chat, of_chat(r#","max_tokens":900000"#), plain(&of_chat(r#","max_tokens":900000"#), 16_384)),
+        ("openai", chat, of_chat(r#","max_tokens":10,"web_search_options":{}"#), None),
+        ("openai", "/v1/responses", r#"{"model":"gpt-4o","input":"x","max_output_tokens":20,"conversation":"c"}"#.to_owned(), Some(128_000 + 20)),
+        ("openai", "/v1/responses", r#"{"model":"gpt-4o","input":"x","max_output_tokens":20,"prompt":{"id":"p"}}"#.to_owned(), None),
+        ("openai", "/v1/responses", r#"{"model":"gpt-4o","input":"x","max_output_tokens":20,"max_tool_calls":2,"tools":[{"type":"web_search"}]}"#.to_owned(), Some(3 * 128_000 + 20)),
+        // A budget for thinking is a part of the limit.
+        ("anthropic", messages, of_messages(r#","max_tokens":3000,"thinking":{"type":"enabled","budget_tokens":2000}"#), plain(&of_messages(r#","max_tokens":3000,"thinking":{"type":"enabled","budget_tokens":2000}"#), 3000)),
+        ("anthropic", messages, of_messages(r#","max_tokens":10,"tools":[{"name":"t","input_schema":{}}]"#), plain(&of_messages(r#","max_tokens":10,"tools":[{"name":"t","input_schema":{}}]"#), 600 + 10)),
+        ("anthropic", messages, of_messages(r#","max_tokens":10,"mcp_servers":[{}]"#), None),
+        // Their template may add 800.
+        ("google", gemini, of_gemini(r#","generationConfig":{"maxOutputTokens":10,"candidateCount":2}"#), plain(&of_gemini(r#","generationConfig":{"maxOutputTokens":10,"candidateCount":2}"#), 800 + 20)),
+        ("google", gemini, of_gemini(r#","generationConfig":{"maxOutputTokens":10},"tools":[{"urlContext":{}}]"#), None),
+    ] {
+        let told = tokens(vendor, path, &body);
+        assert_eq!(told.clone().ok(), bound, "{vendor} {body}: {told:?}");
+        assert!(told.is_ok() || told.is_err_and(|why| why.contains("nothing bounds") && why.contains('`')), "{body}");
+    }
+}

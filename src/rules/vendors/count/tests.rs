@@ -1,0 +1,128 @@
+//! Counts of prompts: never more than bytes, never less than the tokens, and asked of the vendor in its own shape.
+
+use super::super::ask::Counted;
+use super::super::testkit::{Call, call};
+use super::*;
+
+/// Words as long as ours, and what the published tokenizer makes of them.
+#[test]
+fn texts_of_messages_are_counted_and_nothing_else() {
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(40);
+    let (bytes, tokens) = (text.len() as u64, o200k_base_singleton().count_ordinary(&text) as u64);
+    assert!((380..=420).contains(&tokens), "{tokens}");
+    let chat = format!(r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+    let parts = |n: usize| {
+        let part = format!(r#"{{"type":"text","text":"{text}"}}"#);
+        format!(r#"{{"messages":[{{"role":"user","content":[{}]}}]}}"#, vec![part; n].join(","))
+    };
+    for (body, less) in [
+        (chat.clone(), bytes - tokens),
+        (parts(1), bytes - tokens),
+        (parts(2), 0),
+        (format!(r#"{{"instructions":"{text}","input":"{text}"}}"#), 2 * (bytes - tokens)),
+        (format!(r#"{{"tools":["{text}"],"messages":[{{"content":"{text}"}}]}}"#), 0),
+        (format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, "a".repeat(9000)), 0),
+        (format!(r#"{{"messages":[{{"role":"user","content":"{}"}}]}}"#, "\\u00e9 ".repeat(100)), 700 - 200),
+        ("no JSON".to_owned(), 0),
+    ] {
+        let counted = fewer(body.as_bytes(), Encoding::O200k);
+        assert!(counted == less || (less == 500 && counted >= 500), "{counted} of {less}: {body}");
+    }
+    let mut call = call("openai", "/v1/chat/completions");
+    let before = call.estimate(&chat).expect("bounded").need.tokens;
+    call.counted = Counted::Fewer(fewer(chat.as_bytes(), Encoding::O200k));
+    let after = call.estimate(&chat).expect("bounded").need.tokens;
+    assert_eq!((before, after), (chat.len() as u64, chat.len() as u64 - bytes + tokens));
+    // As the vendor counts: the text, and seven of the frame.
+    assert!(after >= tokens + 7);
+}
+
+#[test]
+fn only_a_makers_own_models_are_counted_here() {
+    let of = |vendor: &str, path: &'static str, model: &str| {
+        let body = format!(r#"{{"model":"{model}","max_tokens":9,"messages":[],"input":""}}"#);
+        call(vendor, path).with(&body, |ask| ask.encoding()).expect("readable")
+    };
+    for (vendor, path, model, known) in [
+        ("openai", "/v1/chat/completions", "gpt-4o-mini", Some(Encoding::O200k)),
+        ("openai", "/v1/responses", "gpt-5.5", Some(Encoding::O200k)),
+        ("openai", "/v1/chat/completions", "gpt-4-0613", Some(Encoding::Cl100k)),
+        ("openai", "/v1/chat/completions", "gpt-6-astra", None),
+        ("openai", "/v1/embeddings", "text-embedding-3-small", None),
+        ("groq", "/openai/v1/chat/completions", "gpt-4o", None),
+        ("anthropic", "/v1/messages", "gpt-4o", None),
+    ] {
+        assert_eq!(of(vendor, path, model), known, "{vendor} {model}");
+    }
+}
+
+fn asked(call: &Call, body: &str) -> Option<(String, String)> {
+    let question = call.with(body, |ask| ask.count_question()).expect("readable")?;
+    assert_eq!(question.method(), "POST");
+    Some((question.path, String::from_utf8(question.body?.to_vec()).expect("text")))
+}
+
+#[test]
+fn each_vendor_is_asked_in_its_own_shape() {
+    let messages = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"stream":true,"messages":[ {"role":"user","content":"x"} ],"system":"s"}"#;
+    assert_eq!(
+        asked(&call("anthropic", "/v1/messages"), messages),
+        Some((
+            "/v1/messages/count_tokens".to_owned(),
+            r#"{"model":"claude-sonnet-4-5","messages":[ {"role":"user","content":"x"} ],"system":"s"}"#.to_owned()
+        ))
+    );
+    let responses = r#"{"model":"gpt-5","store":true,"previous_response_id":"resp_1","input":"x"}"#;
+    assert_eq!(
+        asked(&call("openai", "/v1/responses"), responses),
+        Some((
+            "/v1/responses/input_tokens".to_owned(),
+            r#"{"model":"gpt-5","previous_response_id":"resp_1","input":"x"}"#.to_owned()
+        ))
+    );
+    let gemini = r#" {"contents":[{"parts":[{"fileData":{"fileUri":"f"}}]}]} "#;
+    let path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent";
+    let (path, body) = asked(&call("google", path), gemini).expect("asked");
+    assert_eq!(path, "/v1beta/models/gemini-2.5-flash:countTokens");
+    assert_eq!(
+        body,
+        r#"{"generateContentRequest":{"model":"models/gemini-2.5-flash","contents":[{"parts":[{"fileData":{"fileUri":"f"}}]}]}}"#
+    );
+    // What runs tools of the vendor's is not bounded by a count of what was sent; and some have no such endpoint.
+    let tools = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[],"tools":[{"type":"web_search_20250305","name":"w","max_uses":2}]}"#;
+    assert_eq!(asked(&call("anthropic", "/v1/messages"), tools), None);
+    let searching = r#"{"contents":[],"tools":[{"googleSearch":{}}]}"#;
+    assert_eq!(asked(&call("google", "/v1beta/models/gemini-2.5-flash:generateContent"), searching), None);
+    let chat = r#"{"model":"gpt-4o","messages":[]}"#;
+    assert_eq!(asked(&call("openai", "/v1/chat/completions"), chat), None);
+    assert_eq!(asked(&call("groq", "/openai/v1/chat/completions"), chat), None);
+}
+
+#[test]
+fn a_count_bounds_the_prompt_with_a_margin() {
+    assert_eq!(told(br#"{"input_tokens":1000}"#), Some(1150));
+    assert_eq!(told(br#"{"totalTokens":1000,"cachedContentTokenCount":5}"#), Some(1150));
+    assert_eq!((told(b"{}"), told(b"[]"), told(br#"{"input_tokens":-1}"#)), (None, None, None));
+    let mut call = call("openai", "/v1/responses");
+    let body = r#"{"model":"gpt-4o","max_output_tokens":9,"previous_response_id":"resp_1","input":"x"}"#;
+    let tokens = |call: &Call| call.estimate(body).expect("bounded").need.tokens;
+    assert_eq!(tokens(&call), 128_000 + 9, "the model's longest");
+    call.counted = Counted::Whole(1150);
+    assert_eq!(tokens(&call), 1150 + 9);
+    // Never more than bytes alone.
+    let body = r#"{"model":"gpt-4o","max_output_tokens":9,"input":"x"}"#;
+    assert_eq!(call.estimate(body).expect("bounded").need.tokens, body.len() as u64 + 9);
+}
+
+#[test]
+fn what_was_seen_of_a_response_bounds_the_one_that_goes_on() {
+    let mut call = call("openai", "/v1/responses");
+    call.remembered = Some(("resp_1".to_owned(), 500));
+    let body =
+        |id: &str| format!(r#"{{"model":"gpt-4o","max_output_tokens":9,"previous_response_id":"{id}","input":"x"}}"#);
+    let tokens = |id: &str| call.estimate(&body(id)).expect("bounded").need.tokens;
+    assert_eq!(tokens("resp_1"), body("resp_1").len() as u64 + 500 + 9);
+    assert_eq!(tokens("resp_2"), 128_000 + 9);
+    let both = body("resp_1").replace(r#""input""#, r#""conversation":"conv_1","input""#);
+    assert_eq!(call.estimate(&both).expect("bounded").need.tokens, 128_000 + 9);
+}
