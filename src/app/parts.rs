@@ -21,7 +21,7 @@ use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
-use crate::adapters::price_store::PriceFiles;
+use crate::adapters::price_store::{PriceFiles, Prices};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::{DEFAULT, Source, Vault};
@@ -30,7 +30,6 @@ use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
 use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
-use crate::rules::price::PriceBook;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
 use crate::units::secret::Secret;
@@ -53,6 +52,7 @@ pub struct Parts {
     pub last_stop: CancellationToken,
     pub sinks: Sinking,
     pub policies: Arc<PolicyStore>,
+    pub prices: Arc<Prices>,
     pub vault: Arc<Vault>,
     pub switchboard: Arc<Switchboard>,
     pub gateway: Arc<Gateway>,
@@ -94,7 +94,7 @@ impl Parts {
         let (vendors, vault) = vendors(&config, options.sandbox).await?;
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
-        tell_start(&*ledger, &loaded, &prices, &config).await;
+        tell_start(&*ledger, &loaded, &prices).await;
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
@@ -104,7 +104,7 @@ impl Parts {
             captures: private.captures.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
-            prices,
+            prices: prices.clone(),
             vault: vault.clone(),
             upstream: transport::upstream(&config)?,
             switchboard: switchboard.clone(),
@@ -128,6 +128,7 @@ impl Parts {
             last_stop,
             sinks,
             policies,
+            prices,
             vault,
             switchboard,
             gateway,
@@ -218,11 +219,10 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
 }
 
 /// Under which rules and prices calls are judged from now on.
-async fn tell_start(ledger: &dyn Ledger, loaded: &Reloaded, prices: &PriceBook, config: &Config) {
+async fn tell_start(ledger: &dyn Ledger, loaded: &Reloaded, prices: &Prices) {
     let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
     control::tell_loaded(ledger, loaded, &start).await;
-    let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
-    control::tell_prices(ledger, prices.hash(), own_prices, start).await;
+    control::tell_prices(ledger, prices.current().hash(), prices.overrides(), start).await;
 }
 
 fn limits(config: &Config) -> Limits {
@@ -290,6 +290,6 @@ async fn policies(
     Ok((Arc::new(store), loaded))
 }
 
-fn prices(config: &Config) -> Result<PriceBook, Failure> {
-    Ok(PriceFiles::new(&config.server.data, config.prices.overrides.as_deref()).load_and_keep()?)
+fn prices(config: &Config) -> Result<Prices, Failure> {
+    Ok(Prices::open(PriceFiles::new(&config.server.data, config.prices.overrides.as_deref()))?)
 }

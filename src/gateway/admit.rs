@@ -24,6 +24,7 @@ use crate::adapters::keyring::Standing;
 use crate::adapters::vault::DEFAULT;
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
+use crate::rules::price::PriceBook;
 use crate::rules::subject::{Facts, Flag, Name};
 use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Estimate, Family, Placement, Price, Routed};
@@ -40,6 +41,7 @@ pub struct Judged<'a> {
     pub caller: &'a Caller,
     /// As they stand now; those of `caller` may be older.
     pub policies: Arc<PolicySet>,
+    prices: Arc<PriceBook>,
     pub place: &'a Place,
     pub routed: &'a Routed<'a>,
     pub parts: &'a Parts,
@@ -73,6 +75,7 @@ pub async fn admit(
         context,
         caller,
         policies,
+        prices: gateway.prices.current(),
         place,
         routed,
         parts,
@@ -168,6 +171,7 @@ impl Judged<'_> {
     /// A body may have taken its time: the call is decided by what holds now, not by what held when it began.
     fn refresh(&mut self) -> Result<(), Problem> {
         self.policies = self.gateway.policies.current();
+        self.prices = self.gateway.prices.current();
         self.now = Timestamp::now();
         match self.gateway.keyring.standing(&self.caller.key, self.now) {
             Standing::Good => Ok(()),
@@ -235,7 +239,7 @@ impl Judged<'_> {
             body: body.map_or(&[], |b| b),
             headers: &self.parts.headers,
             now: self.now,
-            prices: &self.gateway.prices,
+            prices: &self.prices,
             default_max_output: permit.max_output_tokens(),
             fit: permit.fit(),
             ceiling: permit.ceiling(),

@@ -45,10 +45,10 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::price_store::Prices;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::Upstream;
 use crate::adapters::vault::Vault;
-use crate::rules::price::PriceBook;
 
 pub use accept::{Manners, run};
 pub use record::{Counts, Meters};
@@ -67,7 +67,7 @@ pub struct Gateway {
     pub captures: Arc<Captures>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
-    pub prices: Arc<PriceBook>,
+    pub prices: Arc<Prices>,
     pub vault: Arc<Vault>,
     pub upstream: Upstream,
     pub switchboard: Arc<Switchboard>,
