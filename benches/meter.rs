@@ -41,6 +41,8 @@ fn with_ask<T>(vendor: &Vendor, prices: &Arc<PriceBook>, then: impl FnOnce(&Ask<
         stripe: bursar::rules::vendors::StripeRule::default(),
         test_key: false,
         found: &[],
+        recalled: None,
+        batch: false,
     })
 }
 

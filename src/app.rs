@@ -99,6 +99,7 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
         policies.watch(LOOK, told).await;
     }));
     let pricing = tokio::spawn(until(stop.clone(), watch_prices(parts)));
+    let late = tokio::spawn(until(stop.clone(), gateway::resume(parts.gateway.clone())));
     let vault = parts.vault.clone();
     let credentials = tokio::spawn(until(stop.clone(), async move {
         loop {
@@ -120,7 +121,7 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
     if let Some(others) = parts.others.clone() {
         tasks.push(tokio::spawn(control::follow(state.clone(), others, stop.clone())));
     }
-    tasks.extend([expiry, telling, watching, pricing, credentials, forgetting]);
+    tasks.extend([expiry, telling, watching, pricing, late, credentials, forgetting]);
     tasks
 }
 

@@ -141,6 +141,7 @@ fn closing(n: u128, charge: Amounts, outcome: Outcome) -> Box<Closing> {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     })
 }
 

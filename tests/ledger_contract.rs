@@ -121,6 +121,7 @@ fn closing(n: u32) -> Closing {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     }
 }
 

@@ -83,6 +83,7 @@ fn closing(call: CallId) -> Closing {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     }
 }
 

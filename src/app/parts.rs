@@ -28,7 +28,7 @@ use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
-use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
+use crate::gateway::{Callbacks, Gateway, Limits, Makings, Manners, Meters, Vendors};
 use crate::rules::books::Act;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
@@ -98,6 +98,10 @@ impl Parts {
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
+            books: books.clone(),
+            makings: Makings::default(),
+            callbacks: Callbacks::default(),
+            public_url: config.server.public_url.clone(),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring.clone(),
             people: private.people.clone(),

@@ -27,7 +27,7 @@ use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::price::PriceBook;
 use crate::rules::subject::{Facts, Flag, Name};
 use crate::rules::vendors::look_up::Found;
-use crate::rules::vendors::{Ask, BodyKind, Estimate, Family, Placement, Price, Routed};
+use crate::rules::vendors::{Ask, BodyKind, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
@@ -120,9 +120,12 @@ impl Judged<'_> {
     }
 
     fn reads_request(&self) -> bool {
+        self.price().is_some_and(Price::reads_request) || self.rules_read()
+    }
+
+    fn rules_read(&self) -> bool {
         let (policy, vendor, method) = (&self.facts.policy, &self.facts.vendor, self.parts.method.as_str());
-        self.price().is_some_and(Price::reads_request)
-            || self.policies.reads_args(policy, vendor, method, &self.routed.path)
+        self.policies.reads_args(policy, vendor, method, &self.routed.path)
     }
 
     async fn body(&self, body: Incoming) -> Result<Sendable, Problem> {
@@ -137,7 +140,8 @@ impl Judged<'_> {
         }
         let limit = self.gateway.limits.body;
         if body.size_hint().lower() > limit as u64 {
-            return Err(Problem::TooLarge(limit));
+            let unread = !kept && !signed && self.price().is_some_and(Price::takes_unread) && !self.rules_read();
+            return if unread { Ok(Sendable::Stream(body)) } else { Err(Problem::TooLarge(limit)) };
         }
         let read = Limited::new(body, limit).collect();
         match tokio::time::timeout(self.gateway.limits.body_time, read).await {
@@ -231,7 +235,13 @@ impl Judged<'_> {
         Ok(found)
     }
 
-    fn ask<'a>(&'a self, permit: &Permit, args: &'a Args<'_>, body: Option<&'a Bytes>, found: &'a [Found]) -> Ask<'a> {
+    fn ask<'a>(
+        &'a self,
+        permit: &Permit,
+        args: &'a Args<'_>,
+        body: Option<&'a Bytes>,
+        (found, recalled): (&'a [Found], Option<&'a Recalled>),
+    ) -> Ask<'a> {
         Ask {
             vendor: &self.place.vendor,
             operation: self.routed.operation,
@@ -248,6 +258,8 @@ impl Judged<'_> {
             test_key: self.place.vendor.family == Family::Stripe
                 && self.gateway.vault.is_test(&self.place.vendor.name, permit.credential()),
             found,
+            recalled,
+            batch: false,
         }
     }
 
@@ -291,12 +303,16 @@ impl Judged<'_> {
         body: &Sendable,
         about: &mut About,
     ) -> Result<(Permit, (Estimate, Option<Denial>)), Problem> {
-        let mut found = Vec::new();
+        let (mut found, mut recalled, mut sought) = (Vec::new(), None, false);
         loop {
             let (permit, wanted) = {
                 let args = self.args(body)?;
                 let permit = self.decide(&args)?;
-                let ask = self.ask(&permit, &args, body.bytes(), &found);
+                let ask = self.ask(&permit, &args, body.bytes(), (&found, recalled.as_ref()));
+                if let Some(named) = ask.recalls().filter(|_| !sought) {
+                    (recalled, sought) = (self.gateway.recall(&self.place.vendor.name, &named).await?, true);
+                    continue;
+                }
                 let wanted = if permit.may_look_up() { ask.questions() } else { Vec::new() };
                 if wanted.is_empty() {
                     let estimate = self.estimate(&permit, ask, about)?;

@@ -125,7 +125,9 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
-    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow };
+    let owner = gateway.clone();
+    let dues =
+        Dues { gateway: owner, context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow };
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, links, gateway: gateway.clone() };

@@ -4,6 +4,7 @@ mod accept;
 mod admit;
 mod baggage;
 mod body;
+mod callback;
 mod capture;
 mod context;
 mod envelope;
@@ -15,6 +16,7 @@ mod identify;
 mod late;
 mod links;
 mod look_up;
+mod made;
 mod meter;
 mod outgoing;
 mod own;
@@ -38,6 +40,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::audit::tail::Books;
 use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::BodyHasher;
@@ -51,6 +54,9 @@ use crate::adapters::upstream::Upstream;
 use crate::adapters::vault::Vault;
 
 pub use accept::{Manners, run};
+pub use callback::Callbacks;
+pub use late::resume;
+pub use made::Makings;
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
 
@@ -61,6 +67,11 @@ use problem::Problem;
 /// What the steps work with. Made once, by `app`.
 pub struct Gateway {
     pub ledger: Arc<dyn Ledger>,
+    pub books: Arc<Books>,
+    pub makings: Makings,
+    pub callbacks: Callbacks,
+    /// Where vendors reach this gateway, as they were told; without it none may call back.
+    pub public_url: Option<String>,
     pub waiting: Arc<Waiting>,
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
@@ -120,6 +131,9 @@ async fn steps(
     let (mut parts, body) = request.into_parts();
     // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
     headers::drop_hops(&mut parts.headers, parts.version);
+    if let Some(vendor) = callback::vendor(gateway, &parts) {
+        return callback::answer(gateway, context, vendor, &parts, body).await;
+    }
     let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {

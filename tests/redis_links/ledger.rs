@@ -84,6 +84,7 @@ fn settle(n: u32, end: End) -> Settle {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     };
     Settle { hold: id(n), end, closing }
 }

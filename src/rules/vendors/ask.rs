@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::batch::{self, Recalled};
 use super::entry::{Adapter, Operation, Price, Vendor};
+use super::llm::Api;
 use super::look_up::{Found, Question};
 use super::plan::{How, Plan};
 use super::stripe::StripeRule;
@@ -40,6 +42,10 @@ pub struct Ask<'a> {
     pub test_key: bool,
     /// What was looked up at the vendor.
     pub found: &'a [Found],
+    /// What an earlier call made that this one names (`recalls`), if that is known here.
+    pub recalled: Option<&'a Recalled>,
+    /// It is an item of a batch.
+    pub batch: bool,
 }
 
 /// When the output limit of a language model's call may be lowered to what the budget buys.
@@ -80,6 +86,10 @@ pub enum Unpriceable {
              the policy must name a ceiling for it"
     )]
     NotFound { field: String, why: String },
+    #[error("nothing here bounds what this call can cost (`{field}`: {why}); the policy must name a ceiling for it")]
+    Remembered { field: String, why: String },
+    #[error("`{at}`: {why}")]
+    Item { at: String, why: String },
     #[error("`{field}` cannot be read: {why}")]
     BadField { field: String, why: &'static str },
     #[error("{0}")]
@@ -167,6 +177,12 @@ impl Ask<'_> {
                 Adapter::CohereRerank => cohere::rerank(self),
                 Adapter::Converse => bedrock::converse(self),
                 Adapter::Invoke => bedrock::invoke(self),
+                Adapter::MessageBatch => batch::of_messages(self),
+                Adapter::Batch => Ok(batch::of_file(self)),
+                Adapter::BatchFile => Ok(batch::upload(self)),
+                Adapter::BatchStatus => Ok(batch::status()),
+                Adapter::BatchOutput => Ok(batch::results(self, Api::Chat)),
+                Adapter::MessageResults => Ok(batch::results(self, Api::Messages)),
                 Adapter::Stripe(moves) => stripe::estimate(self, *moves),
             },
         }

@@ -9,7 +9,8 @@ use http::HeaderMap;
 use super::catalog::tests::vendor;
 use super::look_up::{Found, Question};
 use super::{
-    Ask, End, Estimate, FitRule, Metered, Operation, Plan, StripeRule, UnknownModel, Unpriceable, Usage, Vendor,
+    Ask, End, Estimate, FitRule, Metered, Operation, Plan, Recalled, StripeRule, UnknownModel, Unpriceable, Usage,
+    Vendor,
 };
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::ledger::need::Share;
@@ -34,6 +35,7 @@ pub struct Call {
     pub stripe: StripeRule,
     pub test_key: bool,
     pub found: Vec<Found>,
+    pub recalled: Option<Recalled>,
 }
 
 pub fn call(name: &str, path: &'static str) -> Call {
@@ -53,6 +55,7 @@ pub fn call(name: &str, path: &'static str) -> Call {
         stripe: StripeRule::default(),
         test_key: false,
         found: Vec::new(),
+        recalled: None,
     }
 }
 
@@ -112,6 +115,8 @@ impl Call {
             stripe: self.stripe,
             test_key: self.test_key,
             found: &self.found,
+            recalled: self.recalled.as_ref(),
+            batch: false,
         };
         work(&ask)
     }

@@ -208,6 +208,7 @@ pub fn closing(n: u32) -> Closing {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     }
 }
 
