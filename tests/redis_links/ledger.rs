@@ -208,6 +208,25 @@ async fn a_cluster_goes_on_when_the_holder_of_the_slot_dies() {
     assert_eq!(node.ledger.settle(commit(1, 30)).await.expect("it outlived"), Settled::Done);
 }
 
+/// However many calls are refused meanwhile: what was never asked has no end that Redis must hear of.
+#[tokio::test]
+async fn calls_that_are_refused_while_redis_is_away_leave_nothing_behind() {
+    let mut redis = Redis::start();
+    let node = node(&redis.url(), patient()).await;
+    node.held(1, 30).await;
+    redis.kill();
+    eventually("the connection to be known to be gone", async || node.ledger.trouble().ok_or("none")).await;
+    for n in 2..50 {
+        assert!(matches!(node.reserve(n, 1).await, Err(LedgerError::Down(_))));
+        let given_up = node.ledger.settle(settle(n, End::Release)).await;
+        assert!(matches!(given_up, Err(LedgerError::Down(_))), "{given_up:?}");
+    }
+    node.ledger.flush().await.expect("nothing is left to tell");
+    // The end of what was held is another matter.
+    assert!(matches!(node.ledger.settle(commit(1, 30)).await, Err(LedgerError::Down(_))));
+    assert!(node.ledger.flush().await.is_err_and(|e| e.to_string().contains("how 1 calls ended")));
+}
+
 #[tokio::test]
 async fn a_full_server_refuses_new_holds_and_ends_old_ones() {
     let redis = Redis::start();

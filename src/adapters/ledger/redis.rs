@@ -39,7 +39,7 @@ use self::beside::Beside;
 use self::feed::Stream;
 use self::kept::Kept;
 use self::keys::Keys;
-use self::link::{Link, Options};
+use self::link::{Link, LinkError, Options};
 use self::lost::Lost;
 use self::owed::Owed;
 use self::scripts::{FORMAT, Scripts};
@@ -98,6 +98,28 @@ struct Asked {
 /// Rows and flags are made of strings, numbers and lists of them, which JSON can always hold. The same value is the same text.
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// No answer to count on, and whether what was asked may have been done, or be done late, all the same.
+struct Unheard {
+    why: LedgerError,
+    may_have_run: bool,
+}
+
+impl Unheard {
+    fn never_ran(why: LedgerError) -> Self {
+        Self { why, may_have_run: false }
+    }
+
+    fn may_have_run(why: LedgerError) -> Self {
+        Self { why, may_have_run: true }
+    }
+}
+
+impl From<LinkError> for Unheard {
+    fn from(e: LinkError) -> Self {
+        Self { may_have_run: e.may_have_run(), why: e.into() }
+    }
 }
 
 /// A ledger as it stands on the server.
@@ -254,13 +276,13 @@ impl Inner {
 
     /// As `call`, for what so many replicas must have before it counts. If they do not, it was done here all the same, and
     /// whoever asked takes it back.
-    async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
-        self.may_ask().await?;
+    async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, Unheard> {
+        self.may_ask().await.map_err(Unheard::never_ran)?;
         let making = self.epoch.lock().clone();
         let kept = self.link.run_kept(call).await?;
-        let answer = self.guarded(kept.value, &making)?;
+        let answer = self.guarded(kept.value, &making).map_err(Unheard::may_have_run)?;
         match kept.lacking {
-            Some(why) => Err(LedgerError::Down(why)),
+            Some(why) => Err(Unheard::may_have_run(LedgerError::Down(why))),
             None => Ok(answer),
         }
     }

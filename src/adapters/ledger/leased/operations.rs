@@ -68,7 +68,7 @@ impl Inner {
             return Ok(settled);
         }
         match self.redis.settle_once(settle.clone()).await {
-            Err(LedgerError::Down(why)) => {
+            Err(LedgerError::Down(why)) if self.redis.is_owed(&settle) => {
                 let seq = self.settle_later_there(&settle)?;
                 tracing::debug!(call = %settle.hold, why, "the end of a hold waits in this node's journal");
                 self.home.durably(seq, PATIENCE).await?;
@@ -173,8 +173,9 @@ impl Ledger for Leased {
             (Ok(None), Ok(runtime)) => {
                 let inner = self.0.clone();
                 drop(runtime.spawn(async move {
+                    let owed = inner.redis.is_owed(&settle);
                     match inner.settle(settle).await {
-                        Err(error @ LedgerError::Down(_)) => {
+                        Err(error @ LedgerError::Down(_)) if owed => {
                             tracing::error!(call = %hold, %error, "a hold could not be ended")
                         }
                         // The hold was never taken, or has ended: nothing is owed.

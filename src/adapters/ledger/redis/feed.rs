@@ -13,6 +13,7 @@ use super::event;
 use super::keys::Keys;
 use super::link::{Link, LinkError};
 use super::lost::Lost;
+use super::recover::same_making;
 use crate::adapters::bridge::Bridge;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::backlog::Backlog;
@@ -133,9 +134,7 @@ impl Stream {
         let (Some(epoch), Some(end)) = meta else {
             return Err(self.lost("redis has lost the ledger: no call is admitted before it is put back".to_owned()));
         };
-        // While it is put back, its epoch ends with a mark.
-        let unmarked = |epoch: &str| epoch.trim_end_matches('!').to_owned();
-        if unmarked(&epoch) != unmarked(&self.epoch.lock()) || end < seen {
+        if !same_making(&epoch, &self.epoch.lock()) || end < seen {
             let why = format!("redis has lost entries of the ledger: it ends at {end}, and this node has seen {seen}");
             return Err(self.lost(why));
         }

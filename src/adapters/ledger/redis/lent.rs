@@ -96,6 +96,11 @@ impl Redis {
         self.0.settle(settle).await
     }
 
+    /// Is it to be said again, if Redis did not hear it?
+    pub fn is_owed(&self, settle: &Settle) -> bool {
+        self.0.is_owed(settle)
+    }
+
     /// All that a call counts on, with the accounts of shapes that other nodes declare.
     pub fn lines_of(&self, ask: &Reserve) -> Arc<[Line]> {
         self.0.shapes.lock().lines_of(ask)

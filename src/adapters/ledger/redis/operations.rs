@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::ScriptInvocation;
+
 use super::answer::{self, Answered, Parts};
 use super::kept::{Redo, Taken};
 use super::{Asked, Inner, RECHECK, Redis, encode, json};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
 use crate::rules::ledger::account::Shape;
-use crate::rules::ledger::ask::{AccountState, Checked, Correct, Line, Reservation, Reserve, Settle, Settled};
+use crate::rules::ledger::ask::{AccountState, Checked, Correct, End, Line, Reservation, Reserve, Settle, Settled};
 use crate::rules::ledger::entry::Posting;
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Seq};
@@ -34,9 +36,7 @@ impl Inner {
             let lines = shapes.lines_of(&ask);
             let mut call = self.prepare(&self.scripts.reserve);
             encode::reserve(&mut call, &ask, &lines, shapes.version)?;
-            self.awaited.insert(ask.hold);
-            let answer = self.call_kept(&call).await?;
-            self.awaited.remove(&ask.hold);
+            let answer = self.awaiting(ask.hold, &call).await?;
             match answer::reservation(&answer, ask.hold, &lines, &ask.rates)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
@@ -46,6 +46,21 @@ impl Inner {
             }
         }
         Err(LedgerError::Down("the shapes of budgets change faster than a call can follow".to_owned()))
+    }
+
+    /// While there is no answer, and if none comes, the hold may be taken all the same. Not if it cannot have been asked for.
+    async fn awaiting(&self, hold: CallId, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+        let first = self.awaited.insert(hold);
+        let answer = self.call_kept(call).await;
+        if answer.as_ref().err().is_none_or(|unheard| first && !unheard.may_have_run) {
+            self.awaited.remove(&hold);
+        }
+        answer.map_err(|unheard| unheard.why)
+    }
+
+    /// Redis has, or may have, a hold that this node asked for.
+    fn may_be_held(&self, hold: CallId) -> bool {
+        self.asked.contains_key(&hold) || self.awaited.contains(&hold)
     }
 
     /// As Redis said that it was written, should Redis lose it.
@@ -105,9 +120,17 @@ impl Inner {
         Ok(settled)
     }
 
+    /// Must Redis hear of it? A call that it was never asked for has nothing to give back.
+    pub(super) fn is_owed(&self, settle: &Settle) -> bool {
+        !matches!(settle.end, End::Release) || self.may_be_held(settle.hold)
+    }
+
     /// What Redis does not hear now, it is told later.
     async fn settle_in_the_end(&self, settle: Settle) -> Result<Settled, LedgerError> {
         let settled = self.settle(settle.clone()).await;
+        if !self.is_owed(&settle) {
+            return settled;
+        }
         if let Err(LedgerError::Down(why)) = settled {
             self.owed.push(settle);
             return Err(LedgerError::Down(format!("{why}. It is told again until it hears")));

@@ -25,7 +25,6 @@ pub struct Owed {
 impl Owed {
     pub fn push(&self, settle: Settle) {
         self.ends.lock().push_back(settle);
-        self.changed.notify_waiters();
         // Kept if nobody listens at this moment.
         self.changed.notify_one();
     }
@@ -51,9 +50,7 @@ pub async fn pay(ledger: Weak<Inner>) {
     let mut pause = FIRST_RETRY;
     while let Some(inner) = ledger.upgrade() {
         let Some(settle) = inner.owed.first() else {
-            let changed = inner.clone();
-            drop(inner);
-            wait(changed).await;
+            wait(inner).await;
             continue;
         };
         pause = match inner.settle(settle).await {

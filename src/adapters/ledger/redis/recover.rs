@@ -3,7 +3,8 @@
 //! epoch: revocations first, then what the books say was open, then shape by shape what was spent. Then every node puts back
 //! what it was told was written and the books do not have, idempotent by hold; then all go on. Never a silent reset.
 //!
-//! `past` reads the books, `load` writes what they say, `putting` asks again for what was lost.
+//! `making` names the ledgers before and after, `past` reads the books, `load` writes what they say, `putting` asks again for
+//! what was lost.
 
 mod load;
 mod making;
@@ -44,6 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const LET_GO_EVERY: Duration = Duration::from_millis(500);
 /// After a failure.
 const RETRY: Duration = Duration::from_millis(500);
+
 tokio::task_local! {
     /// While the ledger is lost, only what puts it back may ask.
     static PUTTING_BACK: ();
@@ -156,11 +158,16 @@ impl Inner {
             Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), loss).await,
             Some(now) if !now.epoch.ends_with(DOUBTED) && now.epoch != own.trim_end_matches(BEING_PUT_BACK) => {
                 self.take_part(knows, &now).await?;
-                self.go_on(&now.epoch, "the ledger was put back without this node, which has put back its part now")
+                self.go_on(&now.epoch, "the ledger was put back without this node, which has put back its part now");
+                Ok(())
             }
-            Some(now) if own.ends_with(BEING_PUT_BACK) => self.go_on(&now.epoch, "the ledger is whole again"),
+            Some(now) if own.ends_with(BEING_PUT_BACK) => {
+                self.go_on(&now.epoch, "the ledger is whole again");
+                Ok(())
+            }
             Some(now) if now.epoch == own && self.has_last(&now).await? => {
-                self.go_on(&own, "the ledger is as it was: what answered in between was not it")
+                self.go_on(&own, "the ledger is as it was: what answered in between was not it");
+                Ok(())
             }
             found if knows.books.leads() => self.coordinate(knows, found, loss).await,
             // Whoever writes the books will see to it, once it knows.
@@ -239,7 +246,7 @@ impl Inner {
         }
     }
 
-    fn go_on(&self, epoch: &str, why: &str) -> Result<(), LedgerError> {
+    fn go_on(&self, epoch: &str, why: &str) {
         *self.epoch.lock() = Arc::from(epoch);
         if let Some(stream) = self.stream.get() {
             stream.reopened(epoch);
@@ -247,7 +254,6 @@ impl Inner {
         self.arrived();
         self.lost.found();
         tracing::warn!("{why}: calls are admitted");
-        Ok(())
     }
 
     /// Does the stream, or do the books, have the last step that this node was told is written? And is it lent what it was?
@@ -304,7 +310,8 @@ impl Inner {
             late = late.join(", "),
             "the ledger was put back from the books and the nodes"
         );
-        self.go_on(&making, "the ledger is whole again")
+        self.go_on(&making, "the ledger is whole again");
+        Ok(())
     }
 
     /// The next look begins it again.

@@ -210,3 +210,13 @@ local function tell(h, evidence)
     retell(h.first, hold(h.first), evidence)
   end
 end
+
+-- Nobody ended it in time: it is charged in full.
+local function lapse(id, h)
+  local word = { said = said(h.amounts, false), exact = false }
+  local usd, tokens, exact, passed = fate(word, h, h.amounts)
+  local charge = { usd, tokens, h.amounts[3], h.amounts[4] }
+  tell(h, word.said)
+  event('expire', 'hold', id, 'charge', shown(charge), 'exact', yes(exact))
+  close(id, h, 'expired', charge, exact, passed)
+end

@@ -6,12 +6,7 @@ local answer = { 'done', text(seq), 'all' }
 for _, id in ipairs(due) do
   local h = open_hold(id)
   if h then
-    local word = { said = said(h.amounts, false), exact = false }
-    local usd, tokens, exact, passed = fate(word, h, h.amounts)
-    local charge = { usd, tokens, h.amounts[3], h.amounts[4] }
-    tell(h, word.said)
-    event('expire', 'hold', id, 'charge', shown(charge), 'exact', yes(exact))
-    close(id, h, 'expired', charge, exact, passed)
+    lapse(id, h)
     answer[#answer + 1] = id
   else
     redis.call('ZREM', LEASES, id)

@@ -67,15 +67,6 @@ local function take(item)
   end
 end
 
-local function expire(id, h)
-  local word = { said = said(h.amounts, false), exact = false }
-  local usd, tokens, exact, passed = fate(word, h, h.amounts)
-  local charge = { usd, tokens, h.amounts[3], h.amounts[4] }
-  tell(h, word.said)
-  event('expire', 'hold', id, 'charge', shown(charge), 'exact', yes(exact))
-  close(id, h, 'expired', charge, exact, passed)
-end
-
 -- As `settle` does. A hold that was given up here, because nobody knew that the call went on, is charged all the same.
 local function finish_hold(item)
   local id, h = item.id, open_hold(item.id) or past(item.id)
@@ -86,7 +77,7 @@ local function finish_hold(item)
   elseif not h or (h.how ~= 'open' and h.how ~= 'expired' and not given_up) then
     return
   elseif item.how == 'expire' then
-    return h.how == 'open' and expire(id, h)
+    return h.how == 'open' and lapse(id, h)
   end
   local charge = item.charge
   if not released and not item.exact then

@@ -15,7 +15,8 @@ const BATCH: usize = 4096;
 
 /// Blocks: the books are read.
 pub fn read(books: &dyn AuditStore, now: Timestamp) -> Result<Book, AuditError> {
-    let end = books.place()?.seq;
+    // Asked anew: books that were put back may end before what this process remembers of them.
+    let end = books.seen()?.seq;
     let oldest = end.saturating_sub(MOST) + 1;
     let from = first_since(books, oldest, end, now.plus_secs(-DAY_SECS))?;
     let mut book = Book::default();
