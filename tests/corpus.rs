@@ -40,11 +40,12 @@ fn fixtures() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// In front of a seed, the bytes that choose the call and the cuts.
-fn chosen(seeds: &[Vec<u8>], calls: usize) -> Vec<Vec<u8>> {
+/// In front of a seed, the byte that chooses the call, and for an answer those that choose its kind and its cuts.
+fn chosen(seeds: &[Vec<u8>], calls: usize, answers: bool) -> Vec<Vec<u8>> {
     let with = |(at, seed): (usize, &Vec<u8>)| {
         let call = u8::try_from(at % calls).unwrap_or(0);
-        [&[call, u8::try_from(at / calls % 3).unwrap_or(0), 1, 7, 64, 2][..], seed].concat()
+        let cuts = [u8::try_from(at / calls % 3).unwrap_or(0), 1, 7, 64, 2];
+        [&[call][..], if answers { &cuts } else { &[] }, seed].concat()
     };
     seeds.iter().enumerate().map(with).collect()
 }
@@ -58,8 +59,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "rules" => shipped(),
         "files" => [files(&repo().join("policies")), shipped()].concat(),
         // Each answer to every call: what is no answer to it must do no harm either.
-        "meters" => (0..calls).flat_map(|from| chosen(&fixtures()[from..], calls)).step_by(7).collect(),
-        "requests" => chosen(&fixtures(), calls),
+        "meters" => (0..calls).flat_map(|from| chosen(&fixtures()[from..], calls, true)).step_by(7).collect(),
+        "requests" => chosen(&fixtures(), calls, false),
         _ => fixtures(),
     });
     seeds

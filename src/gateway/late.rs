@@ -67,6 +67,10 @@ impl Follow {
         let coming = waits.iter().filter_map(|wait| wait.checked_sub(ago)).filter(|wait| !wait.is_zero());
         for wait in missed.into_iter().chain(coming) {
             tokio::time::sleep_until(begun + wait).await;
+            // By a callback, by another node, or by a person.
+            if self.asker.gateway.is_put_right(self.asker.context.call).await {
+                return;
+            }
             if self.ask(&question, charged).await {
                 return;
             }
@@ -89,6 +93,8 @@ impl Follow {
 
 /// Goes on asking for what no start before this one has learned.
 pub async fn resume(gateway: Arc<Gateway>) {
+    // What the journal has may not be in the books yet.
+    gateway.books.level().await;
     let now = Timestamp::now();
     let found = gateway.books.ask(move |store| made::unpriced(store, now.plus_secs(-LONGEST_SECS))).await;
     let found = match found {

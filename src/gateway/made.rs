@@ -118,6 +118,12 @@ impl Gateway {
         }
     }
 
+    /// Was its charge replaced, as far as the books know by now?
+    pub async fn is_put_right(&self, call: CallId) -> bool {
+        let found = self.books.ask(move |store| History::of(store, call)).await;
+        matches!(found, Ok(Some(History { adjusted: Some(_), .. })))
+    }
+
     async fn correct(&self, call: CallId, charge: Amounts, act: Act) -> bool {
         let _one_at_a_time = self.makings.turn.lock().await;
         let found = self.books.ask(move |store| History::of(store, call)).await;

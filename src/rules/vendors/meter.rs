@@ -225,7 +225,9 @@ fn certain(inner: &Inner, status: u16) -> Option<Usage> {
         (How::Rule(bound), _) if bound.is_zero_at(status) => Some(Usage::ZERO),
         // It may have been begun all the same.
         (How::Batch(Batch::Making), 500..) => Some(Usage::UNKNOWN),
-        (How::Batch(_), 300..) => Some(Usage::ZERO),
+        // A part of the results is not what all of them cost.
+        (How::Batch(Batch::Results { .. }), 0..=199 | 201..) => Some(Usage::ZERO),
+        (How::Batch(Batch::Upload(_) | Batch::Status), 300..) => Some(Usage::ZERO),
         (_, 500..) if inner.failures_free => Some(Usage::ZERO),
         (_, 200..=299) => None,
         _ => Some(Usage::UNKNOWN),

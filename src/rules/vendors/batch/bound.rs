@@ -22,6 +22,9 @@ const RUNS_SECS: i64 = 25 * 3600;
 /// A file may be run as long as the vendor keeps it, and then for a day.
 const KEPT_SECS: i64 = 31 * 24 * 3600;
 
+/// It stands in a row of the books.
+const LONGEST_REASON: usize = 300;
+
 fn bad(field: &str, why: &'static str) -> Unpriceable {
     Unpriceable::BadField { field: field.to_owned(), why }
 }
@@ -62,7 +65,8 @@ pub(super) fn of_file(ask: &Ask<'_>) -> Option<Result<MadeBound, String>> {
     for (at, text) in file.split(|byte| *byte == b'\n').enumerate().filter(|(_, text)| !text.trim_ascii().is_empty()) {
         match line(ask, text) {
             Ok(need) => sum.add(&need),
-            Err(why) => return Some(Err(format!("line {}: {why}", at + 1))),
+            // It may quote what stands there.
+            Err(why) => return Some(Err(format!("line {}: {why}", at + 1).chars().take(LONGEST_REASON).collect())),
         }
     }
     Some(Ok(MadeBound { usd: sum.usd.ceil(), tokens: sum.tokens, book: ask.prices.hash() }))

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::super::dialect::Dialect;
 use super::super::llm::{self, Api, LlmPlan, Reported};
+use super::super::look_up::is_plain_id;
 use super::super::objects::Objects;
 use super::super::plan::Inner;
 use super::super::{anthropic, openai};
@@ -34,6 +35,11 @@ struct Named {
     id: String,
 }
 
+/// Something that was made, if its name is one that can be looked for.
+fn made(id: &str) -> Option<Made> {
+    is_plain_id(id).then(|| Made::named(id))
+}
+
 #[derive(Deserialize)]
 struct Status {
     id: String,
@@ -51,14 +57,14 @@ struct Counts {
 pub(in super::super) fn plain(batch: &Batch, body: &[u8]) -> (Option<Made>, Option<Due>) {
     match batch {
         Batch::Upload(bound) => (uploaded(body, bound.as_ref()), None),
-        Batch::Making => (serde_json::from_slice::<Named>(body).ok().map(|named| Made::named(&named.id)), None),
+        Batch::Making => (serde_json::from_slice::<Named>(body).ok().and_then(|named| made(&named.id)), None),
         Batch::Status => status(body),
         Batch::Results { .. } => (None, None),
     }
 }
 
 fn uploaded(body: &[u8], bound: Option<&Result<super::MadeBound, String>>) -> Option<Made> {
-    let made = Made::named(&serde_json::from_slice::<Named>(body).ok()?.id);
+    let made = made(&serde_json::from_slice::<Named>(body).ok()?.id)?;
     Some(match bound? {
         Ok(bound) => Made { bound: Some(*bound), ..made },
         Err(why) => Made { unbounded: Some(why.clone()), ..made },
@@ -67,10 +73,11 @@ fn uploaded(body: &[u8], bound: Option<&Result<super::MadeBound, String>>) -> Op
 
 /// The name of the results, by which they are known later; or that there are none, and nothing ran.
 fn status(body: &[u8]) -> (Option<Made>, Option<Due>) {
-    let Ok(told) = serde_json::from_slice::<Status>(body) else { return (None, None) };
+    let told = serde_json::from_slice::<Status>(body).ok().filter(|told| is_plain_id(&told.id));
+    let Some(told) = told else { return (None, None) };
     let object: Name = told.id.as_str().into();
     if let Some(file) = told.output_file_id {
-        return (Some(Made { of: Some(object), ..Made::named(&file) }), None);
+        return (made(&file).map(|made| Made { of: Some(object), ..made }), None);
     }
     let over = told.status.as_deref().is_some_and(|status| OVER.contains(&status));
     let nothing = told.request_counts.is_some_and(|counts| counts.completed == 0);
@@ -83,32 +90,34 @@ pub(in super::super) struct Reading {
     objects: Objects,
     sum: ExactUsd,
     tokens: u64,
+    lines: u64,
     /// Some line does not say what it cost.
     unknown: bool,
 }
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { objects: Objects::new(LONGEST_LINE), sum: ExactUsd::ZERO, tokens: 0, unknown: false }
+        Self { objects: Objects::new(LONGEST_LINE), sum: ExactUsd::ZERO, tokens: 0, lines: 0, unknown: false }
     }
 }
 
 impl Reading {
     pub fn push(&mut self, bytes: &[u8], inner: &Inner, plan: &LlmPlan) {
-        let (sum, tokens, unknown) = (&mut self.sum, &mut self.tokens, &mut self.unknown);
-        let read = self.objects.push(bytes, &mut |line| match item(line, inner, plan) {
+        let Self { objects, sum, tokens, lines, unknown } = self;
+        let read = objects.push(bytes, &mut |line| match item(line, inner, plan) {
             Some((usd, used)) => {
+                *lines += 1;
                 *sum = sum.plus(usd);
                 *tokens = tokens.saturating_add(used.total());
             }
             None => *unknown = true,
         });
-        self.unknown |= read.is_err();
+        *unknown |= read.is_err();
     }
 
-    /// What all of them cost; `None` if that is not known, and then nothing is replaced.
+    /// What all of them cost; `None` if that is not known, and then nothing is replaced. No lines are no results.
     pub fn finish(self, of: &Name) -> Option<Due> {
-        let known = !self.unknown && self.objects.is_whole();
+        let known = self.lines > 0 && !self.unknown && self.objects.is_whole();
         known.then(|| Due { object: of.clone(), usd: self.sum.ceil(), tokens: self.tokens })
     }
 }

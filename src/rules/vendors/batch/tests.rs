@@ -128,6 +128,14 @@ fn results_of_messages_are_added_up() {
         let metered = answered(&results, "", "application/x-jsonl", &format!("{ok}\n{broken}"));
         assert_eq!((metered.usage, metered.due), (Usage::ZERO, None), "the bound stands: {broken}");
     }
+    // A part of them, or nothing, is not all of them.
+    assert_eq!(answered(&results, "", "application/x-jsonl", "\n").due, None);
+    let plan = results.estimate("").expect("free").plan;
+    let lines = headers(&[("content-type", "application/x-jsonl")]);
+    for status in [201, 206, 302, 404, 500] {
+        let metered = run(&plan, status, &lines, [ok.as_bytes()], End::Complete).1;
+        assert_eq!((metered.usage, metered.due), (Usage::ZERO, None), "{status}");
+    }
     // Whose results nobody is charged for here, or whose cost is known, are not priced.
     results.recalled = None;
     assert_eq!(answered(&results, "", "application/x-jsonl", ok).due, None);
@@ -215,6 +223,7 @@ fn results_of_a_file_are_found_by_the_state_of_their_batch() {
         r#"{"id":"batch_1","status":"in_progress","request_counts":{"completed":0}}"#,
         r#"{"id":"batch_1","status":"expired","request_counts":{"completed":3}}"#,
         r#"{"id":"batch_1","status":"expired"}"#,
+        r#"{"id":"a/../b","status":"failed","request_counts":{"completed":0}}"#,
         "{}",
         "nothing",
     ] {
