@@ -1,69 +1,46 @@
 //! What slices are worth: calls a second (a reserve and its end) and how long a reserve took, through one node and through three
-//! on one local Redis, each call asking Redis or served from slices. The nodes are one process, which has two threads, so three
-//! share what one has. Starts a `redis-server` of its own and ends it.
+//! on one local Redis, each call asking Redis or served from slices. What is served from slices is told to Redis afterwards: how
+//! many calls were untold in the end, and how long it took to tell them, is what was borrowed from later. The nodes are one
+//! process, which has two threads, so three share what one has. Starts a `redis-server` of its own and ends it.
 //!
 //!     cargo bench --bench leases                # or: -- SECONDS
 
 mod calls;
+mod server;
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::ledger::Ledger as _;
 use bursar::adapters::ledger::journal::Durability;
 use bursar::adapters::ledger::leased::Leased;
-use bursar::adapters::ledger::redis::Redis;
 use bursar::rules::ledger::ask::{Down, Manner, Reservation};
 use calls::Calls;
+use server::start;
 use tempfile::TempDir;
 
 /// Callers at once, over all nodes.
 const CALLERS: usize = 48;
 /// Slices are there by then.
 const WARM: Duration = Duration::from_secs(2);
+/// Not told by then: that is said, too.
+const TOLD_BY: Duration = Duration::from_secs(30);
 
-/// Ends with the benchmark, by its own id.
-struct Server {
-    child: Child,
-    url: String,
-    dir: TempDir,
+async fn open(server: &server::Server, folder: &TempDir) -> Leased {
+    let redis = server::open(server).await;
+    Leased::open(redis, folder.path(), Durability::Process, Box::new(|_| true)).expect("a folder")
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).map(drop).unwrap_or_default();
-    }
-}
-
-fn start() -> Server {
-    let dir = TempDir::new().expect("a folder");
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(dir.path());
-    let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed (tests/run does it)");
-    Server { child, url: format!("redis://127.0.0.1:{port}/0"), dir }
-}
-
-async fn open(server: &Server, folder: &TempDir) -> Leased {
-    let books = Arc::new(SqliteBooks::open(server.dir.path()).expect("books"));
-    let begun = Instant::now();
-    loop {
-        match Redis::open(&server.url, "bursar", "node", books.clone()).await {
-            Ok(redis) => {
-                return Leased::open(redis, folder.path(), Durability::Process, Box::new(|_| true)).expect("a folder");
-            }
-            Err(e) => assert!(begun.elapsed() < Duration::from_secs(20), "{e}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+struct Done {
+    took: Vec<Duration>,
+    failed: u64,
+    untold: usize,
+    telling: Duration,
 }
 
 /// Each caller asks again as soon as its call has ended. What is measured begins once slices are there.
-async fn run(nodes: &[Leased], manner: Manner, lasts: Duration) -> (Vec<Duration>, u64) {
+async fn run(nodes: &[Leased], manner: Manner, lasts: Duration) -> Done {
     let (stop, measured) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let failed = Arc::new(AtomicU64::new(0));
     let callers = (0..CALLERS).map(|n| {
@@ -91,12 +68,17 @@ async fn run(nodes: &[Leased], manner: Manner, lasts: Duration) -> (Vec<Duration
     measured.store(true, Ordering::Relaxed);
     tokio::time::sleep(lasts).await;
     stop.store(true, Ordering::Relaxed);
+    let count = || nodes.iter().map(Leased::untold).sum::<usize>();
+    let (untold, begun) = (count(), Instant::now());
     let mut took = Vec::new();
     for caller in callers {
         took.extend(caller.await.expect("it ends"));
     }
     took.sort_unstable();
-    (took, failed.load(Ordering::Relaxed))
+    while count() > 0 && begun.elapsed() < TOLD_BY {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Done { took, failed: failed.load(Ordering::Relaxed), untold, telling: begun.elapsed() }
 }
 
 fn main() {
@@ -105,8 +87,8 @@ fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     for (count, lease) in [(1, false), (1, true), (3, false), (3, true)] {
-        let (server, folders) = (start(), [(); 3].map(|()| TempDir::new().expect("a folder")));
-        let (took, failed) = runtime.block_on(async {
+        let (server, folders) = (start(&[]), [(); 3].map(|()| TempDir::new().expect("a folder")));
+        let Done { took, failed, untold, telling } = runtime.block_on(async {
             let mut nodes = Vec::new();
             for folder in &folders[..count] {
                 nodes.push(open(&server, folder).await);
@@ -118,7 +100,7 @@ fn main() {
         let how = if lease { "from slices" } else { "asking Redis" };
         let rate = took.len() as u64 / seconds.max(1);
         println!(
-            "{count} node(s), {how:<13} {rate:>7}/s  p50 {:>8.2?}  p99 {:>8.2?}  not served {failed}",
+            "{count} node(s), {how:<13} {rate:>7}/s  p50 {:>8.2?}  p99 {:>8.2?}  not served {failed}, untold {untold} for {telling:.1?}",
             of(500),
             of(990)
         );

@@ -1,71 +1,37 @@
-//! What a fleet's ledger on one local Redis answers: reserves a second and how long each took, at fifty callers at once, with
-//! one account a call and with six; and whose processor time that was. Starts a `redis-server` of its own and ends it.
+//! What a fleet's ledger on one local Redis answers: reserves a second and how long each took, at fifty callers at once and at
+//! two hundred, with one account a call and with six; and whose processor time that was, from which follows how many reserves a
+//! whole core of Redis would decide. Starts a `redis-server` of its own and ends it.
 //!
 //!     cargo bench --bench reserves              # or: -- SECONDS
 
 mod calls;
+mod server;
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::ledger::Ledger as _;
 use bursar::adapters::ledger::redis::Redis;
-use bursar::adapters::ledger::redis::link::{Options, Patience};
 use bursar::rules::ledger::ask::Reservation;
 use calls::Calls;
 use parking_lot::Mutex;
-use tempfile::TempDir;
-
-const CALLERS: usize = 50;
-
-/// Ends with the benchmark, by its own id.
-struct Server {
-    child: Child,
-    url: String,
-    dir: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).map(drop).unwrap_or_default();
-    }
-}
-
-fn start(more: &[&str]) -> Server {
-    let dir = TempDir::new().expect("a folder");
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let mut command = Command::new("redis-server");
-    command
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
-        .arg(dir.path())
-        .args(more);
-    let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed (tests/run does it)");
-    Server { child, url: format!("redis://127.0.0.1:{port}/0"), dir }
-}
-
-async fn open(server: &Server) -> Redis {
-    let books = Arc::new(SqliteBooks::open(server.dir.path()).expect("books"));
-    let patience = Patience { connect: Duration::from_secs(5), answer: Duration::from_secs(5) };
-    let begun = Instant::now();
-    loop {
-        let options = Options { patience, ..Options::default() };
-        match Redis::open_on(&server.url, "bursar", "node-1", books.clone(), options).await {
-            Ok(ledger) => return ledger,
-            Err(e) => assert!(begun.elapsed() < Duration::from_secs(20), "{e}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
+use server::{Server, open, start};
 
 /// Processor time that a process has used, in clock ticks of 10 ms.
 fn ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     after.split(' ').skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum()
+}
+
+/// What one run measures.
+#[derive(Clone, Copy)]
+struct Load {
+    callers: usize,
+    accounts: usize,
+    /// Each call is settled too, as in serving; the next one of its caller waits for that.
+    ends: bool,
 }
 
 struct Done {
@@ -75,12 +41,13 @@ struct Done {
     own: Duration,
 }
 
-/// Fifty callers, each asking again as soon as it is answered. `ends`: each call is settled too, aside, as in serving.
-async fn run(ledger: &Redis, server: &Server, accounts: usize, ends: bool, lasts: Duration) -> Done {
+/// Each caller asks again as soon as it is answered.
+async fn run(ledger: &Redis, server: &Server, load: Load, lasts: Duration) -> Done {
+    let Load { callers, accounts, ends } = load;
     let (calls, stop) = (Arc::new(Mutex::new(Calls::new())), Arc::new(AtomicBool::new(false)));
     let (own, theirs) = (ticks(std::process::id()), ticks(server.child.id()));
     let begun = Instant::now();
-    let callers = (0..CALLERS).map(|_| {
+    let callers = (0..callers).map(|_| {
         let (ledger, calls, stop) = (ledger.clone(), calls.clone(), stop.clone());
         tokio::spawn(async move {
             let mut took = Vec::with_capacity(1 << 16);
@@ -117,8 +84,9 @@ fn report(name: &str, done: &Done) {
     let at = |share: usize| took[(took.len() * share / 1000).min(took.len() - 1)];
     let share = |d: &Duration| d.as_millis() * 100 / elapsed.as_millis();
     let rate = took.len() as u128 * 1000 / elapsed.as_millis();
+    let whole = took.len() as u128 * 1000 / redis.as_millis().max(1);
     println!(
-        "{name:<44} {rate:>7}/s  p50 {:>7.2?}  p99 {:>7.2?}  p99.9 {:>7.2?}  redis {:>3}%  bursar {:>3}% of a core",
+        "{name:<52} {rate:>6}/s  p50 {:>8.2?}  p99 {:>8.2?}  p99.9 {:>8.2?}  redis {:>3}%  bursar {:>3}% of a core  {whole:>6}/s a core of redis",
         at(500),
         at(990),
         at(999),
@@ -132,15 +100,16 @@ fn main() {
     let lasts = Duration::from_secs(seconds);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let kinds = [(1, false), (6, false), (1, true), (6, true)];
     for (durable, options) in [("", &[][..]), (", AOF everysec", &["--appendonly", "yes"][..])] {
-        for (accounts, ends) in [(1, false), (6, false), (1, true), (6, true)] {
+        for (callers, (accounts, ends)) in [50, 200].into_iter().flat_map(|n| kinds.map(|kind| (n, kind))) {
             let server = start(options);
             let done = runtime.block_on(async {
                 let ledger = open(&server).await;
-                run(&ledger, &server, accounts, ends, lasts).await
+                run(&ledger, &server, Load { callers, accounts, ends }, lasts).await
             });
             let what = if ends { "reserve, and settle after" } else { "reserve" };
-            report(&format!("{what}, {accounts} accounts{durable}"), &done);
+            report(&format!("{callers:>3} callers: {what}, {accounts} accounts{durable}"), &done);
         }
     }
 }

@@ -10,6 +10,7 @@ mod private;
 mod sinking;
 mod stop;
 mod transport;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,6 @@ use crate::adapters::captures::Captures;
 use crate::cli::serve::Options;
 use crate::config::{self, Config};
 use crate::control::{self, ControlState};
-use crate::gateway;
 use crate::rules::books::Act;
 use crate::units::time::Timestamp;
 
@@ -52,7 +52,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     page::print(&parts, &state, key.as_ref(), options.json);
     let control = control_tasks(state.clone(), admin, socket);
     let accepting = CancellationToken::new();
-    let gateway = tokio::spawn(gateway::run(parts.gateway.clone(), listener, manners, accepting.clone()));
+    let gateway = workers::start(&parts, listener, &manners, &accepting)?;
     stop::asked().await;
     stop::down(parts, gateway, accepting, stop, tasks.into_iter().chain(control).collect()).await
 }
@@ -99,7 +99,7 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
         policies.watch(LOOK, told).await;
     }));
     let pricing = tokio::spawn(until(stop.clone(), watch_prices(parts)));
-    let late = tokio::spawn(until(stop.clone(), gateway::resume(parts.gateway.clone())));
+    let late = tokio::spawn(until(stop.clone(), crate::gateway::resume(parts.gateway.clone())));
     let vault = parts.vault.clone();
     let credentials = tokio::spawn(until(stop.clone(), async move {
         loop {
@@ -127,7 +127,7 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
 
 /// A new book into the books; a broken one into the log.
 fn watch_prices(parts: &Parts) -> impl Future<Output = ()> + Send + use<> {
-    let (prices, ledger) = (parts.prices.clone(), parts.ledger.clone());
+    let (prices, ledger) = (parts.gateway.prices.clone(), parts.ledger.clone());
     let own = prices.overrides();
     prices.watch(LOOK, move |loaded| match loaded {
         Ok(book) => {

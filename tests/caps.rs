@@ -7,25 +7,10 @@ use common::books::{self, LEASES, admitted, admitted_rows, agree, all_closed, fl
 use common::bursar::Key;
 use common::client::{Answer, Ask, join_all, send_all, send_like_an_sdk, spawn_all};
 use common::dice::Dice;
-use common::house::House;
+use common::house::{House, a_dollar, pennies};
 use common::{SOON, wait_for};
 use serde_json::Value;
 use tokio::task::JoinHandle;
-
-/// A hundred calls of one cent. No answer is worth less than a hundred tokens: one cent, too.
-const CAPPED: &str = r#"
-name = "capped"
-vendors = ["openai"]
-fit = { floor = 100 }
-
-[[allow]]
-methods = ["POST"]
-paths = ["/v1/chat/completions"]
-
-[[budget]]
-per = "agent"
-limit = "1 USD"
-"#;
 
 const MIXED: &str = r#"
 name = "mixed"
@@ -46,7 +31,7 @@ const USD: u64 = 100_000_000;
 
 #[test]
 fn four_hundred_exact_calls_on_a_dollar_are_a_hundred() {
-    let house = House::new(&[CAPPED]);
+    let house = House::new(&[&a_dollar()]);
     let key = house.mint("capped", "eager");
     let answers = send_all(house.port(), crowd(&key, Some(100)));
     let served = answers.iter().filter(|a| a.status == 200).count();
@@ -57,7 +42,7 @@ fn four_hundred_exact_calls_on_a_dollar_are_a_hundred() {
 
 #[test]
 fn calls_without_a_limit_share_what_is_left() {
-    let house = House::new(&[CAPPED]);
+    let house = House::new(&[&a_dollar()]);
     let key = house.mint("capped", "eager");
     let port = house.port();
     let answers = join_all(spawn_all(crowd(&key, None).into_iter().map(|ask| send_like_an_sdk(ask, port))));
@@ -72,7 +57,7 @@ fn calls_without_a_limit_share_what_is_left() {
 /// Half of what is held for the first call comes back; the second needs it, and the third cannot wait so long.
 #[test]
 fn a_call_waits_when_only_holds_stand_in_its_way() {
-    let patient = CAPPED.replace("1 USD", "0.02 USD").replace("fit =", "wait_for_holds = \"30s\"\nfit =");
+    let patient = pennies("capped", "0.02 USD", "wait_for_holds = \"30s\"");
     let hasty = patient.replace("\"capped\"", "\"hasty\"").replace("30s", "50ms");
     let house = House::new(&[&patient, &hasty]);
     let (key, other) = (house.mint("capped", "eager"), house.mint("hasty", "eager"));
@@ -183,7 +168,7 @@ fn limit_was_lowered(body: &[u8]) {
 }
 
 fn killed_in_the_middle(max_tokens: Option<u64>) {
-    let mut house = House::new(&[CAPPED]);
+    let mut house = House::new(&[&a_dollar()]);
     let key = house.mint("capped", "eager");
     let port = house.port();
     let tasks = spawn_all(crowd(&key, max_tokens).into_iter().map(|ask| send_like_an_sdk(ask, port)));

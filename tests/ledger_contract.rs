@@ -21,18 +21,17 @@ use bursar::adapters::ledger::embedded::Embedded;
 use bursar::adapters::ledger::journal::Durability;
 use bursar::adapters::ledger::redis::Redis;
 use bursar::adapters::ledger::{Ledger, LedgerError};
-use bursar::rules::books::{Act, Closing, Control, CostSource, Opening, Outcome, Verdict};
+use bursar::rules::books::{Act, Control};
 use bursar::rules::ledger::account::{Scope, Shape};
-use bursar::rules::ledger::ask::{Cause, End, Held, Limit, Line, Manner, Reservation, Reserve, Settle, Settled, Short};
+use bursar::rules::ledger::ask::{Cause, Held, Line, Reservation, Reserve, Settled, Short};
 use bursar::rules::ledger::need::{Fit, Need, Share};
 use bursar::rules::subject::{Facts, Flag, Subject};
 use bursar::units::amount::{Amounts, Unit};
-use bursar::units::ids::CallId;
 use bursar::units::money::{MAX_AMOUNT, MicroCents, PicoUsd};
 use bursar::units::time::{Timestamp, Window};
+use common::calls::{ask, charge, commit, id, line, opening, release};
 use common::redis::Redis as Server;
 use tempfile::TempDir;
-use uuid::Uuid;
 
 type Store = Arc<dyn Ledger>;
 
@@ -55,16 +54,6 @@ async fn on_each<F: Future<Output = ()>>(test: impl Fn(Store, &'static str) -> F
     test(Arc::new(node(&server, "bursar", "node-1", &dir).await), "redis").await;
 }
 
-fn id(n: u32) -> CallId {
-    CallId(Uuid::from_u128(u128::from(n)))
-}
-
-fn line(agent: &str, unit: Unit, window: Window, limit: Option<u64>) -> Line {
-    let account = Shape { scope: Scope::Agent, unit, window, vendor: None, operations: vec![] }.account(agent);
-    let rule = format!("{account} {limit:?}").into();
-    Line { account, unit, window, limit: limit.map(|amount| Limit { amount, rule, enforce: true, hidden: false }) }
-}
-
 fn usd(agent: &str, limit: u64) -> Line {
     line(agent, Unit::Usd, Window::Month, Some(limit))
 }
@@ -83,72 +72,6 @@ fn facts(agent: &str) -> Facts {
         operation: "POST /v1/x".into(),
         claimed_run: false,
     }
-}
-
-fn opening(n: u32) -> Opening {
-    Opening {
-        call: id(n),
-        facts: None,
-        policy_hash: None,
-        method: "POST".into(),
-        path: "/v1/x".into(),
-        endpoint: None,
-        action: None,
-        tier: None,
-        verdict: Verdict::Allow,
-        enforced: true,
-        reason: None,
-        estimate: Amounts::ZERO,
-        request_hash: None,
-        trace_id: None,
-        claimed: false,
-        repeats: None,
-        http_status: None,
-    }
-}
-
-fn closing(n: u32) -> Closing {
-    Closing {
-        call: id(n),
-        outcome: Outcome::Ok,
-        charge: Amounts::ZERO,
-        cost_source: CostSource::Usage,
-        tokens: None,
-        http_status: Some(200),
-        vendor_request_id: None,
-        latency_ms: 1,
-        overhead_us: 1,
-        error: None,
-        flagged: false,
-        priced: None,
-        made: None,
-    }
-}
-
-fn ask(n: u32, lines: &[Line], usd: u64) -> Reserve {
-    let need = Need::fixed(MicroCents(usd).into(), 0);
-    Reserve {
-        hold: id(n),
-        lines: lines.into(),
-        need,
-        rates: [].into(),
-        flags: [].into(),
-        replay: None,
-        manner: Manner::default(),
-        opening: opening(n),
-    }
-}
-
-fn charge(usd: u64) -> Amounts {
-    Amounts { usd: MicroCents(usd), tokens: 0, calls: 1, risk: 0 }
-}
-
-fn commit(n: u32, usd: u64, exact: bool) -> Settle {
-    Settle { hold: id(n), end: End::Commit { charge: charge(usd), exact }, closing: closing(n) }
-}
-
-fn release(n: u32) -> Settle {
-    Settle { hold: id(n), end: End::Release, closing: closing(n) }
 }
 
 async fn held(store: &Store, ask: Reserve) -> Held {

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use common::books::{LEASES, all_closed, number, text};
 use common::bursar::Bursar;
 use common::client::{Ask, send_all};
-use common::house::House;
+use common::house::{House, pennies};
 use common::sinkhole::{Sinkhole, attribute, field};
 use common::{SOON, wait_for};
 use hmac::{Hmac, KeyInit, Mac};
@@ -20,21 +20,11 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use serde_json::Value;
 use sha2::Sha256;
 
-const POLICY: &str = r#"
-name = "free"
-vendors = ["openai"]
-fit = { floor = 100 }
-
-[[allow]]
-methods = ["POST"]
-paths = ["/v1/chat/completions"]
-
-[[budget]]
-per = "agent"
-limit = "100_000 USD"
-"#;
-
 const SECRET: &str = "whsec_c2VjcmV0LW9mLXRoaXMtdGVzdC1hbG9uZQ==";
+
+fn free() -> String {
+    pennies("free", "100_000 USD", "")
+}
 
 /// The sequence numbers of all events that a tail gives.
 fn tail(bursar: &Bursar) -> Vec<u64> {
@@ -103,7 +93,7 @@ batch = 50
 
 fn house(hook: &Sinkhole, siem: &Sinkhole) -> House {
     let text = config(hook.port, siem.port);
-    House::with_env(&[POLICY], |_| text, &[("TEST_HOOK", SECRET), ("TEST_SIEM", "Bearer-of-this-test")])
+    House::with_env(&[&free()], |_| text, &[("TEST_HOOK", SECRET), ("TEST_SIEM", "Bearer-of-this-test")])
 }
 
 fn all_delivered(house: &House) {
@@ -215,7 +205,7 @@ fn a_slow_sink_under_load_holds_up_nobody_and_loses_nothing() {
 
 #[test]
 fn a_sink_that_cannot_work_is_told_at_start() {
-    let house = House::new(&[POLICY]);
+    let house = House::new(&[&free()]);
     let tell = |sink: &str, env: &str| {
         let config = house.dir.path().join("sink.toml");
         fs::write(&config, sink).expect("a configuration");
@@ -237,7 +227,7 @@ fn retention_waits_for_the_slowest_sink() {
     let (hook, siem) = (Sinkhole::start(), Sinkhole::start());
     hook.answers(503);
     let text = format!("[audit.checkpoints]\nevents = 8\ntime = \"1s\"\n{}", config(hook.port, siem.port));
-    let house = House::with_env(&[POLICY], |_| text, &[("TEST_HOOK", SECRET), ("TEST_SIEM", "Bearer-of-this-test")]);
+    let house = House::with_env(&[&free()], |_| text, &[("TEST_HOOK", SECRET), ("TEST_SIEM", "Bearer-of-this-test")]);
     let key = house.mint("free", "worker");
     calls(&house, &key, 2);
     all_closed(&house.bursar, &[], LEASES);

@@ -1,10 +1,13 @@
 //! Calls for benchmarks: each with its own id, six accounts, and the rows that a call to OpenAI has.
 
+#[path = "../../tests/common/calls.rs"]
+mod least;
+
 use std::sync::Arc;
 
-use bursar::rules::books::{Closing, CostSource, Opening, Outcome, Tier, TokenCounts, Verdict};
+use bursar::rules::books::{Closing, Opening, Tier, TokenCounts};
 use bursar::rules::ledger::account::{Scope, Shape};
-use bursar::rules::ledger::ask::{End, Limit, Line, Manner, Reserve, Settle};
+use bursar::rules::ledger::ask::{End, Limit, Line, Reserve, Settle};
 use bursar::rules::ledger::need::{Fit, Need, Share};
 use bursar::rules::subject::{Facts, Flag, Subject};
 use bursar::units::amount::{Amounts, Unit};
@@ -49,41 +52,24 @@ fn lines(facts: &Facts) -> Arc<[Line]> {
 
 fn opening(call: CallId, facts: Facts) -> Opening {
     Opening {
-        call,
         facts: Some(facts.into()),
         policy_hash: Some(Digest32([7; 32])),
-        method: "POST".into(),
         path: "/v1/chat/completions".into(),
         endpoint: Some("POST /v1/chat/completions".into()),
         action: Some("generate".into()),
         tier: Some(Tier::ReadOnly),
-        verdict: Verdict::Allow,
-        enforced: true,
-        reason: None,
-        estimate: Amounts::ZERO,
         request_hash: Some(Digest32([9; 32])),
-        trace_id: None,
-        claimed: false,
-        repeats: None,
-        http_status: None,
+        ..least::opening(call)
     }
 }
 
 fn closing(call: CallId) -> Closing {
     Closing {
-        call,
-        outcome: Outcome::Ok,
-        charge: Amounts::ZERO,
-        cost_source: CostSource::Usage,
         tokens: Some(TokenCounts { input: 200, output: 100, cached: 0, reasoning: 0 }),
-        http_status: Some(200),
         vendor_request_id: Some("req_0123456789abcdef".to_owned()),
         latency_ms: 900,
         overhead_us: 80,
-        error: None,
-        flagged: false,
-        priced: None,
-        made: None,
+        ..least::closing(call)
     }
 }
 
@@ -111,16 +97,7 @@ impl Calls {
         let charge = Amounts { usd: MicroCents(9_000), tokens: 300, calls: 1, risk: 0 };
         let end = End::Commit { charge, exact: true };
         (
-            Reserve {
-                hold,
-                lines,
-                need,
-                rates: [].into(),
-                flags: flags.into(),
-                replay: None,
-                manner: Manner::default(),
-                opening,
-            },
+            Reserve { lines, need, flags: flags.into(), opening, ..least::ask(hold, &[], 0) },
             Settle { hold, end, closing: closing(hold) },
         )
     }

@@ -137,9 +137,15 @@ impl PolicyStore {
         &self.options.folder
     }
 
-    /// Changes whenever another set decides: whoever waits is then decided anew.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.generation.subscribe()
+    /// Resolves when other policies than these decide: whoever waits is then decided anew.
+    pub async fn replaced(&self, by_then: &Arc<PolicySet>) {
+        let mut changes = self.generation.subscribe();
+        // Whether it came before or after: nobody looks while nobody waits.
+        while self.current().hash() == by_then.hash() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Why the folder as it stands is not what is loaded.

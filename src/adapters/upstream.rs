@@ -14,12 +14,13 @@ use http::{Method, Request, Response};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 pub use address::is_public;
 pub use answer::{Answer, Unusable};
 pub use dial::{Dial, Forbidden, Reach};
 use timely::Timely;
+use upload::Due;
 pub use upload::{Progress, Upload};
 
 /// How long each step may take.
@@ -67,14 +68,29 @@ type Pool = Client<Timely<HttpsConnector<Dial>>, Upload>;
 pub struct Upstream {
     public: Pool,
     private: Pool,
+    tls: rustls::ClientConfig,
     pub timeouts: Timeouts,
 }
 
 impl Upstream {
     /// `roots` are trusted for TLS.
     pub fn new(roots: rustls::RootCertStore, timeouts: Timeouts) -> Result<Self, rustls::Error> {
-        let pool = |reach| pool(reach, roots.clone(), timeouts);
-        Ok(Self { public: pool(Reach::Public)?, private: pool(Reach::Private)?, timeouts })
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self::with(tls, timeouts))
+    }
+
+    fn with(tls: rustls::ClientConfig, timeouts: Timeouts) -> Self {
+        let pool = |reach| pool(reach, tls.clone(), timeouts);
+        Self { public: pool(Reach::Public), private: pool(Reach::Private), tls, timeouts }
+    }
+
+    /// The same with connections of its own, for another thread.
+    pub fn beside(&self) -> Self {
+        Self::with(self.tls.clone(), self.timeouts)
     }
 
     /// Sends once. The request's URI is absolute and made by `gateway::forward` from the catalogue's base.
@@ -95,14 +111,16 @@ impl Upstream {
     /// An upload may take as long as it moves. What the vendor does with it has its own time, from the last byte on.
     async fn too_slow(&self, progress: &Progress) -> SendError {
         let Timeouts { connect, upload, header, .. } = self.timeouts;
-        let silence = async {
-            progress.wholly_left().await;
-            sleep(header).await;
-        };
-        tokio::select! {
-            () = silence => SendError::TimedOut(header),
-            // No piece leaves before there is a connection, which has a time-out of its own.
-            () = progress.stands_still(Instant::now() + connect, upload) => SendError::Stalled(upload),
+        // No piece leaves before there is a connection, which has a time-out of its own.
+        let start = Instant::now() + connect;
+        loop {
+            let now = Instant::now();
+            match progress.due(start, upload, header) {
+                Due::Upload(at) if at <= now => return SendError::Stalled(upload),
+                Due::Answer(at) if at <= now => return SendError::TimedOut(header),
+                // The last piece may leave meanwhile, and nobody says so: that is seen when its own time could be over.
+                due => sleep_until(due.at().min(now + header)).await,
+            }
         }
     }
 }
@@ -115,23 +133,18 @@ fn failed(error: &hyper_util::client::legacy::Error) -> SendError {
     }
 }
 
-fn pool(reach: Reach, roots: rustls::RootCertStore, timeouts: Timeouts) -> Result<Pool, rustls::Error> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+fn pool(reach: Reach, tls: rustls::ClientConfig, timeouts: Timeouts) -> Pool {
     let https = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(Dial::new(reach));
-    Ok(Client::builder(TokioExecutor::new())
+    Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(timeouts.pool)
         .timer(TokioTimer::new())
         .http1_max_buf_size(64 * 1024)
-        .build(Timely::new(https, timeouts.connect)))
+        .build(Timely::new(https, timeouts.connect))
 }
 
 /// An error with its causes in one line; hyper says the useful part last.

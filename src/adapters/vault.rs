@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
@@ -11,7 +11,8 @@ use ring::hmac;
 
 use super::ledger::hold::Reserved;
 use crate::rules::subject::Name;
-use crate::rules::vendors::is_test_key;
+use crate::rules::vendors::credential::Ready;
+use crate::rules::vendors::{Placement, is_test_key};
 use crate::units::secret::Secret;
 use crate::units::vault_key::VaultKey;
 
@@ -52,9 +53,30 @@ pub enum Missing {
     VaultKey(String),
 }
 
+/// A credential as it is used.
+pub struct Credential {
+    secret: Secret,
+    ready: OnceLock<Ready>,
+}
+
+impl Credential {
+    fn new(secret: Secret) -> Self {
+        Self { secret, ready: OnceLock::new() }
+    }
+
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Made at the first call; a vendor has one placement.
+    pub fn ready(&self, placement: &Placement) -> &Ready {
+        self.ready.get_or_init(|| Ready::new(placement, &self.secret))
+    }
+}
+
 struct Entry {
     source: Source,
-    current: ArcSwapOption<Secret>,
+    current: ArcSwapOption<Credential>,
     /// Of the file when it was read last.
     stamp: parking_lot::Mutex<Option<SystemTime>>,
 }
@@ -62,7 +84,7 @@ struct Entry {
 /// All credentials, by vendor and name.
 #[derive(Default)]
 pub struct Vault {
-    entries: BTreeMap<(Name, Name), Entry>,
+    entries: BTreeMap<Name, BTreeMap<Name, Entry>>,
 }
 
 impl Vault {
@@ -75,13 +97,13 @@ impl Vault {
             if let Err(e) = entry.read() {
                 missing.push((vendor.clone(), name.clone(), e));
             }
-            vault.entries.insert((vendor, name), entry);
+            vault.entries.entry(vendor).or_default().insert(name, entry);
         }
         (vault, missing)
     }
 
     /// The credential for a call whose hold is taken. `None` if there is none.
-    pub fn open(&self, _proof: &Reserved, vendor: &Name, name: Option<&Name>) -> Option<Arc<Secret>> {
+    pub fn open(&self, _proof: &Reserved, vendor: &Name, name: Option<&Name>) -> Option<Arc<Credential>> {
         self.entry(vendor, name)?.current.load_full()
     }
 
@@ -93,36 +115,41 @@ impl Vault {
     /// Was this message signed (HMAC-SHA1, by the password of `user:password`) with one of the vendor's credentials? Tells nothing
     /// else of them.
     pub fn signed_by(&self, vendor: &Name, message: &[u8], signature: &[u8]) -> bool {
-        let own = self.entries.iter().filter(|((of, _), _)| of == vendor);
+        let own = self.entries.get(vendor).into_iter().flatten();
         let held: Vec<_> = own.filter_map(|(_, entry)| entry.current.load_full()).collect();
-        held.iter().any(|secret| {
-            let at = secret.expose().iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
-            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret.expose()[at..]);
+        held.iter().any(|held| {
+            let secret = held.secret.expose();
+            let at = secret.iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret[at..]);
             // An empty one would be anybody's.
-            at < secret.expose().len() && hmac::verify(&key, message, signature).is_ok()
+            at < secret.len() && hmac::verify(&key, message, signature).is_ok()
         })
     }
 
     /// Does it open the vendor's test mode alone? By the published form of its beginning; nothing else of it is told.
     pub fn is_test(&self, vendor: &Name, name: Option<&Name>) -> bool {
-        self.entry(vendor, name).is_some_and(|e| e.current.load().as_ref().is_some_and(|s| is_test_key(s.expose())))
+        self.entry(vendor, name)
+            .is_some_and(|e| e.current.load().as_ref().is_some_and(|c| is_test_key(c.secret.expose())))
     }
 
     /// Names of vendor and credential, and whether it is there. For operators.
     pub fn list(&self) -> Vec<(Name, Name, bool)> {
         let there = |e: &Entry| e.current.load().is_some();
-        self.entries.iter().map(|((vendor, name), e)| (vendor.clone(), name.clone(), there(e))).collect()
+        self.all().map(|(vendor, name, e)| (vendor.clone(), name.clone(), there(e))).collect()
     }
 
     /// Reads changed files again. A file that vanished or went bad keeps the last good value, and is reported.
     pub fn refresh(&self) -> Vec<(Name, Name, Missing)> {
-        let changed = self.entries.iter().filter(|(_, e)| e.changed());
-        changed.filter_map(|((vendor, name), e)| Some((vendor.clone(), name.clone(), e.read().err()?))).collect()
+        let changed = self.all().filter(|(_, _, e)| e.changed());
+        changed.filter_map(|(vendor, name, e)| Some((vendor.clone(), name.clone(), e.read().err()?))).collect()
     }
 
     fn entry(&self, vendor: &Name, name: Option<&Name>) -> Option<&Entry> {
-        let default: Name = Arc::from(DEFAULT);
-        self.entries.get(&(vendor.clone(), name.cloned().unwrap_or(default)))
+        self.entries.get(vendor)?.get(name.map_or(DEFAULT, |name| name))
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Name, &Name, &Entry)> {
+        self.entries.iter().flat_map(|(vendor, own)| own.iter().map(move |(name, entry)| (vendor, name, entry)))
     }
 }
 
@@ -150,7 +177,7 @@ impl Entry {
         if std::str::from_utf8(secret.expose()).is_ok_and(|text| VaultKey::parse(text).is_some()) {
             return Err(Missing::VaultKey(from));
         }
-        self.current.store(Some(Arc::new(secret)));
+        self.current.store(Some(Arc::new(Credential::new(secret))));
         Ok(())
     }
 }

@@ -11,11 +11,17 @@ use crate::adapters::audit::evidence::key::KeyFile;
 use crate::adapters::audit::evidence::{Every, Evidence};
 use crate::adapters::audit::tail::Books;
 use crate::config::evidence::AnchorTo;
-use crate::config::{Config, CredentialSource};
+use crate::config::{AuditStore, Config, CredentialSource, LedgerStore};
 use crate::control::{self, ControlState};
 
 pub fn open(config: &Config, books: &Arc<Books>) -> Result<(Arc<Evidence>, Vec<Arc<Anchor>>), Failure> {
     let (data, asked) = (&config.server.data, &config.audit.evidence);
+    if signs_alone(config) {
+        tracing::warn!(
+            "no `[audit.checkpoints] key` is configured: this node signs the books with a key of its own. When another node \
+             goes on writing them, whoever verifies them needs both public keys. Let it name one file on all nodes"
+        );
+    }
     let every = Every { events: asked.events, time: asked.time };
     let evidence = Evidence::new(books.clone(), KeyFile::new(data, asked.key.as_deref()), every);
     let anchor = |a: &crate::config::evidence::Anchor| -> Result<_, Failure> {
@@ -29,6 +35,12 @@ pub fn open(config: &Config, books: &Arc<Books>) -> Result<(Arc<Evidence>, Vec<A
     };
     let anchors = asked.anchors.iter().map(anchor).collect::<Result<_, _>>()?;
     Ok((evidence, anchors))
+}
+
+/// Nodes that take turns in writing the books, each with a key of its own.
+fn signs_alone(config: &Config) -> bool {
+    let shared = matches!(config.audit.store, AuditStore::Postgres { .. });
+    shared && matches!(config.ledger.store, LedgerStore::Redis { .. }) && config.audit.evidence.key.is_none()
 }
 
 fn token(source: &CredentialSource) -> Token {

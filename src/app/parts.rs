@@ -28,7 +28,7 @@ use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
-use crate::gateway::{Callbacks, Gateway, Limits, Makings, Manners, Meters, Vendors};
+use crate::gateway::{Callbacks, Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
@@ -52,7 +52,6 @@ pub struct Parts {
     pub last_stop: CancellationToken,
     pub sinks: Sinking,
     pub policies: Arc<PolicyStore>,
-    pub prices: Arc<Prices>,
     pub vault: Arc<Vault>,
     pub switchboard: Arc<Switchboard>,
     pub gateway: Arc<Gateway>,
@@ -81,10 +80,7 @@ impl Parts {
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        if !common {
-            // Of a fleet's ledger the nodes tell each other, with who said it and why.
-            adopt_flags(&keyring, &*ledger).await?;
-        }
+        adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -99,21 +95,20 @@ impl Parts {
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
             books: books.clone(),
-            makings: Makings::default(),
-            callbacks: Callbacks::default(),
-            public_url: config.server.public_url.clone(),
+            makings: Arc::default(),
+            callbacks: Arc::new(Callbacks::at(config.server.public_url.clone())),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring.clone(),
             people: private.people.clone(),
             captures: private.captures.clone(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
-            prices: prices.clone(),
+            prices,
             vault: vault.clone(),
             upstream: transport::upstream(&config)?,
             switchboard: switchboard.clone(),
             hasher: private::body_hasher(&config)?,
-            strangers: DenialBudget::usual(Timestamp::now()),
+            strangers: Arc::new(DenialBudget::usual(Timestamp::now())),
             meters: Arc::new(Meters::default()),
             limits: limits(&config),
             tls: config.server.tls.is_some(),
@@ -132,7 +127,6 @@ impl Parts {
             last_stop,
             sinks,
             policies,
-            prices,
             vault,
             switchboard,
             gateway,
@@ -215,7 +209,11 @@ impl Parts {
     }
 }
 
-async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {
+async fn adopt_flags(common: bool, keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {
+    if common {
+        // Of a fleet's ledger the nodes tell each other, with who said it and why.
+        return Ok(());
+    }
     for flag in keyring.adopt(&ledger.flags().await?, Timestamp::now())? {
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
     }

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 use super::ControlState;
+use super::fleet;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
 use super::wire::{PruneRequest, Pruned};
@@ -48,6 +49,7 @@ pub(super) async fn export(
     if range.to.is_some_and(|to| to < from) {
         return Err(Problem::Malformed("`to` lies before `from`".to_owned()));
     }
+    fleet::have_signed(&state).await;
     let export = state.evidence.export(from, range.to).await?;
     let export = export.ok_or_else(|| Problem::NotFound("the books have no event yet".to_owned()))?;
     let body = Body::from_stream(stream::unfold(Some(export), piece));
@@ -71,6 +73,7 @@ pub(super) async fn proof(
     Path(call): Path<String>,
 ) -> Result<Json<Proof>, Problem> {
     let id: CallId = call.parse().map_err(|_| Problem::Malformed(format!("`{call}` is no call's id")))?;
+    fleet::have_signed(&state).await;
     let proof = state.evidence.proof(id).await?;
     proof.map(Json).ok_or_else(|| Problem::NotFound(format!("the books have no event of call {id}")))
 }
@@ -89,6 +92,7 @@ pub(super) async fn rotate(
     Extension(via): Extension<Via>,
     headers: HeaderMap,
 ) -> Result<Json<KeyChange>, Problem> {
+    fleet::only_where_books_are_written(&state, "a new signing key")?;
     let act = act(via, &headers, None);
     let done = tokio::spawn(async move {
         let change = state.evidence.rotate().await?;
@@ -110,6 +114,7 @@ pub(super) async fn prune(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Pruned>, Problem> {
     let asked: PruneRequest = read(body)?;
+    fleet::only_where_books_are_written(&state, "giving events up")?;
     let act = act(via, &headers, asked.reason);
     tokio::spawn(async move { give_up(&state, asked.before, act).await }).await?.map(Json)
 }

@@ -22,6 +22,8 @@ use crate::adapters::fleet::node::NodeAnswer;
 use crate::adapters::fleet::{Fleet, FleetView};
 use crate::adapters::keyring::shared::{Shared, Table};
 use crate::adapters::keyring::{FlagRecord, KeyRecord};
+use crate::rules::subject::Flag;
+use crate::units::ids::Seq;
 
 /// The durable copy is written first; a stop waits no longer for it before it goes out. It does before it says that it is done.
 const HEAD_START: Duration = Duration::from_millis(50);
@@ -67,6 +69,61 @@ impl Others {
 /// The other nodes of a common ledger.
 pub(super) fn fleet(state: &ControlState) -> Option<&Arc<Fleet>> {
     state.others.as_ref().and_then(|others| others.fleet.as_ref())
+}
+
+/// How long whoever writes the books may take to sign what stands in them.
+const SIGNED: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where another node writes the books, has that one sign what stands in them now. If it does not in time, what it signed
+/// before has to do.
+pub(super) async fn have_signed(state: &ControlState) {
+    let Some(fleet) = fleet(state).filter(|_| !state.books.leads()) else { return };
+    // As the books have it, which this node may not have seen yet.
+    let Ok(end) = state.books.ask(|store| store.seen()).await.map(|place| place.seq) else { return };
+    let begun = Instant::now();
+    if covered(state).await >= end {
+        return;
+    }
+    if let Err(why) = fleet.ask_to_sign().await {
+        return tracing::warn!("the node that writes the books could not be asked for a checkpoint: {why}");
+    }
+    while covered(state).await < end && begun.elapsed() < SIGNED {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The last event that a checkpoint covers.
+async fn covered(state: &ControlState) -> Seq {
+    let last = state.books.ask(|store| store.last_checkpoint()).await;
+    last.ok().flatten().map_or(0, |last| last.checkpoint.to)
+}
+
+/// What the node that writes the books does alone. Any other one says where that is.
+pub(super) fn only_where_books_are_written(state: &ControlState, what: &str) -> Result<(), Problem> {
+    if state.books.leads() {
+        return Ok(());
+    }
+    let writer = fleet(state).and_then(|fleet| fleet.writer());
+    let who = writer.map_or_else(
+        || {
+            "which is none that is heard now; `writes_books` in `GET /v1/status` of a node says whether it does"
+                .to_owned()
+        },
+        |name| format!("and that is {name}: say it on that machine, or to its admin API with `--server`"),
+    );
+    Err(Problem::Elsewhere(format!("{what} is for the node that writes the books, {who}")))
+}
+
+/// Lets calls in flight on the other nodes end while the flag is still being written down. Nobody waits for it.
+pub(super) fn stopping(state: &ControlState, flag: &Flag) {
+    let Some(fleet) = fleet(state).cloned() else { return };
+    let flag = flag.clone();
+    tokio::spawn(async move {
+        if let Err(why) = fleet.stopping(&flag).await {
+            tracing::debug!(%flag, "the other nodes hear of it with the flag alone: {why}");
+        }
+    });
 }
 
 /// A new key is good on every node, or on none.

@@ -30,6 +30,8 @@ pub enum Problem {
     WrongHost(String),
     NotFound(String),
     NotAllowedHere(String),
+    /// Another node of the fleet does that: the sentence names it.
+    Elsewhere(String),
     /// A store is down; nothing was changed.
     Down(String),
     /// Something holds, and something is missing: the sentence says which.
@@ -77,6 +79,7 @@ impl Problem {
             }
             Self::NotFound(what) => (StatusCode::NOT_FOUND, "not_found", what),
             Self::NotAllowedHere(why) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why),
+            Self::Elsewhere(why) => (StatusCode::CONFLICT, "another_node", why),
             Self::Down(why) => (StatusCode::SERVICE_UNAVAILABLE, "store_down", why),
             Self::Partly(why) => (StatusCode::SERVICE_UNAVAILABLE, "partly_done", why),
             Self::Internal(why) => {
@@ -133,7 +136,10 @@ impl From<PeopleError> for Problem {
 
 impl From<AuditError> for Problem {
     fn from(e: AuditError) -> Self {
-        Self::Down(e.to_string())
+        match e {
+            AuditError::Elsewhere(why) => Self::Elsewhere(why),
+            _ => Self::Down(e.to_string()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Turning things off and on: keys, agents, runs, tenants, policies, vendors, everyone. In this order, so that no failure in
 //! between leaves more open than before: the keyring (durable, and asked at the door), the table that nodes share (durable
-//! elsewhere), the ledger (in the step that reserves), the switchboard (calls in flight). What failed half-way is said, and
+//! elsewhere), the ledger (in the step that reserves), the switchboard (calls in flight, which are also ended before all
+//! this: nothing that is written keeps them alive). What failed half-way is said, and
 //! the ledger is told again until it knows. In a fleet it returns when every live node has carried it out.
 
 use std::sync::Arc;
@@ -87,6 +88,9 @@ async fn turn(state: Arc<ControlState>, flag: Flag, act: Act, off: bool) -> Answ
 /// Nothing that the flag covers is admitted from the moment that this returns, and its calls in flight are ended.
 async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switched, Problem> {
     exists(state, &flag)?;
+    // What is in flight ends at once; what comes until the flag is written ends below.
+    fleet::stopping(state, &flag);
+    let early = state.switchboard.stop(&flag);
     let at = Timestamp::now();
     let written = on_disk(state, {
         let (flag, act) = (flag.clone(), act.clone());
@@ -94,7 +98,7 @@ async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switche
     })
     .await;
     // Written or not, it holds in memory now; the calls in flight and the ledger follow in any case.
-    let ended = state.switchboard.stop(&flag);
+    let ended = early + state.switchboard.stop(&flag);
     let unwritten = FlagRecord { flag: flag.clone(), on: true, act, at, told: false };
     let Spread { record: said, made, keeping, told } =
         spread(state, written.as_ref().unwrap_or(&unwritten).clone()).await;

@@ -6,19 +6,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Response, Uri, Version, header};
+use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::{Arrivals, Counted};
 use super::body::Reply;
 use super::problem::Problem;
 use super::{Gateway, serve};
+use crate::rules::path::METHOD_OVERRIDES;
 
 /// How a listener treats its connections.
 #[derive(Clone)]
@@ -33,34 +35,30 @@ pub struct Manners {
 }
 
 /// Serves until `stop`, then waits for open calls up to `manners.drain`. Says whether all ended by themselves.
-pub async fn run(gateway: Arc<Gateway>, listener: TcpListener, manners: Manners, stop: CancellationToken) -> bool {
+pub async fn run(gateway: Arc<Gateway>, mut arrivals: Arrivals, manners: Manners, stop: CancellationToken) -> bool {
     let graceful = GracefulShutdown::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => open(&gateway, stream, from, &manners, &graceful),
-                Err(e) => refused(&e).await,
-            }
-        }
+    while let Some((stream, from, counted)) = arrivals.next(&stop).await {
+        open(&gateway, stream, from, counted, &manners, &graceful);
     }
-    drop(listener);
+    drop(arrivals);
     tokio::time::timeout(manners.drain, graceful.shutdown()).await.is_ok()
 }
 
-/// Out of file descriptors, or a connection that was gone before it was taken: no reason to stop serving.
-async fn refused(error: &std::io::Error) {
-    tracing::warn!(%error, "a connection could not be accepted");
-    tokio::time::sleep(Duration::from_millis(10)).await;
-}
-
-fn open(gateway: &Arc<Gateway>, stream: TcpStream, from: SocketAddr, manners: &Manners, graceful: &GracefulShutdown) {
+fn open(
+    gateway: &Arc<Gateway>,
+    stream: TcpStream,
+    from: SocketAddr,
+    counted: Option<Counted>,
+    manners: &Manners,
+    graceful: &GracefulShutdown,
+) {
     let gateway = gateway.clone();
     // Small answers must not wait for a full packet. Failing to say so costs speed alone.
     let _ = stream.set_nodelay(true);
     let watcher = graceful.watcher();
     let manners = manners.clone();
     tokio::spawn(async move {
+        let _counted = counted;
         let builder = builder(&manners);
         // Boxed: it is large, and is moved several times before it is polled.
         let service = service_fn(move |request| Box::pin(answer(gateway.clone(), from, request)));
@@ -89,11 +87,18 @@ async fn speaks(stream: &TcpStream, patience: Duration) -> bool {
 /// Whoever does not answer to this is gone.
 const PING: Duration = Duration::from_secs(30);
 
+/// How many headers hyper takes of its own accord.
+const HTTP1_HEADERS: usize = 100;
+
 fn builder(manners: &Manners) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     let mut http1 = builder.http1();
     http1.timer(TokioTimer::new()).header_read_timeout(manners.header);
-    http1.max_buf_size(manners.max_header_bytes).max_headers(manners.max_headers);
+    http1.max_buf_size(manners.max_header_bytes);
+    // Its own limit, unsaid, costs it less than the same one said.
+    if manners.max_headers != HTTP1_HEADERS {
+        http1.max_headers(manners.max_headers);
+    }
     let header_list = u32::try_from(manners.max_header_bytes).unwrap_or(u32::MAX);
     builder.http2().keep_alive_interval(PING).keep_alive_timeout(PING);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(header_list).max_concurrent_streams(1000);
@@ -125,17 +130,18 @@ fn probe(status: u16, text: impl Into<bytes::Bytes>) -> Response<Reply> {
 /// Is there one way to read this request's framing and destination? What hyper has refused before never gets here.
 pub fn one_reading(request: &Request<Incoming>) -> Result<(), Problem> {
     let headers = request.headers();
-    let many = |name: header::HeaderName| headers.get_all(name).iter().count() > 1;
-    if request.method() == Method::CONNECT || headers.contains_key(header::UPGRADE) {
+    let lines = Lines::of(headers);
+    if request.method() == Method::CONNECT || lines.upgrade {
         return Err(Problem::Upgrade);
     }
-    if many(header::HOST) || !one_host(request.uri(), headers, request.version()) {
+    let [hosts, framing @ ..] = lines.once;
+    if hosts > 1 || !one_host(request.uri(), headers, request.version()) {
         return Err(Problem::Malformed("exactly one `Host` header is needed".to_owned()));
     }
-    if many(header::TRANSFER_ENCODING) || many(header::CONTENT_LENGTH) || many(header::CONTENT_TYPE) {
+    if framing.iter().any(|lines| *lines > 1) {
         return Err(Problem::Malformed("a framing or content header is given twice".to_owned()));
     }
-    if overrides_method(headers) {
+    if lines.overrides_method {
         return Err(Problem::Malformed(
             "a header that replaces the method is not accepted; send that method".to_owned(),
         ));
@@ -154,8 +160,32 @@ fn one_host(uri: &Uri, headers: &HeaderMap, version: Version) -> bool {
     }
 }
 
-fn overrides_method(headers: &HeaderMap) -> bool {
-    crate::rules::path::METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
+/// What may stand in one line alone.
+static ONCE: [HeaderName; 4] = [header::HOST, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, header::CONTENT_TYPE];
+
+/// What one look at all header lines tells.
+#[derive(Default)]
+struct Lines {
+    /// How many there are of each of `ONCE`.
+    once: [usize; ONCE.len()],
+    upgrade: bool,
+    overrides_method: bool,
+}
+
+impl Lines {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut lines = Self::default();
+        for (name, _) in headers {
+            match ONCE.iter().position(|once| once == name) {
+                Some(at) => lines.once[at] += 1,
+                None => {
+                    lines.upgrade |= name == header::UPGRADE;
+                    lines.overrides_method |= METHOD_OVERRIDES.contains(&name.as_str());
+                }
+            }
+        }
+        lines
+    }
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 
 use super::Gateway;
 use super::context::Context;
 use super::forward::Outgoing;
+use super::headers;
 use super::identify::Caller;
 use super::look_up;
 use super::problem::Problem;
@@ -30,6 +31,7 @@ use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
+use crate::units::vault_key::stands_in;
 
 /// An unlisted operation may have any body: a rule that reads it says whether it can.
 const ANY_BODY: [BodyKind; 4] = [BodyKind::Json, BodyKind::Form, BodyKind::Multipart, BodyKind::Opaque];
@@ -62,12 +64,12 @@ pub async fn admit(
     parts: Parts,
     body: Incoming,
     about: &mut About,
-) -> Result<Outgoing, Problem> {
+) -> Result<Box<Outgoing>, Problem> {
     let facts = super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path);
     about.routed(place, &routed, &facts);
     let policies = caller.policies.clone();
-    let content_type = joined(&parts.headers, &header::CONTENT_TYPE);
-    let content_encoding = joined(&parts.headers, &header::CONTENT_ENCODING);
+    let content_type = headers::joined(&parts.headers, &header::CONTENT_TYPE);
+    let content_encoding = headers::joined(&parts.headers, &header::CONTENT_ENCODING);
     let routed = &routed;
     let parts = &parts;
     let mut judged = Judged {
@@ -154,11 +156,9 @@ impl Judged<'_> {
 
     /// A vault key in a body would reach the vendor.
     fn keyless(&self, body: Bytes) -> Result<Sendable, Problem> {
-        match memchr::memmem::find(&body, self.caller.carried.as_bytes()) {
-            None => Ok(Sendable::Whole(body)),
-            Some(_) => {
-                Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned()))
-            }
+        match stands_in(&body, &self.caller.carried) {
+            false => Ok(Sendable::Whole(body)),
+            true => Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned())),
         }
     }
 
@@ -346,11 +346,4 @@ impl Judged<'_> {
             Attempt::Again => None,
         })
     }
-}
-
-/// Several lines of one header as one, so that what reads it sees that there are two.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let mut lines = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
-    let first = lines.next()?.into_owned();
-    Some(lines.fold(first, |all, line| format!("{all}, {line}")))
 }

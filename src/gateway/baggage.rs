@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-const NAME: &str = "baggage";
+pub const NAME: &str = "baggage";
 const OURS: &str = "bursar.";
 
 /// Every value of a member; `None` for one that is no text.

@@ -29,13 +29,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_ASKED: u8 = 8;
 const REMEMBERED: usize = 4096;
 
-/// How often each thing was asked for, the oldest first.
-#[derive(Default)]
-pub struct Callbacks(Mutex<VecDeque<(Name, String, u8)>>);
+/// Where vendors reach this gateway, and what they said by now.
+pub struct Callbacks {
+    /// As they were told; without it none may call back.
+    public_url: Option<String>,
+    /// How often each thing was asked for, the oldest first.
+    asked: Mutex<VecDeque<(Name, String, u8)>>,
+}
 
 impl Callbacks {
+    pub fn at(public_url: Option<String>) -> Self {
+        Self { public_url, asked: Mutex::default() }
+    }
+
     fn may_ask(&self, vendor: &Name, object: &str) -> bool {
-        let mut asked = self.0.lock();
+        let mut asked = self.asked.lock();
         if let Some((.., count)) = asked.iter_mut().find(|(v, o, _)| v == vendor && o == object) {
             *count = count.saturating_add(1);
             return *count <= MOST_ASKED;
@@ -63,7 +71,7 @@ pub async fn answer(
     parts: &Parts,
     body: Incoming,
 ) -> Result<Response<Reply>, Problem> {
-    let url = gateway.public_url.as_ref().map(|base| format!("{base}{}", route::target(parts)));
+    let url = gateway.callbacks.public_url.as_ref().map(|base| format!("{base}{}", route::target(parts)));
     let url = url.ok_or(Problem::NoSuchPage)?;
     let read = Limited::new(body, LONGEST).collect();
     let read = tokio::time::timeout(PATIENCE, read).await.map_err(|_| Problem::SlowBody)?;

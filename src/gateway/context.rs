@@ -42,14 +42,21 @@ fn trace_id(parent: &str) -> Option<String> {
     good.then(|| id.to_ascii_lowercase())
 }
 
+// As constants they are put together once, and not at every call.
+pub const CALL: HeaderName = HeaderName::from_static("x-bursar-call");
+pub const CAPS: HeaderName = HeaderName::from_static("x-bursar-caps");
+pub const COST: HeaderName = HeaderName::from_static("x-bursar-cost-usd");
+pub const REMAINING: HeaderName = HeaderName::from_static("x-bursar-remaining-usd");
+
 /// Names the call in an answer.
 pub fn stamp(headers: &mut HeaderMap, call: CallId) {
-    set(headers, "x-bursar-call", &call.to_string());
+    let mut text = Uuid::encode_buffer();
+    set(headers, CALL, call.0.hyphenated().encode_lower(&mut text));
 }
 
 /// Sets one of our headers; the values are ids, decimals and short words.
-pub fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+pub fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(HeaderName::from_static(name), value);
+        headers.insert(name, value);
     }
 }

@@ -29,10 +29,10 @@ use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::Reserved;
 use crate::adapters::switchboard::{Cause, Seat};
 use crate::adapters::upstream::{Answer as Upstream, Progress, SendError, Upload};
+use crate::adapters::vault::Credential;
 use crate::rules::subject::Facts;
 use crate::rules::vendors::credential::Scrub;
 use crate::rules::vendors::{Plan, Vendor};
-use crate::units::secret::Secret;
 
 /// An admitted call, ready to leave.
 pub struct Outgoing {
@@ -44,7 +44,7 @@ pub struct Outgoing {
     pub seat: Seat,
     pub request: Request<Upload>,
     pub progress: Arc<Progress>,
-    pub credential: Arc<Secret>,
+    pub credential: Arc<Credential>,
     /// Read-only, a plain LLM call, or one with an idempotency key.
     pub repeatable: bool,
     /// A `HEAD` request: its answer names a length and has no body.
@@ -65,12 +65,12 @@ pub const WHOLE: usize = 256 * 1024;
 /// How long a write that has left is read on after an abort.
 pub const AFTER_ABORT: Duration = Duration::from_secs(30);
 
-pub async fn forward(gateway: &Arc<Gateway>, out: Outgoing) -> Answer {
-    let vendor = out.vendor.name.to_string();
+pub async fn forward(gateway: &Arc<Gateway>, out: Box<Outgoing>) -> Answer {
+    let vendor = out.vendor.name.clone();
     let (tell, told) = oneshot::channel();
     let carried = Carried { work: Some(Box::pin(carry(gateway.clone(), out, tell))), told };
     // The work always answers; it is gone only if the runtime is.
-    carried.await.unwrap_or(Err(Problem::OutcomeUnknown(vendor)))
+    carried.await.unwrap_or_else(|_| Err(Problem::OutcomeUnknown(vendor.to_string())))
 }
 
 /// Work that is done in place while the caller waits for its answer, and in a task of its own once nobody does.
@@ -99,7 +99,7 @@ impl Drop for Carried {
     }
 }
 
-async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answer>) {
+async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<Answer>) {
     if let Some(cause) = out.seat.stopped_by() {
         let problem = stopped(cause);
         Box::pin(unanswered::unsent(&gateway, &out.context, out.hold, &problem)).await;
@@ -121,7 +121,7 @@ async fn carry(gateway: Arc<Gateway>, out: Outgoing, tell: oneshot::Sender<Answe
         follow,
         taking,
         links,
-    } = out;
+    } = *out;
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
@@ -156,7 +156,7 @@ pub struct Crossing {
     gateway: Arc<Gateway>,
     pub vendor: Arc<Vendor>,
     pub plan: Plan,
-    credential: Arc<Secret>,
+    credential: Arc<Credential>,
     pub repeatable: bool,
     head: bool,
     /// Its method changes things.
@@ -182,7 +182,7 @@ impl Crossing {
         let length = upstream.size_hint().exact();
         let events = is_event_stream(&parts.headers);
         let limits = &self.gateway.limits;
-        let scrub = Scrub::new(&self.vendor.placement, &self.credential);
+        let scrub = Scrub::new(self.credential.ready(&self.vendor.placement).sought.clone());
         let rewrite = Links::are_in(&parts.headers).then(|| Rewrite::new(self.links.clone()));
         let mut filter = Filter { scrub, rewrite };
         // The length of what changes on its way is not the caller's: of events that may be hidden, of links.
@@ -225,7 +225,7 @@ impl Crossing {
 
     fn stamp_caps(&self, headers: &mut http::HeaderMap) {
         if let Some(limit) = self.caps {
-            context::set(headers, "x-bursar-caps", &format!("max_output_tokens={limit}"));
+            context::set(headers, context::CAPS, &format!("max_output_tokens={limit}"));
         }
     }
 }
@@ -247,9 +247,9 @@ fn streams(headers: &http::HeaderMap, length: Option<u64>) -> bool {
 }
 
 fn stamp_cost(headers: &mut http::HeaderMap, settlement: &Settlement) {
-    context::set(headers, "x-bursar-cost-usd", &settlement.cost.to_string());
+    context::set(headers, context::COST, &settlement.cost.to_string());
     if let Some(left) = settlement.remaining {
-        context::set(headers, "x-bursar-remaining-usd", &left.to_string());
+        context::set(headers, context::REMAINING, &left.to_string());
     }
 }
 

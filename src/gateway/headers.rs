@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use super::baggage;
 
 /// Meant for one connection only (RFC 9110 7.6.1), whatever `Connection` says. `trailer` stays: without it hyper sends none.
-const HOP: [HeaderName; 7] = [
+static HOP: [HeaderName; 7] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -18,26 +18,26 @@ const HOP: [HeaderName; 7] = [
 ];
 
 /// Says where a request came from, or is set by us.
-const OURS: [&str; 9] = [
-    "proxy-connection",
-    "host",
-    "expect",
-    "content-length",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
+static OURS: [HeaderName; 9] = [
+    HeaderName::from_static("proxy-connection"),
+    header::HOST,
+    header::EXPECT,
+    header::CONTENT_LENGTH,
+    header::FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-real-ip"),
 ];
+/// What a vendor says about its own connection.
+static THEIRS: [HeaderName; 3] = [header::TE, HeaderName::from_static("proxy-connection"), header::ALT_SVC];
 
 /// Prefix of the headers by which a caller speaks to bursar itself.
 pub const PREFIX: &str = "x-bursar-";
 
 /// Drops what must not reach the vendor. What is meant for one connection has been dropped before the call was judged.
 pub fn towards_vendor(headers: &mut HeaderMap) {
-    OURS.iter().for_each(|name| drop_all(headers, name));
-    let ours: Vec<HeaderName> = headers.keys().filter(|n| n.as_str().starts_with(PREFIX)).cloned().collect();
-    ours.into_iter().for_each(|name| drop_all(headers, name.as_str()));
+    drop_all(headers, |name| OURS.contains(name) || name.as_str().starts_with(PREFIX));
     baggage::strip(headers);
     if headers.contains_key(header::TE) {
         // So that it goes no further than it is meant to.
@@ -60,14 +60,10 @@ pub fn one_cookie_line(headers: &mut HeaderMap) {
 /// Drops what must not reach the caller. The body's length is set anew from the body itself, except for `HEAD`.
 pub fn towards_caller(headers: &mut HeaderMap, keep_length: bool) {
     drop_hops(headers, Version::HTTP_11);
-    headers.remove(header::TE);
-    if !keep_length {
-        headers.remove(header::CONTENT_LENGTH);
-    }
-    headers.remove("proxy-connection");
-    headers.remove("alt-svc");
-    let ours: Vec<HeaderName> = headers.keys().filter(|n| n.as_str().starts_with(PREFIX)).cloned().collect();
-    ours.into_iter().for_each(|name| drop_all(headers, name.as_str()));
+    drop_all(headers, |name| {
+        let length = !keep_length && name == header::CONTENT_LENGTH;
+        length || THEIRS.contains(name) || name.as_str().starts_with(PREFIX)
+    });
 }
 
 /// What is meant for one connection alone, by name or because `Connection` says so. `TE: trailers` is made anew, if
@@ -82,15 +78,23 @@ pub fn drop_hops(headers: &mut HeaderMap, version: Version) {
         .collect();
     let ours = version == Version::HTTP_2 || named.iter().any(|name| name == "te");
     let trailers = ours && headers.get(header::TE).is_some_and(|te| te == "trailers");
-    named.iter().for_each(|name| drop_all(headers, name));
-    HOP.iter().for_each(|name| drop_all(headers, name.as_str()));
+    drop_all(headers, |name| HOP.contains(name) || named.iter().any(|named| named == name.as_str()));
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
 }
 
-fn drop_all(headers: &mut HeaderMap, name: &str) {
-    headers.remove(name);
+/// One look at each name that is there costs less than one search for each that may be.
+fn drop_all(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
+    names.into_iter().for_each(|name| drop(headers.remove(name)));
+}
+
+/// Several lines of one header as one, so that what reads it sees that there are two.
+pub fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut lines = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+    let first = lines.next()?.into_owned();
+    Some(lines.fold(first, |all, line| format!("{all}, {line}")))
 }
 
 #[cfg(test)]

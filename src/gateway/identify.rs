@@ -4,13 +4,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use zeroize::Zeroizing;
 
 use super::Gateway;
 use super::baggage;
 use super::context::Context;
+use super::headers::PREFIX;
 use super::problem::Problem;
 use super::refusal::About;
 use crate::adapters::keyring::{KeyRecord, Standing};
@@ -91,6 +92,9 @@ pub async fn identify(
 async fn attributed(people: &Arc<People>, fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), Problem> {
     let mut subject = fixed.clone();
     let mut claimed = false;
+    if !headers.keys().any(claims) {
+        return Ok((subject, claimed));
+    }
     if let Some(run) = claim(headers, "x-bursar-run", "bursar.run")? {
         match &fixed.run {
             Some(own) if **own != *run => return Err(differs("x-bursar-run")),
@@ -114,6 +118,11 @@ async fn attributed(people: &Arc<People>, fixed: &Subject, headers: &HeaderMap) 
         }
     }
     Ok((subject, claimed))
+}
+
+/// May this header name somebody?
+fn claims(name: &HeaderName) -> bool {
+    name.as_str().starts_with(PREFIX) || name == baggage::NAME
 }
 
 /// What a header names, or a member of the W3C `baggage`. Both may, if they agree.

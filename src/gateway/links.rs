@@ -4,37 +4,39 @@
 
 mod rewrite;
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, header};
 
 pub use rewrite::Rewrite;
 
-use crate::rules::vendors::Vendor;
+use crate::rules::vendors::{Base, Vendor};
 
-/// The vendor's own origins without their schemes, and the caller's base.
+/// The vendor, whose hosts are its own origins, and the caller's base.
 #[derive(Clone)]
 pub struct Links {
-    origins: Vec<String>,
-    base: String,
+    vendor: Arc<Vendor>,
+    base: Arc<str>,
 }
 
 impl Links {
     /// Other kinds hold no fields that an SDK follows.
     pub fn are_in(headers: &HeaderMap) -> bool {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        kind.ends_with("json") || kind.ends_with("jsonl") || kind == "text/event-stream"
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let ends = |end: &str| {
+            kind.len().checked_sub(end.len()).and_then(|at| kind.get(at..)).is_some_and(|e| e.eq_ignore_ascii_case(end))
+        };
+        ends("json") || ends("jsonl") || kind.eq_ignore_ascii_case("text/event-stream")
     }
 
-    pub fn new(vendor: &Vendor, base: String) -> Self {
-        let origins = vendor.hosts.iter().map(|h| format!("//{}{}", h.base.authority, h.base.prefix));
-        Self { origins: origins.collect(), base }
+    pub fn new(vendor: Arc<Vendor>, base: Arc<str>) -> Self {
+        Self { vendor, base }
     }
 
     pub fn rewrite_headers(&self, headers: &mut HeaderMap) {
-        let links: Vec<HeaderValue> = headers.get_all(header::LINK).iter().map(|l| self.link(l)).collect();
-        headers.remove(header::LINK);
-        for link in links {
-            headers.append(header::LINK, link);
+        if let header::Entry::Occupied(mut lines) = headers.entry(header::LINK) {
+            lines.iter_mut().for_each(|line| *line = self.link(line));
         }
         for name in [header::LOCATION, header::CONTENT_LOCATION] {
             let moved = headers.get(&name).and_then(|v| v.to_str().ok()).and_then(|url| self.location(url));
@@ -66,8 +68,10 @@ impl Links {
     /// Whatever the scheme: a vendor behind a balancer may not know its own.
     fn moved(&self, url: &str) -> Option<String> {
         let url = url.strip_prefix("https:").or_else(|| url.strip_prefix("http:")).unwrap_or(url);
-        let rest = self.origins.iter().find_map(|o| url.strip_prefix(o.as_str()).filter(|r| r.starts_with('/')))?;
-        Some(format!("{}{rest}", self.base))
+        let rest = url.strip_prefix("//")?;
+        let behind = |base: &Base| rest.strip_prefix(&*base.authority)?.strip_prefix(&*base.prefix);
+        let path = self.vendor.hosts.iter().find_map(|host| behind(&host.base).filter(|r| r.starts_with('/')))?;
+        Some(format!("{}{path}", self.base))
     }
 }
 
@@ -77,7 +81,8 @@ mod tests {
 
     #[test]
     fn headers_lead_back_here() {
-        let links = Links { origins: vec!["//api.x.com".to_owned()], base: "http://here/x".to_owned() };
+        let vendor = crate::config::vendors::moved("stripe", "https://api.x.com".to_owned()).expect("a vendor");
+        let links = Links::new(Arc::new(vendor), "http://here/x".into());
         for (before, after) in [
             (
                 "<https://api.x.com/a?p=2>; rel=\"next\", </b>; rel=last",

@@ -2,6 +2,7 @@
 
 mod accept;
 mod admit;
+mod arrivals;
 mod baggage;
 mod body;
 mod callback;
@@ -54,24 +55,23 @@ use crate::adapters::upstream::Upstream;
 use crate::adapters::vault::Vault;
 
 pub use accept::{Manners, run};
+pub use arrivals::{Arrivals, Counted, Given};
 pub use callback::Callbacks;
 pub use late::resume;
-pub use made::Makings;
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
 
 use body::Reply;
 use context::Context;
+use made::Makings;
 use problem::Problem;
 
-/// What the steps work with. Made once, by `app`.
+/// What the steps work with. Made by `app`, once for each thread that serves.
 pub struct Gateway {
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
-    pub makings: Makings,
-    pub callbacks: Callbacks,
-    /// Where vendors reach this gateway, as they were told; without it none may call back.
-    pub public_url: Option<String>,
+    pub makings: Arc<Makings>,
+    pub callbacks: Arc<Callbacks>,
     pub waiting: Arc<Waiting>,
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
@@ -83,7 +83,7 @@ pub struct Gateway {
     pub upstream: Upstream,
     pub switchboard: Arc<Switchboard>,
     pub hasher: BodyHasher,
-    pub strangers: DenialBudget,
+    pub strangers: Arc<DenialBudget>,
     pub meters: Arc<Meters>,
     pub limits: Limits,
     /// Do callers reach this gateway by TLS?
@@ -102,6 +102,31 @@ pub struct Limits {
 }
 
 impl Gateway {
+    /// The same for another thread, with connections of its own.
+    pub fn beside(&self) -> Self {
+        Self {
+            ledger: self.ledger.clone(),
+            books: self.books.clone(),
+            makings: self.makings.clone(),
+            callbacks: self.callbacks.clone(),
+            waiting: self.waiting.clone(),
+            keyring: self.keyring.clone(),
+            people: self.people.clone(),
+            captures: self.captures.clone(),
+            policies: self.policies.clone(),
+            vendors: self.vendors.clone(),
+            prices: self.prices.clone(),
+            vault: self.vault.clone(),
+            upstream: self.upstream.beside(),
+            switchboard: self.switchboard.clone(),
+            hasher: self.hasher.clone(),
+            strangers: self.strangers.clone(),
+            meters: self.meters.clone(),
+            limits: self.limits,
+            tls: self.tls,
+        }
+    }
+
     /// Why no call can be admitted now.
     pub fn trouble(&self) -> Option<String> {
         self.ledger.trouble()
@@ -111,12 +136,12 @@ impl Gateway {
 /// One request, from its head to the head of its answer. What comes after is in `meter` and `settle`.
 pub async fn serve(gateway: &Arc<Gateway>, from: SocketAddr, request: Request<Incoming>) -> Response<Reply> {
     let context = Context::new(from, request.headers());
-    let mut about = refusal::About::new(gateway, &request);
+    let mut about = refusal::About::new(&request);
     match steps(gateway, &context, request, &mut about).await {
         Ok(response) => response,
         Err(problem) => {
             refusal::record(gateway, &context, &about, &problem).await;
-            problem.respond(context.call, about.envelope)
+            problem.respond(context.call, about.envelope(gateway))
         }
     }
 }

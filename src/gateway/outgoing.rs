@@ -15,11 +15,11 @@ use super::reserve::HeldCall;
 use super::unanswered;
 use crate::adapters::captures::Taking;
 use crate::adapters::upstream::{Progress, Upload};
+use crate::adapters::vault::Credential;
 use crate::rules::books::Tier;
 use crate::rules::json::Document;
 use crate::rules::subject::Name;
 use crate::rules::vendors::{Plan, Price};
-use crate::units::secret::Secret;
 
 /// What cannot leave after all ends here, with a row that says why.
 pub async fn outgoing(
@@ -27,7 +27,7 @@ pub async fn outgoing(
     body: Sendable,
     held: HeldCall,
     credential: Name,
-) -> Result<Outgoing, Problem> {
+) -> Result<Box<Outgoing>, Problem> {
     let taking = capture::begin(judged, &body).await;
     match taking.and_then(|taking| Ok((judged.leaving(body, &held, credential)?, taking))) {
         Ok((leaving, taking)) => Ok(judged.outgoing(leaving, held, taking)),
@@ -42,7 +42,7 @@ pub async fn outgoing(
 struct Leaving {
     request: Request<Upload>,
     progress: Arc<Progress>,
-    credential: Arc<Secret>,
+    credential: Arc<Credential>,
 }
 
 impl Judged<'_> {
@@ -66,10 +66,11 @@ impl Judged<'_> {
         Ok(Leaving { request, progress, credential })
     }
 
-    fn outgoing(&self, leaving: Leaving, held: HeldCall, taking: Option<Box<Taking>>) -> Outgoing {
+    fn outgoing(&self, leaving: Leaving, held: HeldCall, taking: Option<Box<Taking>>) -> Box<Outgoing> {
         let vendor = &self.place.vendor;
         let Leaving { request, progress, credential } = leaving;
-        Outgoing {
+        // Boxed: it is large, and goes from step to step.
+        Box::new(Outgoing {
             context: self.context.clone(),
             facts: self.facts.clone(),
             vendor: vendor.clone(),
@@ -84,8 +85,8 @@ impl Judged<'_> {
             caps: held.caps,
             follow: held.follow,
             taking,
-            links: Links::new(vendor, self.place.base.clone()),
-        }
+            links: Links::new(vendor.clone(), self.place.base.clone()),
+        })
     }
 
     /// Only the fields that must change are changed; all else goes out byte for byte.

@@ -1,9 +1,9 @@
 //! The row of a call that was refused: what was known of it when it was. Strangers' refusals are bounded, so that a scanner
 //! cannot fill the disk. Decides nothing; `problem` has the words.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use http::Request;
+use http::{HeaderValue, Method, Request, Uri, header};
 use hyper::body::Incoming;
 
 use super::Gateway;
@@ -14,7 +14,7 @@ use super::route::{self, Place};
 use crate::adapters::audit::denials::{DenialBudget, Row};
 use crate::adapters::keyring::KeyRecord;
 use crate::rules::books::{Opening, Tier, Verdict};
-use crate::rules::subject::{Facts, Name};
+use crate::rules::subject::{Facts, Name, Subject};
 use crate::rules::vendors::{Envelope, Routed};
 use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Digest32};
@@ -23,15 +23,18 @@ use crate::units::vault_key::PREFIX;
 /// Longest excerpt of a target that could not be read as a path.
 const EXCERPT: usize = 200;
 
-/// What is known of a call so far.
+/// What is known of a call so far. What a refusal alone needs is put into words when there is one.
 pub struct About {
-    pub envelope: Option<Envelope>,
-    pub facts: Option<Arc<Facts>>,
-    policy_hash: Option<Digest32>,
     method: Name,
-    path: Name,
-    endpoint: Option<Name>,
-    action: Option<Name>,
+    /// The address as it came, and its host.
+    target: Uri,
+    host: Option<HeaderValue>,
+    /// Whose call it is; without one it is a stranger's.
+    key: Option<Arc<KeyRecord>>,
+    /// The subject where headers add to the key's; and does its run count on no account?
+    named: Option<(Subject, bool)>,
+    policy_hash: Option<Digest32>,
+    routed: Option<Known>,
     pub tier: Option<Tier>,
     pub estimate: Amounts,
     pub request_hash: Option<Digest32>,
@@ -42,9 +45,23 @@ pub struct About {
     pub admitted: bool,
 }
 
+/// What is known once the vendor and the operation are.
+struct Known {
+    envelope: Envelope,
+    path: Name,
+    endpoint: Option<Name>,
+    action: Option<Name>,
+    facts: Arc<Facts>,
+}
+
+/// The methods of nearly all calls, each kept once.
+static METHODS: LazyLock<[Name; 5]> = LazyLock::new(|| ["GET", "POST", "PUT", "PATCH", "DELETE"].map(Name::from));
+
 /// Of a method of the caller's own making, the beginning.
-fn method_name(method: &http::Method) -> Name {
-    method.as_str().get(..20).unwrap_or(method.as_str()).into()
+fn method_name(method: &Method) -> Name {
+    let name = method.as_str();
+    let known = METHODS.iter().find(|known| ***known == *name).cloned();
+    known.unwrap_or_else(|| name.get(..20).unwrap_or(name).into())
 }
 
 /// Printable, bounded, and without anything that looks like a vault key.
@@ -57,17 +74,15 @@ fn excerpt(path: &str) -> String {
 }
 
 impl About {
-    pub fn new(gateway: &Gateway, request: &Request<Incoming>) -> Self {
-        let host = route::authority(request.uri(), request.headers());
-        let path = request.uri().path();
+    pub fn new(request: &Request<Incoming>) -> Self {
         Self {
-            envelope: gateway.vendors.envelope(route::name_of(&host), path),
-            facts: None,
-            policy_hash: None,
             method: method_name(request.method()),
-            path: excerpt(path).into(),
-            endpoint: None,
-            action: None,
+            target: request.uri().clone(),
+            host: request.headers().get(header::HOST).cloned(),
+            key: None,
+            named: None,
+            policy_hash: None,
+            routed: None,
             tier: None,
             estimate: Amounts::ZERO,
             request_hash: None,
@@ -78,33 +93,52 @@ impl About {
     }
 
     /// The key is somebody's.
-    pub fn key(&mut self, key: &KeyRecord) {
-        self.facts = Some(Arc::new(Facts {
-            subject: key.subject.clone(),
-            keys: key.chain().cloned().collect(),
-            policy: key.policy.clone(),
-            vendor: Name::from(""),
-            operation: Name::from(""),
-            claimed_run: false,
-        }));
+    pub fn key(&mut self, key: &Arc<KeyRecord>) {
+        self.key = Some(key.clone());
     }
 
     pub fn caller(&mut self, caller: &Caller) {
         self.policy_hash = Some(caller.policy.hash);
         self.claimed = caller.run_claimed;
-        if let Some(facts) = &mut self.facts {
-            let facts = Arc::make_mut(facts);
-            (facts.subject, facts.claimed_run) = (caller.subject.clone(), caller.claimed_run());
-        }
+        self.named = (caller.subject != caller.key.subject).then(|| (caller.subject.clone(), caller.claimed_run()));
     }
 
     pub fn routed(&mut self, place: &Place, routed: &Routed<'_>, facts: &Arc<Facts>) {
-        self.envelope = Some(place.vendor.envelope);
-        self.path = routed.path.as_str().into();
-        self.endpoint = routed.operation.map(|o| o.name.clone());
-        self.action = routed.operation.map(|o| o.action.clone());
         self.tier = routed.operation.map(|o| o.tier);
-        self.facts = Some(facts.clone());
+        self.routed = Some(Known {
+            envelope: place.vendor.envelope,
+            path: routed.path.as_str().into(),
+            endpoint: routed.operation.map(|o| o.name.clone()),
+            action: routed.operation.map(|o| o.action.clone()),
+            facts: facts.clone(),
+        });
+    }
+
+    /// The vendor's, or of the one that the address most likely means.
+    pub fn envelope(&self, gateway: &Gateway) -> Option<Envelope> {
+        let likely = || {
+            let host = route::authority(&self.target, self.host.as_ref());
+            gateway.vendors.envelope(route::name_of(&host), self.target.path())
+        };
+        self.routed.as_ref().map_or_else(likely, |known| Some(known.envelope))
+    }
+
+    fn facts(&self) -> Option<Arc<Facts>> {
+        let known = self.routed.as_ref().map(|known| known.facts.clone());
+        known.or_else(|| self.key.as_deref().map(|key| Arc::new(self.of_key(key))))
+    }
+
+    /// No vendor yet.
+    fn of_key(&self, key: &KeyRecord) -> Facts {
+        let (subject, claimed_run) = self.named.clone().unwrap_or_else(|| (key.subject.clone(), false));
+        Facts {
+            subject,
+            keys: key.chain().cloned().collect(),
+            policy: key.policy.clone(),
+            vendor: Name::from(""),
+            operation: Name::from(""),
+            claimed_run,
+        }
     }
 
     pub fn looked_up(&mut self, call: CallId, question: &str) {
@@ -118,14 +152,15 @@ impl About {
 
     /// The opening half of the row, of an admitted or a refused call.
     pub fn opening(&self, context: &Context, verdict: Verdict, enforced: bool, reason: Option<String>) -> Opening {
+        let known = self.routed.as_ref();
         Opening {
             call: context.call,
-            facts: self.facts.clone(),
+            facts: self.facts(),
             policy_hash: self.policy_hash,
             method: self.method.clone(),
-            path: self.path.clone(),
-            endpoint: self.endpoint.clone(),
-            action: self.action.clone(),
+            path: known.map_or_else(|| excerpt(self.target.path()).into(), |known| known.path.clone()),
+            endpoint: known.and_then(|known| known.endpoint.clone()),
+            action: known.and_then(|known| known.action.clone()),
             tier: self.tier,
             verdict,
             enforced,
@@ -147,7 +182,7 @@ pub async fn record(gateway: &Gateway, context: &Context, about: &About, problem
     }
     gateway.meters.refused();
     let mut reason = format!("{}: {}", problem.code(), problem.sentence());
-    if about.facts.is_none() {
+    if about.key.is_none() {
         match gateway.strangers.ask(context.at) {
             Row::Fold => return,
             Row::Write { folded } => reason.push_str(&DenialBudget::suffix(folded)),

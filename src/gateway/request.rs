@@ -1,19 +1,20 @@
 //! The request as it leaves: judged path, catalogue's origin, the caller's headers without keys and hops, the real credential.
 //! Nothing of its address comes from the caller but path and query, as they were judged.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
-use http::uri::PathAndQuery;
+use http::uri::{self, Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 
 use super::headers;
 use super::problem::Problem;
 use super::sign;
 use crate::adapters::upstream::Upload;
+use crate::adapters::vault::Credential;
 use crate::rules::path::CanonicalPath;
 use crate::rules::vendors::credential::{self, Placed};
-use crate::rules::vendors::{Base, Placement, Vendor};
-use crate::units::secret::Secret;
+use crate::rules::vendors::{Base, Placement, Vendor, region};
 
 /// What the pieces of a request are.
 pub struct Pieces<'a> {
@@ -25,14 +26,14 @@ pub struct Pieces<'a> {
     /// The vault key as it was sent.
     pub carried: &'a str,
     pub vendor: &'a Vendor,
-    pub credential: &'a Secret,
+    pub credential: &'a Credential,
     /// The body as it leaves, where it is signed.
     pub signed: Option<&'a [u8]>,
 }
 
 pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Problem> {
     let Pieces { method, base, path, query, mut headers, carried, vendor, credential, signed } = pieces;
-    let region = sign::region_of(&headers);
+    let region = region::of_signature(&headers).map(str::to_owned);
     headers::towards_vendor(&mut headers);
     // The query lost its keys when the vendor was found, before it was judged.
     credential::strip(&mut headers, None, carried, &vendor.placement);
@@ -46,18 +47,17 @@ pub fn build(pieces: Pieces<'_>, body: Upload) -> Result<Request<Upload>, Proble
         let mut request = assembled(method, uri(base, path, query)?, headers, body);
         let unsigned = |_| Problem::NoCredential(vendor.name.to_string());
         let body = signed.ok_or(sign::Unsigned).map_err(unsigned)?;
-        sign::signed(&mut request, body, credential, service, region.as_deref(), SystemTime::now())
+        sign::signed(&mut request, body, credential.secret(), service, region.as_deref(), SystemTime::now())
             .map_err(unsigned)?;
         return Ok(request);
     }
-    let query = match credential::place(&vendor.placement, credential)
-        .map_err(|_| Problem::NoCredential(vendor.name.to_string()))?
-    {
-        Placed::Header(name, value) => {
-            headers.insert(name, value);
-            query.map(str::to_owned)
+    let query = match credential.ready(&vendor.placement).placed.as_ref() {
+        Err(_) => return Err(Problem::NoCredential(vendor.name.to_string())),
+        Ok(Placed::Header(name, value)) => {
+            headers.insert(name.clone(), value.clone());
+            query.map(Cow::Borrowed)
         }
-        Placed::Query(pair) => Some(query.map_or_else(|| pair.clone(), |q| format!("{q}&{pair}"))),
+        Ok(Placed::Query(pair)) => Some(query.map_or_else(|| Cow::Borrowed(&**pair), |q| format!("{q}&{pair}").into())),
     };
     Ok(assembled(method, uri(base, path, query.as_deref())?, headers, body))
 }
@@ -79,12 +79,14 @@ fn set_default(headers: &mut HeaderMap, name: &str, value: &str) {
 
 fn uri(base: &Base, path: &CanonicalPath, query: Option<&str>) -> Result<Uri, Problem> {
     let target = match query {
-        Some(query) => format!("{}{path}?{query}", base.prefix),
-        None => format!("{}{path}", base.prefix),
+        Some(query) => [&base.prefix, path.as_str(), "?", query].concat(),
+        None => [&base.prefix, path.as_str()].concat(),
     };
     let malformed = |_| Problem::Malformed("its query holds bytes that no request line can carry".to_owned());
-    let target = PathAndQuery::try_from(target).map_err(malformed)?;
-    let scheme = if base.tls { "https" } else { "http" };
-    let uri = Uri::builder().scheme(scheme).authority(&*base.authority).path_and_query(target).build();
-    uri.map_err(|_| Problem::Malformed("its address cannot be written".to_owned()))
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(if base.tls { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.authority = Authority::try_from(&*base.authority).ok();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(malformed)?);
+    // Without an authority it is no address either.
+    Uri::from_parts(parts).map_err(|_| Problem::Malformed("its address cannot be written".to_owned()))
 }

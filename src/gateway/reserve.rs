@@ -73,11 +73,11 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
         manner: permit.manner(),
         opening: opening(judged, permit, permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref()), about),
     };
-    let mut policies = gateway.policies.changes();
-    // What was already there is no change.
-    policies.mark_unchanged();
     let interrupted = async {
-        tokio::select! { _ = policies.changed() => None, () = seat.stopped() => seat.stopped_by().cloned() }
+        tokio::select! {
+            () = gateway.policies.replaced(&judged.policies) => None,
+            () = seat.stopped() => seat.stopped_by().cloned(),
+        }
     };
     let answered = match gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)? {
         Waited::Answered(answered) => answered,

@@ -1,18 +1,19 @@
 //! Step 2: from the address to the vendor, the canonical path and the operation. Nothing that the caller sends becomes part
 //! of the upstream's address; it only chooses among entries of the catalogue. `admit` comes next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Uri, Version, header};
+use http::{HeaderValue, Uri, Version, header};
 
 use super::Gateway;
 use super::identify::Caller;
 use super::problem::Problem;
 use crate::rules::args::Unreadable;
-use crate::rules::path::{CanonicalPath, Target, query_or_form_overrides_method};
+use crate::rules::path::{CanonicalPath, PathRefusal, Target, query_or_form_overrides_method};
 use crate::rules::subject::{Facts, Name};
-use crate::rules::vendors::{Operation, Vendor, credential};
+use crate::rules::vendors::{Family, Operation, Vendor, credential};
 use crate::units::vault_key::{LEN, PREFIX};
 
 /// Which vendor, and what of the address is its own.
@@ -22,36 +23,42 @@ pub struct Place {
     /// Without the vault key.
     pub query: Option<String>,
     /// Where the caller reaches this vendor: what links in answers are rewritten to.
-    pub base: String,
+    pub base: Arc<str>,
 }
 
 /// A mapped host name; a first segment that names a vendor which the key may use; for a key with one vendor, the bare path.
 pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place, Problem> {
-    let Target { path, query } = CanonicalPath::parse(target(parts)).map_err(Problem::Path)?;
+    let target = target(parts);
+    let Target { path, query } = CanonicalPath::parse(&*target).map_err(Problem::Path)?;
     if query.as_ref().is_some_and(|q| query_or_form_overrides_method(q.as_bytes())) {
         return Err(Problem::Unreadable(Unreadable::MethodOverride));
     }
-    let host = authority(&parts.uri, &parts.headers);
-    let origin = format!("{}://{host}", if gateway.tls { "https" } else { "http" });
-    if memchr::memmem::find(target(parts).as_bytes(), PREFIX.as_bytes()).is_some() && holds_a_key(&path) {
+    if memchr::memmem::find(target.as_bytes(), PREFIX.as_bytes()).is_some() && holds_a_key(&path) {
         return Err(Problem::Malformed("its path holds a vault key, which must not reach a vendor".to_owned()));
     }
-    let place = |vendor: Arc<Vendor>, path, base| {
-        let query = credential::strip(&mut HeaderMap::new(), query.as_deref(), &caller.carried, &vendor.placement);
-        Place { vendor, path, query, base }
+    let host = authority(&parts.uri, parts.headers.get(header::HOST));
+    let scheme = if gateway.tls { "https://" } else { "http://" };
+    let place = |vendor: Arc<Vendor>, path: CanonicalPath, below: &[&str]| {
+        // To any other vendor, an encoded slash may be two things.
+        if path.names_a_resource() && vendor.family != Family::Bedrock {
+            return Err(Problem::Path(PathRefusal::EncodedSlash));
+        }
+        let keyless = |query: String| credential::strip_query(&query, &caller.carried, &vendor.placement);
+        let base = [scheme, &host].iter().chain(below).copied().collect::<String>().into();
+        Ok(Place { path, query: query.and_then(keyless), base, vendor })
     };
     if let Some(vendor) = gateway.vendors.by_host(name_of(&host)) {
-        return Ok(place(vendor, path, origin));
+        return place(vendor, path, &[]);
     }
     let first = path.segments().next().unwrap_or_default();
     // A vendor that the key may not use is refused by the policy, in that vendor's own envelope.
     if let Some(vendor) = gateway.vendors.get(first) {
-        let base = format!("{origin}/{}", vendor.name);
-        return Ok(place(vendor, path.without_first(), base));
+        let name = vendor.name.clone();
+        return place(vendor, path.without_first(), &["/", &name]);
     }
     let vendors = caller.vendors();
     match only(gateway, &vendors) {
-        Some(vendor) => Ok(place(vendor, path, origin)),
+        Some(vendor) => place(vendor, path, &[]),
         None => Err(Problem::NoVendor(vendors.iter().map(ToString::to_string).collect())),
     }
 }
@@ -68,17 +75,22 @@ fn only(gateway: &Gateway, vendors: &[Name]) -> Option<Arc<Vendor>> {
 }
 
 /// HTTP/2 always names scheme and authority; in HTTP/1 a target that does is another form, and refused.
-pub fn target(parts: &Parts) -> String {
-    match parts.version {
-        Version::HTTP_2 => parts.uri.path_and_query().map_or_else(|| parts.uri.to_string(), ToString::to_string),
-        _ => parts.uri.to_string(),
+pub fn target(parts: &Parts) -> Cow<'_, str> {
+    let named = parts.uri.scheme().is_some() || parts.uri.authority().is_some();
+    match parts.uri.path_and_query() {
+        Some(target) if parts.version == Version::HTTP_2 || !named => Cow::Borrowed(target.as_str()),
+        _ => Cow::Owned(parts.uri.to_string()),
     }
 }
 
 /// The host that the caller addressed, with its port. HTTP/2 has it in the target.
-pub fn authority(uri: &Uri, headers: &HeaderMap) -> String {
-    let header = || headers.get(header::HOST).and_then(|v| v.to_str().ok());
-    uri.authority().map(|a| a.as_str()).or_else(header).unwrap_or_default().to_ascii_lowercase()
+pub fn authority<'h>(uri: &'h Uri, host: Option<&'h HeaderValue>) -> Cow<'h, str> {
+    let header = || host.and_then(|v| v.to_str().ok());
+    let named = uri.authority().map(|a| a.as_str()).or_else(header).unwrap_or_default();
+    match named.bytes().any(|b| b.is_ascii_uppercase()) {
+        true => Cow::Owned(named.to_ascii_lowercase()),
+        false => Cow::Borrowed(named),
+    }
 }
 
 /// The host without its port.

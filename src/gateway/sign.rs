@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderName, HeaderValue, Request, header};
 
+use crate::rules::vendors::region;
 use crate::units::secret::Secret;
 
 /// Where nothing else says which region it is.
@@ -16,24 +17,6 @@ const REGION: &str = "us-east-1";
 /// The credential is not `access:secret` or `access:secret:session`, or the request cannot be signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsigned;
-
-/// The region of a signature that the caller sent: the third part of its scope.
-pub fn region_of(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let scope = text.split_once("Credential=")?.1.split(',').next()?;
-    scope.split('/').nth(2).filter(|region| is_region(region)).map(str::to_owned)
-}
-
-fn is_region(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty() && text.len() <= 32 && text.bytes().all(plain)
-}
-
-/// `bedrock-runtime.eu-west-1.amazonaws.com` names its own.
-fn of_host(host: &str) -> Option<&str> {
-    let region = host.strip_suffix(".amazonaws.com")?.split('.').nth(1)?;
-    is_region(region).then_some(region)
-}
 
 /// Signs a request that is whole but for this. `asked`: the region that the caller signed for.
 pub fn signed<B>(
@@ -50,7 +33,7 @@ pub fn signed<B>(
     if access.is_empty() || secret.is_empty() {
         return Err(Unsigned);
     }
-    let region = of_host(request.uri().host().unwrap_or_default()).or(asked).unwrap_or(REGION).to_owned();
+    let region = region::of_host(request.uri().host().unwrap_or_default()).or(asked).unwrap_or(REGION).to_owned();
     let identity = Credentials::new(access, secret, parts.next(), None, "the vault").into();
     let params = SigningParams::builder()
         .identity(&identity)
@@ -80,6 +63,8 @@ pub fn signed<B>(
 mod tests {
     use std::time::Duration;
 
+    use http::HeaderMap;
+
     use super::*;
 
     fn made(uri: &str, credential: &str, asked: Option<&str>) -> Result<HeaderMap, Unsigned> {
@@ -108,19 +93,6 @@ mod tests {
         assert_eq!(scope(&made(elsewhere, "AKID:secret", None).expect("signed")).split('/').nth(2), Some(REGION));
         for wrong in ["", "AKID", "AKID:", ":secret"] {
             assert_eq!(made(home, wrong, None), Err(Unsigned), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_callers_region_stands_in_its_scope() {
-        let of = |text: &str| {
-            let value = HeaderValue::from_str(text).expect("a value");
-            region_of(&HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
-        };
-        let scope = "AWS4-HMAC-SHA256 Credential=vk_1/20261121/eu-west-3/bedrock/aws4_request, SignedHeaders=host";
-        assert_eq!(of(scope).as_deref(), Some("eu-west-3"));
-        for none in ["Bearer x", "AWS4-HMAC-SHA256 Credential=vk_1", "AWS4-HMAC-SHA256 Credential=a/b/c d/e"] {
-            assert_eq!(of(none), None, "{none}");
         }
     }
 }

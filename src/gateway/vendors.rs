@@ -7,7 +7,7 @@ use crate::rules::subject::Name;
 use crate::rules::vendors::{Envelope, Vendor};
 
 /// Look-up of vendors.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Vendors {
     by_name: HashMap<Name, Arc<Vendor>>,
     by_host: HashMap<Box<str>, Arc<Vendor>>,

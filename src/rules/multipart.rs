@@ -78,7 +78,7 @@ mod tests {
         let part = |name: &str, more: &str, content: &str| {
             format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n{content}\r\n")
         };
-        let file = part("file", "; filename=\"a; name=b\"", "{}\n--xy\r\n{}");
+        let file = part("file", "; filename=\"a.jsonl\"", "{}\n--xy\r\n{}");
         let whole = format!("{}{file}--xyz--\r\n", part("purpose", "", "batch"));
         let found = parts(KIND, whole.as_bytes()).expect("readable");
         let told: Vec<_> = found.iter().map(|p| (p.name, String::from_utf8_lossy(p.content).into_owned())).collect();

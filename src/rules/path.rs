@@ -5,6 +5,7 @@
 
 mod overrides;
 mod refusal;
+mod resource;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,8 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::fmt;
 
+/// As it stands in a canonical path.
+const SLASH: &str = "%2F";
 /// The longest path, as sent and as canonical.
 pub const MAX_PATH: usize = 8 * 1024;
 /// The longest query.
@@ -25,7 +28,8 @@ pub const MAX_SEGMENTS: usize = 128;
 /// A path that has one reading. Its bytes are the ones that are judged and the ones that are sent.
 ///
 /// It begins with `/`, and holds only what RFC 3986 allows in a segment: unreserved bytes never stand encoded, hex digits
-/// are upper case, and there is no empty segment, no dot segment, and no encoded `/` `\` `%` `?` `#` `;` or control byte.
+/// are upper case, and there is no empty segment, no dot segment, and no encoded `/` `\` `%` `?` `#` `;` or control byte, but
+/// for the slash in the name of a resource of Bedrock's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CanonicalPath(String);
 
@@ -79,13 +83,22 @@ impl CanonicalPath {
     }
 
     /// The path that patterns are matched against: decoded, and without a trailing slash.
-    /// No encoded `/` gets this far, so a segment cannot pretend to be two.
+    /// An encoded `/` stays what it is, so that a segment cannot pretend to be two.
     pub fn for_rules(&self) -> Cow<'_, str> {
         let path = match self.0.strip_suffix('/') {
             Some("") | None => self.0.as_str(),
             Some(shorter) => shorter,
         };
-        percent_decode_str(path).decode_utf8_lossy()
+        let decoded = |part| percent_decode_str(part).decode_utf8_lossy();
+        match self.names_a_resource() {
+            false => decoded(path),
+            true => path.split(SLASH).map(decoded).collect::<Vec<_>>().join(SLASH).into(),
+        }
+    }
+
+    /// Does a segment hold an encoded slash, as only a vendor who names resources so may be sent?
+    pub fn names_a_resource(&self) -> bool {
+        self.0.contains(SLASH)
     }
 
     /// Whether the path ends in a slash. It is kept because vendors differ: some want it, some redirect, some refuse.
@@ -159,7 +172,7 @@ fn within_limits(path: &str, segments: usize) -> Result<(), PathRefusal> {
 }
 
 fn push_segment(out: &mut String, mut raw: &[u8]) -> Result<(), PathRefusal> {
-    let start = out.len();
+    let (start, whole) = (out.len(), raw);
     let mut beyond_ascii = false;
     while let [byte, rest @ ..] = raw {
         let (value, encoded) = match byte {
@@ -167,7 +180,8 @@ fn push_segment(out: &mut String, mut raw: &[u8]) -> Result<(), PathRefusal> {
             _ => (*byte, false),
         };
         raw = if encoded { &rest[2..] } else { rest };
-        refuse_two_readings(value, encoded)?;
+        let in_name = value == b'/' && resource::is_name(whole);
+        (if in_name { Ok(()) } else { refuse_two_readings(value, encoded) })?;
         push_byte(out, value, encoded);
         beyond_ascii |= !value.is_ascii();
     }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Micro-cents in one US dollar.
 pub const PER_USD: u64 = 100_000_000;
+/// Decimal places of an amount in US dollars.
+const PLACES: usize = 8;
 /// Pico-dollars in one micro-cent.
 pub const PICO_PER_MICRO_CENT: u128 = 10_000;
 /// The largest amount that every ledger can count exactly (2^53 - 1, the limit of Redis scripts).
@@ -28,14 +30,24 @@ impl MicroCents {
 /// Decimal USD without trailing zeros: `0.0003132`, `50`.
 impl fmt::Display for MicroCents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, mut part, mut places) = (self.0 / PER_USD, self.0 % PER_USD, 8);
-        if part == 0 {
-            return write!(f, "{whole}");
+        // Rows and answers carry several of these, so the digits are made at once, the last one first.
+        let (mut text, mut at, mut left) = ([0; 24], 24, self.0);
+        for place in 0.. {
+            let (digit, zeros) = ((left % 10) as u8, at == text.len());
+            left /= 10;
+            if place == PLACES && !zeros {
+                at -= 1;
+                text[at] = b'.';
+            }
+            if place >= PLACES || !zeros || digit != 0 {
+                at -= 1;
+                text[at] = b'0' + digit;
+            }
+            if place >= PLACES && left == 0 {
+                break;
+            }
         }
-        while part % 10 == 0 {
-            (part, places) = (part / 10, places - 1);
-        }
-        write!(f, "{whole}.{part:0places$}")
+        f.write_str(std::str::from_utf8(&text[at..]).unwrap_or_default())
     }
 }
 
@@ -54,7 +66,7 @@ impl FromStr for MicroCents {
     type Err = BadMoney;
 
     fn from_str(text: &str) -> Result<Self, BadMoney> {
-        scaled_decimal(text, 8).map(Self).ok_or_else(|| BadMoney(text.to_owned()))
+        scaled_decimal(text, PLACES).map(Self).ok_or_else(|| BadMoney(text.to_owned()))
     }
 }
 
@@ -162,6 +174,7 @@ mod tests {
             assert_eq!(MicroCents(n).to_string(), text);
             assert_eq!(text.parse(), Ok(MicroCents(n)));
         }
+        assert_eq!(MicroCents(u64::MAX).to_string(), "184467440737.09551615");
         for bad in ["", "-1", "1.", ".5", "1e3", "0.000000001", "99999999999999", "1,5"] {
             assert!(bad.parse::<MicroCents>().is_err(), "{bad}");
         }

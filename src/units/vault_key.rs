@@ -18,6 +18,17 @@ const CHECK_LEN: usize = 6;
 /// Every vault key has this length.
 pub const LEN: usize = PREFIX.len() + ID_LEN + 1 + SECRET_LEN + CHECK_LEN;
 
+/// Which bytes stand in `ALPHABET`: asked for each of a key's characters, at every call.
+const KNOWN: [bool; 256] = {
+    let mut known = [false; 256];
+    let mut at = 0;
+    while at < ALPHABET.len() {
+        known[ALPHABET[at] as usize] = true;
+        at += 1;
+    }
+    known
+};
+
 /// A well-formed vault key, not yet known to be anybody's.
 #[derive(Debug, Clone)]
 pub struct VaultKey {
@@ -38,8 +49,8 @@ impl VaultKey {
         let rest = text.strip_prefix(PREFIX).filter(|_| text.len() == LEN && text.is_ascii())?;
         let (id, rest) = rest.split_at(ID_LEN);
         let (secret, check) = rest.strip_prefix('_')?.split_at(SECRET_LEN);
-        let known = |s: &str| s.bytes().all(|b| ALPHABET.contains(&b));
-        if !known(id) || !known(secret) || checksum(id, secret) != check {
+        let known = |s: &str| s.bytes().all(|b| KNOWN[usize::from(b)]);
+        if !known(id) || !known(secret) || checksum(id, secret) != check.as_bytes() {
             return None;
         }
         Some(Self { id: KeyId(Arc::from(id)), secret: Secret::new(secret.to_owned()) })
@@ -64,16 +75,26 @@ impl VaultKey {
     pub fn reveal(&self) -> Zeroizing<String> {
         // The secret was made of ALPHABET, so it is text.
         let secret = std::str::from_utf8(self.secret.expose()).unwrap_or_default();
-        Zeroizing::new(format!("{PREFIX}{}_{secret}{}", self.id, checksum(self.id.as_str(), secret)))
+        let check = checksum(self.id.as_str(), secret);
+        Zeroizing::new(format!("{PREFIX}{}_{secret}{}", self.id, std::str::from_utf8(&check).unwrap_or_default()))
     }
 }
 
-fn checksum(id: &str, secret: &str) -> String {
+/// Does this text stand anywhere in these bytes? For a key as it was sent, whose beginning tells it from most texts.
+pub fn stands_in(bytes: &[u8], key: &str) -> bool {
+    let key = key.as_bytes();
+    // A short text is looked for without being prepared first.
+    let begun = key.get(..PREFIX.len() + ID_LEN).unwrap_or(key);
+    let whole = |at: usize| bytes[at..].starts_with(key);
+    !key.is_empty() && bytes.len() >= key.len() && memchr::memmem::find_iter(bytes, begun).any(whole)
+}
+
+fn checksum(id: &str, secret: &str) -> [u8; CHECK_LEN] {
     let mut crc = crc32fast::Hasher::new();
     crc.update(id.as_bytes());
     crc.update(secret.as_bytes());
     let n = crc.finalize();
-    (0..CHECK_LEN).map(|i| ALPHABET[(n >> (5 * i) & 31) as usize] as char).collect()
+    std::array::from_fn(|i| ALPHABET[(n >> (5 * i) & 31) as usize])
 }
 
 #[cfg(test)]
@@ -96,5 +117,20 @@ mod tests {
         }
         assert!(VaultKey::parse("vk_").is_none() && VaultKey::parse("").is_none());
         assert!(!format!("{key:?}").contains(&text[20..30]));
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_stands() {
+        let key = VaultKey::from_random(&[9; 52]).reveal();
+        let half = &key[..30];
+        for (text, there) in [
+            ((*key).to_string(), true),
+            (format!("{half}{half}{} more", *key), true),
+            (format!("{half}x{}", &key[..LEN - 1]), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(stands_in(text.as_bytes(), &key), there, "{text}");
+        }
+        assert!(!stands_in(b"vk_", "") && stands_in(b"a vk_1.", "vk_1"));
     }
 }

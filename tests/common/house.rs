@@ -29,6 +29,20 @@ input = "0"
 output = "100"
 "#;
 
+/// A policy for calls of one cent each: no answer is worth less than a hundred tokens, and that is a cent, too. `more` stands
+/// before its tables, or is one.
+pub fn pennies(name: &str, limit: &str, more: &str) -> String {
+    format!(
+        "name = \"{name}\"\nvendors = [\"openai\"]\nfit = {{ floor = 100 }}\n{more}\n\n[[allow]]\nmethods = [\"POST\"]\n\
+         paths = [\"/v1/chat/completions\"]\n\n[[budget]]\nper = \"agent\"\nlimit = \"{limit}\"\n"
+    )
+}
+
+/// A hundred calls for each agent.
+pub fn a_dollar() -> String {
+    pennies("capped", "1 USD", "")
+}
+
 /// Everything that a test runs against. The folder goes last.
 pub struct House {
     pub bursar: Bursar,

@@ -4,6 +4,7 @@
 
 pub mod books;
 pub mod bursar;
+pub mod calls;
 pub mod child;
 pub mod client;
 pub mod cut;

@@ -12,22 +12,8 @@ use crate::common::books::{admitted, agree, micro, number, settled, spend, text}
 use crate::common::bursar::{Bursar, Key};
 use crate::common::client::{Ask, join_all, spawn_all};
 use crate::common::fleet::Fleet;
+use crate::common::house::a_dollar;
 use crate::common::{SOON, wait_for};
-
-/// A hundred calls of one cent.
-pub const CAPPED: &str = r#"
-name = "capped"
-vendors = ["openai"]
-fit = { floor = 100 }
-
-[[allow]]
-methods = ["POST"]
-paths = ["/v1/chat/completions"]
-
-[[budget]]
-per = "agent"
-limit = "1 USD"
-"#;
 
 pub const USD: u64 = 100_000_000;
 const CALLS: usize = 400;
@@ -35,7 +21,7 @@ const AFFORDED: usize = 100;
 
 #[test]
 fn four_hundred_calls_over_three_nodes_on_a_dollar_are_a_hundred() {
-    let fleet = Fleet::patient(&[CAPPED], 3, "");
+    let fleet = Fleet::patient(&[&a_dollar()], 3, "");
     let key = fleet.mint("capped", "eager");
     let crowd = (0..CALLS).map(|n| (n, Ask::chat(Some(100)).key(&key).mock(&format!("delay={}", 5 + n % 40))));
     let answers = join_all(spawn_all(crowd.map(|(n, ask)| ask.send(fleet.port(n)))));
@@ -72,7 +58,7 @@ pub fn left(node: &Bursar, key: &Key) -> (u64, u64) {
 
 #[test]
 fn any_node_tails_the_whole_fleet_and_resumes() {
-    let fleet = Fleet::patient(&[CAPPED], 3, "");
+    let fleet = Fleet::patient(&[&a_dollar()], 3, "");
     let key = fleet.mint("capped", "eager");
     for n in 0..9 {
         assert_eq!(fleet.call(n % 3, &Ask::chat(Some(100)).key(&key)).status, 200);
@@ -94,7 +80,7 @@ fn any_node_tails_the_whole_fleet_and_resumes() {
 /// From the answer of a lone call on one node to its row in a tail that another follows.
 #[test]
 fn a_row_is_seen_on_another_node_soon_after_the_answer() {
-    let fleet = Fleet::patient(&[CAPPED], 3, "");
+    let fleet = Fleet::patient(&[&a_dollar()], 3, "");
     let key = fleet.mint("capped", "eager");
     let tails: Vec<_> = fleet.nodes.iter().map(|node| follow(&node.data)).collect();
     let mut took: Vec<Duration> = Vec::new();

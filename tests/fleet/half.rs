@@ -1,11 +1,12 @@
 //! A ledger that is put back, and something more goes wrong: a node that starts in the middle, one that dies in the middle, one
 //! that comes late when others have its numbers, a step that two know of.
 
-use super::caps::{CAPPED, USD, left};
+use super::caps::{USD, left};
 use super::lost::{accounts_agree, all_agree, ask, making};
 use crate::common::bursar::{Bursar, Key};
 use crate::common::cut::Cut;
 use crate::common::fleet::{Fleet, audit, configuration};
+use crate::common::house::a_dollar;
 use crate::common::{SOON, http_get, wait_for};
 
 const CALL: u64 = USD / 100;
@@ -38,7 +39,7 @@ fn begun_anew(fleet: &Fleet, before: &str) {
 #[test]
 fn a_start_does_not_serve_a_ledger_that_is_half_put_back() {
     for mark in ["!", "?"] {
-        let mut fleet = Fleet::new(&[CAPPED], 1);
+        let mut fleet = Fleet::new(&[&a_dollar()], 1);
         let key = fleet.mint("capped", "eager");
         serve(&fleet, 0, &key, 3);
         all_agree(&fleet, &key, 3);
@@ -58,7 +59,7 @@ fn a_start_does_not_serve_a_ledger_that_is_half_put_back() {
 /// ledger: the next one still finds them.
 #[test]
 fn what_nodes_that_are_gone_wrote_outlives_a_writer_that_dies_in_the_middle() {
-    let mut fleet = Fleet::new(&[CAPPED], 3);
+    let mut fleet = Fleet::new(&[&a_dollar()], 3);
     let key = fleet.mint("capped", "eager");
     serve(&fleet, 0, &key, 1);
     all_agree(&fleet, &key, 1);
@@ -88,7 +89,7 @@ fn what_nodes_that_are_gone_wrote_outlives_a_writer_that_dies_in_the_middle() {
 /// What stands in the stream is put back by the writer of the books, and by the node that did it.
 #[test]
 fn a_refusal_that_two_know_of_is_put_back_once() {
-    let mut fleet = Fleet::new(&[CAPPED], 2);
+    let mut fleet = Fleet::new(&[&a_dollar()], 2);
     let (key, stopped) = (fleet.mint("capped", "eager"), fleet.mint("capped", "stopped"));
     serve(&fleet, 0, &key, 1);
     fleet.nodes[1].ok(&["kill", "--agent", "stopped"]);
@@ -111,7 +112,7 @@ fn a_refusal_that_two_know_of_is_put_back_once() {
 /// The books are beyond the numbers that a node has kept, with other entries: it keeps its own until it can put them back.
 #[test]
 fn a_node_that_comes_late_still_has_what_it_was_told() {
-    let mut fleet = Fleet::new(&[CAPPED], 1);
+    let mut fleet = Fleet::new(&[&a_dollar()], 1);
     let cut = Cut::before(fleet.redis.port);
     let config = configuration(&fleet.redis.url_at(cut.port), &audit(&fleet.postgres), "");
     fleet.nodes.push(Bursar::start(&fleet.folder(1), fleet.setup(1, &config)));

@@ -12,44 +12,9 @@ use crate::common::books::{admitted, agree, all_closed, micro, rows, spend};
 use crate::common::bursar::Key;
 use crate::common::client::{Ask, join_all, send_all, spawn_all};
 use crate::common::fleet::Fleet;
+use crate::common::house::pennies;
 use crate::common::redis::Redis;
 use crate::common::{SOON, wait_for};
-
-/// A hundred calls of one cent, from slices where there are some.
-const LENT: &str = r#"
-name = "lent"
-vendors = ["openai"]
-fit = { floor = 100 }
-lease = true
-
-[[allow]]
-methods = ["POST"]
-paths = ["/v1/chat/completions"]
-
-[[budget]]
-per = "agent"
-limit = "1 USD"
-"#;
-
-/// The same, and it goes on while Redis is away.
-const ALONE: &str = r#"
-name = "alone"
-vendors = ["openai"]
-fit = { floor = 100 }
-lease = true
-
-[store_down]
-ledger = "leased"
-for = "60s"
-
-[[allow]]
-methods = ["POST"]
-paths = ["/v1/chat/completions"]
-
-[[budget]]
-per = "agent"
-limit = "100 USD"
-"#;
 
 fn ask(key: &Key) -> Ask {
     Ask::chat(Some(100)).key(key)
@@ -85,7 +50,7 @@ fn spend_the_rest(fleet: &Fleet, key: &Key) {
 
 #[test]
 fn the_cap_holds_over_a_redis_that_forgets_what_it_lent() {
-    let mut fleet = Fleet::patient(&[LENT], 3, "");
+    let mut fleet = Fleet::patient(&[&pennies("lent", "1 USD", "lease = true")], 3, "");
     let key = fleet.mint("lent", "eager");
     let stop = Arc::new(AtomicBool::new(false));
     let callers = load(&fleet, &key, &stop);
@@ -114,7 +79,8 @@ fn the_cap_holds_over_a_redis_that_forgets_what_it_lent() {
 
 #[test]
 fn a_stop_that_redis_does_not_hear_holds_on_its_own_node() {
-    let mut fleet = Fleet::new(&[ALONE], 1);
+    let alone = pennies("alone", "100 USD", "lease = true\n\n[store_down]\nledger = \"leased\"\nfor = \"60s\"");
+    let mut fleet = Fleet::new(&[&alone], 1);
     let key = fleet.mint("alone", "eager");
     wait_for("a slice", SOON, || {
         assert_eq!(fleet.call(0, &ask(&key)).status, 200);

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::caps::{CAPPED, USD, left};
+use super::caps::{USD, left};
 use crate::common::books::{admitted, agree, micro, settled, spend};
 use crate::common::bursar::Key;
 use crate::common::client::{Ask, join_all, spawn_all};
 use crate::common::fleet::Fleet;
+use crate::common::house::a_dollar;
 use crate::common::redis::Redis;
 use crate::common::{SOON, http_get, wait_for};
 
@@ -59,7 +60,7 @@ pub fn accounts_agree(fleet: &Fleet, key: &Key, calls: usize) {
 
 #[test]
 fn what_an_emptied_redis_had_is_put_back() {
-    let mut fleet = Fleet::new(&[CAPPED], 3);
+    let mut fleet = Fleet::new(&[&a_dollar()], 3);
     let (key, stopped) = (fleet.mint("capped", "eager"), fleet.mint("capped", "stopped"));
     for n in 0..6 {
         assert_eq!(fleet.call(n % 3, &ask(&key)).status, 200);
@@ -80,7 +81,7 @@ fn what_an_emptied_redis_had_is_put_back() {
 
 #[test]
 fn what_an_old_copy_lacks_is_put_back() {
-    let mut fleet = Fleet::new(&[CAPPED], 2);
+    let mut fleet = Fleet::new(&[&a_dollar()], 2);
     let key = fleet.mint("capped", "eager");
     assert_eq!(fleet.call(0, &ask(&key)).status, 200);
     let early = fleet.redis.snapshot();
@@ -95,7 +96,7 @@ fn what_an_old_copy_lacks_is_put_back() {
 /// Also where no node lived to see it.
 #[test]
 fn a_start_puts_back_what_is_lost() {
-    let mut fleet = Fleet::new(&[CAPPED], 1);
+    let mut fleet = Fleet::new(&[&a_dollar()], 1);
     let key = fleet.mint("capped", "eager");
     for _ in 0..3 {
         assert_eq!(fleet.call(0, &ask(&key)).status, 200);
@@ -112,7 +113,7 @@ fn a_start_puts_back_what_is_lost() {
 /// spent twice.
 #[test]
 fn the_cap_holds_over_a_redis_that_forgets_under_load() {
-    let mut fleet = Fleet::patient(&[CAPPED], 3, "");
+    let mut fleet = Fleet::patient(&[&a_dollar()], 3, "");
     let key = fleet.mint("capped", "eager");
     let crowd = |many: usize| {
         let asks = (0..many).map(|n| (n, ask(&key).mock(&format!("delay={}", 20 + n % 200))));

@@ -1,11 +1,11 @@
 //! What a start refuses: a ledger that belongs to other books, a Redis that is away, one that has lost what the books have.
 
-use super::caps::CAPPED;
 use crate::common::SOON;
 use crate::common::books::settled;
 use crate::common::bursar::Bursar;
 use crate::common::client::Ask;
 use crate::common::fleet::{Fleet, configuration};
+use crate::common::house::a_dollar;
 
 /// What a node says that must not start.
 fn refused(mut node: Bursar) -> String {
@@ -16,7 +16,7 @@ fn refused(mut node: Bursar) -> String {
 
 #[test]
 fn books_in_sqlite_are_for_one_node() {
-    let mut fleet = Fleet::new(&[CAPPED], 0);
+    let mut fleet = Fleet::new(&[&a_dollar()], 0);
     let alone = configuration(&fleet.redis.url(), "store = \"sqlite\"", "");
     let first = Bursar::start(&fleet.folder(0), fleet.setup(0, &alone));
     let key = first.mint("capped", "eager", &[]);
@@ -33,7 +33,7 @@ fn books_in_sqlite_are_for_one_node() {
 
 #[test]
 fn one_ledger_has_one_set_of_books() {
-    let fleet = Fleet::new(&[CAPPED], 1);
+    let fleet = Fleet::new(&[&a_dollar()], 1);
     fleet.postgres.must("CREATE SCHEMA other");
     let url = format!("{}?options=-csearch_path%3Dother", fleet.postgres.url("postgres"));
     let said = refused(fleet.begin(1, &configuration(&fleet.redis.url(), &format!("store = \"{url}\""), "")));
@@ -42,7 +42,7 @@ fn one_ledger_has_one_set_of_books() {
 
 #[test]
 fn without_redis_no_node_starts() {
-    let mut fleet = Fleet::new(&[CAPPED], 0);
+    let mut fleet = Fleet::new(&[&a_dollar()], 0);
     fleet.redis.kill();
     let said = refused(fleet.begin(0, &configuration(&fleet.redis.url(), "store = \"sqlite\"", "")));
     assert!(said.contains("redis"), "{said}");

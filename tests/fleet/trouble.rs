@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::caps::{CAPPED, left};
+use super::caps::left;
 use crate::common::books::settled;
 use crate::common::bursar::{Bursar, Key};
 use crate::common::client::Ask;
 use crate::common::cut::{Cut, Way};
 use crate::common::fleet::{Fleet, configuration};
+use crate::common::house::a_dollar;
 use crate::common::{SOON, http_get, wait_for};
 
 fn status(node: &Bursar, path: &str) -> u16 {
@@ -28,7 +29,7 @@ fn is_closed(fleet: &Fleet, key: &Key) {
 
 #[test]
 fn while_redis_hangs_calls_are_refused_and_then_go_on() {
-    let fleet = Fleet::ledger(&[CAPPED], 2, "patience = \"1s\"");
+    let fleet = Fleet::ledger(&[&a_dollar()], 2, "patience = \"1s\"");
     let key = fleet.mint("capped", "eager");
     assert_eq!(fleet.call(0, &Ask::chat(Some(100)).key(&key)).status, 200);
     settled(&fleet.nodes[1], &["--agent", "eager"], 1, SOON);
@@ -52,7 +53,7 @@ const FAR: Duration = Duration::from_millis(150);
 /// The second round trip is nobody's to wait for, and yet no row is lost.
 #[test]
 fn a_call_waits_for_a_redis_that_is_far_away_once() {
-    let fleet = Fleet::new(&[CAPPED], 0);
+    let fleet = Fleet::new(&[&a_dollar()], 0);
     let network = Cut::before(fleet.redis.port);
     let far = configuration(&fleet.redis.url_at(network.port), "store = \"sqlite\"", "");
     let node = Bursar::start(&fleet.folder(0), fleet.setup(0, &far));

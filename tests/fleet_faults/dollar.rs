@@ -6,26 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::load::{LIMIT_OF_A_DOLLAR, ready, same_everywhere};
-use super::servers::fleet_on;
+use super::servers::{LEDGER, fleet_on};
 use crate::common::books::{admitted, agree, all_closed, flagged, micro, rows};
 use crate::common::bursar::Key;
 use crate::common::client::{Ask, join_all, spawn_all};
 use crate::common::fleet::Fleet;
-use crate::common::redis::Watched;
-
-const DOLLAR: &str = r#"
-name = "capped"
-vendors = ["openai"]
-fit = { floor = 100 }
-
-[[allow]]
-methods = ["POST"]
-paths = ["/v1/chat/completions"]
-
-[[budget]]
-per = "agent"
-limit = "1 USD"
-"#;
+use crate::common::house::a_dollar;
+use crate::common::redis::{Cluster, Watched};
 
 const CALLS: usize = 400;
 const APART: Duration = Duration::from_millis(6);
@@ -76,7 +63,7 @@ fn the_books_say_a_hundred(fleet: &Fleet, key: &Key) {
 
 #[test]
 fn a_hundred_although_a_node_is_killed() {
-    a_hundred(&mut Fleet::new(&[DOLLAR], 3), |fleet| {
+    a_hundred(&mut Fleet::new(&[&a_dollar()], 3), |fleet| {
         fleet.nodes[1].server.kill();
         fleet.nodes[1].restart();
     });
@@ -84,15 +71,24 @@ fn a_hundred_although_a_node_is_killed() {
 
 #[test]
 fn a_hundred_although_redis_is_started_again_without_data() {
-    a_hundred(&mut Fleet::new(&[DOLLAR], 3), |fleet| fleet.redis.restart_empty());
+    a_hundred(&mut Fleet::new(&[&a_dollar()], 3), |fleet| fleet.redis.restart_empty());
 }
 
 #[test]
 fn a_hundred_although_redis_fails_over() {
     let mut watched = Watched::start();
-    let mut fleet = fleet_on(&watched.url(), DOLLAR);
+    let mut fleet = fleet_on(&watched.url(), &a_dollar());
     a_hundred(&mut fleet, |_| {
         watched.servers[0].kill();
         watched.wait_for_primary(1);
+    });
+}
+
+#[test]
+fn a_hundred_although_a_cluster_fails_over() {
+    let mut cluster = Cluster::start();
+    let mut fleet = fleet_on(&cluster.url(), &a_dollar());
+    a_hundred(&mut fleet, |_| {
+        cluster.kill_primary_of(LEDGER);
     });
 }

@@ -11,21 +11,13 @@ use crate::common::books::{admitted, agree, all_closed, flagged, micro, rows};
 use crate::common::bursar::{Bursar, Key};
 use crate::common::client::{Ask, join_all, runtime, send_all, spawn_all};
 use crate::common::fleet::Fleet;
+use crate::common::house::pennies;
 use crate::common::{SOON, http_get, wait_for};
 
-pub const CAPPED: &str = r#"
-name = "capped"
-vendors = ["openai"]
-fit = { floor = 100 }
-
-[[allow]]
-methods = ["POST"]
-paths = ["/v1/chat/completions"]
-
-[[budget]]
-per = "agent"
-limit = "3 USD"
-"#;
+/// Three hundred calls of a cent.
+pub fn capped() -> String {
+    pennies("capped", "3 USD", "")
+}
 
 const LIMIT: u64 = 300_000_000;
 pub const LIMIT_OF_A_DOLLAR: u64 = 100_000_000;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::load::{CAPPED, meanwhile, ready, under_load};
+use super::load::{capped, meanwhile, ready, under_load};
 use crate::common::bursar::Bursar;
 use crate::common::cut::{Cut, Way};
 use crate::common::fleet::{Fleet, audit, configuration};
 
 /// Three nodes, each with a network of its own to Redis.
 fn fleet() -> (Fleet, Vec<Cut>) {
-    let mut fleet = Fleet::new(&[CAPPED], 0);
+    let mut fleet = Fleet::new(&[&capped()], 0);
     let cuts: Vec<Cut> = (0..3).map(|_| Cut::before(fleet.redis.port)).collect();
     for (n, cut) in cuts.iter().enumerate() {
         let config = configuration(&fleet.redis.url_at(cut.port), &audit(&fleet.postgres), "");

@@ -1,13 +1,13 @@
 //! The nodes: killed in the middle, and with clocks that are wrong.
 
-use super::load::{CAPPED, ready, under_load};
+use super::load::{capped, ready, under_load};
 use crate::common::bursar::Bursar;
 use crate::common::fleet::{Fleet, audit, configuration};
 
 /// Its calls in flight are charged in full once their leases are over, by whichever node notices.
 #[test]
 fn a_node_is_killed_and_comes_back() {
-    under_load(&mut Fleet::new(&[CAPPED], 3), |fleet, load| {
+    under_load(&mut Fleet::new(&[&capped()], 3), |fleet, load| {
         let writer = fleet.writer();
         fleet.nodes[writer].server.kill();
         load.serves(10);
@@ -19,7 +19,7 @@ fn a_node_is_killed_and_comes_back() {
 /// Windows and leases go by the clock of Redis alone.
 #[test]
 fn clocks_of_nodes_jump() {
-    let mut fleet = Fleet::new(&[CAPPED], 0);
+    let mut fleet = Fleet::new(&[&capped()], 0);
     let config = configuration(&fleet.redis.url(), &audit(&fleet.postgres), "");
     let times: Vec<_> = (0..3).map(|n| fleet.dir.path().join(format!("clock-{n}"))).collect();
     for (n, file) in times.iter().enumerate() {

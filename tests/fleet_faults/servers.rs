@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use super::load::{CAPPED, Load, meanwhile, ready, under_load};
+use super::load::{Load, capped, meanwhile, ready, under_load};
 use crate::common::bursar::Bursar;
 use crate::common::fleet::{Fleet, audit, configuration};
-use crate::common::redis::{Redis, Watched};
+use crate::common::redis::{Cluster, Redis, Watched};
 use crate::common::{SOON, wait_for};
 
+/// A key of the ledger: all of them lie together.
+pub const LEDGER: &str = "{bursar}:meta";
+
 fn fleet() -> Fleet {
-    Fleet::new(&[CAPPED], 3)
+    Fleet::new(&[&capped()], 3)
 }
 
 /// Three nodes on another Redis than the fleet's own.
@@ -71,10 +74,23 @@ fn started_again_from_an_old_copy() {
 #[test]
 fn failed_over_to_its_replica() {
     let mut watched = Watched::start();
-    let mut fleet = fleet_on(&watched.url(), CAPPED);
+    let mut fleet = fleet_on(&watched.url(), &capped());
     under_load(&mut fleet, |_, load| {
         watched.servers[0].kill();
         watched.wait_for_primary(1);
+        load.serves(5);
+    });
+}
+
+/// The same in a cluster of three primaries; the one that comes back follows its heir.
+#[test]
+fn failed_over_in_a_cluster() {
+    let mut cluster = Cluster::start();
+    let mut fleet = fleet_on(&cluster.url(), &capped());
+    under_load(&mut fleet, |_, load| {
+        let killed = cluster.kill_primary_of(LEDGER);
+        load.serves(10);
+        cluster.servers[killed].restart();
         load.serves(5);
     });
 }

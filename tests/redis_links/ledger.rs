@@ -8,18 +8,14 @@ use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::ledger::redis::Redis as Fleet;
 use bursar::adapters::ledger::redis::link::Options;
 use bursar::adapters::ledger::{Ledger as _, LedgerError};
-use bursar::rules::books::{Act, Closing, Control, CostSource, Opening, Outcome, Verdict};
-use bursar::rules::ledger::account::{Scope, Shape};
-use bursar::rules::ledger::ask::{End, Limit, Line, Manner, Reservation, Reserve, Settle, Settled};
-use bursar::rules::ledger::need::Need;
+use bursar::rules::books::{Act, Control};
+use bursar::rules::ledger::ask::{Line, Reservation, Reserve, Settle, Settled};
 use bursar::rules::subject::Flag;
-use bursar::units::amount::{Amounts, Unit};
-use bursar::units::ids::CallId;
-use bursar::units::money::MicroCents;
+use bursar::units::amount::Unit;
 use bursar::units::time::Window;
 use tempfile::TempDir;
-use uuid::Uuid;
 
+use crate::common::calls;
 use crate::common::redis::{Cluster, Redis, Watched};
 use crate::scene::{eventually, patient};
 
@@ -38,69 +34,17 @@ async fn node(url: &str, options: Options) -> Node {
     Node { ledger, _dir: dir }
 }
 
-fn id(n: u32) -> CallId {
-    CallId(Uuid::from_u128(u128::from(n)))
-}
-
 fn line() -> Line {
-    let shape = Shape { scope: Scope::Agent, unit: Unit::Usd, window: Window::Month, vendor: None, operations: vec![] };
-    let limit = Limit { amount: LIMIT, rule: "a limit".into(), enforce: true, hidden: false };
-    Line { account: shape.account("a"), unit: Unit::Usd, window: Window::Month, limit: Some(limit) }
-}
-
-fn opening(n: u32) -> Opening {
-    Opening {
-        call: id(n),
-        facts: None,
-        policy_hash: None,
-        method: "POST".into(),
-        path: "/v1/x".into(),
-        endpoint: None,
-        action: None,
-        tier: None,
-        verdict: Verdict::Allow,
-        enforced: true,
-        reason: None,
-        estimate: Amounts::ZERO,
-        request_hash: None,
-        trace_id: None,
-        claimed: false,
-        repeats: None,
-        http_status: None,
-    }
-}
-
-fn settle(n: u32, end: End) -> Settle {
-    let closing = Closing {
-        call: id(n),
-        outcome: Outcome::Ok,
-        charge: Amounts::ZERO,
-        cost_source: CostSource::Usage,
-        tokens: None,
-        http_status: Some(200),
-        vendor_request_id: None,
-        latency_ms: 1,
-        overhead_us: 1,
-        error: None,
-        flagged: false,
-        priced: None,
-        made: None,
-    };
-    Settle { hold: id(n), end, closing }
+    calls::line("a", Unit::Usd, Window::Month, Some(LIMIT))
 }
 
 fn commit(n: u32, usd: u64) -> Settle {
-    let charge = Amounts { usd: MicroCents(usd), tokens: 0, calls: 1, risk: 0 };
-    settle(n, End::Commit { charge, exact: true })
+    calls::commit(n, usd, true)
 }
 
 impl Node {
     async fn reserve(&self, n: u32, usd: u64) -> Result<Reservation, LedgerError> {
-        let (lines, need) = ([line()].into(), Need::fixed(MicroCents(usd).into(), 0));
-        let (flags, manner, opening) = ([Flag::Everyone].into(), Manner::default(), opening(n));
-        self.ledger
-            .reserve(Reserve { hold: id(n), lines, need, rates: [].into(), flags, replay: None, manner, opening })
-            .await
+        self.ledger.reserve(Reserve { flags: [Flag::Everyone].into(), ..calls::ask(n, &[line()], usd) }).await
     }
 
     async fn held(&self, n: u32, usd: u64) {
@@ -129,7 +73,7 @@ async fn core(url: &str, options: Options) {
     assert_eq!(node.ledger.settle(commit(1, 45)).await.expect(url), Settled::Done);
     assert_eq!(node.ledger.settle(commit(1, 45)).await.expect(url), Settled::Again);
     node.held(3, 55).await;
-    assert_eq!(node.ledger.settle(settle(3, End::Release)).await.expect(url), Settled::Done);
+    assert_eq!(node.ledger.settle(calls::release(3)).await.expect(url), Settled::Done);
     assert_eq!(node.stands().await.expect(url), (45, 0));
     assert_eq!(node.ledger.trouble(), None);
 }
@@ -183,7 +127,7 @@ async fn behind_sentinels_what_replicas_have_outlives_a_failover() {
     set.servers[0].restart();
     node.held_at_last(5, 20).await;
     // The fourth may have been given up before it was taken, or not: here it is the caller who ends it.
-    let _ = node.ledger.settle(settle(4, End::Release)).await;
+    let _ = node.ledger.settle(calls::release(4)).await;
     assert_eq!(eventually("the accounts", || node.stands()).await, (10, 60));
     assert_eq!(node.ledger.settle(commit(2, 20)).await.expect("it outlived"), Settled::Done);
 }
@@ -218,7 +162,7 @@ async fn calls_that_are_refused_while_redis_is_away_leave_nothing_behind() {
     eventually("the connection to be known to be gone", async || node.ledger.trouble().ok_or("none")).await;
     for n in 2..50 {
         assert!(matches!(node.reserve(n, 1).await, Err(LedgerError::Down(_))));
-        let given_up = node.ledger.settle(settle(n, End::Release)).await;
+        let given_up = node.ledger.settle(calls::release(n)).await;
         assert!(matches!(given_up, Err(LedgerError::Down(_))), "{given_up:?}");
     }
     node.ledger.flush().await.expect("nothing is left to tell");
@@ -257,7 +201,7 @@ async fn a_hung_server_delays_a_reserve_by_its_patience_and_no_longer() {
     let bound = patient().patience.answer + Duration::from_secs(1);
     assert!(begun.elapsed() < bound, "ten reserves were answered after {:?}", begun.elapsed());
     // As callers do with a reserve that was not answered.
-    (2..12).for_each(|n| node.ledger.settle_later(settle(n, End::Release)));
+    (2..12).for_each(|n| node.ledger.settle_later(calls::release(n)));
     redis.go_on();
     eventually("only the first is held", async || match node.stands().await {
         Ok((0, 30)) => Ok(()),
@@ -275,7 +219,7 @@ async fn a_reserve_that_too_few_replicas_have_is_refused_and_given_back() {
     replica.kill();
     let alone = node.reserve(2, 30).await;
     assert!(matches!(&alone, Err(LedgerError::Down(why)) if why.contains("wait_replicas")), "{alone:?}");
-    node.ledger.settle_later(settle(2, End::Release));
+    node.ledger.settle_later(calls::release(2));
     eventually("it is given back", async || match node.stands().await {
         Ok((0, 30)) => Ok(()),
         other => Err(other),

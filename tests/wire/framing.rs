@@ -224,7 +224,7 @@ fn targets_are_judged_in_one_form() {
     assert_eq!(house.vendor.count(), before, "nothing of it reached the vendor");
 }
 
-const REFUSED: [&str; 22] = [
+const REFUSED: [&str; 23] = [
     "http://127.0.0.1/github/a",
     "https://example.com/github/a",
     "github/a",
@@ -236,6 +236,7 @@ const REFUSED: [&str; 22] = [
     "/github/a/.%2E/b",
     "/github/a%2fb",
     "/github/a%2Fb",
+    "/github/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.x",
     "/github/a%5cb",
     "/github/a\\b",
     "/github/a%252fb",

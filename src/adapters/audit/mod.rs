@@ -50,6 +50,9 @@ pub enum AuditError {
     /// What stands there cannot be read: a newer version, or a damaged row.
     #[error("the books cannot be read: {0}")]
     Unreadable(String),
+    /// Another process has the books to itself for this.
+    #[error("{0}")]
+    Elsewhere(String),
 }
 
 /// An entry as the journal has it, and the head of the chain after it.

@@ -54,6 +54,7 @@ impl AuditError {
         match self {
             Self::Store(why) => Self::Store(named(why)),
             Self::Unreadable(why) => Self::Unreadable(named(why)),
+            Self::Elsewhere(why) => Self::Elsewhere(named(why)),
         }
     }
 }

@@ -78,6 +78,7 @@ mod tests {
             at: Timestamp(at),
             right_ends: Timestamp(at + 750_000),
             obeyed,
+            writes_books: false,
         };
         let mut answers = Vec::new();
         let mut look = |now: i64, nodes: &[Node]| {

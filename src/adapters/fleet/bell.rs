@@ -15,13 +15,17 @@ pub enum Ring {
     Shared { number: u64, name: String },
     /// The books have all events up to here.
     Projected(Seq),
+    /// This flag is about to be set: calls in flight need not wait for it.
+    Stopping(Flag),
     /// What was lent of this account is wanted back.
     Recall(String),
+    /// Whoever writes the books is asked to sign what stands in them.
+    Sign,
 }
 
 impl Ring {
     pub fn read(said: &str) -> Option<Self> {
-        let (word, rest) = said.split_once(' ')?;
+        let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
         match word {
             "flag" => {
                 let mut parts = rest.splitn(3, ' ');
@@ -39,6 +43,8 @@ impl Ring {
             }
             "projected" => rest.parse().ok().map(Self::Projected),
             "recall" => Some(Self::Recall(rest.to_owned())),
+            "stopping" => serde_json::from_str(rest).ok().map(Self::Stopping),
+            "sign" => Some(Self::Sign),
             _ => None,
         }
     }
@@ -101,6 +107,9 @@ mod tests {
             ("key 3", None),
             ("projected 12", Some(Ring::Projected(12))),
             ("recall key:a", Some(Ring::Recall("key:a".to_owned()))),
+            ("stopping {\"kind\":\"everyone\"}", Some(Ring::Stopping(Flag::Everyone))),
+            ("stopping what", None),
+            ("sign", Some(Ring::Sign)),
             ("sing a song", None),
             ("", None),
         ] {

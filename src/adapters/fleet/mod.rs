@@ -13,7 +13,7 @@ pub mod node;
 mod shared;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -55,6 +55,7 @@ pub struct Fleet {
     heard: Mutex<Contact>,
     /// How long this node may admit from what was lent to it, without a word, in microseconds.
     right: AtomicU64,
+    writes_books: AtomicBool,
     beat_now: Notify,
     beaten: Notify,
     canary: Canary,
@@ -130,6 +131,7 @@ impl Fleet {
             epoch: Mutex::default(),
             heard: Mutex::new(contact),
             right: AtomicU64::new(micros(RIGHT)),
+            writes_books: AtomicBool::new(false),
             beat_now: Notify::new(),
             beaten: Notify::new(),
             canary: Canary::new(),
@@ -162,7 +164,9 @@ impl Fleet {
     }
 
     async fn ask_beat(&self, right: u64) -> Result<Beat, FleetError> {
-        let said = serde_json::json!({ "id": self.id, "name": self.name, "version": env!("CARGO_PKG_VERSION") });
+        let writes = self.writes_books.load(Ordering::Acquire);
+        let version = env!("CARGO_PKG_VERSION");
+        let said = serde_json::json!({ "id": self.id, "name": self.name, "version": version, "writes_books": writes });
         let rest = said.to_string();
         let (epoch, obeyed) = {
             let epoch = self.epoch.lock();
@@ -175,6 +179,33 @@ impl Fleet {
         call.arg(&self.id).arg(obeyed).arg(right).arg(micros(FORGOTTEN));
         call.arg(rest.strip_prefix('{').unwrap_or(&rest)).arg(epoch);
         Beat::read(&self.link.ask::<Vec<String>>(&call).await?)
+    }
+
+    /// The next heartbeat says so.
+    pub fn writes_books(&self, writes: bool) {
+        self.writes_books.store(writes, Ordering::Release);
+    }
+
+    /// The name of the node that writes the books, if one says that it does.
+    pub fn writer(&self) -> Option<String> {
+        self.heard.lock().beat.writer().map(|node| node.name.clone())
+    }
+
+    /// Asks whoever writes the books to sign what stands in them. Nobody answers: the next checkpoint is seen there.
+    pub async fn ask_to_sign(&self) -> Result<(), FleetError> {
+        self.ring("sign").await
+    }
+
+    /// Says that a flag is about to be set, so that calls in flight end while it is written down. Whoever misses it hears of
+    /// the flag itself.
+    pub async fn stopping(&self, flag: &Flag) -> Result<(), FleetError> {
+        self.ring(&format!("stopping {}", serde_json::json!(flag))).await
+    }
+
+    async fn ring(&self, words: &str) -> Result<(), FleetError> {
+        let mut ring = redis::cmd("PUBLISH");
+        ring.arg(self.key("bell")).arg(words);
+        self.link.command::<u64>(&ring).await.map(|_| ())
     }
 
     /// At an orderly end: nobody waits for this node any more.

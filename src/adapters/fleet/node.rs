@@ -20,6 +20,9 @@ pub struct Node {
     pub right_ends: Timestamp,
     /// The last change of a flag that it has carried out.
     pub obeyed: u64,
+    /// Is it the one that writes the books?
+    #[serde(default)]
+    pub writes_books: bool,
 }
 
 /// The server writes microseconds; people read dates.
@@ -73,6 +76,12 @@ impl Beat {
     pub fn live(&self) -> usize {
         self.nodes.iter().filter(|n| n.lives(self.at)).count()
     }
+
+    /// The node that writes the books, as it said it last. None while nobody does, or two say so.
+    pub fn writer(&self) -> Option<&Node> {
+        let mut writers = self.nodes.iter().filter(|n| n.writes_books && n.lives(self.at));
+        writers.next().filter(|_| writers.next().is_none())
+    }
 }
 
 pub fn number(text: &str) -> Result<u64, FleetError> {
@@ -117,6 +126,7 @@ mod tests {
             at: Timestamp(at),
             right_ends: Timestamp(at + 750_000),
             obeyed: 0,
+            writes_books: false,
         };
         for (at, may) in [(0, true), (-750_000, false), (-749_999, true), (900_000, true), (2_000_000, false)] {
             assert_eq!(node(10_000_000 + at).may_admit(Timestamp(10_000_000)), may, "{at}");

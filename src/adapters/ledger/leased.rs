@@ -2,7 +2,8 @@
 //! calls while Redis is away. Such calls are in the node's own journal before they leave, and are told to Redis in batches.
 //! `rules::ledger::slices` has the invariant and the state; here are the disk, the clock and the talk. All else is Redis's.
 //!
-//! * A call with a rate is never admitted here while Redis answers. While it is away, `leased` keeps rates on each node alone.
+//! * A call with a rate is never admitted here while Redis answers. While it is away, `leased` keeps rates on each node alone:
+//!   n nodes may reach n times its pace, and none of them begins with a burst.
 //! * While Redis answers, a call is admitted here only if that is what Redis would say too: every enforced limit has room in a
 //!   slice for all that is wanted, no other limit is to be looked at, no replay key, and the flags were heard a moment ago.
 //! * While it does not: `leased` goes on with what the slices have left, and lowers a call's output limit to that; `open`

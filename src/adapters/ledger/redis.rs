@@ -17,6 +17,7 @@ pub mod link;
 mod lost;
 mod operations;
 mod owed;
+mod pack;
 mod peers;
 mod projector;
 pub mod recover;
@@ -24,9 +25,10 @@ mod scripts;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use dashmap::{DashMap, DashSet};
@@ -44,6 +46,7 @@ use self::lost::Lost;
 use self::owed::Owed;
 use self::scripts::{FORMAT, Scripts};
 use self::shapes::Shapes;
+use self::together::Together;
 use super::{LedgerError, Wake};
 use crate::adapters::audit::AuditStore;
 use crate::config::redis::RedisAddress;
@@ -59,6 +62,8 @@ const RECHECK: Duration = Duration::from_millis(50);
 pub struct Redis(Arc<Inner>);
 
 struct Inner {
+    /// Itself, for what goes on when nobody waits for it any more.
+    own: Weak<Inner>,
     link: Link,
     keys: Keys,
     scripts: Scripts,
@@ -82,6 +87,8 @@ struct Inner {
     arrival: Arrival,
     kept: Kept,
     owed: Owed,
+    reserves: Together,
+    settles: Together,
     /// As its books read it, once it was joined with them.
     stream: OnceLock<Arc<Stream>>,
     /// What this node was lent, if it spends alone.
@@ -101,6 +108,7 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// No answer to count on, and whether what was asked may have been done, or be done late, all the same.
+#[derive(Clone)]
 struct Unheard {
     why: LedgerError,
     may_have_run: bool,
@@ -169,7 +177,8 @@ impl Redis {
         let why = || found.epoch.map_or_else(|| lost(name, upto, "nothing"), |_| unfinished(name));
         let lost = Arc::new(Lost::new(epoch.is_empty().then(why)));
         let arrival = Arrival::new(link.generation());
-        let inner = Inner {
+        let inner = |own: &Weak<Inner>| Inner {
+            own: own.clone(),
             link,
             arrival,
             keys,
@@ -187,10 +196,12 @@ impl Redis {
             lost,
             kept: Kept::default(),
             owed: Owed::default(),
+            reserves: Together::default(),
+            settles: Together::default(),
             stream: OnceLock::new(),
             beside: OnceLock::new(),
         };
-        let inner = Arc::new(inner);
+        let inner = Arc::new_cyclic(inner);
         tokio::spawn(owed::pay(Arc::downgrade(&inner)));
         Ok(Self(inner))
     }
@@ -260,11 +271,16 @@ fn unfinished(name: &str) -> String {
 impl Inner {
     /// A call of a script, with all keys and what every script begins with.
     fn prepare<'s>(&self, script: &'s Script) -> ScriptInvocation<'s> {
+        self.prepare_for(script, &self.epoch.lock().clone())
+    }
+
+    /// For the ledger of this making and no other.
+    fn prepare_for<'s>(&self, script: &'s Script, epoch: &str) -> ScriptInvocation<'s> {
         let mut call = script.prepare_invoke();
         for key in self.keys.all() {
             call.key(key);
         }
-        call.arg(&**self.epoch.lock()).arg(self.seen.load(Ordering::Acquire));
+        call.arg(epoch).arg(self.seen.load(Ordering::Acquire));
         call
     }
 
@@ -272,19 +288,6 @@ impl Inner {
         self.may_ask().await?;
         let making = self.epoch.lock().clone();
         self.guarded(self.link.run(call).await?, &making)
-    }
-
-    /// As `call`, for what so many replicas must have before it counts. If they do not, it was done here all the same, and
-    /// whoever asked takes it back.
-    async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, Unheard> {
-        self.may_ask().await.map_err(Unheard::never_ran)?;
-        let making = self.epoch.lock().clone();
-        let kept = self.link.run_kept(call).await?;
-        let answer = self.guarded(kept.value, &making).map_err(Unheard::may_have_run)?;
-        match kept.lacking {
-            Some(why) => Err(Unheard::may_have_run(LedgerError::Down(why))),
-            None => Ok(answer),
-        }
     }
 
     /// What the link knows of the server is its own trouble to tell; here stands what the ledger on it lacks.

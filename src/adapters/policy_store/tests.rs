@@ -1,5 +1,7 @@
 //! Whole or nothing, seen within a second, declared before it decides.
 
+use futures_util::FutureExt;
+
 use super::*;
 use std::fs;
 
@@ -43,14 +45,15 @@ async fn the_folder_loads_whole_or_not_at_all() {
     rig.write(".hidden.toml", "no policy");
     let (store, first) = rig.open(Sandbox::Closed).await.expect("sound");
     assert_eq!((first.loaded.len(), store.current().len(), store.current().shapes().len()), (2, 2, 2));
-    let (old, changes) = (store.current(), store.changes());
+    let old = store.current();
 
     rig.write("a.toml", &policy("a", "app"));
     rig.write("b.toml", "name = 5\nvendors = [\"nobody\"]\n");
     let mistakes = store.reload().await.expect_err("b is broken");
     assert_eq!(mistakes.0.len(), 2, "{mistakes}");
     assert!(mistakes.0[0].file.ends_with("b.toml") && mistakes.0[0].line == 1);
-    assert!(Arc::ptr_eq(&old, &store.current()) && !changes.has_changed().expect("open"));
+    assert!(Arc::ptr_eq(&old, &store.current()));
+    assert!(store.replaced(&old).now_or_never().is_none(), "nothing decides but what did");
     assert_eq!(store.mistakes(), mistakes.0);
 
     rig.write("b.toml", &policy("b", "tenant"));
@@ -59,7 +62,7 @@ async fn the_folder_loads_whole_or_not_at_all() {
     let lines = |list: &[String]| list.iter().filter(|l| l.contains("budget")).count();
     assert_eq!((lines(&changed.loaded[0].added), lines(&changed.loaded[0].removed)), (1, 1), "the changed rule alone");
     assert!(changed.loaded[0].added.len() == 1 && changed.loaded[0].added[0].contains("app"), "{changed:?}");
-    assert!(changes.has_changed().expect("open") && store.mistakes().is_empty());
+    assert!(store.replaced(&old).now_or_never().is_some() && store.mistakes().is_empty());
     // First what both sets count, then what the new one does.
     assert_eq!(*rig.declared.lock(), [2, 2, 3, 2]);
 
@@ -125,7 +128,7 @@ async fn a_change_is_seen_within_a_second_and_a_failure_told_once() {
         let (store, told) = (Arc::clone(&store), Arc::clone(&told));
         tokio::spawn(async move { store.watch(Duration::from_millis(50), |r| told.lock().push(r.is_ok())).await })
     };
-    let mut changes = store.changes();
+    let old = store.current();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(told.lock().is_empty(), "nothing changed");
     rig.write("a.toml", "name = 5");
@@ -133,7 +136,7 @@ async fn a_change_is_seen_within_a_second_and_a_failure_told_once() {
     assert_eq!(*told.lock(), [false]);
     rig.write("b.toml", &policy("b", "agent"));
     rig.write("a.toml", &policy("a", "tenant"));
-    tokio::time::timeout(Duration::from_secs(1), changes.changed()).await.expect("in time").expect("open");
+    tokio::time::timeout(Duration::from_secs(1), store.replaced(&old)).await.expect("in time");
     assert_eq!(store.current().len(), 2);
     watcher.abort();
 }

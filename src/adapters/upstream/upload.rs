@@ -11,8 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 /// The connection takes a piece when it has room for one, so a body in pieces is never further ahead of the wire than that.
 const PIECE: usize = 64 << 10;
@@ -20,7 +19,7 @@ const PIECE: usize = 64 << 10;
 /// How much of a body has been handed to the connection.
 #[derive(Debug)]
 pub struct Progress {
-    whole: CancellationToken,
+    whole: AtomicBool,
     /// The caller's side of it has failed.
     broken: AtomicBool,
     moved: Mutex<Instant>,
@@ -29,7 +28,7 @@ pub struct Progress {
 impl Progress {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            whole: CancellationToken::new(),
+            whole: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             moved: Mutex::new(Instant::now()),
         })
@@ -37,7 +36,7 @@ impl Progress {
 
     /// Has all of it?
     pub fn whole(&self) -> bool {
-        self.whole.is_cancelled()
+        self.whole.load(Ordering::Acquire)
     }
 
     /// Did the caller end it before its end?
@@ -45,28 +44,33 @@ impl Progress {
         self.broken.load(Ordering::Acquire)
     }
 
-    /// Resolves when all of it has.
-    pub async fn wholly_left(&self) {
-        self.whole.cancelled().await;
-    }
-
-    /// Resolves when no piece has left for so long, counted from `start` at the earliest; never once the last one has.
-    pub async fn stands_still(&self, start: Instant, patience: Duration) {
-        while !self.whole() {
-            let end = start.max(*self.moved.lock()) + patience;
-            if end <= Instant::now() {
-                return;
-            }
-            sleep_until(end).await;
+    /// When patience with it ends, as it stands now: with an upload that stands still, counted from `start` at the earliest;
+    /// with the vendor, once the last piece has left.
+    pub fn due(&self, start: Instant, upload: Duration, answer: Duration) -> Due {
+        let moved = *self.moved.lock();
+        match self.whole() {
+            true => Due::Answer(moved + answer),
+            false => Due::Upload(start.max(moved) + upload),
         }
-        std::future::pending().await
     }
 
     fn moves(&self, last: bool) {
         *self.moved.lock() = Instant::now();
-        if last {
-            self.whole.cancel();
-        }
+        self.whole.fetch_or(last, Ordering::AcqRel);
+    }
+}
+
+/// What is waited for, and how long at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    Upload(Instant),
+    Answer(Instant),
+}
+
+impl Due {
+    pub fn at(self) -> Instant {
+        let (Self::Upload(at) | Self::Answer(at)) = self;
+        at
     }
 }
 
@@ -159,11 +163,11 @@ mod tests {
         tokio::time::sleep(patience / 2).await;
         let first = upload.frame().await.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
         assert_eq!((first.map(|data| data.len()), progress.whole()), (Some(PIECE), false));
-        progress.stands_still(started, patience).await;
-        assert!(started.elapsed() >= patience + patience / 2, "the piece has bought it more time");
+        let Due::Upload(due) = progress.due(started, patience, patience) else { panic!("it has not left yet") };
+        assert!(due >= started + patience + patience / 2, "the piece has bought it more time");
         assert!(upload.frame().await.is_some() && progress.whole() && upload.is_end_stream());
-        let late = tokio::time::timeout(patience * 3, progress.stands_still(started, patience)).await;
-        assert!(late.is_err(), "what has left does not stand still");
+        let due = progress.due(started, patience, patience * 9);
+        assert!(matches!(due, Due::Answer(at) if at >= started + patience * 9), "what has left does not stand still");
     }
 
     #[tokio::test]

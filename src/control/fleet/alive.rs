@@ -15,6 +15,7 @@ pub(super) async fn beat(state: &ControlState, fleet: &Fleet) {
     let (mut silent, mut ended_at) = (false, None::<Instant>);
     loop {
         fleet.may_admit_for(Duration::from_secs(state.policies.current().longest_alone().into()));
+        fleet.writes_books(state.books.leads());
         match fleet.beat().await {
             Ok(_) => {
                 if silent {

@@ -112,8 +112,21 @@ async fn rung(state: &Arc<ControlState>, others: &Others, fleet: &Arc<Fleet>, ri
                 others.look.notify_one();
             }
         }
+        // Those that come until it is set are ended when it is.
+        Ring::Stopping(flag) => end_calls(state, &flag),
+        Ring::Sign => sign(state),
         Ring::Projected(_) | Ring::Recall(_) => {}
     }
+}
+
+/// Another node wants to hand out evidence. Whoever does not write the books has nothing to sign.
+fn sign(state: &Arc<ControlState>) {
+    let state = state.clone();
+    tokio::spawn(async move {
+        if let Err(why) = state.evidence.seal_rest().await {
+            tracing::warn!("another node asked for a checkpoint, and none could be made: {why}");
+        }
+    });
 }
 
 /// The ledger says next what a flag's name announced, and then it is carried out. A node may fail in between.

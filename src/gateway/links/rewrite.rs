@@ -2,15 +2,17 @@
 //! back the text behind them, and gives out what stands for it. All else passes as it came. What is held back is bounded, and
 //! the result does not depend on how the bytes were cut.
 
+use std::sync::LazyLock;
+
 use bytes::{Bytes, BytesMut};
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 use super::Links;
 
 /// Fields that an SDK fetches by itself, as they stand in JSON. Within a text its quotes would be escaped, so none is found there.
 const FIELDS: [&[u8]; 3] = [b"\"results_url\"", b"\"next_page_url\"", b"\"previous_page_url\""];
 /// How all of them end: what is searched for.
-const END: &[u8] = b"_url\"";
+static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"_url\""));
 /// The longest link that is held back: no request line may be longer, so nobody can follow a longer one.
 const LONGEST: usize = 64 << 10;
 /// Blanks around a colon, at most.
@@ -82,12 +84,13 @@ fn give(bytes: Bytes, out: &mut impl FnMut(Bytes)) {
 
 /// Where the first field begins, or what may become one at the end.
 fn next_field(bytes: &[u8]) -> Option<usize> {
-    let ends = memmem::find_iter(bytes, END).map(|at| &bytes[..at + END.len()]);
+    let ends = END.find_iter(bytes).map(|at| &bytes[..at + END.needle().len()]);
     let mut begins = ends.filter_map(|upto| Some(upto.len() - FIELDS.iter().find(|f| upto.ends_with(f))?.len()));
     let longest = FIELDS.iter().map(|field| field.len()).max().unwrap_or(0);
     let tail = bytes.len().saturating_sub(longest - 1);
     let begun = |at: &usize| FIELDS.iter().any(|field| field.starts_with(&bytes[*at..]));
-    begins.next().or_else(|| (tail..bytes.len()).find(begun))
+    // Each begins with a quote.
+    begins.next().or_else(|| memchr::memchr_iter(b'"', &bytes[tail..]).map(|at| tail + at).find(begun))
 }
 
 /// At a field: where its text begins and ends.
@@ -128,11 +131,14 @@ fn text(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     /// What comes out of bytes that arrive in pieces of this size.
     fn through(body: &str, size: usize) -> String {
-        let links = Links { origins: vec!["//api.x.com/p".to_owned()], base: "http://here/x".to_owned() };
+        let vendor = crate::config::vendors::moved("stripe", "https://api.x.com/p".to_owned()).expect("a vendor");
+        let links = Links::new(Arc::new(vendor), "http://here/x".into());
         let mut rewrite = Rewrite::new(links);
         let mut all = Vec::new();
         for piece in body.as_bytes().chunks(size) {

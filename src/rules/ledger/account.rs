@@ -84,15 +84,22 @@ impl Scope {
 
     /// The names that a call has in this scope: several only for `key` (its ancestors), none if the level is unset.
     pub fn values(self, facts: &Facts) -> Vec<String> {
-        let tenant = &facts.subject.tenant;
+        let mut values = Vec::new();
+        self.each_value(facts, |pieces| values.push(pieces.concat()));
+        values
+    }
+
+    /// The same, each in pieces.
+    fn each_value<'f>(self, facts: &'f Facts, mut give: impl FnMut(&[&'f str])) {
+        let tenant = &*facts.subject.tenant;
         match self {
-            Self::Key => facts.keys.iter().map(ToString::to_string).collect(),
-            Self::Tenant => vec![tenant.to_string()],
-            Self::Policy => vec![facts.policy.to_string()],
-            Self::Vendor => vec![facts.vendor.to_string()],
-            Self::Everyone => vec![String::new()],
-            Self::Run if facts.claimed_run => Vec::new(),
-            _ => self.level(&facts.subject).map(|v| format!("{tenant}/{v}")).into_iter().collect(),
+            Self::Key => facts.keys.iter().for_each(|key| give(&[key.as_str()])),
+            Self::Tenant => give(&[tenant]),
+            Self::Policy => give(&[&facts.policy]),
+            Self::Vendor => give(&[&facts.vendor]),
+            Self::Everyone => give(&[]),
+            Self::Run if facts.claimed_run => {}
+            _ => self.level(&facts.subject).into_iter().for_each(|v| give(&[tenant, "/", v])),
         }
     }
 }
@@ -134,7 +141,18 @@ impl Shape {
         if !self.covers(facts) {
             return Vec::new();
         }
-        self.scope.values(facts).iter().map(|value| self.account(value)).collect()
+        let (mut accounts, mut room) = (Vec::new(), String::new());
+        self.each_account(facts, &mut room, |account| accounts.push(account));
+        accounts
+    }
+
+    /// The accounts of a call that is covered; `room` is where their names are put together.
+    pub fn each_account(&self, facts: &Facts, room: &mut String, mut give: impl FnMut(AccountName)) {
+        self.scope.each_value(facts, |value| {
+            room.clear();
+            self.write(value, room);
+            give(AccountName(Arc::from(room.as_str())));
+        });
     }
 
     fn covers(&self, facts: &Facts) -> bool {
@@ -159,22 +177,24 @@ impl Shape {
     /// The account of one value of the scope.
     pub fn account(&self, value: &str) -> AccountName {
         let mut name = String::with_capacity(96);
-        let mut add = |words: [&str; 4]| words.iter().for_each(|word| name.push_str(word));
-        match self.scope {
-            Scope::Everyone => add(["everyone", " ", self.unit.as_str(), " "]),
-            scope => {
-                add([scope.as_str(), ":", value, " "]);
-                add([self.unit.as_str(), " ", "", ""]);
-            }
+        self.write(&[value], &mut name);
+        AccountName(Arc::from(name))
+    }
+
+    fn write(&self, value: &[&str], name: &mut String) {
+        let mut add = |words: &[&str]| words.iter().for_each(|word| name.push_str(word));
+        add(&[self.scope.as_str()]);
+        if self.scope.has_values() {
+            add(&[":"]);
+            add(value);
         }
-        add([self.window.as_str(), "", "", ""]);
+        add(&[" ", self.unit.as_str(), " ", self.window.as_str()]);
         if let Some(vendor) = &self.vendor {
-            add([" vendor=", vendor, "", ""]);
+            add(&[" vendor=", vendor]);
         }
         for operation in &self.operations {
-            add([" op=", operation.as_str(), "", ""]);
+            add(&[" op=", operation.as_str()]);
         }
-        AccountName(Arc::from(name))
     }
 }
 

@@ -133,6 +133,16 @@ impl Cells {
         }
     }
 
+    /// What was let through elsewhere up to then is not known here: each cell stands as if that had been its whole burst.
+    pub fn emptied(&mut self, rates: &[Rate], since: Timestamp) {
+        for rate in rates {
+            let full = i64::try_from(rate.interval.saturating_mul(rate.burst)).unwrap_or(i64::MAX);
+            let least = Timestamp(since.0.saturating_add(full));
+            let stands = self.0.entry(rate.cell.clone()).or_default();
+            *stands = (*stands).max(least);
+        }
+    }
+
     /// Cells that have filled up again are as good as none.
     pub fn sweep(&mut self, now: Timestamp) {
         self.0.retain(|_, stands| *stands > now);
@@ -186,6 +196,22 @@ mod tests {
             let answer = rate(interval, burst, cost).take(Timestamp(AT.0 + stands), AT);
             let expected = expected.map(|next| Timestamp(AT.0 + next));
             assert_eq!(answer, expected, "{interval} {burst} {cost} {stands}");
+        }
+    }
+
+    #[test]
+    fn a_cell_of_which_nothing_is_known_begins_without_a_burst() {
+        let of = [rate(100, 3, 1)];
+        let said = |since: i64, before: i64| {
+            let mut cells = Cells::default();
+            cells.write(&[Moved(of[0].cell.clone(), Timestamp(AT.0 + before))]);
+            cells.emptied(&of, Timestamp(AT.0 + since));
+            cells.judge(&of, AT).limited.map(|l| l.wait)
+        };
+        for (since, before, wait) in
+            [(0, 0, Some(100)), (-40, 0, Some(60)), (-100, 0, None), (-900, 0, None), (-100, 250, Some(50))]
+        {
+            assert_eq!(said(since, before), wait.map(Some), "{since} {before}");
         }
     }
 

@@ -87,6 +87,17 @@ const CASES: &[(&str, &str, Expected)] = &[
     // separators in disguise
     ("encoded slash", "/v1%2frefunds", Err(EncodedSlash)),
     ("encoded slash, upper case", "/v1%2Frefunds", Err(EncodedSlash)),
+    (
+        "the name of a resource",
+        "/model/arn%3aaws%3Abedrock%3aus-east-1%3A1%3Ainference-profile%2fus.amazon.nova-pro-v1%3A0/converse",
+        Ok("/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fus.amazon.nova-pro-v1%3A0/converse"),
+    ),
+    ("a name that steps upward", "/model/arn:aws:bedrock:::x%2f..", Err(EncodedSlash)),
+    ("a name with two slashes", "/model/arn:aws:bedrock:::x%2fa%2fb", Err(EncodedSlash)),
+    ("a name without its kind", "/model/arn:aws:bedrock:::%2fa", Err(EncodedSlash)),
+    ("a name without its end", "/model/arn:aws:bedrock:::x%2f", Err(EncodedSlash)),
+    ("another service's name", "/model/arn:aws:s3:::x%2fa", Err(EncodedSlash)),
+    ("no name", "/v1/arn%2fa", Err(EncodedSlash)),
     ("traversal with encoded slashes", "/v1/charges%2f..%2fpayouts", Err(EncodedSlash)),
     ("backslash", "/v1\\refunds", Err(Backslash)),
     ("encoded backslash", "/v1%5crefunds", Err(Backslash)),
@@ -195,6 +206,16 @@ fn the_vendor_prefix_comes_off() {
     assert_eq!(rest("/stripe"), "/");
     assert_eq!(rest("/"), "/");
     assert_eq!(rest("/bedrock/model/M%3A0/"), "/model/M%3A0/");
+}
+
+#[test]
+fn a_resource_is_one_segment_to_every_rule() {
+    let raw = "/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fus.x/converse";
+    let path = CanonicalPath::parse(raw).expect("a name").path;
+    assert!(path.names_a_resource());
+    assert_eq!(path.for_rules(), raw);
+    let segments: Vec<_> = path.decoded_segments().collect();
+    assert_eq!(segments, ["model", "arn:aws:bedrock:us-east-1:1:inference-profile/us.x", "converse"]);
 }
 
 #[test]

@@ -58,12 +58,12 @@ impl PolicySet {
     /// Could a rule look at a parameter of such a call? If not, the body may pass unread as far as the policy goes.
     pub fn reads_args(&self, policy: &str, vendor: &str, method: &str, path: &CanonicalPath) -> bool {
         let path = path.for_rules();
-        let own = self.get(policy).into_iter();
-        own.chain(self.global()).any(|policy| {
-            let reads = |rule: &&Rule| !rule.params.is_empty();
-            !policy.params.is_empty()
-                || policy.deny.iter().filter(reads).any(|rule| rule.catches(vendor, method, &path))
-                || policy.allow.iter().filter(reads).any(|rule| rule.matches(vendor, method, &path))
+        let plans = self.plan(policy).map(|own| self.judging(own)).unwrap_or_default();
+        plans.into_iter().flatten().any(|plan| {
+            let reads = |rules: Vec<&Rule>| rules.iter().any(|rule| !rule.params.is_empty());
+            !plan.policy.params.is_empty()
+                || reads(plan.catching(vendor, method, &path))
+                || reads(plan.matching(vendor, method, &path))
         })
     }
 

@@ -28,11 +28,26 @@ use std::sync::Arc;
 struct Judge<'a> {
     plan: &'a Plan,
     /// The global policy first, then the key's own.
-    policies: [Option<&'a Policy>; 2],
+    judging: &'a [Option<Judging<'a>>; 2],
     q: &'a Question<'a>,
     /// As a vendor reads it.
     path: &'a str,
     would: Option<Box<Denial>>,
+}
+
+/// A policy, and its rules that are about this call.
+struct Judging<'a> {
+    policy: &'a Policy,
+    catching: Vec<&'a Rule>,
+    matching: Vec<&'a Rule>,
+}
+
+impl<'a> Judging<'a> {
+    fn new(plan: &'a Plan, q: &Question<'_>, path: &str) -> Self {
+        let (vendor, method) = (&*q.facts.vendor, q.method);
+        let (catching, matching) = (plan.catching(vendor, method, path), plan.matching(vendor, method, path));
+        Self { policy: &plan.policy, catching, matching }
+    }
 }
 
 /// Why the judgement ended before a permit.
@@ -49,10 +64,9 @@ impl From<Unreadable> for Stop {
 
 pub(super) fn decide(set: &PolicySet, q: &Question<'_>) -> Decision {
     let Some(plan) = set.plan(&q.facts.policy) else { return Decision::Deny(words::no_policy(&q.facts.policy)) };
-    let own = &*plan.policy;
-    let global = set.global().map(|policy| &**policy).filter(|_| !own.global);
     let path = q.path.for_rules();
-    let judge = Judge { plan, policies: [global, Some(own)], q, path: &path, would: None };
+    let judging = set.judging(plan).map(|plan| plan.map(|plan| Judging::new(plan, q, &path)));
+    let judge = Judge { plan, judging: &judging, q, path: &path, would: None };
     match judge.run() {
         Ok(permit) => Decision::Permit(permit),
         Err(Stop::Deny(denial)) => Decision::Deny(denial),
@@ -102,7 +116,11 @@ impl<'a> Judge<'a> {
     }
 
     fn policies(&self) -> impl Iterator<Item = &'a Policy> + use<'a> {
-        self.policies.into_iter().flatten()
+        self.judging().map(|one| one.policy)
+    }
+
+    fn judging(&self) -> impl Iterator<Item = &'a Judging<'a>> + use<'a> {
+        self.judging.iter().flatten()
     }
 
     /// Ends the judgement, or notes what would have ended it.
@@ -141,8 +159,8 @@ impl<'a> Judge<'a> {
     }
 
     fn deny_rules(&mut self) -> Result<(), Stop> {
-        for policy in self.policies() {
-            for rule in self.denying(&policy.deny) {
+        for Judging { policy, catching, .. } in self.judging() {
+            for rule in catching {
                 if self.catches(rule)? {
                     let denial = words::denied(policy, rule, self.q);
                     self.refuse(policy.mode, denial)?;
@@ -150,11 +168,6 @@ impl<'a> Judge<'a> {
             }
         }
         Ok(())
-    }
-
-    fn denying(&self, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> + use<'a> {
-        let (vendor, method, path) = (&*self.q.facts.vendor, self.q.method, self.path);
-        rules.iter().filter(move |rule| rule.catches(vendor, method, path))
     }
 
     /// A deny rule with parameters matches only if all of them do.
@@ -168,19 +181,14 @@ impl<'a> Judge<'a> {
     }
 
     fn allow_rules(&mut self) -> Result<(), Stop> {
-        for policy in self.policies() {
+        for Judging { policy, matching, .. } in self.judging() {
             let open = policy.global && policy.allow.is_empty() && !self.own().global;
-            if !open && self.matching(&policy.allow).next().is_none() {
+            if !open && matching.is_empty() {
                 let denial = words::not_allowed(policy, self.q);
                 self.refuse(policy.mode, denial)?;
             }
         }
         Ok(())
-    }
-
-    fn matching(&self, rules: &'a [Rule]) -> impl Iterator<Item = &'a Rule> + use<'a> {
-        let (vendor, method, path) = (&*self.q.facts.vendor, self.q.method, self.path);
-        rules.iter().filter(move |rule| rule.matches(vendor, method, path))
     }
 
     fn overlay_rules(&mut self) -> Result<(), Stop> {
@@ -203,8 +211,8 @@ impl<'a> Judge<'a> {
     /// Of the allow rules that match, one must accept the parameters; the first that does lends its tier.
     fn allow_params(&mut self) -> Result<Tier, Stop> {
         let mut tier = None;
-        for policy in self.policies() {
-            let (accepted, denial) = self.first_accepting(policy)?;
+        for one @ Judging { policy, .. } in self.judging() {
+            let (accepted, denial) = self.first_accepting(one)?;
             if let Some(denial) = denial {
                 self.refuse(policy.mode, denial)?;
             }
@@ -215,10 +223,10 @@ impl<'a> Judge<'a> {
     }
 
     /// The rule that accepts; or else the first one that matches, with its reason.
-    fn first_accepting(&self, policy: &'a Policy) -> Result<(Option<&'a Rule>, Option<Denial>), Stop> {
+    fn first_accepting(&self, one: &'a Judging<'a>) -> Result<(Option<&'a Rule>, Option<Denial>), Stop> {
         let mut first = None;
-        for rule in self.matching(&policy.allow) {
-            match self.first_fault(policy, &rule.label, &rule.params)? {
+        for &rule in &one.matching {
+            match self.first_fault(one.policy, &rule.label, &rule.params)? {
                 None => return Ok((Some(rule), None)),
                 Some(denial) => first = first.or(Some((rule, denial))),
             }

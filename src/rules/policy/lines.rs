@@ -54,10 +54,11 @@ impl Asked<'_> {
     /// All lines, narrow scopes first, and the first budget that this call cannot be counted on.
     pub fn lines(&self, plans: &[LinePlan]) -> (Vec<Line>, Option<Uncountable>) {
         let mut lines = Vec::with_capacity(plans.len() + 2);
-        let mut missing = None;
+        let (mut missing, mut room) = (None, String::with_capacity(96));
         for plan in plans.iter().filter(|plan| self.covered(&plan.shape)) {
             let before = lines.len();
-            lines.extend(self.accounts(&plan.shape).into_iter().map(|a| line(a, &plan.shape, plan.limit.clone())));
+            let line = |account| lines.push(line(account, &plan.shape, plan.limit.clone()));
+            plan.shape.each_account(self.facts, &mut room, line);
             if let (Some(limit), true, None) = (&plan.limit, before == lines.len(), &missing) {
                 missing =
                     Some(Uncountable { scope: plan.shape.scope, rule: limit.rule.clone(), enforce: limit.enforce });
@@ -76,16 +77,12 @@ impl Asked<'_> {
         covers(shape.vendor.as_ref(), &shape.operations, &self.facts.vendor, &self.facts.operation)
     }
 
-    fn accounts(&self, shape: &Shape) -> Vec<AccountName> {
-        shape.scope.values(self.facts).iter().map(|value| shape.account(value)).collect()
-    }
-
     /// The key's own budget: on that key's account alone, whoever of its children calls.
     fn add(&self, key: &KeyId, budget: &OverlayBudget, lines: &mut Vec<Line>) -> Option<Uncountable> {
         let shape = budget.shape()?;
         let accounts = match shape.scope {
             Scope::Key => vec![shape.account(key.as_str())],
-            _ => self.accounts(shape),
+            _ => shape.accounts(self.facts),
         };
         let limit = limit(budget.rule(), budget.amount(), self.enforce, shape.scope);
         if accounts.is_empty() {

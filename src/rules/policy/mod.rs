@@ -7,6 +7,7 @@
 
 mod decide;
 mod denial;
+mod index;
 mod judge;
 mod limit;
 mod lines;

@@ -30,7 +30,7 @@ impl Rule {
     /// As `matches`, in any letter case: some vendors do not care, and a denial must not be dodged by it.
     pub fn catches(&self, vendor: &str, method: &str, path: &str) -> bool {
         self.is_for(vendor)
-            && self.methods.contains(&method.to_ascii_uppercase())
+            && self.methods.contains_any_case(method)
             && self.paths.iter().any(|p| p.matches_any_case(path))
     }
 
@@ -67,6 +67,11 @@ impl RulePath {
         self.pattern.as_str()
     }
 
+    /// What every match begins with.
+    pub fn plain(&self) -> &str {
+        &self.plain
+    }
+
     pub fn matches(&self, path: &str) -> bool {
         path.starts_with(&*self.plain) && self.pattern.matches(path)
     }
@@ -95,6 +100,12 @@ impl Methods {
     pub fn contains(&self, method: &str) -> bool {
         let named = |names: &[Box<str>], m: &str| names.iter().any(|n| **n == *m);
         self.0.as_ref().is_none_or(|names| named(names, method) || (method == "HEAD" && named(names, "GET")))
+    }
+
+    /// However the caller writes it.
+    pub fn contains_any_case(&self, method: &str) -> bool {
+        let named = |m: &str| self.0.iter().flatten().any(|n| n.eq_ignore_ascii_case(m));
+        self.0.is_none() || named(method) || (method.eq_ignore_ascii_case("HEAD") && named("GET"))
     }
 
     /// The names, or `None` for all.

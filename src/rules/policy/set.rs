@@ -1,10 +1,12 @@
 //! All loaded policies at one moment: by name, with the global one, the union of their account shapes and one hash over
 //! all. Immutable; a reload makes another, and calls in flight keep theirs. `decide` asks it.
 
+use super::index::RuleIndex;
 use super::lines::LinePlan;
 use super::model::{Capture, Policy};
 use super::permit::CallBound;
 use super::rates::RatePlan;
+use super::rule::Rule;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Down;
 use crate::rules::subject::Name;
@@ -32,6 +34,9 @@ pub(super) struct Plan {
     pub lines: Vec<LinePlan>,
     pub call_limits: Vec<CallBound>,
     pub rates: Vec<RatePlan>,
+    pub allow: RuleIndex,
+    /// In small letters.
+    pub deny: RuleIndex,
 }
 
 /// Why policies that are each sound are no set.
@@ -121,9 +126,28 @@ impl PolicySet {
     pub(super) fn plan(&self, name: &str) -> Option<&Arc<Plan>> {
         self.plans.get(name)
     }
+
+    /// Whose rules judge a call under this plan: the global policy's first, then its own.
+    pub(super) fn judging<'s>(&'s self, own: &'s Plan) -> [Option<&'s Plan>; 2] {
+        let global = self.global.as_ref().filter(|_| !own.policy.global);
+        [global.and_then(|global| self.plan(&global.name)).map(|plan| &**plan), Some(own)]
+    }
 }
 
 impl Plan {
+    /// The allow rules that match, in the order of the file.
+    pub fn matching(&self, vendor: &str, method: &str, path: &str) -> Vec<&Rule> {
+        let candidates = self.allow.candidates(path).into_iter().map(|at| &self.policy.allow[at]);
+        candidates.filter(|rule| rule.matches(vendor, method, path)).collect()
+    }
+
+    /// The deny rules that do, in any letter case.
+    pub fn catching(&self, vendor: &str, method: &str, path: &str) -> Vec<&Rule> {
+        let small = path.to_ascii_lowercase();
+        let candidates = self.deny.candidates(&small).into_iter().map(|at| &self.policy.deny[at]);
+        candidates.filter(|rule| rule.catches(vendor, method, path)).collect()
+    }
+
     fn new(policy: Arc<Policy>, global: Option<&Policy>, shapes: &[Shape]) -> Self {
         // The global policy's own keys are not counted twice.
         let owners: Vec<&Policy> = [Some(&*policy), global.filter(|_| !policy.global)].into_iter().flatten().collect();
@@ -134,7 +158,9 @@ impl Plan {
         };
         let call_limits = owners.iter().flat_map(bound).collect();
         let rates = owners.iter().flat_map(|owner| RatePlan::of(owner)).collect();
-        Self { lines, call_limits, rates, policy }
+        let allow = RuleIndex::new(&policy.allow, |plain| plain.into());
+        let deny = RuleIndex::new(&policy.deny, |plain| plain.to_ascii_lowercase().into());
+        Self { lines, call_limits, rates, allow, deny, policy }
     }
 }
 

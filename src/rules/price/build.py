@@ -25,6 +25,7 @@ from decimal import Decimal
 from build_sources import Rec, genai, litellm, matches, simple, variant_tier
 
 CHECKED = "2026-11-19"
+GENAI, LITELLM = "genai-prices 0.2.3", "litellm 1.109.1"
 TODAY = "2026-11-21"
 HERE = pathlib.Path(__file__).parent
 MILLION = Decimal(1_000_000)
@@ -95,7 +96,7 @@ VENDOR_FEES = {
     "anthropic": {"web_search": "0.01"},
     "bedrock": {"web_search": "0.01"},
 }
-# By hand: (shelf, name, tier, above, kind) -> price, with the reason. `None` drops a rate.
+# By hand: (shelf, name, tier, above, kind) -> price, with the reason and where the figure stands. `None` drops a rate.
 OVERRIDES = json.loads((HERE / "overrides.json").read_text())
 # A beta header lets these read more than their sources say, at the prices that the sources list for it.
 LONGER = {"claude-sonnet-4-5": 1_000_000, "claude-sonnet-4-5-20250929": 1_000_000}
@@ -103,7 +104,9 @@ LONGER = {"claude-sonnet-4-5": 1_000_000, "claude-sonnet-4-5-20250929": 1_000_00
 INCLUSIVE = {"xai"}
 # Days without peak hours, from DeepSeek's calendar: public holidays of China that fall on weekdays.
 HOLIDAYS = ["2026-09-25", *(f"2026-10-0{day}" for day in (1, 2, 5, 6, 7)), "2027-01-01"]
-DEEPSEEK_PEAK_FROM = "2026-08-17"
+# Its days begin in Beijing: genai-prices has the day there, DeepSeek's notice the instant. At rest it costs half of the peak.
+DEEPSEEK_PEAK_FROM = "2026-08-16T16:00:00Z"
+DEEPSEEK_PEAK_DAY = "2026-08-17"
 PEAK = {"days": "mon-fri", "utc": ["01:00-04:00", "06:00-10:00"], "except": HOLIDAYS}
 SKIP = re.compile(r"month-commitment|:extended|steps/|^ft:.*babbage|^sample_spec$|^together-ai-|^fireworks-ai-")
 DATED = re.compile(r"^(.+?)[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
@@ -175,7 +178,7 @@ def add_litellm(where, rates, entry):
             for tier, suffix in TIERS.items():
                 for key, value in entry.items():
                     found = re.fullmatch(re.escape(field) + r"(?:_above_(\d+)k_tokens)?" + suffix, key)
-                    if not found or not (value or kind == "input"):
+                    if not found or not (value or kind == "input" and not found[1]):
                         continue
                     above = int(found[1] or 0) * 1000 - (1 if found[1] and shelf in INCLUSIVE else 0)
                     shown = text(value * MILLION) if kind in PER_MILLION else text(value, 12)
@@ -201,7 +204,7 @@ def row(shelf, name, model, entry):
             continue
         rates = {}
         add_genai(where, rates, rates_of, "standard")
-        prices.append([start, hours, rates])
+        prices.append([DEEPSEEK_PEAK_FROM if shelf == "deepseek" and start == DEEPSEEK_PEAK_DAY else start, hours, rates])
         for ours, theirs, _ in FEES:
             if rates_of.get(theirs or "-") is not None and (start or "") <= TODAY:
                 fees[ours] = text(rates_of.get(theirs) / 1000, 12)
@@ -219,17 +222,26 @@ def row(shelf, name, model, entry):
         add_litellm(where, now[2], off_peak(where, entry, busy))
         add_later(prices, now, before)
         add_fees(shelf, name, fees, entry)
-    prices += [[DEEPSEEK_PEAK_FROM, PEAK, busy]] if busy else []
-    override(where, prices)
+    prices += peaks(prices, now, busy) if busy else []
+    factors = multipliers(model, entry)
+    by_hand = override(where, prices, factors)
     for price in prices:
         complete(where, entry, price[2])
     return {
         "limits": limits(model, entry, LONGER.get(name)),
-        "multipliers": multipliers(model, entry),
+        "multipliers": factors,
         "fees": fees,
-        "source": re.sub(r"\?.*", "", (entry or {}).get("source") or (model and model.get("pricing_url")) or "genai-prices 0.2.3"),
+        "source": source(model, entry, by_hand),
         "prices": [p for p in prices if p[2].get(("standard", 0))],
     }
+
+
+def peaks(prices, now, busy):
+    """Peak hours: of the price that holds today, and of those that held before since there were such hours."""
+    earlier = [p for p in prices if p is not now and not p[1] and DEEPSEEK_PEAK_FROM <= (p[0] or "") < (now[0] or "")]
+    double = lambda rates: {key: {kind: text(Decimal(value) * 2) for kind, value in values.items()} for key, values in rates.items()}
+    own = [[start, PEAK, double(rates)] for start, _, rates in earlier]
+    return own + [[max(now[0] or "", DEEPSEEK_PEAK_FROM), PEAK, busy]]
 
 
 def add_variants(where, prices, model):
@@ -297,6 +309,11 @@ def complete(where, entry, rates):
             like = "output" if kind in ("reasoning", "audio_output", "image_output") else "input"
             if above and kind not in values and "/" not in value and kind in PER_MILLION and Decimal(first.get(like, "0")) and like in values:
                 values[kind] = text(Decimal(value) * Decimal(values[like]) / Decimal(first[like]))
+        # Flex that lists only its input keeps the relation to the standard tier.
+        usual = rates.get(("standard", above), {})
+        if tier == "flex" and "input" in values and "output" not in values and "output" in usual and Decimal(usual.get("input", "0")):
+            values["output"] = text(Decimal(usual["output"]) * Decimal(values["input"]) / Decimal(usual["input"]))
+            differences.append((*where, tier, above, "output", None, values["output"], "as its input's relation to the standard tier"))
         if values.get("reasoning") == values.get("output"):
             values.pop("reasoning", None)
         # Gemini hears at the price at which it reads, unless it says otherwise.
@@ -308,6 +325,9 @@ def complete(where, entry, rates):
         hears = where[0] in ("google", "vertex") and "supports_audio_input" in (entry or {}) and step
         if hears and "audio_input" not in values:
             values |= {"audio_input": values["input"], "audio_cached": values.get("cache_read", values["input"])}
+        # What was heard and is cached costs the same part of its price as what was read.
+        if where[0] in ("google", "vertex") and step and "cache_read" in values and "audio_input" in values and "audio_cached" not in values:
+            values["audio_cached"] = text(Decimal(values["cache_read"]) * Decimal(values["audio_input"]) / step)
 
 
 def add_fees(shelf, name, fees, entry):
@@ -330,9 +350,24 @@ def add_fees(shelf, name, fees, entry):
             fees[f"{'video' if found[1] == 'second' else 'image'}.{found[2]}"] = text(value, 12)
 
 
-def override(where, prices):
+def source(model, entry, by_hand):
+    """Who told it: the packages, as nobody here read the pages that they name."""
+    named = re.sub(r"\?.*", "", (entry or {}).get("source") or "")
+    told = [GENAI] if model else []
+    told += [f"{LITELLM} ({named})" if named else LITELLM] if entry else []
+    return "; ".join(told + [f"by hand: {one}" for one in by_hand])
+
+
+def override(where, prices, factors):
+    """Gives the sources of what was changed."""
+    found = []
     for rule in OVERRIDES:
         if (rule["vendor"], rule["name"]) != where:
+            continue
+        found += [rule["source"]] if rule["source"] not in found else []
+        if "multiplier" in rule:
+            differences.append((*where, "all", 0, rule["multiplier"], factors.get(rule["multiplier"]), rule["price"], "by hand: " + rule["why"]))
+            factors[rule["multiplier"]] = rule["price"]
             continue
         for start, hours, rates in prices:
             key = (rule.get("tier", "standard"), rule.get("above", 0))
@@ -342,6 +377,7 @@ def override(where, prices):
                 rates[key].pop(rule["kind"], None)
                 if rule["price"]:
                     rates[key][rule["kind"]] = rule["price"]
+    return found
 
 
 def limits(model, entry, longer):
@@ -389,7 +425,9 @@ def collect(shelf, models, entries):
         entry, provider = entries[full], str(entries[full].get("litellm_provider"))
         ours = any(provider == p or p.endswith("*") and provider.startswith(p[:-1]) for p in providers)
         name = re.sub("^" + head, "", full).lower() if ours else ""
-        entry = second.get(name, {}) | entry
+        other = second.get(name, {})
+        # Here as well, no zero wins against a price.
+        entry = other | {key: value for key, value in entry.items() if value != 0 or key not in other}
         sized = SIZED.match(name)
         if sized:
             sizes.setdefault(sized[4], {})[f"image.{sized[1] or 'standard'}.{sized[2]}x{sized[3]}"] = picture(entry, sized)
@@ -416,7 +454,7 @@ def collect(shelf, models, entries):
             elif value not in names:
                 parts[kind].setdefault(value, names[best] if best else own)
     for name, table in sizes.items():
-        base = names.setdefault(name, {"limits": {}, "multipliers": {}, "fees": {}, "source": "litellm 1.109.1", "prices": []})
+        base = names.setdefault(name, {"limits": {}, "multipliers": {}, "fees": {}, "source": LITELLM, "prices": []})
         base["fees"] = base["fees"] | {key: value for key, value in table.items() if value}
     return {name: body for name, body in names.items() if body["prices"] or body["fees"]}, parts
 

@@ -18,14 +18,16 @@ from genai_prices.data import providers
 
 HERE = pathlib.Path(__file__).parent
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
-VENDORS = {"openai": "openai", "anthropic": "anthropic", "google": "google", "mistral": "mistral", "groq": "groq", "cohere": "cohere", "x-ai": "xai", "perplexity": "perplexity", "openrouter": "openrouter", "together": "together", "fireworks": "fireworks"}
+VENDORS = {"aws": "bedrock", "azure": "azure", "deepseek": "deepseek", "openai": "openai", "anthropic": "anthropic", "google": "google", "mistral": "mistral", "groq": "groq", "cohere": "cohere", "x-ai": "xai", "perplexity": "perplexity", "openrouter": "openrouter", "together": "together", "fireworks": "fireworks"}
 # Input, cache read, cache write, output: apart from each other.
 USES = [(1000, 0, 0, 100), (0, 123_457, 0, 3_333), (12_345, 100_000, 0, 777), (99_999, 1, 0, 1), (150_001, 50_000, 0, 2_500), (260_000, 40_000, 0, 12_000)]
 WRITES = (2_001, 10_007, 4_003, 599)
 
 
 def main():
-    decided = {tuple(cell.strip() for cell in line.split("|")[1:3]) for line in (HERE / "differences.md").read_text().splitlines() if line.startswith("| ")}
+    # Only what changes these sums: not another tier, nor a factor.
+    rows = [[cell.strip() for cell in line.split("|")[1:6]] for line in (HERE / "differences.md").read_text().splitlines() if line.startswith("| ")]
+    decided = {(shelf, model) for shelf, model, tier, _, kind in rows if tier in ("standard", "all") and kind in ("all", "input", "cache_read", "cache_write", "output")}
     lines = ["# vendor\tmodel\tinput\tcache_read\tcache_write\toutput\tpico-USD, by genai-prices 0.2.3"]
     for provider in providers:
         shelf = VENDORS.get(provider.id)
@@ -34,6 +36,9 @@ def main():
             if (shelf, model.id.lower()) in decided or not hasattr(model.get_prices(AT), "input_mtok"):
                 continue
             price = model.get_prices(AT)
+            # No name of Amazon's: theirs for all its regions together.
+            if model.id.startswith("regional."):
+                continue
             if price.output_mtok is None or price.input_mtok is None or price.output_reasoning_mtok:
                 continue
             uses = USES + ([WRITES] if price.cache_write_mtok else [])

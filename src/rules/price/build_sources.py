@@ -75,14 +75,17 @@ def simple(match, shelf):
         if kind in ("Or", "And"):
             continue
         value = next(iter(inner.__dict__.values()))
+        # The government's regions have prices of their own, which genai-prices does not tell apart.
+        if value.startswith("us-gov."):
+            continue
         # A cloud's ending or middle is the whole name here: regions and versions are taken off before it is looked up.
         if kind == "Equals" or kind == "EndsWith" and shelf in ("bedrock", "google", "vertex"):
-            yield "names", value
+            yield "names", value.removeprefix("/")
         elif kind == "StartsWith" and len(value) > 3:
             yield "prefixes", value
         elif kind == "EndsWith":
             yield "suffixes", value
-        elif kind == "Contains" and shelf in ("google", "vertex") and not value.endswith("@"):
+        elif kind == "Contains" and shelf in ("bedrock", "google", "vertex") and not value.endswith("@"):
             yield "names", value
         elif kind == "Regex" and "(?" not in value and not re.search(r"\\d\{[28]\}\$$", value):
             yield "patterns", re.sub(r"\$$", "", value[1:] if value.startswith("^") else ".*" + value) + ("" if value.endswith("$") else ".*")

@@ -25,6 +25,7 @@ mod write;
 pub use basis::run;
 pub use book::{Mistake, PriceBook, SHIPPED};
 pub use fx::{Fx, decimals, ecb};
+pub use names::is_region;
 pub use rates::{Limits, Rates};
 pub use row::{Priced, Row, Served, TierAsked};
 pub use tokens::{Kind, Measure, Tokens};

@@ -10,14 +10,28 @@ const REGIONS: [&str; 10] = ["us.", "eu.", "apac.", "au.", "jp.", "ca.", "sa.", 
 /// Before the model in the name of a cloud's resource. What follows an application's profile is no model's name.
 const FOLDERS: [&str; 4] = ["foundation-model/", "inference-profile/", "models/", "endpoints/"];
 
-/// Spellings, the most exact one first, none twice.
+/// Spellings, the most exact one first, none twice. `eu-west-2/qwen.qwen3` is what a model is called in one region: that
+/// region's own price comes before the general one, and the price of a profile over several regions before both.
 pub(super) fn spellings(model: &str) -> Vec<String> {
-    let mut found = Found(vec![model.to_lowercase()]);
+    let model = model.to_lowercase();
+    let Some((place, rest)) = placed(&model) else { return plain(&model) };
+    let names = plain(rest);
+    let profile = names.iter().find_map(|name| REGIONS.into_iter().find(|region| name.starts_with(region)));
+    let own = |name: &&String| profile.is_some_and(|profile| name.starts_with(profile));
+    let mut found = Found(vec![model.clone()]);
+    names.iter().filter(own).for_each(|name| found.add(name.clone()));
+    names.iter().for_each(|name| found.add(format!("{place}/{name}")));
+    names.iter().for_each(|name| found.add(name.clone()));
+    found.0
+}
+
+/// Spellings of a name without a region.
+fn plain(model: &str) -> Vec<String> {
+    let mut found = Found(vec![model.to_owned()]);
     if model.contains("application-inference-profile/") {
         return found.0;
     }
     found.all(|name| FOLDERS.into_iter().find_map(|folder| Some(name.split_once(folder)?.1)));
-    found.all(without_place);
     found.all(fine_tuned_base);
     found.all(without_window);
     found.all(undated);
@@ -55,12 +69,18 @@ impl Found {
     }
 }
 
-/// `eu-west-2/qwen.qwen3` is `qwen.qwen3` where the region has no price of its own.
-fn without_place(name: &str) -> Option<&str> {
-    let (place, rest) = name.split_once('/')?;
-    let parts: Vec<&str> = place.split('-').collect();
-    let number = |part: &&str| part.bytes().all(|b| b.is_ascii_digit()) && !part.is_empty();
-    (parts.len() >= 3 && parts.last().is_some_and(number) && parts[0].len() == 2).then_some(rest)
+/// Region and name of `eu-west-2/qwen.qwen3`.
+pub(super) fn placed(name: &str) -> Option<(&str, &str)> {
+    name.split_once('/').filter(|(place, _)| is_region(place))
+}
+
+/// Is it how Amazon calls its regions: `us-gov-west-1`?
+pub fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let plain = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let Some((number, words)) = parts.split_last() else { return false };
+    let counted = !number.is_empty() && number.len() < 3 && number.bytes().all(|b| b.is_ascii_digit());
+    (2..=3).contains(&words.len()) && words[0].len() == 2 && words.iter().all(plain) && counted
 }
 
 /// `ft:gpt-4o-2024-08-06:org::id` is priced as `ft:gpt-4o-2024-08-06`.
@@ -131,6 +151,7 @@ mod tests {
             ("us.anthropic.claude-opus-4-5-20251101-v1:0", "anthropic.claude-opus-4-5-20251101-v1:0"),
             ("us.anthropic.claude-opus-4-5-20251101-v1:0", "anthropic.claude-opus-4-5"),
             ("ap-south-1/anthropic.claude-v2:1:200k", "anthropic.claude-v2:1"),
+            ("ap-south-1/anthropic.claude-v2:1:200k", "ap-south-1/anthropic.claude-v2:1"),
             (
                 "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-3-haiku-20240307-v1:0",
                 "us.anthropic.claude-3-haiku-20240307-v1:0",
@@ -144,6 +165,31 @@ mod tests {
         ] {
             let found = spellings(name);
             assert!(found.iter().any(|own| own == is), "{name} is {is}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_region_comes_before_all_regions_and_a_profile_before_it() {
+        let first = |name: &str, of: [&str; 2]| {
+            let found = spellings(name);
+            of.map(|one| found.iter().position(|own| own == one)).map(|at| at.unwrap_or_else(|| panic!("{found:?}")))
+        };
+        for (name, order) in [
+            ("eu-west-2/qwen.qwen3-v1:0", ["eu-west-2/qwen.qwen3", "qwen.qwen3-v1:0"]),
+            ("eu-west-2/eu.qwen.qwen3", ["eu.qwen.qwen3", "eu-west-2/qwen.qwen3"]),
+            ("us-gov-west-1/us-gov.amazon.nova", ["us-gov-west-1/amazon.nova", "us.amazon.nova"]),
+            (
+                "eu-west-2/arn:aws:bedrock:eu-west-2:1:inference-profile/eu.qwen.qwen3",
+                ["eu.qwen.qwen3", "eu-west-2/qwen.qwen3"],
+            ),
+        ] {
+            let [a, b] = first(name, order);
+            assert!(a < b, "{name}: {order:?}");
+        }
+        for (text, is) in
+            [("eu-west-2", true), ("us-gov-east-1", true), ("us", false), ("a-b-1", false), ("vpce-1a-2", false)]
+        {
+            assert_eq!(is_region(text), is, "{text}");
         }
     }
 

@@ -1,13 +1,14 @@
 //! The models of one vendor, by every way to name them: exact names first, then endings, beginnings and patterns, the longest
 //! first. Knows no other vendor; `book` has all shelves.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
 use super::check::{Check, Fees};
-use super::names::spellings;
+use super::names::{placed, spellings};
 use super::rates::{Limits, Rates};
 use super::raw::RawModel;
 use super::row::Row;
@@ -67,12 +68,19 @@ impl Shelf {
         self.exact.values().chain(parts).chain(self.patterns.iter().map(|(_, row)| row))
     }
 
+    /// The model behind a name of the operator's, in whatever region.
+    fn own_name<'m>(&'m self, model: &'m str) -> Cow<'m, str> {
+        let alias = |name: &str| self.aliases.get(&*name.to_lowercase());
+        let there = || placed(model).and_then(|(place, name)| Some(format!("{place}/{}", alias(name)?).into()));
+        alias(model).map(|own| Cow::Borrowed(&**own)).or_else(there).unwrap_or(Cow::Borrowed(model))
+    }
+
     pub fn find(&self, model: &str) -> Option<&Arc<Row>> {
-        let model = self.aliases.get(&*model.to_lowercase()).map_or(model, |own| &**own);
-        if let Some(row) = self.exact.get(model) {
+        let model = self.own_name(model);
+        if let Some(row) = self.exact.get(&*model) {
             return Some(row);
         }
-        let spellings = spellings(model);
+        let spellings = spellings(&model);
         let each = || spellings.iter();
         let exact = each().find_map(|name| self.exact.get(name.as_str()));
         let suffix = || each().find_map(|name| self.suffixes.iter().find(|(part, _)| name.ends_with(&**part)));

@@ -7,6 +7,7 @@ pub(super) mod answer;
 mod tests;
 
 use super::ask::{Ask, Bounded, Unpriceable};
+use super::bedrock;
 use super::llm::body::{Body, count, find, text_of};
 use super::llm::image::Pictures;
 use super::llm::{Add, Api, Extra, FAST, Fee, Output, Prompt, Request, bounded, most_tokens};
@@ -49,6 +50,8 @@ pub(super) fn invoked(ask: &Ask<'_>, streams: bool) -> Result<Bounded, Unpriceab
 
 fn of(ask: &Ask<'_>, api: Api, streams: bool) -> Result<Bounded, Unpriceable> {
     let body = Body::of(ask)?;
+    // Bedrock says in headers what its other calls say in the body.
+    let invoke = (api == Api::Invoke).then_some(ask);
     let tools = tools(&body);
     let cache = Cache::of(&body);
     let geo = body.text("inference_geo")?;
@@ -83,17 +86,19 @@ fn of(ask: &Ask<'_>, api: Api, streams: bool) -> Result<Bounded, Unpriceable> {
         // Thinking between tools may have a budget above the limit.
         extra_output: output.floor.saturating_sub(1).saturating_mul(u64::from(output.asked < Some(output.floor))),
         // The priority tier is paid in advance; its tokens cost what the standard tier's do.
-        tier: Some("standard"),
+        tier: invoke.and_then(|ask| bedrock::tier(ask.headers)).or(Some("standard")),
         factors,
         output,
-        unbounded: tools.unbounded.or(unbounded_field(&body)),
+        unbounded: tools.unbounded.or(unbounded_field(&body)).or(invoke.and_then(bedrock::dear_header)),
     };
     let extra = Extra {
         geo: geo.map(Into::into),
         speed: speed.map(Into::into),
         long_cache: cache == Cache::Long,
         // The time of a container stands in no usage.
-        incomplete: tools.runs_code || body.get("container").is_some(),
+        incomplete: tools.runs_code
+            || body.get("container").is_some()
+            || invoke.is_some_and(|ask| bedrock::is_guarded(ask.headers)),
         place: regional(ask),
         ..Extra::default()
     };

@@ -4,6 +4,8 @@
 
 pub(super) mod answer;
 
+use http::HeaderMap;
+
 use super::anthropic;
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::llm::body::{Body, count, text_of};
@@ -27,6 +29,38 @@ fn model<'a>(ask: &'a Ask<'_>) -> Result<&'a str, Unpriceable> {
 fn streams(ask: &Ask<'_>) -> bool {
     ask.operation.is_some_and(|operation| operation.name.ends_with("-stream"))
 }
+
+/// A header of invoke's that stands for a field of converse's.
+const TIER: &str = "x-amzn-bedrock-service-tier";
+const GUARD: &str = "x-amzn-bedrock-guardrailidentifier";
+const LATENCY: &str = "x-amzn-bedrock-performanceconfig-latency";
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+/// The service tier that a call of invoke asks for, or that its answer was served in.
+pub(super) fn tier(headers: &HeaderMap) -> Option<&str> {
+    text(headers, TIER)
+}
+
+/// Was it served faster, at a price that no list here has?
+pub(super) fn is_hurried(headers: &HeaderMap) -> bool {
+    text(headers, LATENCY) == Some("optimized")
+}
+
+/// Does a guardrail look at it, which is charged beside the tokens?
+pub(super) fn is_guarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(GUARD)
+}
+
+/// A header of invoke's that costs beside the tokens, or makes them dearer.
+pub(super) fn dear_header(ask: &Ask<'_>) -> Option<Unpriceable> {
+    let dear = |name: &&str| text(ask.headers, name).is_some_and(|value| value != "standard");
+    [GUARD, LATENCY].into_iter().find(dear).map(|name| Unpriceable::unbounded(name, DEAR_WHY))
+}
+
+const DEAR_WHY: &str = "what it adds to the cost is not in the request";
 
 /// Converse.
 pub(super) fn converse(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
@@ -72,7 +106,7 @@ pub(super) fn converse(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
             none: false,
             ..Output::SILENT
         },
-        unbounded: dear.map(|field| Unpriceable::unbounded(field, "what it adds to the cost is not in the request")),
+        unbounded: dear.map(|field| Unpriceable::unbounded(field, DEAR_WHY)),
     };
     Ok(bounded(ask, request, Extra { incomplete: dear == Some("guardrailConfig"), ..Extra::default() }))
 }
@@ -132,10 +166,10 @@ pub(super) fn invoke(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         fees: Vec::new(),
         units: Vec::new(),
         extra_output: 0,
-        tier: Some("standard"),
+        tier: tier(ask.headers).or(Some("standard")),
         factors: Vec::new(),
         output: Output { asked: Some(u64::MAX), answers: 1, none, fixed: true, ..Output::SILENT },
-        unbounded: None,
+        unbounded: dear_header(ask),
     };
-    Ok(bounded(ask, request, Extra::default()))
+    Ok(bounded(ask, request, Extra { incomplete: is_guarded(ask.headers), ..Extra::default() }))
 }

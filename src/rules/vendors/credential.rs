@@ -6,7 +6,7 @@ mod scrub;
 #[cfg(test)]
 mod tests;
 
-pub use scrub::Scrub;
+pub use scrub::{Scrub, Sought};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -14,10 +14,11 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::entry::Placement;
 use crate::units::secret::Secret;
-use crate::units::vault_key::PREFIX;
+use crate::units::vault_key::{PREFIX, stands_in};
 
 /// Headers whose whole value is a key.
 const KEY_HEADERS: [&str; 4] = ["x-api-key", "api-key", "x-goog-api-key", "xi-api-key"];
@@ -44,18 +45,23 @@ pub fn find_vault_keys(headers: &HeaderMap, query: Option<&str>) -> Result<Optio
             found.get_or_insert_with(|| text.to_owned());
         }
     };
-    for value in headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(PROXY_AUTHORIZATION)) {
-        in_authorization(value, &mut take);
+    for (name, value) in headers {
+        if name == AUTHORIZATION || name == PROXY_AUTHORIZATION {
+            in_authorization(value, &mut take);
+        } else if is_key_header(name) {
+            take(value.to_str().unwrap_or_default());
+        }
     }
-    for value in KEY_HEADERS.iter().flat_map(|name| headers.get_all(*name)) {
-        take(value.to_str().unwrap_or_default());
-    }
-    for (name, value) in pairs(query.unwrap_or_default()) {
+    for (name, value) in query.into_iter().flat_map(pairs) {
         if name == KEY_PARAMETER {
             take(&value);
         }
     }
     if differ { Err(TwoKeys) } else { Ok(found) }
+}
+
+fn is_key_header(name: &HeaderName) -> bool {
+    KEY_HEADERS.contains(&name.as_str())
 }
 
 /// `Bearer K`, `token K`, `Basic base64(user:password)`, the access key id of a signature, or the key alone.
@@ -91,24 +97,27 @@ fn decoded(text: &str) -> Cow<'_, str> {
 
 /// Removes every place where a key may stand, by name, and whatever else holds this key's text. Gives the query that is left.
 pub fn strip(headers: &mut HeaderMap, query: Option<&str>, key: &str, placement: &Placement) -> Option<String> {
-    headers.remove(AUTHORIZATION);
-    headers.remove(PROXY_AUTHORIZATION);
-    KEY_HEADERS.iter().for_each(|name| drop(headers.remove(*name)));
-    if matches!(placement, Placement::Sigv4(_)) {
-        SIGNATURE_HEADERS.iter().for_each(|name| drop(headers.remove(*name)));
-    }
-    if let Placement::Header(name) = placement {
-        headers.remove(&**name);
-    }
-    let holders: Vec<HeaderName> =
-        headers.iter().filter(|(_, value)| holds(value.as_bytes(), key)).map(|(name, _)| name.clone()).collect();
+    let holds =
+        |(name, value): &(&HeaderName, &HeaderValue)| is_place(name, placement) || stands_in(value.as_bytes(), key);
+    let holders: Vec<HeaderName> = headers.iter().filter(holds).map(|(name, _)| name.clone()).collect();
     holders.iter().for_each(|name| drop(headers.remove(name)));
-    let kept: Vec<&str> = query?.split('&').filter(|pair| !carries(pair, key, placement)).collect();
+    strip_query(query?, key, placement)
+}
+
+/// What is left of a query without whatever may be a key.
+pub fn strip_query(query: &str, key: &str, placement: &Placement) -> Option<String> {
+    let kept: Vec<&str> = query.split('&').filter(|pair| !carries(pair, key, placement)).collect();
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
-fn holds(bytes: &[u8], key: &str) -> bool {
-    !key.is_empty() && memchr::memmem::find(bytes, key.as_bytes()).is_some()
+/// Is it where a key may stand, the caller's or the vendor's own?
+fn is_place(name: &HeaderName, placement: &Placement) -> bool {
+    let own = match placement {
+        Placement::Header(own) => **own == *name.as_str(),
+        Placement::Sigv4(_) => SIGNATURE_HEADERS.contains(&name.as_str()),
+        Placement::Bearer | Placement::Token | Placement::Basic | Placement::Query(_) => false,
+    };
+    own || name == AUTHORIZATION || name == PROXY_AUTHORIZATION || is_key_header(name)
 }
 
 fn carries(pair: &str, key: &str, placement: &Placement) -> bool {
@@ -117,8 +126,8 @@ fn carries(pair: &str, key: &str, placement: &Placement) -> bool {
     let placed = matches!(placement, Placement::Query(own) if **own == *name);
     placed
         || (name == KEY_PARAMETER && value.trim().starts_with(PREFIX))
-        || holds(value.as_bytes(), key)
-        || holds(name.as_bytes(), key)
+        || stands_in(value.as_bytes(), key)
+        || stands_in(name.as_bytes(), key)
 }
 
 /// Where the real credential stands in the request that leaves.
@@ -128,6 +137,20 @@ pub enum Placed {
     Header(HeaderName, HeaderValue),
     /// To be added to the query, as it is.
     Query(String),
+}
+
+/// What is made of a credential once, for all calls of its vendor.
+#[derive(Debug)]
+pub struct Ready {
+    pub placed: Result<Placed, BadCredential>,
+    /// What its answers are searched for.
+    pub sought: Arc<Sought>,
+}
+
+impl Ready {
+    pub fn new(placement: &Placement, credential: &Secret) -> Self {
+        Self { placed: place(placement, credential), sought: Arc::new(Sought::new(placement, credential)) }
+    }
 }
 
 /// A credential that cannot stand where it belongs.

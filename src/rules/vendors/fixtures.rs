@@ -1,6 +1,8 @@
 //! Every fixture of the model vendors: what a call is held for, and what its answer costs, each with its formula. An answer is
 //! read whole and cut in two at every byte, always to the same bytes and the same cost, and no bound lies below its cost.
-//! Tests only; the prices are the fixtures' own, so that the sums stay what they are.
+//! Tests only. The prices are the fixtures' own, so that the sums stay what they are; `listed_*` are calls at the shipped ones.
+
+mod table;
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,13 +15,17 @@ use super::testkit::{Call, call, headers, run};
 use super::{End, Usage};
 use crate::rules::price::PriceBook;
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 13] = [
     ("anthropic", include_str!("fixtures/anthropic.toml")),
     ("azure", include_str!("fixtures/azure.toml")),
     ("bedrock", include_str!("fixtures/bedrock.toml")),
     ("cohere", include_str!("fixtures/cohere.toml")),
     ("compatible", include_str!("fixtures/compatible.toml")),
     ("google", include_str!("fixtures/google.toml")),
+    ("listed_claude", include_str!("fixtures/listed_claude.toml")),
+    ("listed_google", include_str!("fixtures/listed_google.toml")),
+    ("listed_openai", include_str!("fixtures/listed_openai.toml")),
+    ("listed_others", include_str!("fixtures/listed_others.toml")),
     ("openai", include_str!("fixtures/openai.toml")),
     ("reported", include_str!("fixtures/reported.toml")),
     ("vertex", include_str!("fixtures/vertex.toml")),
@@ -46,6 +52,13 @@ struct Case {
     name: String,
     vendor: String,
     path: String,
+    /// When it is made, if that decides the price.
+    at: Option<String>,
+    /// The vendor's, if that decides the price.
+    host: Option<String>,
+    /// Headers of the request.
+    #[serde(default)]
+    sent: Vec<(String, String)>,
     /// Its `hello` stands for as many words as are charged.
     request: String,
     #[serde(default = "some")]
@@ -86,6 +99,11 @@ impl Case {
         call.prices = PRICES.clone();
         call.content_type = self.content_type.clone().map_or(call.content_type, |kind| kind.leak());
         call.ceiling = self.ceiling.map(crate::units::money::MicroCents);
+        call.headers = headers(&pairs(&self.sent));
+        call.now = self.at.as_ref().map_or(call.now, |at| at.parse().expect("an instant"));
+        if let Some(host) = &self.host {
+            call.vendor.hosts[0].base.host = host.as_str().into();
+        }
         call
     }
 
@@ -101,7 +119,7 @@ impl Case {
             _ => "application/json",
         };
         let mut all = vec![("content-type", kind)];
-        all.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        all.extend(pairs(&self.headers));
         headers(&all)
     }
 
@@ -118,6 +136,10 @@ impl Case {
         };
         self.frames.iter().flat_map(frame).collect()
     }
+}
+
+fn pairs(list: &[(String, String)]) -> Vec<(&str, &str)> {
+    list.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 fn cases() -> Vec<(String, Case)> {

@@ -29,6 +29,7 @@ const TEXT_PARTS: [&str; 10] = [
 ];
 /// The fields of a part that are read here.
 const PART_FIELDS: [&str; 3] = ["text", "inlineData", "fileData"];
+const TIER_HEADER: &str = "x-vertex-ai-llm-shared-request-type";
 const LIMIT: &str = "maxOutputTokens";
 const ANSWERS: &str = "candidateCount";
 
@@ -43,7 +44,8 @@ pub(super) fn content(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let mut pictures = Pictures::default();
     let hidden = hidden(&body, &mut pictures)?;
     let tools = tools(&body, model);
-    let tier = body.text("serviceTier")?;
+    // Vertex asks for it in a header.
+    let asked = body.text("serviceTier")?.or_else(|| ask.headers.get(TIER_HEADER)?.to_str().ok());
     let place = regional(ask);
     let request = Request {
         api: Api::Gemini,
@@ -56,7 +58,7 @@ pub(super) fn content(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         fees: tools.fees,
         units: Vec::new(),
         extra_output: 0,
-        tier: tier.or(Some("standard")),
+        tier: Some(asked.map_or("standard", answer::tier)),
         factors: place.into_iter().collect(),
         output: output(config)?,
         unbounded: tools.unbounded,

@@ -8,6 +8,7 @@ mod limit;
 pub(super) mod number;
 mod report;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::ask::{Ask, Bounded, UnknownModel, Unpriceable};
@@ -59,6 +60,8 @@ pub(super) struct LlmPlan {
     host_factor: Option<&'static str>,
     /// A place that the request's path names.
     place: Option<&'static str>,
+    /// The region whose own prices come first.
+    region: Option<Box<str>>,
     /// Multipliers of the request, if the answer names none.
     pub geo: Option<Box<str>>,
     pub speed: Option<Box<str>>,
@@ -169,6 +172,7 @@ impl LlmPlan {
             hide_usage: false,
             tier: None,
             host_factor: ask.vendor.host_factor(),
+            region: None,
             place: None,
             geo: None,
             speed: None,
@@ -192,9 +196,15 @@ fn row<'b>(book: &'b PriceBook, shelf: &str, model: &str, unknown: UnknownModel)
     known.or_else(|| if unknown == UnknownModel::Dearest { book.dearest(shelf) } else { None })
 }
 
+/// What a model is called in the price book, where regions have prices of their own.
+fn listed<'m>(region: Option<&str>, model: &'m str) -> Cow<'m, str> {
+    region.map_or(model.into(), |region| format!("{region}/{model}").into())
+}
+
 /// Bound and plan of a call.
 pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Bounded {
-    let row = row(ask.prices, &ask.vendor.prices, request.model, ask.unknown_model);
+    let region = ask.region();
+    let row = row(ask.prices, &ask.vendor.prices, &listed(region, request.model), ask.unknown_model);
     let model_most = row.and_then(|row| row.limits.max_output());
     let before = request.output.asked.or(model_most).unwrap_or(u64::MAX);
     let limit = LimitField { there: request.output.there.clone(), add: request.output.add, before };
@@ -219,6 +229,7 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         characters: extra.characters,
         picture: extra.picture,
         place: extra.place,
+        region: region.map(Into::into),
         limit: (!request.output.none && !request.output.fixed).then_some(limit),
         edits: extra.edits,
     };

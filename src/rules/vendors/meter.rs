@@ -75,7 +75,7 @@ impl Meter {
         let replayed = text("idempotent-replayed").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         let reader = Reader::for_answer(&inner, status, headers);
         let read =
-            matches!(&inner.how, How::Rule(_)) || matches!(&inner.how, How::Llm(plan) if plan.api == Api::Invoke);
+            matches!(&inner.how, How::Rule(_)) || matches!(&inner.how, How::Llm(plan) if tier_in_headers(plan.api));
         let headers = if read { headers.clone() } else { HeaderMap::new() };
         Self { inner, status, reader, headers, request_id, replayed }
     }
@@ -201,9 +201,25 @@ impl Meter {
     fn of_report(&self, reported: Option<Reported>, told: &mut Told) -> Usage {
         let (How::Llm(plan), Some(mut reported)) = (&self.inner.how, reported) else { return Usage::UNKNOWN };
         told.id = reported.id.take();
+        self.served(plan.api, &mut reported);
         let (usage, priced) = llm::price(&self.inner, plan, &reported);
         told.priced = priced;
         usage
+    }
+
+    /// What the headers say of how the answer was served.
+    fn served(&self, api: Api, reported: &mut Reported) {
+        match api {
+            Api::Invoke => {
+                let tier = bedrock::tier(&self.headers).map(str::to_owned);
+                reported.tier = tier.or(reported.tier.take());
+                if bedrock::is_hurried(&self.headers) {
+                    reported.seen = llm::Seen::SoFar;
+                }
+            }
+            Api::Gemini => reported.tier = reported.tier.take().or_else(|| google::answer::served(&self.headers)),
+            _ => {}
+        }
     }
 
     fn of_rule(&self, body: &[u8]) -> Usage {
@@ -239,14 +255,14 @@ impl Reader {
         if certain(inner, status).is_some() || is_encoded(headers) {
             return Self::Pass;
         }
+        let kind = kind(headers);
+        let is = |wanted: &str| kind.eq_ignore_ascii_case(wanted);
         match &inner.how {
-            How::Llm(plan) if is(headers, "text/event-stream") => Self::Stream(Box::new(Stream::new(plan))),
-            How::Llm(plan) if is(headers, "application/vnd.amazon.eventstream") => {
-                Self::Tap(Box::new(Tap::frames(plan)))
-            }
+            How::Llm(plan) if is("text/event-stream") => Self::Stream(Box::new(Stream::new(plan))),
+            How::Llm(plan) if is("application/vnd.amazon.eventstream") => Self::Tap(Box::new(Tap::frames(plan))),
             // A stream without its events: an array of answers, or a line for each.
             How::Llm(plan) if plan.stream && plan.api == Api::Gemini => Self::Tap(Box::new(Tap::objects(plan))),
-            How::Llm(plan) if is(headers, "application/x-ndjson") || is(headers, "application/jsonl") => {
+            How::Llm(plan) if is("application/x-ndjson") || is("application/jsonl") => {
                 Self::Tap(Box::new(Tap::objects(plan)))
             }
             How::Llm(plan) if plan.api == Api::Speech => Self::Pass,
@@ -258,14 +274,19 @@ impl Reader {
     }
 }
 
+fn tier_in_headers(api: Api) -> bool {
+    matches!(api, Api::Invoke | Api::Gemini)
+}
+
 /// Compressed bytes pass unread.
 fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn is(headers: &HeaderMap, wanted: &str) -> bool {
+/// Its media type, without parameters.
+fn kind(headers: &HeaderMap) -> &str {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+    kind.split(';').next().unwrap_or_default().trim()
 }
 
 /// Pictures without tokens, whose size and quality have a price of their own.

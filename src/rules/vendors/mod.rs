@@ -16,6 +16,7 @@ pub mod meter;
 pub mod objects;
 pub mod plan;
 pub mod raw;
+pub mod region;
 pub mod sse;
 pub mod usage;
 

@@ -131,12 +131,12 @@ impl Export {
     /// The key that signs now may have come after the last checkpoint that is here.
     fn finish(&mut self, text: &mut String) -> Result<(), AuditError> {
         let evidence = self.evidence.clone();
-        evidence.sealing(|sealing| {
+        evidence.with_key(|key| {
             let later = evidence.store().checkpoints(self.end.number + 1, find::KEYS, true)?;
             later.into_iter().for_each(|c| put(text, &Line::Key(c).write()));
             let lines = Digest32(self.lines.clone().chain_update(&*text).finalize().into());
             let said = Ending { lines, ..self.end.clone() };
-            let signature = sealing.key().sign(&said.text());
+            let signature = key.sign(&said.text());
             put(text, &Line::End(End { said, signature }).write());
             Ok(())
         })?;

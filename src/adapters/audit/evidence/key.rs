@@ -82,6 +82,17 @@ impl KeyFile {
         Ok(key)
     }
 
+    /// The key that signs by the last checkpoint, if it lies here. Nothing is made or moved: another process may be about to.
+    pub fn find(&self, signs: PublicKey) -> Result<Option<SigningKey>, SecretError> {
+        let now = match std::fs::read_to_string(&self.now).map(Zeroizing::new) {
+            Ok(text) => Some(parse(&self.now, text.trim())?),
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) => return Err(file_error(&self.now, e)),
+        };
+        let ours = |key: &SigningKey| key.public() == signs;
+        Ok(now.filter(ours).map_or_else(|| self.waiting(), |key| Ok(Some(key)))?.filter(ours))
+    }
+
     /// A key that others may read is used all the same: without one nothing would be signed at all.
     fn is_private(&self) {
         let mode = self.now.metadata().map(|m| m.permissions().mode() & 0o077);

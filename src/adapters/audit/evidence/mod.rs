@@ -22,12 +22,12 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::key::KeyFile;
+use self::key::{KeyFile, SigningKey};
 use self::sealing::{Also, Sealing};
 use super::tail::Books;
 use super::{AuditError, AuditStore};
-use crate::rules::evidence::Signed;
 use crate::rules::evidence::proof::Proof;
+use crate::rules::evidence::{PublicKey, Signed};
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
 
@@ -45,6 +45,8 @@ pub struct Every {
 const PAUSE: Duration = Duration::from_millis(250);
 /// After an error.
 const RETRY: Duration = Duration::from_secs(5);
+const NOT_OURS: &str = "another node writes these books, and this one has not the key that it signs them with: let \
+    `[audit.checkpoints] key` name the same file on all nodes, or ask the node that writes them";
 
 pub struct Evidence {
     books: Arc<Books>,
@@ -182,14 +184,20 @@ impl Evidence {
 
     pub async fn keys(self: &Arc<Self>) -> Result<Keys, AuditError> {
         self.work(|this| {
-            this.sealing(|s| Ok((s.key().public(), s.last().map_or(0, |l| l.checkpoint.number)))).and_then(
-                |(key, last_checkpoint)| {
-                    let changes = this.store().checkpoints(1, find::KEYS, true)?;
-                    Ok(Keys { key, last_checkpoint, changes: changes.iter().filter_map(change).collect() })
-                },
-            )
+            let (key, last_checkpoint) = this.signs_now()?;
+            let changes = this.store().checkpoints(1, find::KEYS, true)?;
+            Ok(Keys { key, last_checkpoint, changes: changes.iter().filter_map(change).collect() })
         })
         .await
+    }
+
+    /// Whose signature counts now, by the last checkpoint, and that one's number.
+    fn signs_now(&self) -> Result<(PublicKey, u64), AuditError> {
+        let elsewhere = if self.books.leads() { None } else { self.store().last_checkpoint()? };
+        match elsewhere {
+            Some(last) => Ok((last.checkpoint.signs_next(), last.checkpoint.number)),
+            None => self.sealing(|s| Ok((s.key().public(), s.last().map_or(0, |l| l.checkpoint.number)))),
+        }
     }
 
     /// Changes the key: the old one names the new one in a checkpoint.
@@ -201,10 +209,35 @@ impl Evidence {
         .await
     }
 
+    /// The last checkpoint, which covers everything that is there; where another process signs, as far as that has come. `None`
+    /// if there is none.
+    fn covered(&self) -> Result<Option<Signed>, AuditError> {
+        if self.books.leads() {
+            self.sealing(|s| s.catch_up(self.every.events))
+        } else {
+            self.store().last_checkpoint()
+        }
+    }
+
+    /// With the key that signs now. Where another process signs, this one must have the same.
+    fn with_key<T>(&self, work: impl FnOnce(&SigningKey) -> Result<T, AuditError>) -> Result<T, AuditError> {
+        if self.books.leads() {
+            return self.sealing(|s| work(s.key()));
+        }
+        let signs = self.store().last_checkpoint()?.map(|l| l.checkpoint.signs_next());
+        let found = signs.map(|signs| self.file.find(signs)).transpose();
+        match found.map_err(|e| AuditError::Unreadable(e.to_string()))?.flatten() {
+            Some(key) => work(&key),
+            None => Err(AuditError::Elsewhere(NOT_OURS.to_owned())),
+        }
+    }
+
     /// Everything from `from` to `to`, whole intervals, to be handed out line by line. `None` of books without events.
     pub async fn export(self: &Arc<Self>, from: Seq, to: Option<Seq>) -> Result<Option<Export>, AuditError> {
         self.work(move |this| {
-            let Some(last) = this.sealing(|s| s.catch_up(this.every.events))? else { return Ok(None) };
+            let Some(last) = this.covered()? else { return Ok(None) };
+            // Whoever cannot sign its end should not begin it.
+            this.with_key(|_| Ok(()))?;
             Export::plan(this.clone(), last, from, to).map(Some)
         })
         .await
@@ -213,10 +246,8 @@ impl Evidence {
     /// A proof about one call; `None` if the books have no event of it.
     pub async fn proof(self: &Arc<Self>, call: CallId) -> Result<Option<Proof>, AuditError> {
         self.work(move |this| {
-            this.sealing(|s| {
-                s.catch_up(this.every.events)?;
-                prove::proof(&**this.store(), s.key(), call)
-            })
+            this.covered()?;
+            this.with_key(|key| prove::proof(&**this.store(), key, call))
         })
         .await
     }

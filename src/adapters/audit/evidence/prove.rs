@@ -19,14 +19,18 @@ struct Interval {
     leaves: Vec<Digest32>,
 }
 
-/// All events are sealed. `None` if there is none of this call.
+/// `None` if there is no event of this call.
 pub(super) fn proof(store: &dyn AuditStore, key: &SigningKey, call: CallId) -> Result<Option<Proof>, AuditError> {
     let (mut seqs, last) = (store.seqs_of(call)?, store.last_checkpoint()?);
     let Some(last) = last else { return Ok(None) };
     // What was given up may still be there in part: its interval no longer is.
     seqs.retain(|seq| *seq > last.checkpoint.pruned_to);
+    let Some(first) = seqs.first().copied() else { return Ok(None) };
+    // A call that goes on has events that came since.
+    seqs.retain(|seq| *seq <= last.checkpoint.to);
     if seqs.is_empty() {
-        return Ok(None);
+        let why = format!("event {first} stands in no checkpoint yet: ask again in a minute");
+        return Err(AuditError::Elsewhere(why));
     }
     let mut proof = Proof {
         version: VERSION,

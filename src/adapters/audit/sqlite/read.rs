@@ -37,7 +37,7 @@ pub(super) fn entries(db: &Connection, from: Seq, limit: usize) -> Result<Vec<En
 /// Such events are few: they have an index of their own, which usual calls do not pay for.
 pub(super) fn changes(db: &Connection, from: Seq, limit: usize) -> Result<Vec<Event>, AuditError> {
     let sql = "SELECT seq, at, kind, call_id, body FROM events INDEXED BY changes
-        WHERE seq >= ?1 AND kind NOT IN ('admitted', 'settled', 'denied') ORDER BY seq LIMIT ?2";
+        WHERE seq >= ?1 AND kind <> 'admitted' AND kind <> 'settled' AND kind <> 'denied' ORDER BY seq LIMIT ?2";
     let mut query = db.prepare_cached(sql)?;
     let rows = query.query_map(params![Count(from), Count(limit as u64)], event)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -52,7 +52,7 @@ pub(super) fn entries_of(db: &Connection, call: CallId) -> Result<Vec<Entry>, Au
 }
 
 /// Said as the index says it, or SQLite does not use it.
-const MADE: &str = "kind IN ('settled', 'adjusted') AND instr(body, '\"made\":{\"object\":') > 0";
+const MADE: &str = "(kind = 'settled' OR kind = 'adjusted') AND instr(body, '\"made\":{\"object\":') > 0";
 
 pub(super) fn made(db: &Connection, object: &str) -> Result<Vec<CallId>, AuditError> {
     let sql = format!(

@@ -35,6 +35,8 @@ impl Writer {
         db.pragma_update(None, "wal_autocheckpoint", 1024)?;
         // A batch and the upper pages of the indexes fit: a page is written once a batch.
         db.pragma_update(None, "cache_size", -32_768)?;
+        // A row names facts that this writer has looked up or made: SQLite need not look again.
+        db.pragma_update(None, "foreign_keys", false)?;
         synchronous(&db, false)?;
         let place = db.query_row("SELECT seq, head FROM place", [], |row| {
             Ok(Place { seq: row.get(0).map(|Count(seq)| seq)?, head: row.get(1).map(|Hash(head)| head)? })

@@ -15,11 +15,10 @@ use crate::units::ids::Seq;
 
 /// Entries of one transaction.
 pub(super) const BATCH: usize = 4096;
-/// How long a batch may grow before it is written: a tail is late by so much, and a busy hour costs few transactions.
+/// How long a batch may grow before it is written, by what the last one had at least: a tail is late by so much, and a busy
+/// hour costs few transactions, each of which writes a page of every index that it touches.
 const LINGER: Duration = Duration::from_millis(5);
-const LINGER_BUSY: Duration = Duration::from_millis(25);
-/// A batch of so many says that it is a busy hour.
-const BUSY: usize = 64;
+const LINGERS: [(usize, Duration); 2] = [(256, Duration::from_millis(100)), (64, Duration::from_millis(25))];
 /// How often what was written is forced to the disk, and the journal told.
 const FORCE_EVERY: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -177,7 +176,7 @@ impl Follower {
         self.leave_at = self.leave_at.or(end);
         self.place = place;
         self.unforced |= read > 0;
-        self.linger = if read >= BUSY { LINGER_BUSY } else { LINGER };
+        self.linger = LINGERS.iter().find(|(many, _)| read >= *many).map_or(LINGER, |(_, linger)| *linger);
         if force {
             (self.unforced, self.forced_at) = (false, Instant::now());
             self.books.kept.send_if_modified(|at| std::mem::replace(at, place.seq) != place.seq);

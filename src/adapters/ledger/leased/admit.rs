@@ -153,11 +153,14 @@ impl State {
         lines.iter().all(|l| l.window.start(early) == l.window.start(late)).then_some(early)
     }
 
-    /// A rate has no slices: while Redis is away each node keeps it by itself.
+    /// A rate has no slices: while Redis is away each node keeps it by itself, and begins without a burst, since it does not
+    /// know what was let through until then.
     fn paced(&mut self, rates: &[Rate], now: Timestamp) -> Result<Vec<Moved>, Limited> {
         if self.rates.len() > MOST_CELLS {
             self.rates.sweep(now);
         }
+        let heard = self.contact.map_or(now, |contact| contact.at);
+        self.rates.emptied(rates, heard);
         let ruling = self.rates.judge(rates, now);
         ruling.limited.map_or(Ok(ruling.moved), Err)
     }

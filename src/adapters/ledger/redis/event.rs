@@ -3,7 +3,9 @@
 
 use redis::Value;
 use redis::streams::StreamId;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use crate::adapters::ledger::LedgerError;
 use crate::rules::books::{Act, Closing, Opening, Verdict};
@@ -63,7 +65,12 @@ impl<'a> Fields<'a> {
         Some(self.text("exact")? == "1")
     }
 
+    /// Of a new hold: four texts each. Otherwise a list.
     fn postings(&self) -> Option<std::sync::Arc<[Posting]>> {
+        if let Some(posted) = self.text("posted") {
+            let parts: Vec<&str> = posted.split('\0').filter(|_| !posted.is_empty()).collect();
+            return parts.chunks(4).map(posting).collect();
+        }
         let list: Vec<(AccountName, Unit, Window, String)> = self.json("postings")?;
         let posting = |(account, unit, window, start): (_, _, _, String)| {
             Some(Posting { account, unit, window, start: Timestamp(start.parse().ok()?) })
@@ -169,6 +176,19 @@ impl<'a> Fields<'a> {
         opening.sort();
         Some(Op::Declare { shape: self.json("shape")?, opening })
     }
+}
+
+/// Account, unit, window and its start.
+fn posting(parts: &[&str]) -> Option<Posting> {
+    let [account, unit, window, start] = parts else { return None };
+    let (account, start) = (AccountName((*account).into()), Timestamp(start.parse().ok()?));
+    Some(Posting { account, unit: word(unit)?, window: word(window)?, start })
+}
+
+/// By the name that it has in JSON too.
+fn word<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let text: StrDeserializer<'a, serde::de::value::Error> = text.into_deserializer();
+    T::deserialize(text).ok()
 }
 
 /// Four numbers: usd, tokens, calls, risk.

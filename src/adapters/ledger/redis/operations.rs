@@ -1,13 +1,13 @@
-//! The operations of the trait on Redis: each is one script. What the node itself must know of a hold (the lines of its
-//! reserve) it keeps here until the hold ends.
+//! The operations of the trait on Redis: each is one script, and of the most frequent ones it decides many at once (`together`).
+//! What the node itself must know of a hold (the lines of its reserve) it keeps here until the hold ends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::ScriptInvocation;
-
 use super::answer::{self, Answered, Parts};
 use super::kept::{Redo, Taken};
+use super::pack::Packed;
+use super::together::Errand;
 use super::{Asked, Inner, RECHECK, Redis, encode, json};
 use crate::adapters::ledger::{Answer, Ledger, LedgerError, Wake};
 use crate::rules::books::{Act, Control, Opening};
@@ -34,9 +34,8 @@ impl Inner {
         for _ in 0..SHAPES_MOVED {
             let shapes = self.shapes.lock().clone();
             let lines = shapes.lines_of(&ask);
-            let mut call = self.prepare(&self.scripts.reserve);
-            encode::reserve(&mut call, &ask, &lines, shapes.version)?;
-            let answer = self.awaiting(ask.hold, &call).await?;
+            let packed = encode::reserve(&ask, &lines, shapes.version)?;
+            let answer = self.awaiting(ask.hold, packed).await?;
             match answer::reservation(&answer, ask.hold, &lines, &ask.rates)? {
                 Some(answered) => {
                     self.keep_taken(&ask, &lines, &answered);
@@ -49,9 +48,9 @@ impl Inner {
     }
 
     /// While there is no answer, and if none comes, the hold may be taken all the same. Not if it cannot have been asked for.
-    async fn awaiting(&self, hold: CallId, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+    async fn awaiting(&self, hold: CallId, packed: Vec<u8>) -> Result<Vec<String>, LedgerError> {
         let first = self.awaited.insert(hold);
-        let answer = self.call_kept(call).await;
+        let answer = self.together(Errand::Reserve, packed).await;
         if answer.as_ref().err().is_none_or(|unheard| first && !unheard.may_have_run) {
             self.awaited.remove(&hold);
         }
@@ -94,8 +93,9 @@ impl Inner {
         call.arg(hold.to_string()).arg(step);
         encode::amounts(&mut call, &amounts);
         call.arg(u8::from(lines.is_some()));
-        let lines = lines.unwrap_or_default();
-        encode::lines(&mut call, &lines);
+        let (lines, mut packed) = (lines.unwrap_or_default(), Packed::default());
+        encode::lines(&mut packed, &lines);
+        call.arg(packed.done());
         let answer = self.call(&call).await?;
         let answered = answer::reservation(&answer, hold, &lines, &[])?.ok_or_else(answer::unreadable)?;
         if let Reservation::Held(held) = &answered.reservation {
@@ -108,9 +108,8 @@ impl Inner {
     }
 
     pub(super) async fn settle(&self, settle: Settle) -> Result<Settled, LedgerError> {
-        let mut call = self.prepare(&self.scripts.settle);
-        encode::settle(&mut call, &settle, self.awaited.contains(&settle.hold));
-        let answer = self.call(&call).await?;
+        let awaited = self.awaited.contains(&settle.hold);
+        let answer = self.together(Errand::Settle, encode::settle(&settle, awaited)).await.map_err(|e| e.why)?;
         self.awaited.remove(&settle.hold);
         self.freed(settle.hold);
         let settled = answer::settled(&answer, settle.hold)?;

@@ -1,7 +1,9 @@
-//! The scripts beside the book: `differential` gives both the same random history (`turns` has what happens), on a server that
-//! `server` starts; `waits` is about those who wait.
+//! The scripts beside the book: `differential` gives both the same random history (`turns` has what happens), `simulation` runs
+//! the book's own on nodes; on a server that `server` starts and `outside` looks at. `waits` is about those who wait.
 
 mod differential;
+mod outside;
 mod server;
+mod simulation;
 mod turns;
 mod waits;

@@ -147,6 +147,11 @@ impl Book {
     pub fn is_open(&self, hold: CallId) -> bool {
         self.open.contains_key(&hold)
     }
+
+    /// Open, or ended so lately that it can still be asked for.
+    pub fn remembers(&self, at: Timestamp, hold: CallId) -> bool {
+        self.is_open(hold) || self.past(at, hold).is_some()
+    }
 }
 
 pub fn id(n: u32) -> CallId {

@@ -1,33 +1,42 @@
 //! A seeded simulation: every operation mixed with every other, judged by a naive shadow that recomputes all sums from the
-//! calls. A failing seed is printed; `BURSAR_SEED=n cargo test simulation` runs that one alone.
+//! calls. A failing seed is printed; `BURSAR_SEED=n cargo test simulation` runs that one alone. Here it drives the book;
+//! `adapters::ledger::redis` lets it drive nodes on a real Redis.
 
 mod admission;
+pub(crate) mod driven;
 mod ends;
 mod shadow;
-mod world;
+pub(crate) mod world;
 
+use std::panic::AssertUnwindSafe;
+
+use self::driven::OneBook;
 use self::world::World;
 
 /// Seeds of a normal test run, and steps of each.
 const SEEDS: u64 = 2000;
-const STEPS: u32 = 40;
+pub(crate) const STEPS: u32 = 40;
 
 #[test]
 fn the_book_agrees_with_its_shadow() {
-    if let Some(seed) = std::env::var("BURSAR_SEED").ok().and_then(|s| s.parse::<u64>().ok()) {
-        return World::new(seed, true).run(STEPS);
-    }
-    std::thread::scope(|s| {
-        let halves = [0..SEEDS / 2, SEEDS / 2..SEEDS].map(|seeds| s.spawn(|| run(seeds)));
-        assert!(halves.map(|h| h.join()).iter().all(Result::is_ok), "a seed failed");
-    });
+    on_seeds("simulation", SEEDS, || (), |(), seed, loud| World::new(OneBook::new(), seed, loud).run(STEPS));
 }
 
-fn run(seeds: std::ops::Range<u64>) {
-    for seed in seeds {
-        let run = std::panic::catch_unwind(|| World::new(seed, false).run(STEPS));
-        assert!(run.is_ok(), "seed {seed} failed: BURSAR_SEED={seed} cargo test simulation");
-    }
+/// Runs so many seeds on two threads, each with a stage of its own; or the one that `BURSAR_SEED` names, aloud.
+pub(crate) fn on_seeds<S>(test: &str, seeds: u64, stage: impl Fn() -> S + Sync, run: impl Fn(&S, u64, bool) + Sync) {
+    let one = std::env::var("BURSAR_SEED").ok().and_then(|s| s.parse::<u64>().ok());
+    let halves = one.map_or([0..seeds / 2, seeds / 2..seeds], |seed| [seed..seed + 1, 0..0]);
+    let half = |seeds: std::ops::Range<u64>| {
+        let stage = stage();
+        for seed in seeds {
+            let ran = std::panic::catch_unwind(AssertUnwindSafe(|| run(&stage, seed, one.is_some())));
+            assert!(ran.is_ok(), "seed {seed} failed: BURSAR_SEED={seed} cargo test {test}");
+        }
+    };
+    std::thread::scope(|s| {
+        let runs: Vec<_> = halves.into_iter().filter(|h| !h.is_empty()).map(|h| s.spawn(|| half(h))).collect();
+        assert!(runs.into_iter().map(|r| r.join()).all(|r| r.is_ok()), "a seed failed");
+    });
 }
 
 /// Random numbers that a seed fixes (splitmix64).

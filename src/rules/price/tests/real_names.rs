@@ -70,6 +70,7 @@ fn the_operator_names_deployments_profiles_endings_and_patterns() {
         my-deployment = "gpt-5.5"
         [alias.bedrock]
         "arn:aws:bedrock:us-east-1:1:application-inference-profile/x1y2z3" = "us.anthropic.claude-opus-5-5"
+        mine = "qwen.qwen3-coder-next"
         [[model]]
         vendor = "house"
         suffixes = ["-large"]
@@ -84,6 +85,10 @@ fn the_operator_names_deployments_profiles_endings_and_patterns() {
     assert_eq!(id("azure", "My-Deployment"), id("azure", "gpt-5.5"));
     let profile = "arn:aws:bedrock:us-east-1:1:application-inference-profile/x1y2z3";
     assert_eq!(id("bedrock", profile), id("bedrock", "us.anthropic.claude-opus-5-5"));
+    // In whatever region it runs.
+    assert_eq!(id("bedrock", &format!("eu-west-2/{profile}")), id("bedrock", "us.anthropic.claude-opus-5-5"));
+    assert_eq!(id("bedrock", "eu-west-2/mine"), id("bedrock", "eu-west-2/qwen.qwen3-coder-next"));
+    assert_ne!(id("bedrock", "eu-west-2/mine"), id("bedrock", "mine"));
     assert_eq!(id("house", "any-large").as_deref(), Some("-large"));
     assert_eq!(id("house", "tiny-12").as_deref(), Some("tiny-[0-9]+"));
     // For the whole name, not for a part of it.

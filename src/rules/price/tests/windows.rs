@@ -34,8 +34,16 @@ fn deepseek_is_dearer_in_the_peak_hours_of_working_days() {
         ("2026-11-21T02:00:00Z", 66),
         ("2026-10-01T02:00:00Z", 66),
         ("2026-08-03T02:00:00Z", 44),
+        // It began at midnight in Beijing.
+        ("2026-08-16T15:59:59Z", 44),
+        ("2026-08-16T16:00:00Z", 66),
     ] {
         let cost = cost("deepseek", "deepseek-v4-pro", now, million, Served::default());
+        assert_eq!(cost.map(|c| c.0.div_ceil(1_000_000)), Some(cents), "{now}");
+    }
+    // An earlier price had a peak of its own.
+    for (now, cents) in [("2026-09-01T02:00:00Z", 44), ("2026-09-01T05:00:00Z", 22), ("2026-09-11T02:00:00Z", 30)] {
+        let cost = cost("deepseek", "deepseek-v4-flash", now, million, Served::default());
         assert_eq!(cost.map(|c| c.0.div_ceil(1_000_000)), Some(cents), "{now}");
     }
     // A quarter of an hour before the peak the bound knows it.
@@ -172,12 +180,14 @@ fn nothing_in_the_book_is_free_that_does_not_say_so() {
 }
 
 /// Where the book decides otherwise than genai-prices beyond what `differences.md` lists, and why.
-const OTHERWISE: [(&str, &str); 5] = [
+const OTHERWISE: [(&str, &str); 6] = [
     // They add the price of a search to every request; here it is a fee, by the size of its context, that the meter counts.
     ("perplexity", "sonar"),
     ("perplexity", "sonar-pro"),
     ("perplexity", "sonar-reasoning"),
     ("perplexity", "sonar-reasoning-pro"),
+    // They have no step for long prompts; LiteLLM does.
+    ("bedrock", "global.anthropic.claude-sonnet-4-20250514-v1:0"),
     // OpenRouter's name at OpenAI: no model of OpenAI's.
     ("openai", "gpt-4o:extended"),
 ];

@@ -16,6 +16,26 @@ use crate::rules::price::{Kind, Tokens};
 struct Converse {
     usage: Option<Usage>,
     service_tier: Option<Tier>,
+    performance_config: Option<Performance>,
+    trace: Option<Trace>,
+}
+
+#[derive(Deserialize)]
+struct Performance {
+    latency: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trace {
+    prompt_router: Option<Router>,
+}
+
+/// Which model a router of prompts chose.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Router {
+    invoked_model_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +122,11 @@ impl Metrics {
 pub(in super::super) fn converse(body: &[u8]) -> Option<Reported> {
     let answer: Converse = serde_json::from_slice(body).ok()?;
     let tier = answer.service_tier.and_then(|tier| tier.kind);
-    Some(reported(answer.usage?.part()?, tier))
+    let hurried = answer.performance_config.is_some_and(|config| config.latency.as_deref() == Some("optimized"));
+    // What is served faster has a price that no list here has.
+    let seen = if hurried { Seen::SoFar } else { Seen::All };
+    let model = answer.trace.and_then(|trace| trace.prompt_router?.invoked_model_id);
+    Some(Reported { model, seen, ..reported(answer.usage?.part()?, tier) })
 }
 
 /// A plain answer of invoke: the model's own usage, else the counts in the headers.

@@ -1,6 +1,8 @@
 //! Watches an answer for the credential that was sent, and puts stars in its place, byte for byte, so that no length changes.
 //! Finds the exact bytes only, across chunk borders too. A chunk without a trace of it passes as it is.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -14,10 +16,20 @@ use crate::units::secret::Secret;
 /// Shorter texts are no secrets, and would be found by chance.
 const SHORTEST: usize = 8;
 
+/// What is looked for: made once for each credential.
+pub struct Sought {
+    needles: Vec<Finder<'static>>,
+}
+
+impl std::fmt::Debug for Sought {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sought(…)")
+    }
+}
+
 /// The filter for one answer.
 pub struct Scrub {
-    needles: Vec<Finder<'static>>,
-    longest: usize,
+    sought: Arc<Sought>,
     /// The end of what came, which may be the beginning of a credential.
     held: BytesMut,
     found: bool,
@@ -29,8 +41,8 @@ impl std::fmt::Debug for Scrub {
     }
 }
 
-impl Scrub {
-    /// What to look for: the credential, and for `user:password` the password and the encoded form.
+impl Sought {
+    /// The credential, and for `user:password` the password and the encoded form.
     pub fn new(placement: &Placement, credential: &Secret) -> Self {
         let bytes = credential.expose();
         let mut texts = vec![bytes.to_vec()];
@@ -49,9 +61,14 @@ impl Scrub {
             texts.push(utf8_percent_encode(&text, NON_ALPHANUMERIC).to_string().into_bytes());
         }
         texts.retain(|text| text.len() >= SHORTEST);
-        let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
         let needles = texts.iter().map(|text| Finder::new(text).into_owned()).collect();
-        Self { needles, longest, held: BytesMut::new(), found: false }
+        Self { needles }
+    }
+}
+
+impl Scrub {
+    pub fn new(sought: Arc<Sought>) -> Self {
+        Self { sought, held: BytesMut::new(), found: false }
     }
 
     /// Has anything been starred out?
@@ -109,7 +126,7 @@ impl Scrub {
     /// Where credentials begin, and their lengths. Overlapping ones count.
     fn places(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
         let mut places = Vec::new();
-        for needle in &self.needles {
+        for needle in &self.sought.needles {
             let mut from = 0;
             while let Some(at) = bytes.get(from..).and_then(|rest| needle.find(rest)) {
                 places.push((from + at, needle.needle().len()));
@@ -121,11 +138,14 @@ impl Scrub {
 
     /// How many bytes at the end may be the beginning of a credential.
     fn unfinished(&self, bytes: &[u8]) -> usize {
-        let start = bytes.len().saturating_sub(self.longest.saturating_sub(1));
-        let mut tails = (start..bytes.len()).map(|at| &bytes[at..]);
-        tails
-            .find(|tail| self.needles.iter().any(|n| n.needle().len() > tail.len() && n.needle().starts_with(tail)))
-            .map_or(0, <[u8]>::len)
+        let begun = |needle: &Finder<'_>| {
+            let needle = needle.needle();
+            let tail = &bytes[bytes.len().saturating_sub(needle.len() - 1)..];
+            // Most ends hold not even the first byte of it.
+            let mut begins = memchr::memchr_iter(*needle.first()?, tail).map(|at| &tail[at..]);
+            begins.find(|begun| needle.starts_with(begun)).map(<[u8]>::len)
+        };
+        self.sought.needles.iter().filter_map(begun).max().unwrap_or(0)
     }
 }
 

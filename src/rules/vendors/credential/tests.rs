@@ -95,7 +95,7 @@ fn the_credential_stands_in_the_vendors_own_place() {
 }
 
 fn scrubbed(placement: &Placement, secret: &str, chunks: &[&[u8]]) -> (Vec<u8>, bool) {
-    let mut scrub = Scrub::new(placement, &Secret::new(secret.to_owned()));
+    let mut scrub = Scrub::new(Arc::new(Sought::new(placement, &Secret::new(secret.to_owned()))));
     let mut out = Vec::new();
     for chunk in chunks {
         scrub.push(Bytes::copy_from_slice(chunk), &mut |bytes| out.extend_from_slice(&bytes));
@@ -140,7 +140,7 @@ fn the_credential_is_starred_out_across_every_border() {
 
 #[test]
 fn a_clean_chunk_passes_as_it_is_and_headers_are_scrubbed_too() {
-    let mut scrub = Scrub::new(&Placement::Bearer, &Secret::new("sk-live-secret".to_owned()));
+    let mut scrub = Scrub::new(Arc::new(Sought::new(&Placement::Bearer, &Secret::new("sk-live-secret".to_owned()))));
     let chunk = Bytes::from(vec![b'x'; 1000]);
     scrub.push(chunk.clone(), &mut |out| assert!(std::ptr::eq(out.as_ptr(), chunk.as_ptr()) && out.len() == 1000));
     let mut map = headers(&[("x-echo", "Bearer sk-live-secret!"), ("x-other", "fine")]);
@@ -159,7 +159,7 @@ fn a_signature_goes_whole_and_its_secrets_are_starred_out() {
     assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
     let credential = Secret::new("AKIDEXAMPLE:wJalrXUtnFEMI:session-token".to_owned());
     assert_eq!(place(&placement, &credential), Err(BadCredential), "only a whole request can be signed");
-    let mut scrub = Scrub::new(&placement, &credential);
+    let mut scrub = Scrub::new(Arc::new(Sought::new(&placement, &credential)));
     let mut out = Vec::new();
     scrub.push("wJalrXUtnFEMI session-token AKIDEXAMPLE".into(), &mut |bytes: bytes::Bytes| {
         out.extend_from_slice(&bytes)

@@ -2,6 +2,7 @@
 //! stand beside the candidates, what tools read beside the prompt, and what was cached inside of it; each by what it carries.
 //! Prices nothing; `llm` does.
 
+use http::HeaderMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -214,21 +215,25 @@ impl Stream {
             fees.push(("maps".into(), 1));
         }
         let all = (complete || self.finished) && !self.failed && !usage.hides();
-        let tier = usage.service_tier.or(usage.traffic_type).map(tier);
+        let tier = usage.service_tier.or(usage.traffic_type).map(|name| tier(&name).to_owned());
         let seen = if all { Seen::All } else { Seen::SoFar };
         Some(Reported { id: self.id, model: self.model, tier, parts: vec![part], fees, seen, ..Reported::default() })
     }
 }
 
 /// In the words of the book. What is paid in advance costs no less than the standard tier here.
-fn tier(name: String) -> String {
-    match name.to_ascii_uppercase().as_str() {
+pub(in super::super) fn tier(name: &str) -> &str {
+    match name.to_ascii_uppercase().trim_start_matches("SERVICE_TIER_") {
         "ON_DEMAND_PRIORITY" | "PRIORITY" => "priority",
         "ON_DEMAND_FLEX" | "FLEX" => "flex",
         "ON_DEMAND" | "STANDARD" | "UNSPECIFIED" | "TRAFFIC_TYPE_UNSPECIFIED" | "PROVISIONED_THROUGHPUT" => "standard",
-        _ => return name,
+        _ => name,
     }
-    .to_owned()
+}
+
+/// The tier that an answer's header names.
+pub(in super::super) fn served(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-gemini-service-tier")?.to_str().ok().map(|name| tier(name.trim()).to_owned())
 }
 
 /// A plain answer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::plan::Inner;
 use super::super::usage::{Charge, Usage};
-use super::{FAST, LlmPlan, knows_speed, row};
+use super::{FAST, LlmPlan, knows_speed, listed, row};
 use crate::rules::books::{Basis, CostSource, TokenCounts};
 use crate::rules::price::{Row, Served, Tokens, run};
 use crate::units::money::{ExactUsd, PicoUsd};
@@ -97,11 +97,11 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -
     let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
     let mut fees = reported.fees.as_slice();
     reported.parts.iter().try_fold(ExactUsd::ZERO, |sum, part| {
-        let model = part.model.as_deref().unwrap_or(answered);
-        let found = row(&inner.prices, &plan.shelf, model, plan.unknown_model);
+        let model = listed(plan.region.as_deref(), part.model.as_deref().unwrap_or(answered));
+        let found = row(&inner.prices, &plan.shelf, &model, plan.unknown_model);
         let fees: Vec<(&str, u64)> = std::mem::take(&mut fees).iter().map(|fee| of_row(found, fee)).collect();
         let served = Served { tier, factors: &factors, fees: &fees };
-        basis.runs.push(run(&plan.shelf, model, &part.tokens, served));
+        basis.runs.push(run(&plan.shelf, &model, &part.tokens, served));
         let row = found?;
         let run = basis.runs.last_mut()?;
         run.row = Some(row.id.clone());

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use super::super::dialect::Dialect;
 use super::super::llm::number::Num;
 use super::super::llm::{Part, Reported, Seen};
+use super::usage::{InputDetails, OutputDetails, part};
 use crate::rules::price::{Kind, Tokens};
 
 /// Groq charges a recording for at least so long.
@@ -27,19 +28,11 @@ struct Usage {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     #[serde(alias = "input_token_details")]
-    input_tokens_details: Option<Details>,
+    input_tokens_details: Option<InputDetails>,
     #[serde(alias = "output_token_details")]
-    output_tokens_details: Option<Details>,
+    output_tokens_details: Option<OutputDetails>,
     /// Of a transcript that is charged by time.
     seconds: Option<Num>,
-}
-
-#[derive(Clone, Copy, Deserialize, Default)]
-struct Details {
-    text_tokens: Option<u64>,
-    image_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-    cached_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -53,23 +46,17 @@ struct Transcript {
 impl Usage {
     /// `made`: what output is that the details do not name.
     fn part(&self, made: Kind) -> Option<Part> {
-        let of = |count: Option<u64>| count.unwrap_or(0);
-        let (input, output) = (self.input_tokens?, self.output_tokens?);
-        let (heard, drawn) =
-            (self.input_tokens_details.unwrap_or_default(), self.output_tokens_details.unwrap_or_default());
-        let cached = of(heard.cached_tokens);
-        let (seen, sound) = (of(heard.image_tokens), of(heard.audio_tokens));
-        let named = of(drawn.text_tokens).saturating_add(of(drawn.image_tokens)).saturating_add(of(drawn.audio_tokens));
-        let mut tokens = Tokens::default()
-            .with(Kind::Input, input.saturating_sub(seen).saturating_sub(sound).saturating_sub(cached))
-            .with(Kind::CacheRead, cached)
-            .with(Kind::ImageInput, seen)
-            .with(Kind::AudioInput, sound)
-            .with(Kind::Output, of(drawn.text_tokens))
-            .with(Kind::ImageOutput, of(drawn.image_tokens))
-            .with(Kind::AudioOutput, of(drawn.audio_tokens));
-        tokens = tokens.with(made, tokens.get(made).saturating_add(output.saturating_sub(named)));
-        Some(Part { model: self.model.clone(), tokens, reasoning: 0 })
+        let heard = self.input_tokens_details.unwrap_or_default();
+        let drawn = self.output_tokens_details.unwrap_or_default();
+        let mut part = part(self.input_tokens?, self.output_tokens?, &heard, &drawn);
+        if made != Kind::Output {
+            // What is neither drawn nor spoken is text only if it is called so.
+            let rest = part.tokens.get(Kind::Output);
+            let text = drawn.text_tokens.unwrap_or(0).min(rest);
+            let more = part.tokens.get(made).saturating_add(rest - text);
+            part.tokens = part.tokens.with(Kind::Output, text).with(made, more);
+        }
+        Some(Part { model: self.model.clone(), ..part })
     }
 }
 

@@ -60,8 +60,10 @@ pub(super) struct ResponseUsage {
 }
 
 #[derive(Clone, Copy, Deserialize, Default)]
-struct InputDetails {
+pub(super) struct InputDetails {
     cached_tokens: Option<u64>,
+    /// Where it is told what was cached.
+    cached_tokens_details: Option<CachedDetails>,
     cache_write_tokens: Option<u64>,
     cache_write_tokens_details: Option<WriteDetails>,
     audio_tokens: Option<u64>,
@@ -70,12 +72,19 @@ struct InputDetails {
 }
 
 #[derive(Clone, Copy, Deserialize)]
+struct CachedDetails {
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
 struct WriteDetails {
     ttl_12h_tokens: Option<u64>,
 }
 
 #[derive(Clone, Copy, Deserialize, Default)]
-struct OutputDetails {
+pub(super) struct OutputDetails {
+    pub text_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
     audio_tokens: Option<u64>,
     image_tokens: Option<u64>,
@@ -86,21 +95,22 @@ fn of(count: Option<u64>) -> u64 {
 }
 
 /// The vendor's sums, taken apart: cached, written, heard and seen tokens are parts of the prompt, spoken and drawn ones of the
-/// answer. What was heard or seen and does not fit beside what was cached was cached itself.
-fn part(prompt: u64, answer: u64, input: &InputDetails, output: &OutputDetails) -> Part {
+/// answer. What was heard or seen and does not fit beside what was cached was cached itself, unless that is told.
+pub(super) fn part(prompt: u64, answer: u64, input: &InputDetails, output: &OutputDetails) -> Part {
     let (cached, written) = (of(input.cached_tokens), of(input.cache_write_tokens));
     let long = input.cache_write_tokens_details.as_ref().map_or(0, |d| of(d.ttl_12h_tokens)).min(written);
     let mut fresh = prompt.saturating_sub(cached).saturating_sub(written);
     let mut read = cached;
-    let mut split = |all: u64| {
-        let new = all.min(fresh);
+    let told = input.cached_tokens_details;
+    let mut split = |all: u64, old: Option<u64>| {
+        let new = all.saturating_sub(old.unwrap_or(0)).min(fresh);
         let old = (all - new).min(read);
         (fresh, read) = (fresh - new, read - old);
         (new, old)
     };
-    let (heard, heard_before) = split(of(input.audio_tokens));
-    let (seen, seen_before) = split(of(input.image_tokens));
-    let (watched, watched_before) = split(of(input.video_tokens));
+    let (heard, heard_before) = split(of(input.audio_tokens), told.and_then(|told| told.audio_tokens));
+    let (seen, seen_before) = split(of(input.image_tokens), told.and_then(|told| told.image_tokens));
+    let (watched, watched_before) = split(of(input.video_tokens), None);
     let (spoken, drawn) = (of(output.audio_tokens), of(output.image_tokens));
     let tokens = Tokens::default()
         .with(Kind::Input, fresh)

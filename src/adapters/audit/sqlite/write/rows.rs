@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Statement, ToSql, Transaction, params};
 
 use super::super::super::AuditError;
 use super::super::super::project::{self, Change};
@@ -16,6 +16,10 @@ use crate::rules::subject::Facts;
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
+
+/// Rows that one statement writes: to begin one, and to open the table with its indexes, costs as much as a row.
+const TOGETHER: usize = 32;
+const COLUMNS: usize = 14;
 
 /// A row that this batch opens.
 struct Fresh {
@@ -101,31 +105,50 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn write(self) -> Result<(), AuditError> {
-        let sql = "INSERT INTO call_rows
+        let groups = self.fresh.chunks_exact(TOGETHER);
+        let rest = groups.remainder().chunks(1);
+        groups.chain(rest).try_for_each(|rows| insert(self.tx, rows))
+    }
+}
+
+/// One statement for all of them. A failed batch is rolled back as a whole, so no statement need be undone by itself.
+fn insert(tx: &Transaction<'_>, rows: &[Fresh]) -> Result<(), AuditError> {
+    let values = ["(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"; TOGETHER][..rows.len()].join(",");
+    let sql = format!(
+        "INSERT OR FAIL INTO call_rows
             (seq, call_id, at, facts, admitted, verdict, outcome, closed, adjusted, flagged, usd, tokens, calls, risk)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (call_id) DO NOTHING";
-        let mut insert = self.tx.prepare_cached(sql)?;
-        for Fresh { seq, call, at, facts, verdict, admitted, end } in &self.fresh {
-            let [usd, tokens, calls, risk] = Unit::ALL.map(|u| Count(end.charge.of(u)));
-            let (outcome, closed, adjusted) = (end.outcome.map(Outcome::as_str), end.closed, end.adjusted);
-            insert.execute(params![
-                Count(*seq),
-                StoredCall(*call),
-                at.0,
-                facts,
-                admitted,
-                verdict.as_str(),
-                outcome,
-                closed.map(Count),
-                adjusted.map(Count),
-                end.flagged,
-                usd,
-                tokens,
-                calls,
-                risk
-            ])?;
-        }
-        Ok(())
+            VALUES {values} ON CONFLICT (call_id) DO NOTHING"
+    );
+    let mut insert = tx.prepare_cached(&sql)?;
+    for (row, first) in rows.iter().zip((1..).step_by(COLUMNS)) {
+        row.bind(&mut insert, first)?;
+    }
+    insert.raw_execute()?;
+    Ok(())
+}
+
+impl Fresh {
+    fn bind(&self, insert: &mut Statement<'_>, first: usize) -> rusqlite::Result<()> {
+        let Self { seq, call, at, facts, verdict, admitted, end } = self;
+        let [usd, tokens, calls, risk] = Unit::ALL.map(|u| Count(end.charge.of(u)));
+        let (outcome, closed, adjusted) = (end.outcome.map(Outcome::as_str), end.closed, end.adjusted);
+        let values: [&dyn ToSql; COLUMNS] = [
+            &Count(*seq),
+            &StoredCall(*call),
+            &at.0,
+            facts,
+            admitted,
+            &verdict.as_str(),
+            &outcome,
+            &closed.map(Count),
+            &adjusted.map(Count),
+            &end.flagged,
+            &usd,
+            &tokens,
+            &calls,
+            &risk,
+        ];
+        (first..).zip(values).try_for_each(|(at, value)| insert.raw_bind_parameter(at, value))
     }
 }
 

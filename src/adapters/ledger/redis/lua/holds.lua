@@ -6,7 +6,8 @@ local KEEP_EXACT, KEEP_BOUND, REPLAY, LEASE = 4 * SECOND, 86400 * SECOND, 82800 
 -- A reserve without an answer may still be on its way, as long as a network tries to deliver it.
 local KEEP_AWAITED = 300 * SECOND
 
-local holds, dirty = {}, {}
+-- What is not written yet: holds, and where they stand in the order of `LEASES` and `ENDED` (`false`: nowhere).
+local holds, dirty, leased, ended = {}, {}, {}, {}
 
 local function hold(id)
   if holds[id] == nil then
@@ -14,6 +15,11 @@ local function hold(id)
     holds[id] = packed and cmsgpack.unpack(packed) or false
   end
   return holds[id] or nil
+end
+
+-- Many in one command.
+local function load_holds(ids)
+  load_fields(HOLDS, ids, holds, cmsgpack.unpack)
 end
 
 local function put(id, h)
@@ -67,7 +73,7 @@ local function bar(id)
   local h = { how = 'released', amounts = nothing, postings = {}, taken = at, step = 0, repeats = {}, at = at, seq = 0,
     charge = nothing, exact = true, changes = {}, awaited = true }
   put(id, h)
-  redis.call('ZADD', ENDED, text(forget_at(h)), id)
+  ended[id] = forget_at(h)
 end
 
 -- What a posting counts of an amount.
@@ -81,25 +87,24 @@ end
 
 -- An account counts at most 2^53-1: beyond that it stands still.
 local function add(c, held, spent, open)
-  c.held = math.min(MAX, math.max(0, c.held + held))
-  c.spent = math.min(MAX, math.max(0, c.spent + spent))
-  c.open = math.max(0, c.open + open)
+  c.held = min(MAX, max(0, c.held + held))
+  c.spent = min(MAX, max(0, c.spent + spent))
+  c.open = max(0, c.open + open)
 end
 
 local function drop(id)
-  redis.call('HDEL', HOLDS, id)
-  redis.call('ZREM', ENDED, id)
-  holds[id], dirty[id] = false, nil
+  holds[id], dirty[id], ended[id] = false, true, false
 end
 
 -- Drops a few ended holds that nobody can ask for any more. Says how many it looked at.
 local function forget(most)
   local due = redis.call('ZRANGEBYSCORE', ENDED, '-inf', text(at), 'LIMIT', 0, most)
   local last = 0
+  load_holds(due)
   for _, id in ipairs(due) do
     local h = hold(id)
     if not h or h.how == 'open' then
-      redis.call('ZREM', ENDED, id)
+      ended[id] = false
     elseif forgotten(h) then
       drop(id)
       last = math.max(last, #h.changes > 0 and h.changes[#h.changes][1] or h.seq)
@@ -107,23 +112,44 @@ local function forget(most)
         redis.call('HDEL', REPLAYS, h.key)
       end
     else
-      redis.call('ZADD', ENDED, text(math.max(forget_at(h), at + KEEP_EXACT)), id)
+      ended[id] = math.max(forget_at(h), at + KEEP_EXACT)
     end
   end
-  if last > tonumber(redis.call('HGET', META, 'forgotten') or '0') then
+  if last > 0 and last > tonumber(redis.call('HGET', META, 'forgotten') or '0') then
     redis.call('HSET', META, 'forgotten', text(last))
   end
   return #due
 end
 
+local function write_order(key, order)
+  local add, remove = {}, {}
+  for id, score in pairs(order) do
+    if score then
+      add[#add + 1] = text(score)
+      add[#add + 1] = id
+    else
+      remove[#remove + 1] = id
+    end
+  end
+  write_all('ZADD', key, add)
+  write_all('ZREM', key, remove)
+end
+
 -- Writes what has changed: the last thing that a script does.
 local function finish()
   write_accounts()
-  local list = {}
+  local list, gone = {}, {}
   for id in pairs(dirty) do
-    list[#list + 1] = id
-    list[#list + 1] = cmsgpack.pack(holds[id])
+    if holds[id] then
+      list[#list + 1] = id
+      list[#list + 1] = cmsgpack.pack(holds[id])
+    else
+      gone[#gone + 1] = id
+    end
   end
   write_all('HSET', HOLDS, list)
+  write_all('HDEL', HOLDS, gone)
+  write_order(LEASES, leased)
+  write_order(ENDED, ended)
   write_meta()
 end

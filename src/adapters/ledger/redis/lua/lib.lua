@@ -1,8 +1,9 @@
--- What every script begins with: its keys, the guard, the time, the accounts, events. A script decides first; then it appends
--- its events, and `finish` writes everything else. All amounts are integers of at most 2^53-1, which Lua counts exactly.
+-- What every script begins with: its keys, the guard, the time, the accounts, events. A script decides first, in memory; its
+-- events are written at the end, with everything else. All amounts are integers of at most 2^53-1, which Lua counts exactly.
 local META, FLAGS, SHAPES, ACCOUNTS, HOLDS, LEASES, ENDED, REPLAYS, PAID, EVENTS, RATES, SLICES, NODES = unpack(KEYS)
 local FORMAT, MAX = '1', 9007199254740991
 local SECOND = 1000000
+local min, max, floor = math.min, math.max, math.floor
 local UNITS = { usd = 1, tokens = 2, calls = 3, risk = 4 }
 
 -- The guard: a ledger that is not there, is another one, or has forgotten what this node has seen, is not written.
@@ -84,28 +85,36 @@ local function read_account(packed)
   return account
 end
 
-local function load_accounts(names)
-  local list, seen = {}, {}
-  for _, name in ipairs(names) do
-    if accounts[name] == nil and not seen[name] then
-      seen[name] = true
-      list[#list + 1] = name
+-- Reads fields of a hash that were not read yet: `false` where there is none.
+local function load_fields(key, names, into, read)
+  local list = {}
+  for i = 1, #names do
+    if into[names[i]] == nil then
+      into[names[i]] = false
+      list[#list + 1] = names[i]
     end
   end
   for i = 1, #list, 1000 do
     local last = math.min(i + 999, #list)
-    local packed = redis.call('HMGET', ACCOUNTS, unpack(list, i, last))
+    local packed = redis.call('HMGET', key, unpack(list, i, last))
     for j = i, last do
-      accounts[list[j]] = packed[j - i + 1] and read_account(packed[j - i + 1]) or false
+      into[list[j]] = packed[j - i + 1] and read(packed[j - i + 1])
     end
   end
 end
 
+local function load_accounts(names)
+  load_fields(ACCOUNTS, names, accounts, read_account)
+end
+
 -- The cell of a window, if it is still known.
 local function cell(name, from)
-  for _, found in ipairs(accounts[name] or {}) do
-    if found.from == from then
-      return found
+  local account = accounts[name]
+  if account then
+    for i = 1, #account do
+      if account[i].from == from then
+        return account[i]
+      end
     end
   end
 end
@@ -142,21 +151,36 @@ local function write_accounts()
   local list = {}
   for name in pairs(moved) do
     local account = accounts[name]
-    local parts = { account.window }
-    for i, c in ipairs(account) do
-      parts[i + 1] = format('%d:%d:%d:%d', c.from, c.spent, c.held, c.open)
+    local packed = account.window
+    for i = 1, #account do
+      local c = account[i]
+      packed = format('%s|%d:%d:%d:%d', packed, c.from, c.spent, c.held, c.open)
     end
     list[#list + 1] = name
-    list[#list + 1] = table.concat(parts, '|')
+    list[#list + 1] = packed
   end
   write_all('HSET', ACCOUNTS, list)
 end
 
--- Appends an event. Gives its number, which is also its place in the stream.
+-- Events that are not written yet. The number of each is also its place in the stream.
+local events, at_text = {}, text(at)
 local function event(op, ...)
   seq = seq + 1
-  redis.call('XADD', EVENTS, text(seq) .. '-0', 'op', op, 'at', text(at), ...)
+  events[#events + 1] = { text(seq) .. '-0', 'op', op, 'at', at_text, ... }
   return seq
+end
+
+-- The postings of a new hold, as its event carries them: four texts each, which hold no zero byte. Calls that go together share
+-- postings.
+local texts = {}
+local function shown_postings(of)
+  local parts = {}
+  for i = 1, #of do
+    local p = of[i]
+    texts[p] = texts[p] or p[1] .. '\0' .. p[2] .. '\0' .. p[3] .. '\0' .. text(p[4])
+    parts[i] = texts[p]
+  end
+  return table.concat(parts, '\0')
 end
 
 -- A list as JSON: an empty table would be an object.
@@ -166,6 +190,9 @@ end
 
 local function write_meta()
   if seq > before then
-    redis.call('HSET', META, 'seq', text(seq), 'now', text(at))
+    for i = 1, #events do
+      redis.call('XADD', EVENTS, unpack(events[i]))
+    end
+    redis.call('HSET', META, 'seq', text(seq), 'now', at_text)
   end
 end

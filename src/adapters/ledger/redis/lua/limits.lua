@@ -1,26 +1,31 @@
--- The lines of a call: its accounts with their limits. Which of them refuses, and which has the least money left.
+-- The lines of a call: its accounts with their limits. Which of them refuses, and which has the least money left. A line is six
+-- values among those that the node packs: account, unit, window, limit (-1: none), whether it is enforced, and its rule, which
+-- is given only where a limit observes. They are read where they stand: `lines` are the values, and the number of lines is
+-- at `first`.
+local LINE = 6
 
-local function read_lines()
-  local lines, names = {}, {}
-  for i = 1, number() do
-    -- No limit is -1. The rule is given only where a limit observes.
-    lines[i] = { name = arg(), unit = arg(), window = arg(), limit = number(), enforce = arg() == '1', rule = arg() }
-    names[i] = lines[i].name
+local function note_names(lines, first, into)
+  for i = first + 1, first + LINE * lines[first], LINE do
+    into[#into + 1] = lines[i]
   end
-  load_accounts(names)
-  for _, line in ipairs(lines) do
-    line.from = begins(line.window)
-    line.cell = seen_cell(line.name, line.from)
+end
+
+-- What each line's account has spent and holds in its running window. The accounts must be loaded.
+local function read_cells(lines, first)
+  local cells = {}
+  for k = 1, lines[first] do
+    local i = first + LINE * (k - 1)
+    cells[k] = seen_cell(lines[i + 1], begins(lines[i + 3]))
   end
-  return lines
+  return cells
 end
 
 local function left_of(limit, c)
-  return math.max(0, limit - c.spent - c.held)
+  return max(0, limit - c.spent - c.held)
 end
 
-local function refusal(i, limit, spent, held, need)
-  return { line = i - 1, cause = spent + need > limit and 'spent' or 'held', spent = spent, held = held, need = need }
+local function refusal(k, limit, spent, held, need)
+  return { line = k - 1, cause = spent + need > limit and 'spent' or 'held', spent = spent, held = held, need = need }
 end
 
 -- Keeps the first refusal, unless a later one is `spent` and the first is not.
@@ -41,23 +46,23 @@ local function short_answer(r)
   return answer
 end
 
--- The limited money account with the least left once `more` is held on it.
-local function put_tightest(into, lines, more)
+-- The limited money account with the least left once `more` is held on it. The cells are as they were before.
+local function put_tightest(into, lines, first, cells, more)
   local found, least = nil, nil
-  for i, line in ipairs(lines) do
-    if line.unit == 'usd' and line.limit >= 0 then
-      local left = left_of(math.max(0, line.limit - more), line.cell)
+  for k = 1, #cells do
+    local i = first + LINE * (k - 1)
+    if lines[i + 4] >= 0 and lines[i + 2] == 'usd' then
+      local left = left_of(max(0, lines[i + 4] - more), cells[k])
       if not least or left < least then
-        found, least = i, left
+        found, least = k, left
       end
     end
   end
+  local n = #into
   if not found then
-    into[#into + 1] = ''
+    into[n + 1] = ''
     return
   end
-  local c = lines[found].cell
-  for _, value in ipairs({ found - 1, c.spent, c.held + more }) do
-    into[#into + 1] = value
-  end
+  local c = cells[found]
+  into[n + 1], into[n + 2], into[n + 3] = found - 1, c.spent, c.held + more
 end

@@ -1,49 +1,85 @@
 -- Rates: how fast calls may come. A cell is the instant at which all that was admitted would be through at the rate's own pace,
--- in microseconds: the score of the cell's name in a sorted set, so that cells which have filled up go with one command.
+-- in microseconds: the score of the cell's name in a sorted set, so that cells which have filled up go with one command. A rate
+-- is five values among those that the node packs: cell, what one call counts, what an empty cell takes to fill, whether it is
+-- enforced, and its rule, which is given only where it observes. The number of rates is at `place`.
+local RATE = 5
 
--- Reads the rates of a call and says: the answer that refuses it, or none; the place of the first rate in `observe` mode that
--- would refuse, its wait and its rule, or none; and where the cells stand if the call is admitted.
-local function judge_rates()
-  local rates, names, moves = {}, {}, {}
-  for i = 1, number() do
-    rates[i] = { name = arg(), more = number(), room = number(), enforce = arg() == '1', rule = arg() }
-    names[i] = rates[i].name
-  end
-  if #rates == 0 then
-    return nil, nil, moves
-  end
-  local stand, limited, would, reopened = redis.call('ZMSCORE', RATES, unpack(names)), nil, nil, nil
-  for i, r in ipairs(rates) do
-    if not stand[i] then
-      -- Redis has lost its cells once: one that is not there may have been empty then.
-      reopened = reopened or tonumber(redis.call('HGET', META, 'reopened') or '0')
-      stand[i] = reopened + (reopened > 0 and r.room or 0)
+-- Where the cells stand that were read (`false`: it is not there), and those that have moved since.
+local stands, moved_cells = {}, {}
+-- Redis has lost its cells once: one that is not there may have been empty then.
+local reopened
+
+local function load_cells(names)
+  local list = {}
+  for i = 1, #names do
+    if stands[names[i]] == nil then
+      stands[names[i]] = false
+      list[#list + 1] = names[i]
     end
-    local next = math.max(at, tonumber(stand[i])) + r.more
-    local early = next - at - r.room
+  end
+  for i = 1, #list, 1000 do
+    local last = min(i + 999, #list)
+    local scores = redis.call('ZMSCORE', RATES, unpack(list, i, last))
+    for j = i, last do
+      stands[list[j]] = scores[j - i + 1] and tonumber(scores[j - i + 1])
+    end
+  end
+end
+
+local function note_cells(values, place, into)
+  for i = place + 1, place + RATE * values[place], RATE do
+    into[#into + 1] = values[i]
+  end
+end
+
+local function stand_of(name, room)
+  if stands[name] then
+    return stands[name]
+  end
+  reopened = reopened or tonumber(redis.call('HGET', META, 'reopened') or '0')
+  return reopened + (reopened > 0 and room or 0)
+end
+
+-- Judges the rates of a call and says: the answer that refuses it, or none; the place of the first rate in `observe` mode that
+-- would refuse, its wait and its rule, or none; and where the cells stand if the call is admitted.
+local function judge_rates(values, place)
+  local limited, would, moves = nil, nil, {}
+  for k = 1, values[place] do
+    local i = place + RATE * (k - 1)
+    local name, more, room = values[i + 1], values[i + 2], values[i + 3]
+    local next = max(at, stand_of(name, room)) + more
+    local early = next - at - room
     if early <= 0 then
-      moves[#moves + 1] = { r.name, text(next) }
+      moves[#moves + 1] = { name, text(next) }
     else
-      local wait = r.more <= r.room and early or -1
-      if r.enforce then
+      local wait = more <= room and early or -1
+      if values[i + 4] == 1 then
         -- A wait that never ends is the longest.
-        if not limited or (limited[5] ~= '-1' and (wait < 0 or wait > tonumber(limited[5]))) then
-          limited = { 'limited', seq, at, i - 1, text(wait) }
+        if not limited or (limited[5] >= 0 and (wait < 0 or wait > limited[5])) then
+          limited = { 'limited', seq, at, k - 1, wait }
         end
       else
-        would = would or { index = i - 1, wait = text(wait), rule = r.rule }
+        would = would or { index = k - 1, wait = wait, rule = values[i + 5] }
       end
     end
   end
   return limited, would, moves
 end
 
-local function write_rates(moves)
-  if #moves == 0 then
-    return
+local function move_cells(moves)
+  for i = 1, #moves do
+    local name = moves[i][1]
+    stands[name], moved_cells[name] = tonumber(moves[i][2]), moves[i][2]
   end
-  redis.call('ZREMRANGEBYSCORE', RATES, '-inf', text(at))
-  for _, m in ipairs(moves) do
-    redis.call('ZADD', RATES, m[2], m[1])
+end
+
+local function write_cells()
+  local list = {}
+  for name, stand in pairs(moved_cells) do
+    list[#list + 1], list[#list + 2] = stand, name
+  end
+  if #list > 0 then
+    redis.call('ZREMRANGEBYSCORE', RATES, '-inf', at_text)
+    write_all('ZADD', RATES, list)
   end
 end

@@ -1,7 +1,10 @@
 -- The held amounts from now on: down to a bound that the caller vouches for; up is checked like a reserve, in the windows where
 -- the hold was taken. The lines are those of its reserve, if the node still has them.
 local id, step, to, has_lines = arg(), number(), amounts(), arg() == '1'
-local lines = read_lines()
+local lines, names = { cmsgpack.unpack(arg()) }, {}
+note_names(lines, 1, names)
+load_accounts(names)
+local cells = read_cells(lines, 1)
 
 local h = open_hold(id)
 if not h then
@@ -15,7 +18,7 @@ end
 local function held_answer(of)
   local answer = { 'again', text(seq), text(at), text(of[1]), text(of[2]), text(of[3]), text(of[4]),
     h.fitted and text(h.fitted) or '', h.first or '', '0' }
-  put_tightest(answer, lines, 0)
+  put_tightest(answer, lines, 1, cells, 0)
   return answer
 end
 if step <= h.step then
@@ -23,9 +26,9 @@ if step <= h.step then
 end
 
 load_postings(h)
-local function taken_in(line)
+local function taken_in(name)
   for _, p in ipairs(h.postings) do
-    if p[1] == line.name then
+    if p[1] == name then
       return seen_cell(p[1], p[4])
     end
   end
@@ -37,13 +40,15 @@ end
 if grows and not has_lines then
   return { 'fault', text(seq), 'limits' }
 end
-for i, line in ipairs(lines) do
-  local c = line.limit >= 0 and line.enforce and taken_in(line)
-  local old, new = h.amounts[UNITS[line.unit]], to[UNITS[line.unit]]
+for k = 1, #cells do
+  local i = 1 + LINE * (k - 1)
+  local limit, nth = lines[i + 4], UNITS[lines[i + 2]]
+  local c = limit >= 0 and lines[i + 5] == 1 and taken_in(lines[i + 1])
+  local old, new = h.amounts[nth], to[nth]
   if c and new > old then
     local others = math.max(0, c.held - old)
-    if c.spent + others + new > line.limit then
-      short = prefer(short, refusal(i, line.limit, c.spent, others, new))
+    if c.spent + others + new > limit then
+      short = prefer(short, refusal(k, limit, c.spent, others, new))
     end
   end
 end

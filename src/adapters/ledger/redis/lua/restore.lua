@@ -27,6 +27,6 @@ if first then
 elseif key and not redis.call('HGET', REPLAYS, key) then
   redis.call('HSET', REPLAYS, key, id)
 end
-redis.call('ZADD', LEASES, text(at + LEASE), id)
+leased[id] = at + LEASE
 finish()
 return { 'done', text(seq) }

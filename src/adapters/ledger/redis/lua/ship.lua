@@ -58,8 +58,7 @@ local function take(item)
     'fitted', item.fitted or '', 'replay', '', 'repeats', '', 'caps', '', 'would', '', 'row', item.row)
   put(item.id, { how = 'open', amounts = item.amounts, postings = item.postings, taken = at,
     fitted = tonumber(item.fitted or ''), step = 0, facts = item.facts, repeats = {}, awaited = item.awaited or nil })
-  redis.call('ZREM', ENDED, item.id)
-  redis.call('ZADD', LEASES, text(at + LEASE), item.id)
+  ended[item.id], leased[item.id] = false, at + LEASE
   for _, t in ipairs(item.takes) do
     local field = slice_field(t.account, t.from, t.limit)
     local before = lent_of(field)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use super::super::Redis;
 use super::super::keys::Keys;
@@ -33,6 +34,13 @@ impl Drop for Server {
 }
 
 impl Server {
+    /// One for many seeds, and who waits for it: each seed has a ledger of its own there.
+    pub fn stage() -> (Runtime, Self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let server = runtime.block_on(Self::start());
+        (runtime, server)
+    }
+
     /// Answers once it has started.
     pub async fn start() -> Self {
         let dir = TempDir::new().expect("a folder");

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::differential::{AGENTS, World, all_shapes, lines_of, same};
+use futures_util::future::join_all;
+
+use super::differential::{World, same};
 use crate::adapters::ledger::Ledger;
 use crate::rules::books::Control;
 use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::ask::{Correct, End, Known, Line, Reserve, Settle};
 use crate::rules::ledger::book::rig::*;
+use crate::rules::ledger::book::simulation::world::{AGENTS, all_shapes, lines_of};
 use crate::rules::ledger::entry::Op;
 use crate::rules::ledger::rates::{Rate, add};
 use crate::rules::subject::Flag;
@@ -55,7 +58,7 @@ impl World<'_> {
     fn lines(&mut self, agent: &str) -> Vec<Line> {
         let mut lines = Vec::new();
         for shape in self.shapes.clone() {
-            for line in lines_of(agent, &shape) {
+            for line in lines_of(agent, &shape).iter().cloned() {
                 let amount = [40, 100, 300][self.dice.roll(3) as usize];
                 match self.dice.roll(4) {
                     0 => lines.push(line),
@@ -112,10 +115,30 @@ impl World<'_> {
         ask
     }
 
-    async fn reserve(&mut self) {
-        let ask = self.some_ask(self.next);
+    fn new_ask(&mut self) -> Reserve {
         self.next += 1;
+        self.some_ask(self.next - 1)
+    }
+
+    async fn reserve(&mut self) {
+        let ask = self.new_ask();
         self.reserve_both(ask).await;
+        if self.dice.roll(2) == 0 {
+            self.reserve_together().await;
+        }
+    }
+
+    /// Calls that go together are decided in their order, each as if it were alone. The shapes are known by now, so that none
+    /// must ask again.
+    async fn reserve_together(&mut self) {
+        let asks: Vec<Reserve> = (0..2 + self.dice.roll(4)).map(|_| self.new_ask()).collect();
+        let answers = join_all(asks.iter().map(|ask| self.one.reserve(ask.clone()))).await;
+        for (ask, answer) in asks.into_iter().zip(answers) {
+            self.say(|| {
+                format!("together: {} key {:?} {:?} on {:?}: {answer:?}", ask.hold, ask.replay, ask.need, ask.lines)
+            });
+            same(answer, self.rig.try_reserve(ask));
+        }
     }
 
     /// Under the id of a call that was there before, open or ended.
@@ -134,19 +157,25 @@ impl World<'_> {
     }
 
     async fn settle(&mut self) {
-        let n = self.some_hold();
+        let ends: Vec<(u32, End)> = (0..1 + self.dice.roll(3)).map(|_| (self.some_hold(), self.some_end())).collect();
+        let node = self.any();
+        let settle = |(n, end): &(u32, End)| Settle { hold: id(*n), end: end.clone(), closing: closing(*n) };
+        let answers = join_all(ends.iter().map(|end| node.settle(settle(end)))).await;
+        for ((n, end), answer) in ends.into_iter().zip(answers) {
+            self.say(|| format!("settle {n} {end:?}: {answer:?}"));
+            same(answer, self.rig.settle(n, end));
+        }
+    }
+
+    fn some_end(&mut self) -> End {
         let charge = self.some_amounts();
-        let end = match self.dice.roll(6) {
+        match self.dice.roll(6) {
             0 => End::Release,
             1 => End::Commit { charge: Amounts::ZERO, exact: true },
             2 => End::Commit { charge: Amounts::ZERO, exact: false },
             3 => End::Commit { charge, exact: false },
             _ => End::Commit { charge, exact: true },
-        };
-        let settle = Settle { hold: id(n), end: end.clone(), closing: closing(n) };
-        let answer = self.any().settle(settle).await;
-        self.say(|| format!("settle {n} {end:?}: {answer:?}"));
-        same(answer, self.rig.settle(n, end));
+        }
     }
 
     async fn resize(&mut self) {

@@ -1,5 +1,6 @@
 //! Reserves of the simulation: rolls a call, and checks the answer against what the shadow would admit.
 
+use super::driven::Driven;
 use super::shadow::{Call, Group, Money, Slot, State};
 use super::world::{AGENTS, World, lines_of};
 use crate::rules::ledger::ask::{Cause, Held, LEASE_SECS, Line, Reservation};
@@ -10,7 +11,7 @@ use crate::units::amount::Unit;
 use crate::units::money::PicoUsd;
 use crate::units::time::Window;
 
-impl World {
+impl<L: Driven> World<L> {
     pub(super) fn lines(&mut self, agent: &str) -> Vec<Line> {
         let mut lines = Vec::new();
         for shape in self.shapes.clone() {
@@ -46,7 +47,7 @@ impl World {
         }
         ask.opening.facts = Some(facts(agent).into());
         ask.flags = Flag::over(&facts(agent)).into();
-        let answer = self.rig.reserve(ask.clone());
+        let answer = self.ledger.reserve(ask.clone());
         self.say(|| format!("reserve {n} key {key:?} {:?} on {lines:?}: {answer:?}", ask.need));
         self.judge(n, agent, key, &ask.need, &lines, answer);
     }

@@ -1,25 +1,22 @@
-//! How holds of the simulation go on and end: the book and its shadow do the same.
+//! How holds of the simulation go on and end: the ledger and its shadow do the same.
 
-use super::shadow::{Money, State};
+use super::driven::Driven;
+use super::shadow::{Call, Money, State};
 use super::world::World;
 use crate::rules::ledger::ask::{End, LEASE_SECS, Reservation, Settled};
 use crate::rules::ledger::book::rig::*;
 use crate::units::amount::Amounts;
 
-impl World {
+impl<L: Driven> World<L> {
     pub(super) fn pick(&mut self, states: &[State]) -> Option<u32> {
         let of: Vec<u32> =
             self.shadow.calls.iter().filter(|(_, c)| states.contains(&c.state)).map(|(n, _)| *n).collect();
         self.dice.pick(&of)
     }
 
-    pub(super) fn remembered(&self, n: u32) -> bool {
-        self.rig.book.open.contains_key(&id(n)) || self.rig.book.past(self.rig.now, id(n)).is_some()
-    }
-
     pub(super) fn settle(&mut self) {
         let states: &[State] = if self.dice.roll(6) == 0 { &[State::Expired] } else { &[State::Open] };
-        let Some(n) = self.pick(states).filter(|n| self.remembered(*n)) else { return };
+        let Some(n) = self.pick(states).filter(|n| self.ledger.remembers(*n)) else { return };
         let charge = amounts(self.dice.roll(80), self.dice.roll(30), 1, 0);
         let end = match self.dice.roll(6) {
             0 => End::Release,
@@ -29,13 +26,13 @@ impl World {
             _ => End::Commit { charge, exact: true },
         };
         let late = self.shadow.calls[&n].state == State::Expired;
-        let settled = self.rig.settle(n, end.clone()).expect("the hold is known");
+        let settled = self.ledger.settle(n, end.clone()).expect("the hold is known");
         self.say(|| format!("settle {n} {end:?}: {settled:?}"));
         self.settled(n, &end);
         let g = &self.shadow.groups[self.shadow.calls[&n].group];
         let passed = g.bearer != n && !g.ended && g.inherited && settled == Settled::Passed;
         assert!(passed || settled == if late { Settled::Adjusted } else { Settled::Done }, "{settled:?}");
-        assert_eq!(self.rig.settle(n, end), Ok(Settled::Again));
+        assert_eq!(self.ledger.settle(n, end), Ok(Settled::Again));
     }
 
     pub(super) fn settled(&mut self, n: u32, end: &End) {
@@ -52,15 +49,11 @@ impl World {
     }
 
     pub(super) fn expire(&mut self) {
-        let due: Vec<u32> = self
-            .shadow
-            .calls
-            .iter()
-            .filter(|(_, c)| c.state == State::Open && c.lease <= self.rig.now)
-            .map(|(n, _)| *n)
-            .collect();
+        let clock = self.ledger.lease_clock();
+        let due = |c: &Call| c.state == State::Open && c.lease <= clock;
+        let due: Vec<u32> = self.shadow.calls.iter().filter(|(_, c)| due(c)).map(|(n, _)| *n).collect();
         self.say(|| format!("expire {due:?}"));
-        assert_eq!(self.rig.expire_due(), due.len());
+        assert_eq!(self.ledger.expire_due(), due.len());
         for n in due {
             let own = self.shadow.calls[&n].own;
             self.shadow.end(n, State::Expired, Some((Money::default(), false)), own);
@@ -70,7 +63,7 @@ impl World {
     pub(super) fn renew(&mut self) {
         let Some(n) = self.pick(&[State::Open]) else { return };
         let now = self.now();
-        self.rig.book.renew(now, id(n)).expect("it is open");
+        self.ledger.renew(n).expect("it is open");
         let lease = &mut self.shadow.calls.get_mut(&n).expect("just picked").lease;
         *lease = (*lease).max(now.plus_secs(LEASE_SECS));
     }
@@ -79,7 +72,7 @@ impl World {
         let Some(n) = self.pick(&[State::Open]) else { return };
         let to = amounts(self.dice.roll(60), self.dice.roll(20), self.dice.roll(2), self.dice.roll(10));
         let (call, step) = (self.shadow.calls[&n].clone(), self.shadow.calls[&n].step + 1);
-        let answer = self.rig.resize(n, step, to);
+        let answer = self.ledger.resize(n, step, to);
         self.say(|| format!("resize {n} {to:?}: {answer:?}"));
         let group = &mut self.shadow.groups[call.group];
         let shared = group.bearer != n || group.inherited;
@@ -104,11 +97,11 @@ impl World {
     pub(super) fn adjust(&mut self) {
         let Some(n) = self.pick(&[State::Over, State::Expired]) else { return };
         let call = self.shadow.calls[&n].clone();
-        if self.shadow.groups[call.group].key.is_some() || !self.remembered(n) {
+        if self.shadow.groups[call.group].key.is_some() || !self.ledger.remembers(n) {
             return;
         }
         let (charge, exact) = (amounts(self.dice.roll(90), self.dice.roll(20), 1, 0), self.dice.roll(2) == 0);
-        self.rig.adjust(n, call.step + 1, charge, exact).expect("it is remembered");
+        self.ledger.adjust(n, call.step + 1, charge, exact).expect("it is remembered");
         self.say(|| format!("adjust {n} {charge:?} {exact}"));
         let money = Money { usd: charge.usd.0, tokens: charge.tokens };
         let group = &mut self.shadow.groups[call.group];
@@ -120,8 +113,8 @@ impl World {
     /// The same reserve again changes nothing.
     pub(super) fn repeat_an_operation(&mut self) {
         let Some(n) = self.pick(&[State::Open]) else { return };
-        let before = self.rig.journal.len();
-        assert!(matches!(self.rig.reserve(ask(n, &[], 1)), Reservation::Held(_)));
-        assert_eq!(self.rig.journal.len(), before);
+        let before = self.ledger.journal().len();
+        assert!(matches!(self.ledger.reserve(ask(n, &[], 1)), Reservation::Held(_)));
+        assert_eq!(self.ledger.journal().len(), before);
     }
 }

@@ -1,0 +1,112 @@
+//! Redis hangs, or is gone for a while; and a node that dies meanwhile.
+
+use bursar::adapters::ledger::{Ledger, LedgerError};
+use bursar::rules::ledger::ask::{Manner, Reservation};
+use bursar::rules::ledger::entry::{Entry, Op};
+use bursar::units::ids::CallId;
+
+use crate::common::calls::release;
+use crate::scene::*;
+
+#[tokio::test]
+async fn while_redis_hangs_each_policy_does_what_it_says_and_afterwards_all_is_told() {
+    let server = server();
+    let node = Node::start(&server).await;
+    let mut spent = warm_up(&server, &node, 1_000_000, LEASED).await;
+    told(&node).await;
+    server.hang();
+    let lent_then = 20;
+    let closed = node.ledger.reserve(ask(1_000_000, 1, LEASE)).await;
+    let early = matches!(&closed, Ok(Reservation::Held(_)));
+    assert!(early || matches!(closed, Err(LedgerError::Down(_))), "{closed:?}");
+    until("it notices", || async {
+        matches!(node.ledger.reserve(ask(1_000_000, 1, Manner::default())).await, Err(LedgerError::Down(_)))
+    })
+    .await;
+    // Until then it may admit as if Redis were well: what it heard last still holds.
+    tokio::time::sleep(bursar::adapters::ledger::leased::FRESH).await;
+    let mut held = Vec::new();
+    for _ in 0..lent_then / 2 {
+        held.push(reserve(&node.ledger, 1_000_000, 1, LEASED).await.expect("from the slice"));
+    }
+    let too_much = node.ledger.reserve(ask(1_000_000, 500_000, LEASED)).await;
+    assert!(matches!(too_much, Err(LedgerError::Down(_))), "no more than what is lent: {too_much:?}");
+    let open = reserve(&node.ledger, 1_000_000, 5000, OPEN).await.expect("without looking");
+    commit(&node.ledger, open, 4000).await;
+    spent += 4000;
+    for hold in &held {
+        commit(&node.ledger, *hold, 1).await;
+        spent += 1;
+    }
+    assert!(node.ledger.untold() > 0, "nobody could be told");
+    server.go_on();
+    told(&node).await;
+    node.ledger.flush().await.expect("told and given back");
+    let all = events(&server).await;
+    let row = |hold: CallId| {
+        let mut rows = all.iter().filter_map(|e| match &e.op {
+            Op::Reserve { row, .. } if row.call == hold => Some(row.clone()),
+            _ => None,
+        });
+        rows.next().expect("it has a row")
+    };
+    assert!(row(open).reason.is_some_and(|r| r.contains("without looking")), "each row says so");
+    assert!(row(held[0]).reason.is_some_and(|r| r.contains("slices")));
+    let flagged = all.iter().filter(|e| matches!(&e.op, Op::Commit { row, .. } if row.flagged)).count();
+    assert_eq!(flagged, held.len() + 1);
+    // A reserve that was given up may have been taken by the server all the same; its hold is the lease's to end.
+    let (now, _) = account(node.ledger.redis()).await;
+    assert_eq!((now, lent(&server).await), (spent, 0));
+}
+
+#[tokio::test]
+async fn redis_killed_and_back_with_what_it_had() {
+    let mut server = server();
+    let node = Node::start(&server).await;
+    let mut spent = warm_up(&server, &node, 1_000_000, LEASED).await;
+    let there = reserve(&node.ledger, 1_000_000, 700, Manner::default()).await.expect("a hold that Redis has");
+    told(&node).await;
+    server.kill();
+    for n in 0..5 {
+        let hold = reserve(&node.ledger, 1_000_000, 1, LEASED).await.expect("from the slice");
+        if n < 4 {
+            commit(&node.ledger, hold, 1).await;
+            spent += 1;
+        } else {
+            node.ledger.settle(release(hold)).await.expect("released");
+        }
+    }
+    commit(&node.ledger, there, 300).await;
+    spent += 300;
+    server.restart();
+    told(&node).await;
+    // The client keeps the end that it could not say as well, until it has said it again.
+    until("told and given back", || async { node.ledger.flush().await.is_ok() }).await;
+    assert_eq!((account(node.ledger.redis()).await, lent(&server).await), ((spent, 0), 0));
+}
+
+#[tokio::test]
+async fn a_node_that_dies_tells_when_it_lives_again() {
+    let server = server();
+    let node = Node::start(&server).await;
+    let spent = warm_up(&server, &node, 1_000_000, LEASED).await;
+    told(&node).await;
+    server.hang();
+    until("it notices", || async {
+        matches!(node.ledger.reserve(ask(1_000_000, 1, Manner::default())).await, Err(LedgerError::Down(_)))
+    })
+    .await;
+    let ended = reserve(&node.ledger, 1_000_000, 5, LEASED).await.expect("from the slice");
+    commit(&node.ledger, ended, 2).await;
+    let lost = reserve(&node.ledger, 1_000_000, 6, LEASED).await.expect("from the slice");
+    let name = node.ledger.node().to_owned();
+    server.go_on();
+    let node = node.die_and_start(&server).await;
+    assert_eq!(node.ledger.node(), name);
+    until("it is told and given back", || async {
+        node.ledger.untold() == 0 && lent(&server).await == 0 && account(node.ledger.redis()).await.0 == spent + 8
+    })
+    .await;
+    let expired = |e: &Entry| matches!(&e.op, Op::Expire { hold, .. } if *hold == lost);
+    until("in full", || async { events(&server).await.iter().any(expired) }).await;
+}
