@@ -43,6 +43,8 @@ fn with_ask<T>(vendor: &Vendor, prices: &Arc<PriceBook>, then: impl FnOnce(&Ask<
         found: &[],
         counted: bursar::rules::vendors::Counted::Nothing,
         remembered: &|_| None,
+        recalled: None,
+        batch: false,
     })
 }
 
@@ -108,6 +110,20 @@ fn others(c: &mut Criterion, prices: &Arc<PriceBook>, header: &impl Fn(&'static 
     group.finish();
 }
 
+/// A MiB of a chat's events, beside a copy of as much.
+fn streams(c: &mut Criterion, plan: &Plan, sse: &HeaderMap, events: &[Bytes]) {
+    let size: usize = events.iter().map(Bytes::len).sum();
+    let (end, words) = (&events[events.len() - 2..], &events[..events.len() - 2]);
+    let many: Vec<Bytes> = words.iter().cycle().take(words.len() * (1 << 20) / size).chain(end).cloned().collect();
+    let mut group = c.benchmark_group("a MiB");
+    group.throughput(Throughput::Bytes(many.iter().map(|piece| piece.len() as u64).sum()));
+    group.bench_function("a chat's events", |b| b.iter(|| meter(plan, sse, &many)));
+    group.bench_function("copy of a chat's events", |b| {
+        b.iter(|| many.iter().map(|e| black_box(e.to_vec()).len()).sum::<usize>())
+    });
+    group.finish();
+}
+
 fn benches(c: &mut Criterion) {
     let (vendor, prices) = (openai(), Arc::new(PriceBook::load(None).expect("it ships")));
     let plan = with_ask(&vendor, &prices, |ask| ask.estimate().expect("bounded").plan);
@@ -129,7 +145,9 @@ fn benches(c: &mut Criterion) {
     ));
     group.throughput(Throughput::Bytes(answer.len() as u64));
     group.bench_function("plain answer", |b| b.iter(|| meter(&plan, &json, std::slice::from_ref(&answer))));
+    group.bench_function("copy of a plain answer", |b| b.iter(|| black_box(answer.to_vec()).len()));
     group.finish();
+    streams(c, &plan, &sse, &events);
     others(c, &prices, &header);
     c.bench_function("read a chat's body", |b| b.iter(|| black_box(read(&[BodyKind::Json]))));
     with_ask(&vendor, &prices, |ask| {

@@ -164,6 +164,7 @@ fn end(n: u64, dice: u64) -> Op {
         error: None,
         flagged,
         priced: None,
+        made: None,
     });
     Op::Commit { hold: id(n), charge, exact: !flagged, passed: None, row }
 }

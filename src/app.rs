@@ -98,6 +98,8 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
         let told = |reloaded: &Result<_, config::Mistakes>| report(&ledger, reloaded);
         policies.watch(LOOK, told).await;
     }));
+    let pricing = tokio::spawn(until(stop.clone(), watch_prices(parts)));
+    let late = tokio::spawn(until(stop.clone(), crate::gateway::resume(parts.gateway.clone())));
     let vault = parts.vault.clone();
     let credentials = tokio::spawn(until(stop.clone(), async move {
         loop {
@@ -119,8 +121,24 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
     if let Some(others) = parts.others.clone() {
         tasks.push(tokio::spawn(control::follow(state.clone(), others, stop.clone())));
     }
-    tasks.extend([expiry, telling, watching, credentials, forgetting]);
+    tasks.extend([expiry, telling, watching, pricing, late, credentials, forgetting]);
     tasks
+}
+
+/// A new book into the books; a broken one into the log.
+fn watch_prices(parts: &Parts) -> impl Future<Output = ()> + Send + use<> {
+    let (prices, ledger) = (parts.gateway.prices.clone(), parts.ledger.clone());
+    let own = prices.overrides();
+    prices.watch(LOOK, move |loaded| match loaded {
+        Ok(book) => {
+            let (ledger, own, hash) = (ledger.clone(), own.clone(), book.hash());
+            let act = Act { actor: "bursar".to_owned(), reason: Some("the price files changed".to_owned()) };
+            tokio::spawn(async move { control::tell_prices(&*ledger, hash, own, act).await });
+        }
+        Err(mistakes) => {
+            tracing::error!("the price files changed and were not loaded, the old prices stay:\n{mistakes}")
+        }
+    })
 }
 
 async fn forget_bodies(captures: Arc<Captures>) {

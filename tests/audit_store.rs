@@ -12,11 +12,12 @@ use bursar::adapters::audit::evidence::index::{self, Compared};
 use bursar::adapters::audit::find::find;
 use bursar::adapters::audit::groups::{ByLine, spend_by};
 use bursar::adapters::audit::history::{History, LOOK, causes};
+use bursar::adapters::audit::made;
 use bursar::adapters::audit::postgres::PostgresBooks;
 use bursar::adapters::audit::sqlite::SqliteBooks;
 use bursar::adapters::audit::{AuditStore, CallQuery, Chained, report, runs};
 use bursar::adapters::ledger::journal::Record;
-use bursar::rules::books::{Act, Closing, Control, CostSource, Kind, Opening, Outcome, TokenCounts, Verdict};
+use bursar::rules::books::{Act, Closing, Control, CostSource, Kind, Made, Opening, Outcome, TokenCounts, Verdict};
 use bursar::rules::chain::Place;
 use bursar::rules::evidence::{Checkpoint, PublicKey, Signature, Signed};
 use bursar::rules::ledger::account::{Scope, Shape};
@@ -59,6 +60,7 @@ macro_rules! stores {
         #[test] fn sums_by_any_dimension_add_up() { super::sums_by_any_dimension(&*super::$store().0); }
         #[test] fn any_column_can_be_asked_for() { super::any_column_can_be_asked_for(&*super::$store().0); }
         #[test] fn late_changes_reach_the_row() { super::late_changes_reach_the_row(&*super::$store().0); }
+        #[test] fn what_calls_made_is_found() { super::what_calls_made_is_found(&*super::$store().0); }
         #[test] fn changes_are_found_apart_from_calls() { super::changes_are_found(&*super::$store().0); }
         #[test] fn a_call_is_found_with_its_entries() { super::a_call_with_its_entries(&*super::$store().0); }
         #[test] fn runs_are_listed_and_shown() { super::runs_are_listed(&*super::$store().0); }
@@ -141,6 +143,7 @@ fn closing(n: u128, charge: Amounts, outcome: Outcome) -> Box<Closing> {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     })
 }
 
@@ -422,6 +425,47 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
     assert!(adjusted.error.expect("a word").contains("a test"));
     let total = store.spend(&query()).expect("sums").total;
     assert_eq!((total.flagged, total.cost_usd, total.open), (0, MicroCents(880), 0));
+}
+
+/// A batch, its results, and a message whose price comes later; by name, and with what became of their charges.
+fn what_calls_made_is_found(store: &dyn AuditStore) {
+    let made = |object: &str, of: Option<&str>, ask: Option<&str>| {
+        let (of, ask) = (of.map(Into::into), ask.map(str::to_owned));
+        Some(Box::new(Made { of, ask, ..Made::named(object) }))
+    };
+    let ended = |n: u128, charge: u64, made: Option<Box<Made>>| {
+        let (charge, row) = (usd(charge), Box::new(Closing { made, ..*closing(n, usd(charge), Outcome::Ok) }));
+        Op::Commit { hold: call(n), charge, exact: false, passed: None, row }
+    };
+    let entries = [
+        reserve(1, facts("a", "r", "openai")),
+        ended(1, 900, made("batch_1", None, None)),
+        reserve(2, facts("b", "r", "openai")),
+        ended(2, 0, made("file-out", Some("batch_1"), None)),
+        reserve(3, facts("a", "r", "twilio")),
+        ended(3, 500, made("SM1", None, Some("/x/SM1.json"))),
+        reserve(4, facts("a", "r", "openai")),
+        ended(4, 10, None),
+    ];
+    let entries: Vec<Entry> = (1..).zip(entries).map(|(seq, op)| entry(seq, op)).collect();
+    store.apply(&records(&entries), false).expect("written");
+    let recall = |vendor: &str, object: &str| made::recall(store, vendor, object).expect("an answer");
+    let batch = recall("openai", "batch_1").expect("it was made");
+    assert_eq!((batch.call, batch.charge, batch.settled), (call(1), usd(900), false));
+    let results = recall("openai", "file-out").expect("they are a batch's");
+    assert_eq!((&*results.made.object, results.call, results.charge), ("file-out", call(1), usd(900)));
+    assert!(recall("anthropic", "batch_1").is_none() && recall("openai", "batch_2").is_none());
+    let unpriced = |since: i64| {
+        let found = made::unpriced(store, Timestamp(since)).expect("an answer");
+        found.iter().map(|making| making.opening.call).collect::<Vec<_>>()
+    };
+    assert_eq!((unpriced(0), unpriced(i64::MAX)), (vec![call(3)], vec![]));
+    store
+        .apply(&records(&[entry(9, adjust(1, 1, 70, None)), entry(10, adjust(3, 1, 80, None))]), false)
+        .expect("written");
+    let batch = recall("openai", "file-out").expect("still there");
+    assert_eq!((batch.charge, batch.settled), (usd(70), true));
+    assert_eq!(unpriced(0), []);
 }
 
 fn flagged(store: &dyn AuditStore) -> Vec<Seq> {

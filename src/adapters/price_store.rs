@@ -1,5 +1,8 @@
 //! The price files: what ships, what `prices update` and `fx update` brought (`prices.jsonl`, `fx.toml` in the data folder), and the operator's own file on
-//! top. Keeps each book that was in force under its hash, so that what it priced can be computed again. Judges no price.
+//! top. Keeps each book that was in force under its hash, so that what it priced can be computed again. `live` has the one that
+//! is in force while bursar serves. Judges no price.
+
+mod live;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +10,8 @@ use std::path::{Path, PathBuf};
 use super::keyring::secrets::write_private;
 use crate::rules::price::{PriceBook, SHIPPED};
 use crate::units::ids::Digest32;
+
+pub use live::Prices;
 
 /// What updates brought.
 const UPDATES: &str = "prices.jsonl";
@@ -36,6 +41,12 @@ impl PriceFiles {
         Self { data: data.to_owned(), overrides: overrides.map(Path::to_owned) }
     }
 
+    /// The files that may change while bursar serves, there or not.
+    fn watched(&self) -> Vec<PathBuf> {
+        let own = self.overrides.iter().cloned();
+        [self.data.join(UPDATES), self.data.join(FX)].into_iter().chain(own).collect()
+    }
+
     /// The book of today; every mistake of its files in one text.
     pub fn load(&self, upto: Upto) -> Result<PriceBook, String> {
         book(&self.layers(upto)?)
@@ -43,8 +54,7 @@ impl PriceFiles {
 
     fn layers(&self, upto: Upto) -> Result<Layers, String> {
         let mut layers: Layers = SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let updates = self.data.join(UPDATES);
-        for path in [updates, self.data.join(FX)].iter().filter(|path| path.exists()) {
+        for path in [self.data.join(UPDATES), self.data.join(FX)].iter().filter(|path| path.exists()) {
             layers.push(read(path)?);
         }
         if let (Upto::Overrides, Some(path)) = (upto, &self.overrides) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
+use ring::hmac;
 
 use super::ledger::hold::Reserved;
 use crate::rules::subject::Name;
@@ -109,6 +110,20 @@ impl Vault {
     /// Is there one? Asked before anything is held, so that nothing is held for nothing.
     pub fn has(&self, vendor: &Name, name: Option<&Name>) -> bool {
         self.entry(vendor, name).is_some_and(|e| e.current.load().is_some())
+    }
+
+    /// Was this message signed (HMAC-SHA1, by the password of `user:password`) with one of the vendor's credentials? Tells nothing
+    /// else of them.
+    pub fn signed_by(&self, vendor: &Name, message: &[u8], signature: &[u8]) -> bool {
+        let own = self.entries.get(vendor).into_iter().flatten();
+        let held: Vec<_> = own.filter_map(|(_, entry)| entry.current.load_full()).collect();
+        held.iter().any(|held| {
+            let secret = held.secret.expose();
+            let at = secret.iter().position(|byte| *byte == b':').map_or(0, |at| at + 1);
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &secret[at..]);
+            // An empty one would be anybody's.
+            at < secret.len() && hmac::verify(&key, message, signature).is_ok()
+        })
     }
 
     /// Does it open the vendor's test mode alone? By the published form of its beginning; nothing else of it is told.

@@ -21,16 +21,15 @@ use crate::adapters::ledger::embedded::FolderLock;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::ledger::{Ledger, Store};
 use crate::adapters::policy_store::{Declare, Options as PolicyOptions, PolicyStore, Reloaded, Sandbox};
-use crate::adapters::price_store::PriceFiles;
+use crate::adapters::price_store::{PriceFiles, Prices};
 use crate::adapters::sandbox;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
-use crate::gateway::{Gateway, Limits, Manners, Meters, Vendors};
+use crate::gateway::{Callbacks, Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
-use crate::rules::price::PriceBook;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
 use crate::units::secret::Secret;
@@ -81,9 +80,7 @@ impl Parts {
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        if !common {
-            adopt_flags(&keyring, &*ledger).await?;
-        }
+        adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
@@ -93,10 +90,13 @@ impl Parts {
         let (vendors, vault) = vendors(&config, options.sandbox).await?;
         let (policies, loaded) = policies(&config, &vendors, options.sandbox, &keyring, &ledger).await?;
         let prices = Arc::new(prices(&config)?);
-        tell_start(&*ledger, &loaded, &prices, &config).await;
+        tell_start(&*ledger, &loaded, &prices).await;
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
             ledger: ledger.clone(),
+            books: books.clone(),
+            makings: Arc::default(),
+            callbacks: Arc::new(Callbacks::at(config.server.public_url.clone())),
             waiting: Waiting::new(ledger.clone()),
             keyring: keyring.clone(),
             people: private.people.clone(),
@@ -210,8 +210,11 @@ impl Parts {
     }
 }
 
-/// Of a fleet's ledger the nodes tell each other, with who said it and why.
-async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {
+async fn adopt_flags(common: bool, keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {
+    if common {
+        // Of a fleet's ledger the nodes tell each other, with who said it and why.
+        return Ok(());
+    }
     for flag in keyring.adopt(&ledger.flags().await?, Timestamp::now())? {
         tracing::warn!(%flag, "keys.db did not know that this is switched off, and the ledger did: it stays off");
     }
@@ -219,11 +222,10 @@ async fn adopt_flags(keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failur
 }
 
 /// Under which rules and prices calls are judged from now on.
-async fn tell_start(ledger: &dyn Ledger, loaded: &Reloaded, prices: &PriceBook, config: &Config) {
+async fn tell_start(ledger: &dyn Ledger, loaded: &Reloaded, prices: &Prices) {
     let start = Act { actor: "bursar".to_owned(), reason: Some("start".to_owned()) };
     control::tell_loaded(ledger, loaded, &start).await;
-    let own_prices = config.prices.overrides.as_ref().map(|path| path.display().to_string());
-    control::tell_prices(ledger, prices.hash(), own_prices, start).await;
+    control::tell_prices(ledger, prices.current().hash(), prices.overrides(), start).await;
 }
 
 fn limits(config: &Config) -> Limits {
@@ -291,6 +293,6 @@ async fn policies(
     Ok((Arc::new(store), loaded))
 }
 
-fn prices(config: &Config) -> Result<PriceBook, Failure> {
-    Ok(PriceFiles::new(&config.server.data, config.prices.overrides.as_deref()).load_and_keep()?)
+fn prices(config: &Config) -> Result<Prices, Failure> {
+    Ok(Prices::open(PriceFiles::new(&config.server.data, config.prices.overrides.as_deref()))?)
 }

@@ -1,5 +1,5 @@
 //! `bursar fx show|update`: the table of exchange rates. `update` reads the European Central Bank's CSV and writes `fx.toml` in
-//! the data folder, which goes on top of the shipped table; a running server reads it at its next start. Needs no server.
+//! the data folder, which goes on top of the shipped table; a running server takes it within a second. Needs no server.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,7 @@ fn update(global: &Global, config: &Config, fx: &Fx, update: &Update) -> Result<
         return json(&serde_json::json!({ "as_of": day.date, "currencies": day.rates.len() }));
     }
     line(format!(
-        "{GOOD}good{GOOD:#}  {} rates of {}; a running server takes them at its next start",
+        "{GOOD}good{GOOD:#}  {} rates of {}; a running server takes them within a second",
         day.rates.len(),
         day.date
     ))

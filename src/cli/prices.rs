@@ -1,5 +1,5 @@
 //! `bursar prices show|update`: what a model costs and why, and newer price lists. Reads and writes the data folder; needs no
-//! server, which takes new prices when it starts.
+//! server, which takes new prices as soon as they are there.
 
 mod show;
 
@@ -84,9 +84,7 @@ fn take(global: &Global, files: &PriceFiles, asked: &From) -> Result<(), Failure
     // With the operator's own file on top it must still be a book.
     files.load(Upto::Overrides).map_err(Failure::refused)?;
     note(format!("{name} ({}): {} prices written to {}.", found.form, found.changes.len(), path.display()));
-    note(
-        "Your own file (`[prices] overrides`) stays on top. A running `bursar serve` takes them when it is restarted.",
-    );
+    note("Your own file (`[prices] overrides`) stays on top. A running `bursar serve` takes them within a second.");
     Ok(())
 }
 

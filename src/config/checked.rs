@@ -37,6 +37,8 @@ pub struct Server {
     pub admin: SocketAddr,
     pub data: PathBuf,
     pub policies: PathBuf,
+    /// Where vendors reach the gateway from outside, without a slash at the end.
+    pub public_url: Option<String>,
     pub tls: Option<Tls>,
     pub timeouts: Timeouts,
     pub limits: Limits,
@@ -201,6 +203,7 @@ impl Default for Server {
             admin: (Ipv4Addr::LOCALHOST, 8788).into(),
             data: "bursar-data".into(),
             policies: "policies".into(),
+            public_url: None,
             tls: None,
             timeouts: Timeouts::default(),
             limits: Limits::default(),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use super::checked::{Audit, AuditStore, Config, CredentialSource, Limits, PostgresUrl, Prices, Server, Timeouts, Tls};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
+use crate::rules::vendors::Base;
+
 use super::{evidence, ledger, privacy, sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
@@ -32,6 +34,7 @@ fn server(table: &Table<'_>) -> Server {
     set(&mut server.admin, table.get("admin").and_then(|n| address(&n)));
     set(&mut server.data, table.get("data").and_then(|n| path(&n)));
     set(&mut server.policies, table.get("policies").and_then(|n| path(&n)));
+    server.public_url = table.get("public_url").and_then(|n| n.parsed(public_url));
     server.tls = table.get("tls").and_then(|n| n.table()).and_then(|t| tls(&t));
     set(&mut server.timeouts, table.get("timeouts").and_then(|n| n.table()).map(|t| timeouts(&t)));
     set(&mut server.limits, table.get("limits").and_then(|n| n.table()).map(|t| limits(&t)));
@@ -40,6 +43,13 @@ fn server(table: &Table<'_>) -> Server {
     }
     table.done();
     server
+}
+
+/// What a vendor was told, as it signs it.
+fn public_url(text: &str) -> Result<String, String> {
+    let base = Base::parse(text).map_err(|why| format!("{why}: write `https://bursar.example.com`"))?;
+    let scheme = if base.tls { "https" } else { "http" };
+    Ok(format!("{scheme}://{}{}", base.authority, base.prefix))
 }
 
 pub(super) fn set<T>(place: &mut T, value: Option<T>) {

@@ -5,14 +5,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 
 use super::Gateway;
 use super::context::Context;
 use super::forward::Outgoing;
+use super::headers;
 use super::identify::Caller;
 use super::problem::Problem;
 use super::refusal::About;
@@ -20,9 +21,10 @@ use super::route::Place;
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
+use crate::rules::price::PriceBook;
 use crate::rules::subject::{Facts, Flag};
 use crate::rules::vendors::look_up::Found;
-use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Routed};
+use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 use crate::units::vault_key::stands_in;
@@ -37,6 +39,7 @@ pub struct Judged<'a> {
     pub caller: &'a Caller,
     /// As they stand now; those of `caller` may be older.
     pub policies: Arc<PolicySet>,
+    prices: Arc<PriceBook>,
     pub place: &'a Place,
     pub routed: &'a Routed<'a>,
     pub parts: &'a Parts,
@@ -61,8 +64,8 @@ pub async fn admit(
     let facts = super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path);
     about.routed(place, &routed, &facts);
     let policies = caller.policies.clone();
-    let content_type = joined(&parts.headers, &header::CONTENT_TYPE);
-    let content_encoding = joined(&parts.headers, &header::CONTENT_ENCODING);
+    let content_type = headers::joined(&parts.headers, &header::CONTENT_TYPE);
+    let content_encoding = headers::joined(&parts.headers, &header::CONTENT_ENCODING);
     let routed = &routed;
     let parts = &parts;
     let mut judged = Judged {
@@ -70,6 +73,7 @@ pub async fn admit(
         context,
         caller,
         policies,
+        prices: gateway.prices.current(),
         place,
         routed,
         parts,
@@ -93,6 +97,17 @@ pub async fn admit(
     super::outgoing::outgoing(&judged, body, *held, credential).await
 }
 
+/// What is known of a call beside its request.
+pub struct Known<'a> {
+    /// Looked up at the vendor.
+    pub found: &'a [Found],
+    /// What an earlier call made that this one names.
+    pub recalled: Option<&'a Recalled>,
+    pub counted: Counted,
+    /// Tokens that a response of that id left behind.
+    pub remembered: &'a dyn Fn(&str) -> Option<u64>,
+}
+
 /// A request body: read whole, because something looks at it, or left as a stream.
 pub enum Sendable {
     Whole(Bytes),
@@ -114,9 +129,12 @@ impl Judged<'_> {
     }
 
     fn reads_request(&self) -> bool {
+        self.price().is_some_and(Price::reads_request) || self.rules_read()
+    }
+
+    fn rules_read(&self) -> bool {
         let (policy, vendor, method) = (&self.facts.policy, &self.facts.vendor, self.parts.method.as_str());
-        self.price().is_some_and(Price::reads_request)
-            || self.policies.reads_args(policy, vendor, method, &self.routed.path)
+        self.policies.reads_args(policy, vendor, method, &self.routed.path)
     }
 
     async fn body(&self, body: Incoming) -> Result<Sendable, Problem> {
@@ -131,7 +149,8 @@ impl Judged<'_> {
         }
         let limit = self.gateway.limits.body;
         if body.size_hint().lower() > limit as u64 {
-            return Err(Problem::TooLarge(limit));
+            let unread = !kept && !signed && self.price().is_some_and(Price::takes_unread) && !self.rules_read();
+            return if unread { Ok(Sendable::Stream(body)) } else { Err(Problem::TooLarge(limit)) };
         }
         let read = Limited::new(body, limit).collect();
         match tokio::time::timeout(self.gateway.limits.body_time, read).await {
@@ -163,6 +182,7 @@ impl Judged<'_> {
     /// A body may have taken its time: the call is decided by what holds now, not by what held when it began.
     fn refresh(&mut self) -> Result<(), Problem> {
         self.policies = self.gateway.policies.current();
+        self.prices = self.gateway.prices.current();
         self.now = Timestamp::now();
         match self.gateway.keyring.standing(&self.caller.key, self.now) {
             Standing::Good => Ok(()),
@@ -227,10 +247,9 @@ impl Judged<'_> {
         permit: &Permit,
         args: &'a Args<'_>,
         body: Option<&'a Bytes>,
-        found: &'a [Found],
-        counted: Counted,
-        remembered: &'a dyn Fn(&str) -> Option<u64>,
+        known: Known<'a>,
     ) -> Ask<'a> {
+        let Known { found, recalled, counted, remembered } = known;
         Ask {
             vendor: &self.place.vendor,
             operation: self.routed.operation,
@@ -238,7 +257,7 @@ impl Judged<'_> {
             body: body.map_or(&[], |b| b),
             headers: &self.parts.headers,
             now: self.now,
-            prices: &self.gateway.prices,
+            prices: &self.prices,
             default_max_output: permit.max_output_tokens(),
             fit: permit.fit(),
             ceiling: permit.ceiling(),
@@ -249,6 +268,8 @@ impl Judged<'_> {
             found,
             counted,
             remembered,
+            recalled,
+            batch: false,
         }
     }
 
@@ -285,11 +306,4 @@ impl Judged<'_> {
             false => Err(Problem::NoCredential(self.place.vendor.name.to_string())),
         }
     }
-}
-
-/// Several lines of one header as one, so that what reads it sees that there are two.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let mut lines = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
-    let first = lines.next()?.into_owned();
-    Some(lines.fold(first, |all, line| format!("{all}, {line}")))
 }

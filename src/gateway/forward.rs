@@ -133,7 +133,9 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
     let overhead_us = context.elapsed_us();
     let stop = seat.stopped();
     let meters = gateway.meters.clone();
-    let dues = Dues { context, facts, hold: hold.dispatch(), seat, overhead_us, meters, taking, follow, memory };
+    let owner = gateway.clone();
+    let hold = hold.dispatch();
+    let dues = Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, follow, memory };
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, grip, links, gateway: gateway.clone() };

@@ -90,6 +90,13 @@ fn drop_all(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     names.into_iter().for_each(|name| drop(headers.remove(name)));
 }
 
+/// Several lines of one header as one, so that what reads it sees that there are two.
+pub fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut lines = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+    let first = lines.next()?.into_owned();
+    Some(lines.fold(first, |all, line| format!("{all}, {line}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::admit::{Judged, Sendable};
+use super::admit::{Judged, Known, Sendable};
 use super::look_up;
 use super::problem::Problem;
 use super::refusal::About;
@@ -31,6 +31,13 @@ struct Climb {
     better: Better,
     /// Before the first refusal nobody looks what would be better.
     looked: bool,
+}
+
+/// What an estimate still lacks.
+enum Next {
+    /// What an earlier call made, of this name.
+    Recall(String),
+    LookUp(Permit, Vec<Question>),
 }
 
 /// A yes, and at most how much.
@@ -92,20 +99,32 @@ impl Judged<'_> {
 
     /// Yes, and at most how much. What the request does not say is looked up, if the policy allows that.
     async fn estimated(&self, body: &Sendable, about: &mut About, counted: Counted) -> Result<Estimated, Problem> {
-        let mut found = Vec::new();
+        let (mut found, mut recalled, mut sought) = (Vec::new(), None, false);
         loop {
-            let (permit, wanted) = {
+            let next = {
                 let args = self.args(body)?;
                 let permit = self.decide(&args)?;
                 let memory = self.memory(&permit);
                 let remembered = |id: &str| memory.recall(id);
-                let ask = self.ask(&permit, &args, body.bytes(), &found, counted, &remembered);
+                let known = Known { found: &found, recalled: recalled.as_ref(), counted, remembered: &remembered };
+                let ask = self.ask(&permit, &args, body.bytes(), known);
+                let named = if sought { None } else { ask.recalls() };
                 let wanted = if permit.may_look_up() { ask.questions() } else { Vec::new() };
-                if wanted.is_empty() {
-                    let estimate = self.estimate(&permit, ask, about)?;
-                    return Ok((permit, estimate));
+                match named {
+                    Some(named) => Next::Recall(named),
+                    None if wanted.is_empty() => {
+                        let estimate = self.estimate(&permit, ask, about)?;
+                        return Ok((permit, estimate));
+                    }
+                    None => Next::LookUp(permit, wanted),
                 }
-                (permit, wanted)
+            };
+            let (permit, wanted) = match next {
+                Next::LookUp(permit, wanted) => (permit, wanted),
+                Next::Recall(named) => {
+                    (recalled, sought) = (self.gateway.recall(&self.place.vendor.name, &named).await?, true);
+                    continue;
+                }
             };
             self.door()?;
             self.ready(&permit)?;
@@ -117,7 +136,8 @@ impl Judged<'_> {
     fn better(&self, body: &Sendable) -> Result<Better, Problem> {
         let args = self.args(body)?;
         let permit = self.decide(&args)?;
-        let ask = self.ask(&permit, &args, body.bytes(), &[], Counted::Nothing, &|_| None);
+        let known = Known { found: &[], recalled: None, counted: Counted::Nothing, remembered: &|_| None };
+        let ask = self.ask(&permit, &args, body.bytes(), known);
         let there = if permit.may_look_up() { ask.count_question() } else { None };
         Ok(Better { here: ask.encoding(), there })
     }

@@ -3,6 +3,7 @@
 //! in time and size, and written in a row that names the call that it was asked for. `rules::vendors::look_up` reads the
 //! answers.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -86,24 +87,34 @@ impl Asker {
                 headers.append(as_name.clone(), value.clone());
             }
         }
-        let reason = format!("look_up: for call {}", judged.context.call);
-        let opening = about.opening(judged.context, Verdict::Allow, permit.enforced(), Some(reason));
-        Self {
-            gateway: judged.gateway.clone(),
-            context: judged.context.clone(),
-            vendor,
-            facts: judged.facts.clone(),
-            permit: permit.clone(),
-            headers,
-            opening: Opening {
-                facts: Some(judged.facts.clone()),
-                policy_hash: Some(permit.policy_hash()),
-                tier: Some(Tier::ReadOnly),
-                estimate: Need::fixed(PicoUsd(0), 0).least(),
-                request_hash: None,
-                ..opening
-            },
-        }
+        let opening = about.opening(judged.context, Verdict::Allow, permit.enforced(), None);
+        let facts = judged.facts.clone();
+        let (gateway, context) = (judged.gateway.clone(), judged.context.clone());
+        Self::of(gateway, context, (vendor, facts), permit.clone(), headers, opening)
+    }
+
+    /// On behalf of a call that the books know.
+    pub fn resumed(gateway: &Arc<Gateway>, whose: (Arc<Vendor>, Arc<Facts>), permit: Permit, opening: Opening) -> Self {
+        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let context = Context { call: opening.call, ..Context::new(nobody, &HeaderMap::new()) };
+        Self::of(gateway.clone(), context, whose, permit, HeaderMap::new(), opening)
+    }
+
+    fn of(
+        gateway: Arc<Gateway>,
+        context: Context,
+        (vendor, facts): (Arc<Vendor>, Arc<Facts>),
+        permit: Permit,
+        headers: HeaderMap,
+        opening: Opening,
+    ) -> Self {
+        let reason = Some(format!("look_up: for call {}", context.call));
+        let (policy_hash, tier) = (Some(permit.policy_hash()), Some(Tier::ReadOnly));
+        let estimate = Need::fixed(PicoUsd(0), 0).least();
+        let (verdict, enforced) = (Verdict::Allow, permit.enforced());
+        let opening = Opening { policy_hash, tier, estimate, reason, verdict, enforced, ..opening };
+        let opening = Opening { facts: Some(facts.clone()), request_hash: None, repeats: None, ..opening };
+        Self { gateway, context, vendor, facts, permit, headers, opening }
     }
 
     /// One question, as a call of its own.
@@ -245,6 +256,7 @@ impl Asked {
             error,
             flagged: false,
             priced: None,
+            made: None,
         };
         if let Err(error) = self.hold.commit(charge, true, closing).await {
             tracing::error!(%call, %error, "a look-up could not be settled");

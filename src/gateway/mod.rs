@@ -5,6 +5,7 @@ mod admit;
 mod arrivals;
 mod baggage;
 mod body;
+mod callback;
 mod capture;
 mod context;
 mod envelope;
@@ -18,6 +19,7 @@ mod ladder;
 mod late;
 mod links;
 mod look_up;
+mod made;
 mod memory;
 mod meter;
 mod outgoing;
@@ -42,6 +44,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::adapters::audit::denials::DenialBudget;
+use crate::adapters::audit::tail::Books;
 use crate::adapters::captures::Captures;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::BodyHasher;
@@ -49,24 +52,30 @@ use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::waiting::Waiting;
 use crate::adapters::people::People;
 use crate::adapters::policy_store::PolicyStore;
+use crate::adapters::price_store::Prices;
 use crate::adapters::remembered::Remembered;
 use crate::adapters::switchboard::Switchboard;
 use crate::adapters::upstream::Upstream;
 use crate::adapters::vault::Vault;
-use crate::rules::price::PriceBook;
 
 pub use accept::{Manners, run};
 pub use arrivals::{Arrivals, Counted, Given};
+pub use callback::Callbacks;
+pub use late::resume;
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
 
 use body::Reply;
 use context::Context;
+use made::Makings;
 use problem::Problem;
 
 /// What the steps work with. Made by `app`, once for each thread that serves.
 pub struct Gateway {
     pub ledger: Arc<dyn Ledger>,
+    pub books: Arc<Books>,
+    pub makings: Arc<Makings>,
+    pub callbacks: Arc<Callbacks>,
     pub waiting: Arc<Waiting>,
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
@@ -74,7 +83,7 @@ pub struct Gateway {
     pub remembered: Arc<Remembered>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
-    pub prices: Arc<PriceBook>,
+    pub prices: Arc<Prices>,
     pub vault: Arc<Vault>,
     pub upstream: Upstream,
     pub switchboard: Arc<Switchboard>,
@@ -102,6 +111,9 @@ impl Gateway {
     pub fn beside(&self) -> Self {
         Self {
             ledger: self.ledger.clone(),
+            books: self.books.clone(),
+            makings: self.makings.clone(),
+            callbacks: self.callbacks.clone(),
             waiting: self.waiting.clone(),
             keyring: self.keyring.clone(),
             people: self.people.clone(),
@@ -150,6 +162,9 @@ async fn steps(
     let (mut parts, body) = request.into_parts();
     // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
     headers::drop_hops(&mut parts.headers, parts.version);
+    if let Some(vendor) = callback::vendor(gateway, &parts) {
+        return callback::answer(gateway, context, vendor, &parts, body).await;
+    }
     let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::Gateway;
 use super::capture;
 use super::context::Context;
-use super::late::Follow;
+use super::late::{Afterwards, Follow};
 use super::memory::Memory;
 use super::record::Meters;
 use crate::adapters::captures::Taking;
@@ -19,6 +20,7 @@ use crate::units::money::MicroCents;
 
 /// All that a call in flight owes to the books. Dropped before `finish`, it is charged in full and flagged (`InFlight`).
 pub struct Dues {
+    pub gateway: Arc<Gateway>,
     pub context: Context,
     pub facts: Arc<Facts>,
     pub hold: InFlight,
@@ -68,16 +70,15 @@ impl Dues {
         let settlement = Settlement { cost, remaining: self.remaining(&held, cost) };
         self.meters.settled(&self.facts, &closing);
         let first = self.hold.shares().is_none();
-        let follow = self.follow.zip(ending.usage.late.take()).filter(|_| first);
-        let (call, hold, seat) = (self.context.call, self.hold, self.seat);
+        let (usage, follow) = (&mut ending.usage, self.follow);
+        let follow = follow.zip(usage.late.take()).filter(|_| first);
+        let afterwards = Afterwards { follow, made: closing.made.clone(), due: usage.due.take() };
+        let (context, hold, seat) = (self.context, self.hold, self.seat);
+        let (gateway, vendor, call) = (self.gateway, self.facts.vendor.clone(), context.call);
         let aside = hold.ends_aside();
         let end = async move {
             match hold.commit(charge, exact, closing).await {
-                Ok(_) => {
-                    if let Some((follow, question)) = follow {
-                        tokio::spawn(follow.run(question, charge));
-                    }
-                }
+                Ok(_) => afterwards.begin(&gateway, &vendor, call, context.at, charge),
                 Err(error) => {
                     tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
                 }
@@ -107,6 +108,7 @@ impl Dues {
             flagged: !exact,
             // The money of a repeat stands with the call that it repeats.
             priced: ending.usage.priced.clone().filter(|_| self.hold.shares().is_none()),
+            made: ending.usage.made.clone().filter(|_| self.hold.shares().is_none()),
         }
     }
 

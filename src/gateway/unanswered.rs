@@ -31,6 +31,7 @@ pub async fn unsent(gateway: &Gateway, context: &Context, hold: Reserved, proble
         error: Some(format!("{}: {}", problem.code(), problem.sentence())),
         flagged: false,
         priced: None,
+        made: None,
     };
     let aside = hold.ends_aside();
     let released = tokio::spawn(async move {
@@ -121,5 +122,6 @@ impl Crossing {
 
 /// Nothing was read of an answer.
 fn unread(usage: Usage) -> Metered {
-    Metered { usage, vendor_request_id: None, replayed: false, priced: None, late: None, remember: None }
+    let (made, due, remember) = (None, None, None);
+    Metered { usage, vendor_request_id: None, replayed: false, priced: None, late: None, made, due, remember }
 }

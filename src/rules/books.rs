@@ -4,6 +4,7 @@
 
 mod basis;
 mod control;
+mod made;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::units::ids::{CallId, Digest32};
 
 pub use basis::{Basis, Run};
 pub use control::{Control, Hole, Minting};
+pub use made::{Made, MadeBound};
 
 /// Defines a closed set of words with one spelling for JSON, SQL and the terminal.
 macro_rules! words {
@@ -170,6 +172,9 @@ pub struct Closing {
     /// What the cost was computed from, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priced: Option<Box<Basis>>,
+    /// What it made at the vendor, where another answer than its own says what it costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Box<Made>>,
 }
 
 /// Who did a control change, and why.

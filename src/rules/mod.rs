@@ -8,6 +8,7 @@ pub mod form;
 pub mod json;
 pub mod ledger;
 pub mod merkle;
+pub mod multipart;
 pub mod path;
 pub mod pattern;
 pub mod policy;

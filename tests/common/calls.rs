@@ -75,6 +75,7 @@ pub fn closing(call: impl Names) -> Closing {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     }
 }
 

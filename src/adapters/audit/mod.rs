@@ -1,7 +1,7 @@
 //! The books: every event of the journal, one row per call, and the questions asked of them. One trait for all stores.
 //! Decides nothing and loses nothing: the journal keeps an entry until the store says that it is safe.
 //! `project` turns entries into what is stored, `tail` follows the journal, `row` and `query` are what is asked and answered,
-//! `condition`, `find`, `groups`, `history`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the
+//! `condition`, `find`, `groups`, `history`, `made`, `report`, `runs` and `sift` ask what stores need no index for, `denials` bounds the
 //! rows of strangers, `wire` is what the admin API says of all this, `evidence` signs what was chained, `sqlite` and `postgres`
 //! are the stores.
 
@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod find;
 pub mod groups;
 pub mod history;
+pub mod made;
 pub mod postgres;
 mod project;
 pub mod pseudonyms;
@@ -174,6 +175,12 @@ pub trait AuditStore: Send + Sync + 'static {
 
     /// The entries that the row of a call is made of: its opening, its end, its last adjustment. Indexed.
     fn entries_of(&self, call: CallId) -> Result<Vec<Entry>, AuditError>;
+
+    /// Calls that made a thing of this name at their vendors, the latest first, some of them. Indexed.
+    fn made(&self, object: &str) -> Result<Vec<CallId>, AuditError>;
+
+    /// Calls that ended since then and made anything. Indexed.
+    fn made_since(&self, since: Timestamp) -> Result<Vec<CallId>, AuditError>;
 
     /// Runs whose calls have the names of the query, the latest first, and where each stands: a page goes on `before` one.
     fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError>;

@@ -171,6 +171,15 @@ impl AuditStore for PostgresBooks {
         self.read(move |db| Box::pin(read::entries_of(db, call)))
     }
 
+    fn made(&self, object: &str) -> Result<Vec<CallId>, AuditError> {
+        let object = object.to_owned();
+        self.read(move |db| Box::pin(read::made(db, object.clone())))
+    }
+
+    fn made_since(&self, since: Timestamp) -> Result<Vec<CallId>, AuditError> {
+        self.read(move |db| Box::pin(read::made_since(db, since)))
+    }
+
     fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError> {
         let query = query.clone();
         self.read(move |db| Box::pin(read::runs(db, query.clone())))

@@ -137,6 +137,14 @@ impl AuditStore for SqliteBooks {
         self.read(|db| read::entries_of(db, call))
     }
 
+    fn made(&self, object: &str) -> Result<Vec<CallId>, AuditError> {
+        self.read(|db| read::made(db, object))
+    }
+
+    fn made_since(&self, since: Timestamp) -> Result<Vec<CallId>, AuditError> {
+        self.read(|db| read::made_since(db, since))
+    }
+
     fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError> {
         self.read(|db| read::runs(db, query))
     }

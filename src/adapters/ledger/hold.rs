@@ -247,6 +247,7 @@ impl Drop for InFlight {
                 error: Some("the call was lost inside bursar".to_owned()),
                 flagged: true,
                 priced: None,
+                made: None,
                 ..unsent(self.0.hold)
             };
             self.0.settle_later(End::Commit { charge, exact: false }, closing);
@@ -274,6 +275,7 @@ fn unsent(call: CallId) -> Closing {
         error: Some("it was given up before it left".to_owned()),
         flagged: false,
         priced: None,
+        made: None,
     }
 }
 

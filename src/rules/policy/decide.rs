@@ -49,6 +49,12 @@ impl PolicySet {
         judge::decide(self, question)
     }
 
+    /// Also a `Permit`: for questions of bursar's own about a call that was permitted before, on that call's accounts. What it
+    /// cost is to be known whatever its policy has become. `None` if there is no policy of that name any more.
+    pub fn follow_up(&self, facts: &Facts) -> Option<Permit> {
+        judge::follow_up(self, facts)
+    }
+
     /// Could a rule look at a parameter of such a call? If not, the body may pass unread as far as the policy goes.
     pub fn reads_args(&self, policy: &str, vendor: &str, method: &str, path: &CanonicalPath) -> bool {
         let path = path.for_rules();

@@ -74,6 +74,23 @@ pub(super) fn decide(set: &PolicySet, q: &Question<'_>) -> Decision {
     }
 }
 
+/// It reads, costs nothing, and comes at no agent's pace.
+pub(super) fn follow_up(set: &PolicySet, facts: &Facts) -> Option<Permit> {
+    let plan = set.plan(&facts.policy)?;
+    Some(Permit {
+        policy: Arc::clone(&plan.policy),
+        lines: asked(&plan.policy, facts, &[]).lines(&plan.lines).0.into(),
+        rates: [].into(),
+        call_limits: Vec::new(),
+        tier: Tier::ReadOnly,
+        action: None,
+        risk: 0,
+        max_output_tokens: None,
+        ceiling: None,
+        would_deny: None,
+    })
+}
+
 /// Whose accounts: shared with `PolicySet::lines`.
 pub(super) fn asked<'a>(policy: &Policy, facts: &'a Facts, overlays: &'a [(&'a KeyId, &'a Overlay)]) -> Asked<'a> {
     Asked { facts, overlays, enforce: policy.mode.enforces() }

@@ -1,4 +1,4 @@
-//! The proof that the rules let a call go. `decide` is its only maker; reserve takes one, and nothing is held without it.
+//! The proof that the rules let a call go. `decide` alone makes one; reserve takes one, and nothing is held without it.
 //! It carries what the ledger and the estimate must know of the policy. Holds no money itself.
 
 use super::denial::{Code, Denial};

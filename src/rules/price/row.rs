@@ -80,6 +80,13 @@ impl TierAsked<'_> {
 }
 
 impl Row {
+    /// The same of a batch, which is served in no other tier.
+    fn dearest_batch(&self, times: [Timestamp; 2], prompt: u64) -> Option<Rates> {
+        let schedules = times.into_iter().filter_map(|at| self.schedule(at));
+        let rates = schedules.flat_map(|(_, s)| [0, prompt].map(|prompt| s.rates(BATCH, prompt)));
+        rates.flatten().reduce(|a, b| a.max(&b))
+    }
+
     /// The last schedule that covers `at`, as a later price replaces an earlier one, and certain hours all hours.
     pub(super) fn schedule(&self, at: Timestamp) -> Option<(usize, &Schedule)> {
         self.schedules.iter().enumerate().rev().find(|(_, s)| s.covers(at))
@@ -106,7 +113,12 @@ impl Row {
 
     /// Rate by rate the dearest that a request could meet now or soon, for a prompt of at most `prompt` tokens.
     pub fn dearest(&self, now: Timestamp, asked: TierAsked<'_>, prompt: u64) -> Option<Rates> {
-        let [first, second] = [now, now.plus_secs(SOON_SECS)].map(|at| self.schedule(at));
+        let times = [now, now.plus_secs(SOON_SECS)];
+        let batch = if asked == TierAsked::Named(BATCH) { self.dearest_batch(times, prompt) } else { None };
+        if batch.is_some() {
+            return batch;
+        }
+        let [first, second] = times.map(|at| self.schedule(at));
         let schedules = first.into_iter().chain(second).map(|(_, schedule)| schedule);
         let tiers =
             schedules.flat_map(|s| &s.tiers).filter(|t| asked.admits(&t.tier) && (t.above == 0 || prompt > t.above));

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::batch::{self, Recalled};
 use super::count::{self, Encoding};
 use super::entry::{Adapter, Operation, Price, Vendor};
+use super::llm::Api;
 use super::look_up::{Found, Question};
 use super::plan::{How, Plan};
 use super::stripe::StripeRule;
@@ -45,6 +47,10 @@ pub struct Ask<'a> {
     pub counted: Counted,
     /// How many tokens a response of that id left behind, as far as it was seen here with this credential.
     pub remembered: &'a dyn Fn(&str) -> Option<u64>,
+    /// What an earlier call made that this one names (`recalls`), if that is known here.
+    pub recalled: Option<&'a Recalled>,
+    /// It is an item of a batch.
+    pub batch: bool,
 }
 
 /// What is known of a prompt's length beside its bytes.
@@ -96,6 +102,10 @@ pub enum Unpriceable {
              the policy must name a ceiling for it"
     )]
     NotFound { field: String, why: String },
+    #[error("nothing here bounds what this call can cost (`{field}`: {why}); the policy must name a ceiling for it")]
+    Remembered { field: String, why: String },
+    #[error("`{at}`: {why}")]
+    Item { at: String, why: String },
     #[error("`{field}` cannot be read: {why}")]
     BadField { field: String, why: &'static str },
     #[error("{0}")]
@@ -198,6 +208,12 @@ impl Ask<'_> {
                 Adapter::CohereRerank => cohere::rerank(self),
                 Adapter::Converse => bedrock::converse(self),
                 Adapter::Invoke => bedrock::invoke(self),
+                Adapter::MessageBatch => batch::of_messages(self),
+                Adapter::Batch => Ok(batch::of_file(self)),
+                Adapter::BatchFile => Ok(batch::upload(self)),
+                Adapter::BatchStatus => Ok(batch::status()),
+                Adapter::BatchOutput => Ok(batch::results(self, Api::Chat)),
+                Adapter::MessageResults => Ok(batch::results(self, Api::Messages)),
                 Adapter::Stripe(moves) => stripe::estimate(self, *moves),
             },
         }

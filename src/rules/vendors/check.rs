@@ -83,6 +83,7 @@ impl Reader {
             operations,
             otherwise: raw.otherwise.as_ref().and_then(|price| self.price("otherwise", price)),
             private_network: raw.private_network.unwrap_or(false),
+            callback: raw.callback,
             host_names: lower(raw.hosts.as_deref().unwrap_or_default()),
             hosts: hosts?,
         })

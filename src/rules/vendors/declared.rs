@@ -148,6 +148,22 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// What is still to be asked for of a call whose request nobody has any more; `None` if that took anything from it.
+    pub(super) fn resumed(&self) -> Option<Bound> {
+        let late = self.late.as_ref()?.resumed(&self.currency)?;
+        Some(Bound {
+            estimate: Err("the call is over".to_owned()),
+            actual: None,
+            zero_if: Vec::new(),
+            currency: self.currency.clone(),
+            provisional: true,
+            late: Some(late),
+            dedupe: None,
+        })
+    }
+}
+
 impl Bound {
     /// What to hold.
     pub fn hold(&self, fx: &Fx) -> Result<PicoUsd, Unpriceable> {
@@ -247,6 +263,13 @@ impl Expr {
 
     fn reads_body(&self) -> bool {
         self.any(&|e| matches!(e, Self::Response { .. }))
+    }
+
+    fn reads_request(&self) -> bool {
+        self.any(&|e| {
+            let request = matches!(e, Self::Param { .. } | Self::Chars { .. } | Self::Count { .. } | Self::There(_));
+            request || matches!(e, Self::Segments { .. } | Self::Table { .. })
+        })
     }
 
     fn reads_headers(&self) -> bool {

@@ -7,6 +7,7 @@ use crate::rules::books::Tier;
 use crate::rules::pattern::OperationPattern;
 use crate::rules::subject::Name;
 
+use super::callback::Callback;
 use super::dialect::Dialect;
 use super::route::Routes;
 use super::stripe::Move;
@@ -99,6 +100,8 @@ pub struct Vendor {
     pub otherwise: Option<Price>,
     /// May its address be private or loopback?
     pub private_network: bool,
+    /// How it tells by itself that a call is over; `None` if it is not heard.
+    pub callback: Option<Callback>,
     /// Host names that lead to this vendor.
     pub host_names: Vec<Box<str>>,
 }
@@ -187,6 +190,14 @@ pub enum Adapter {
     /// Bedrock, for every model alike, or by the model's own body.
     Converse,
     Invoke,
+    /// A batch of messages, and its results.
+    MessageBatch,
+    MessageResults,
+    /// A file, which a batch may run; the batch, how far it is, and a file that may be its results.
+    BatchFile,
+    Batch,
+    BatchStatus,
+    BatchOutput,
     /// Stripe, by what moves.
     Stripe(Move),
 }
@@ -210,13 +221,19 @@ impl Adapter {
             "cohere-rerank" => Some(Self::CohereRerank),
             "converse" => Some(Self::Converse),
             "invoke" => Some(Self::Invoke),
+            "message-batch" => Some(Self::MessageBatch),
+            "message-results" => Some(Self::MessageResults),
+            "batch-file" => Some(Self::BatchFile),
+            "batch" => Some(Self::Batch),
+            "batch-status" => Some(Self::BatchStatus),
+            "batch-output" => Some(Self::BatchOutput),
             _ => Move::parse(name).map(Self::Stripe),
         }
     }
 
     /// Is it a plain call of a language model: one that may be repeated without harm?
     pub fn is_llm(self) -> bool {
-        !matches!(self, Self::Stripe(_))
+        !matches!(self, Self::Stripe(_) | Self::MessageBatch | Self::Batch | Self::BatchFile)
     }
 }
 
@@ -230,6 +247,12 @@ impl Price {
     pub fn may_be_counted(&self) -> bool {
         use Adapter::{Chat, Gemini, Messages, Responses};
         matches!(self, Self::Adapter(Chat | Responses | Messages | Gemini))
+    }
+
+    /// May a body that is too long to be read go out unread? A file costs nothing until something runs it, and what was not
+    /// read has no bound then.
+    pub fn takes_unread(&self) -> bool {
+        matches!(self, Self::Adapter(Adapter::BatchFile))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::units::money::PicoUsd;
 pub(super) use asked::{Output, Prompt};
 pub(super) use growth::most_tokens;
 pub(super) use limit::{Add, LimitField};
-pub(super) use report::{Fee, Part, Reported, Seen, price};
+pub(super) use report::{Fee, Part, Reported, Seen, exact, price};
 pub use running::Running;
 
 /// The answers' shapes.
@@ -149,6 +149,36 @@ pub(super) struct Extra {
     pub picture: Option<Fee>,
 }
 
+impl LlmPlan {
+    /// For results of a batch, which are read without their requests.
+    pub fn of_batch(ask: &Ask<'_>, api: Api) -> Self {
+        Self {
+            api,
+            dialect: ask.vendor.dialect,
+            model: "".into(),
+            shelf: ask.vendor.prices.clone(),
+            unknown_model: ask.unknown_model,
+            stream: false,
+            hide_usage: false,
+            tier: None,
+            host_factor: ask.vendor.host_factor(),
+            region: None,
+            place: None,
+            geo: None,
+            speed: None,
+            // What the split leaves over may have been written for the longer time.
+            long_cache: true,
+            incomplete: false,
+            characters: None,
+            picture: None,
+            prompted: None,
+            unbounded: false,
+            limit: None,
+            edits: Vec::new(),
+        }
+    }
+}
+
 /// The factor of fast mode.
 pub(super) const FAST: &str = "speed.fast";
 
@@ -211,6 +241,7 @@ fn need(ask: &Ask<'_>, row: &Arc<Row>, request: &Request<'_>) -> Result<(Need, O
     }
     let prompt = prompt_tokens(row, &request.prompt, ask.counted)?;
     let asked = match request.tier {
+        _ if ask.batch => TierAsked::Named(super::batch::TIER),
         Some(name) if !matches!(name, "" | "auto") => TierAsked::Named(name),
         _ if ask.vendor.auto_tier_is_standard => TierAsked::Named("standard"),
         _ => TierAsked::Auto,

@@ -2,6 +2,7 @@
 //! what is learned is the call's cost. The result does not depend on how the bytes were cut. Sends nothing itself.
 
 mod body;
+mod lines;
 mod reading;
 mod said;
 mod stream;
@@ -15,14 +16,16 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 
 use self::body::Copy;
+use self::lines::Lines;
 use self::stream::Stream;
 use self::tap::Tap;
+use super::batch::{self, Batch, Due};
 use super::llm::{self, Api, Reported, Running, Seen};
 use super::look_up::Question;
 use super::plan::{How, Inner};
 use super::usage::{Charge, Metered, Usage};
 use super::{anthropic, bedrock, cohere, google, openai, stripe};
-use crate::rules::books::{Basis, CostSource};
+use crate::rules::books::{Basis, CostSource, Made};
 use crate::rules::price::Kind;
 
 /// How an answer ended.
@@ -52,6 +55,8 @@ struct Told {
     id: Option<String>,
     priced: Option<Box<Basis>>,
     remember: Option<(String, u64)>,
+    made: Option<Made>,
+    due: Option<Due>,
 }
 
 /// What happens to the bytes on their way.
@@ -62,6 +67,7 @@ enum Reader {
     Body(Copy),
     Stream(Box<Stream>),
     Tap(Box<Tap>),
+    Lines(Box<Lines>),
 }
 
 impl Meter {
@@ -89,6 +95,10 @@ impl Meter {
                 tap.push(&chunk);
                 out(chunk);
             }
+            Reader::Lines(lines) => {
+                lines.push(&chunk, &self.inner);
+                out(chunk);
+            }
         }
     }
 
@@ -98,7 +108,7 @@ impl Meter {
         let reading = match &mut self.reader {
             Reader::Stream(stream) => stream.reading(),
             Reader::Tap(tap) => tap.reading(),
-            Reader::Pass | Reader::Body(_) => return None,
+            Reader::Pass | Reader::Body(_) | Reader::Lines(_) => return None,
         };
         let told = reading.news().then(|| reading.so_far())??;
         Some(Running::of(&self.inner, plan, &told, told.seen == Seen::All))
@@ -123,6 +133,10 @@ impl Meter {
                 let reported = tap.finish(end);
                 self.of_report(reported, &mut told)
             }
+            Reader::Lines(lines) => {
+                told.due = lines.finish(end, &self.inner);
+                Usage::ZERO
+            }
         };
         // Calls that buy one thing, and repeats that the vendor's second API does not call so.
         let bought = match &self.inner.how {
@@ -130,8 +144,11 @@ impl Meter {
             How::Stripe(plan) => plan.moves.repeats_unsaid(),
             _ => false,
         };
+        let (made, due) = (told.made.map(Box::new), told.due.map(Box::new));
+        let made = made.or_else(|| late.as_ref().and_then(|question| self.later(question)));
         let (vendor_request_id, replayed) = (self.request_id.or(told.id), self.replayed || bought);
-        Metered { usage, vendor_request_id, replayed, priced: told.priced, late, remember: told.remember }
+        let remember = told.remember;
+        Metered { usage, vendor_request_id, replayed, priced: told.priced, late, made, due, remember }
     }
 
     /// No byte has come, and none will: what the call cost, as far as it is known.
@@ -142,7 +159,7 @@ impl Meter {
                 self.of_report(plan.characters.map(openai::media::characters), told)
             }
             (How::Rule(bound), None) if !bound.reads_body() && end == End::Complete => self.of_rule(&[]),
-            _ => Usage::UNKNOWN,
+            _ => self.without_body(),
         }
     }
 
@@ -151,8 +168,15 @@ impl Meter {
         bound.late.as_ref()?.question(body?)
     }
 
+    /// What the call made, and where its price is to be asked for.
+    fn later(&self, question: &Question) -> Option<Box<Made>> {
+        let How::Rule(bound) = &self.inner.how else { return None };
+        let id = bound.late.as_ref()?.id_of(question)?;
+        Some(Box::new(Made { ask: Some(question.path.clone()), ..Made::named(id) }))
+    }
+
     fn of_body(&self, body: &Option<Bytes>, told: &mut Told) -> Usage {
-        let Some(body) = body else { return Usage::UNKNOWN };
+        let Some(body) = body else { return self.without_body() };
         match &self.inner.how {
             How::Llm(plan) => {
                 let reported = match plan.api {
@@ -172,7 +196,20 @@ impl Meter {
             }
             How::Stripe(plan) => stripe::answer::usage(plan, &self.inner.prices.fx, body, self.replayed, &mut told.id),
             How::Rule(_) => self.of_rule(body),
+            How::Batch(batch) => {
+                (told.made, told.due) = batch::plain(batch, body);
+                self.without_body()
+            }
             How::Free | How::Unknown => Usage::UNKNOWN,
+        }
+    }
+
+    /// Around a batch only its making costs anything, and that is not known yet.
+    fn without_body(&self) -> Usage {
+        match &self.inner.how {
+            How::Batch(Batch::Making) => Usage::UNKNOWN,
+            How::Batch(_) => Usage::ZERO,
+            _ => Usage::UNKNOWN,
         }
     }
 
@@ -221,6 +258,11 @@ fn certain(inner: &Inner, status: u16) -> Option<Usage> {
     match (&inner.how, status) {
         (How::Free, _) | (_, 400..=499) => Some(Usage::ZERO),
         (How::Rule(bound), _) if bound.is_zero_at(status) => Some(Usage::ZERO),
+        // It may have been begun all the same.
+        (How::Batch(Batch::Making), 500..) => Some(Usage::UNKNOWN),
+        // A part of the results is not what all of them cost.
+        (How::Batch(Batch::Results { .. }), 0..=199 | 201..) => Some(Usage::ZERO),
+        (How::Batch(Batch::Upload(_) | Batch::Status), 300..) => Some(Usage::ZERO),
         (_, 500..) if inner.failures_free => Some(Usage::ZERO),
         (_, 200..=299) => None,
         _ => Some(Usage::UNKNOWN),
@@ -243,7 +285,8 @@ impl Reader {
                 Self::Tap(Box::new(Tap::objects(plan)))
             }
             How::Llm(plan) if plan.api == Api::Speech => Self::Pass,
-            How::Llm(_) | How::Stripe(_) => Self::Body(Copy::default()),
+            How::Batch(Batch::Results { .. }) => Self::Lines(Box::default()),
+            How::Llm(_) | How::Stripe(_) | How::Batch(_) => Self::Body(Copy::default()),
             How::Rule(bound) if bound.reads_body() => Self::Body(Copy::default()),
             How::Rule(_) | How::Free | How::Unknown => Self::Pass,
         }

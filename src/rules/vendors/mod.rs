@@ -6,6 +6,8 @@
 //! makes a `Plan`; `plan` says what to change in the request; `meter` reads the answer; `credential` swaps the keys.
 
 pub mod ask;
+pub mod batch;
+mod callback;
 pub mod catalog;
 pub mod count;
 pub mod credential;
@@ -40,6 +42,8 @@ mod stripe;
 mod testkit;
 
 pub use ask::{Ask, Counted, Estimate, FitRule, UnknownModel, Unpriceable};
+pub use batch::{Due, Recalled};
+pub use callback::{Callback, Signed};
 pub use check::Mistake;
 pub use dialect::Dialect;
 pub use entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};

@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::ask::Ask;
+use super::batch::Batch;
 use super::declared::Bound;
+use super::entry::{Price, Vendor};
 use super::llm::{Api, LlmPlan};
 use super::meter::Meter;
 use super::stripe::StripePlan;
@@ -43,6 +45,7 @@ pub(super) enum How {
     Llm(LlmPlan),
     Stripe(StripePlan),
     Rule(Box<Bound>),
+    Batch(Batch),
 }
 
 /// A change of a JSON body, owned.
@@ -74,9 +77,24 @@ impl Plan {
             request_id_header: ask.vendor.request_id_header.clone(),
             idempotency_key: header(&ask.vendor.idempotency_header),
             prices: ask.prices.clone(),
-            now: ask.now,
+            now: ask.recalled.map_or(ask.now, |recalled| recalled.at),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// For what is still to be asked of a call that the books know, by its operation.
+    pub fn resumed(vendor: &Vendor, endpoint: &str, prices: &Arc<PriceBook>, now: Timestamp) -> Option<Self> {
+        let operation = vendor.operations.iter().find(|operation| &*operation.name == endpoint)?;
+        let Price::Rule(rule) = &operation.price else { return None };
+        let inner = Inner {
+            how: How::Rule(Box::new(rule.resumed()?)),
+            failures_free: vendor.failures_free,
+            request_id_header: None,
+            idempotency_key: None,
+            prices: prices.clone(),
+            now,
+        };
+        Some(Self { inner: Arc::new(inner) })
     }
 
     /// The changes of the request's JSON body; `granted` is the output limit that was held for a fitted call.
@@ -101,7 +119,7 @@ impl Plan {
     pub fn wants_identity(&self) -> bool {
         match &self.inner.how {
             How::Free | How::Unknown => false,
-            How::Llm(_) | How::Stripe(_) => true,
+            How::Llm(_) | How::Stripe(_) | How::Batch(_) => true,
             How::Rule(bound) => bound.reads_answer(),
         }
     }

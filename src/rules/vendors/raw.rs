@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::callback::Callback;
 use super::declared::{RawRate, RawRule};
 
 /// One vendor's table.
@@ -41,6 +42,8 @@ pub struct RawVendor {
     /// Price of what no operation lists.
     pub otherwise: Option<RawPrice>,
     pub private_network: Option<bool>,
+    /// `twilio`: its signed callbacks are heard.
+    pub callback: Option<Callback>,
     pub operations: Vec<RawOperations>,
     pub rules: BTreeMap<String, RawRule>,
     /// What one of something costs; rules name these.
@@ -122,6 +125,7 @@ impl RawVendor {
             request_id_header: over.request_id_header.or(self.request_id_header),
             otherwise: over.otherwise.or(self.otherwise),
             private_network: over.private_network.or(self.private_network),
+            callback: over.callback.or(self.callback),
             operations,
             rules,
             rates,

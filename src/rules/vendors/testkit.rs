@@ -9,8 +9,8 @@ use http::HeaderMap;
 use super::catalog::tests::vendor;
 use super::look_up::{Found, Question};
 use super::{
-    Ask, Counted, End, Estimate, FitRule, Metered, Operation, Plan, StripeRule, UnknownModel, Unpriceable, Usage,
-    Vendor,
+    Ask, Counted, End, Estimate, FitRule, Metered, Operation, Plan, Recalled, StripeRule, UnknownModel, Unpriceable,
+    Usage, Vendor,
 };
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::ledger::need::Share;
@@ -38,6 +38,7 @@ pub struct Call {
     pub found: Vec<Found>,
     pub counted: Counted,
     pub remembered: Option<(String, u64)>,
+    pub recalled: Option<Recalled>,
 }
 
 pub fn call(name: &str, path: &'static str) -> Call {
@@ -60,6 +61,7 @@ pub fn call(name: &str, path: &'static str) -> Call {
         found: Vec::new(),
         counted: Counted::Nothing,
         remembered: None,
+        recalled: None,
     }
 }
 
@@ -121,6 +123,8 @@ impl Call {
             found: &self.found,
             counted: self.counted,
             remembered: &|id| self.remembered.as_ref().filter(|(own, _)| own == id).map(|(_, tokens)| *tokens),
+            recalled: self.recalled.as_ref(),
+            batch: false,
         };
         work(&ask)
     }

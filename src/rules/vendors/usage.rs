@@ -1,7 +1,8 @@
 //! What a call turned out to cost, and how sure that is. Values only: the meters make them, the gateway settles with them.
 
+use super::batch::Due;
 use super::look_up::Question;
-use crate::rules::books::{Basis, CostSource, TokenCounts};
+use crate::rules::books::{Basis, CostSource, Made, TokenCounts};
 use crate::units::money::MicroCents;
 
 /// How much of the cost is known.
@@ -37,6 +38,10 @@ pub struct Metered {
     pub late: Option<Question>,
     /// A response that later ones may go on from, and the tokens that it leaves behind.
     pub remember: Option<(String, u64)>,
+    /// What the call made that another answer prices.
+    pub made: Option<Box<Made>>,
+    /// What an earlier call turned out to cost.
+    pub due: Option<Box<Due>>,
 }
 
 impl Charge {

@@ -4,6 +4,7 @@
 //! each event tells the usage so far), //! `delay=MS`, `gate`, `gate-first`, `silent`, `cut`, `bytes=N`, `chunked`, `pause=MS`, `echo`, `pad=N`, `location=URL`, `trailers`,
 //! `links=N` (to this vendor, N bytes apart), `coding=` gzip, deflate, br, zstd, and any other, which is only named.
 
+mod batches;
 mod coded;
 mod messages;
 
@@ -52,7 +53,8 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         ("GET", "/v1/charges/ch_gone") => plain(404, &json!({"error": {"type": "invalid_request_error"}})),
         ("POST", "/v1/parcels") => plain(200, &json!({"id": "par_1", "price": null})),
         ("GET", "/v1/parcels/par_1") => parcel(&entry),
-        _ => plain(200, &json!({"object": "thing", "path": seen.path()})),
+        _ => batches::answer(&entry, script, &seen)
+            .unwrap_or_else(|| plain(200, &json!({"object": "thing", "path": seen.path()}))),
     };
     if let Some(to) = script.text("location").and_then(|to| HeaderValue::from_str(to).ok()) {
         response.headers_mut().insert(header::LOCATION, to);

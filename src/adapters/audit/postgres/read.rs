@@ -51,6 +51,23 @@ pub(super) async fn entries_of(db: &Client, call: CallId) -> Result<Vec<Entry>, 
     rows.iter().map(|row| entry(row.try_get(0)?)).collect()
 }
 
+/// Said as the index says it, or it is not used.
+const MADE: &str = "kind IN ('settled', 'adjusted') AND strpos(body, '\"made\":{\"object\":') > 0";
+
+pub(super) async fn made(db: &Client, object: String) -> Result<Vec<CallId>, AuditError> {
+    let sql = format!(
+        "SELECT call_id FROM events WHERE {MADE} AND body::json #>> '{{row,made,object}}' = $1 ORDER BY seq DESC LIMIT 16"
+    );
+    let rows = db.query(&sql, &[&object]).await?;
+    rows.iter().map(|row| Ok(CallId(row.try_get(0)?))).collect()
+}
+
+pub(super) async fn made_since(db: &Client, since: Timestamp) -> Result<Vec<CallId>, AuditError> {
+    let sql = format!("SELECT call_id FROM events WHERE {MADE} AND at >= $1");
+    let rows = db.query(&sql, &[&since.0]).await?;
+    rows.iter().map(|row| Ok(CallId(row.try_get(0)?))).collect()
+}
+
 /// Walks the groups of facts from the newest; a run counts where its newest group stands.
 pub(super) async fn runs(db: &Client, q: CallQuery) -> Result<Vec<RunName>, AuditError> {
     let mut asked = Asked::default();

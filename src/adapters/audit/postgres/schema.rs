@@ -7,7 +7,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET, PRICED];
+const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET, PRICED, MADE];
 
 /// What each call was priced by, beside the columns that there were: of an older call, nothing.
 const PRICED: &str = "
@@ -22,6 +22,12 @@ const FLEET: &str = "
 CREATE TABLE identity (only_row boolean PRIMARY KEY CHECK (only_row), id text NOT NULL);
 INSERT INTO identity VALUES (true, gen_random_uuid()::text);
 CREATE TABLE sink_places (name text PRIMARY KEY, seq bigint NOT NULL);
+";
+
+/// What calls made at their vendors, by its name: few do.
+const MADE: &str = "
+CREATE INDEX events_that_made ON events ((body::json #>> '{row,made,object}'))
+    WHERE kind IN ('settled', 'adjusted') AND strpos(body, '\"made\":{\"object\":') > 0
 ";
 
 pub(super) async fn identity(db: &Client) -> Result<String, AuditError> {

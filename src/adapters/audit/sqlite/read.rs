@@ -51,6 +51,26 @@ pub(super) fn entries_of(db: &Connection, call: CallId) -> Result<Vec<Entry>, Au
     rows.map(|body| entry(&body?)).collect()
 }
 
+/// Said as the index says it, or SQLite does not use it.
+const MADE: &str = "(kind = 'settled' OR kind = 'adjusted') AND instr(body, '\"made\":{\"object\":') > 0";
+
+pub(super) fn made(db: &Connection, object: &str) -> Result<Vec<CallId>, AuditError> {
+    let sql = format!(
+        "SELECT call_id FROM events INDEXED BY events_that_made
+            WHERE {MADE} AND body ->> '$.row.made.object' = ?1 ORDER BY seq DESC LIMIT 16"
+    );
+    let mut query = db.prepare_cached(&sql)?;
+    let rows = query.query_map([object], |row| row.get::<_, StoredCall>(0))?;
+    Ok(rows.map(|call| call.map(|call| call.0)).collect::<Result<_, _>>()?)
+}
+
+pub(super) fn made_since(db: &Connection, since: Timestamp) -> Result<Vec<CallId>, AuditError> {
+    let sql = format!("SELECT call_id FROM events INDEXED BY events_that_made WHERE {MADE} AND at >= ?1");
+    let mut query = db.prepare_cached(&sql)?;
+    let rows = query.query_map([since.0], |row| row.get::<_, StoredCall>(0))?;
+    Ok(rows.map(|call| call.map(|call| call.0)).collect::<Result<_, _>>()?)
+}
+
 /// Walks the groups of facts from the newest; a run counts where its newest group stands.
 pub(super) fn runs(db: &Connection, q: &CallQuery) -> Result<Vec<RunName>, AuditError> {
     let (names, mut values) = name_conditions(q);

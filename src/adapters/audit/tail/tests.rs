@@ -98,6 +98,12 @@ impl AuditStore for Fragile {
     fn entries_of(&self, call: CallId) -> Result<Vec<Entry>, AuditError> {
         self.books.entries_of(call)
     }
+    fn made(&self, object: &str) -> Result<Vec<CallId>, AuditError> {
+        self.books.made(object)
+    }
+    fn made_since(&self, since: Timestamp) -> Result<Vec<CallId>, AuditError> {
+        self.books.made_since(since)
+    }
     fn runs(&self, query: &CallQuery) -> Result<Vec<RunName>, AuditError> {
         self.books.runs(query)
     }

@@ -213,6 +213,7 @@ pub fn closing(n: u32) -> Closing {
         error: None,
         flagged: false,
         priced: None,
+        made: None,
     }
 }
 

@@ -53,7 +53,7 @@ fn calls_find_their_operation_host_and_parameters() {
         ("openai", "POST", "/v1/chat/completions/", "/v1/chat/completions/", "api.openai.com", "Chat"),
         ("openai", "GET", "/models", "/v1/models", "api.openai.com", "free"),
         ("openai", "HEAD", "/v1/models", "/v1/models", "api.openai.com", "free"),
-        ("openai", "POST", "/v1/batches", "/v1/batches", "api.openai.com", "ceiling"),
+        ("openai", "POST", "/v1/batches", "/v1/batches", "api.openai.com", "Batch"),
         ("openai", "POST", "/v1/unheard_of", "/v1/unheard_of", "api.openai.com", "none"),
         (
             "google",

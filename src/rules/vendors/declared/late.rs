@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::raw::{Mistakes, Rates, RawExpr};
 use super::zero::{RawWord, Zero};
 use super::{Answer, Expr, sound, take};
-use crate::rules::args::{Args, Name};
+use crate::rules::args::{Args, Name, Sent};
 use crate::rules::json::Document;
 use crate::rules::price::Fx;
 use crate::rules::vendors::ask::Unpriceable;
@@ -118,12 +118,34 @@ impl Late {
     }
 }
 
+impl Late {
+    /// Without the request: the path is known by then.
+    pub fn resumed(&self, currency: &str) -> Option<LateBound> {
+        let nothing = Args::read(Sent::default(), &[]).ok().filter(|_| !self.cost.reads_request())?;
+        Some(LateBound {
+            path: self.get.to_string(),
+            id: self.id.clone(),
+            cost: self.cost.bind(&nothing).ok()?,
+            currency: currency.into(),
+            currency_at: self.currency_at.clone(),
+            once: self.once.clone(),
+            wait: self.wait.clone(),
+        })
+    }
+}
+
 impl LateBound {
     /// What to ask, by the answer to the call.
     pub fn question(&self, body: &[u8]) -> Option<Question> {
         let document = Document::parse(body).ok()?;
         let id = document.pointer(&self.id)?.text().filter(|id| is_plain_id(id))?;
         Some(Question::get(self.path.replace("{id}", id), None))
+    }
+
+    /// The id that stands in a question of this kind.
+    pub fn id_of<'q>(&self, question: &'q Question) -> Option<&'q str> {
+        let (before, behind) = self.path.split_once("{id}")?;
+        question.path.strip_prefix(before)?.strip_suffix(behind)
     }
 
     /// What it cost, if the vendor says so by now.

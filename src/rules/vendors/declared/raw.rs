@@ -249,9 +249,10 @@ impl RawExpr {
         let name = self.rate.as_deref().unwrap_or_default();
         match rates.get(name) {
             None => self.wrong(&format!("{at}.rate"), &format!("the vendor has no rate `{name}`"), mistakes),
-            Some(RawRate { usd: None, .. }) => {
-                Expr::Unknown(format!("the rate `{name}` is the operator's to set: `rates.{name}.usd`").into())
-            }
+            Some(RawRate { usd: None, .. }) => Expr::Unknown(
+                format!("the rate `{name}` is the operator's to set: `rates.{name}.usd` of this vendor in bursar.toml")
+                    .into(),
+            ),
             Some(RawRate { usd: Some(text), .. }) => {
                 Expr::Const(number(Some(text), &format!("{at}.rate.{name}"), mistakes).unwrap_or(0))
             }

@@ -53,10 +53,7 @@ pub(in super::super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported
     if reported.seen == Seen::Nothing {
         return (Usage::UNKNOWN, None);
     }
-    let tokens = reported.parts.iter().fold(None, |sum: Option<TokenCounts>, part| {
-        let counts = part.tokens.counts(part.reasoning);
-        Some(sum.map_or(counts, |sum| add(sum, counts)))
-    });
+    let tokens = tokens(reported);
     let mut basis = Basis { book: inner.prices.hash(), at: inner.now, runs: Vec::new() };
     let computed = cost(inner, plan, reported, &mut basis);
     let all = reported.seen == Seen::All;
@@ -77,6 +74,22 @@ pub(in super::super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported
 /// The row that a model of this call's vendor is priced by.
 pub(super) fn row_of<'i>(inner: &'i Inner, plan: &LlmPlan, model: &str) -> Option<&'i Arc<Row>> {
     row(&inner.prices, &plan.shelf, &listed(plan.region.as_deref(), model), plan.unknown_model)
+}
+
+/// The price of one of many reports, not yet rounded; `None` if some of it is not known.
+pub(in super::super) fn exact(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<(ExactUsd, TokenCounts)> {
+    if reported.seen != Seen::All {
+        return None;
+    }
+    let mut basis = Basis { book: inner.prices.hash(), at: inner.now, runs: Vec::new() };
+    Some((cost(inner, plan, reported, &mut basis)?, tokens(reported).unwrap_or_default()))
+}
+
+fn tokens(reported: &Reported) -> Option<TokenCounts> {
+    reported.parts.iter().fold(None, |sum: Option<TokenCounts>, part| {
+        let counts = part.tokens.counts(part.reasoning);
+        Some(sum.map_or(counts, |sum| add(sum, counts)))
+    })
 }
 
 fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -> Option<ExactUsd> {

@@ -114,7 +114,7 @@ fn each_vendor_costs_what_was_computed_by_hand() {
 fn what_has_no_price_is_not_free() {
     for (vendor, path, body) in [
         ("sendgrid", "/v3/mail/send", r#"{"personalizations":[{"to":[{"email":"a"}]}]}"#),
-        ("postmark", "/email", r#"{"To":"a@x"}"#),
+        ("twilio", "/v2/Services/VA1/Verifications", "{}"),
         ("deepgram", "/v1/listen", r#"{"url":"https://x"}"#),
         ("assemblyai", "/v2/transcript", r#"{"audio_url":"https://x"}"#),
         ("google_maps", "/v1/places:searchText", r#"{"textQuery":"x"}"#),

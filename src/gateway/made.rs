@@ -1,0 +1,150 @@
+//! What calls made at their vendors and other answers price: remembered here for a while, and in the books as long as those
+//! are kept. Replaces the charge of such a call once, whoever brings the true price: a poll, a callback, results that were
+//! read. Reads no answers; `rules::vendors` does.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Gateway;
+use super::problem::Problem;
+use crate::adapters::audit::history::History;
+use crate::adapters::audit::made;
+use crate::adapters::ledger::LedgerError;
+use crate::rules::books::{Act, Made};
+use crate::rules::ledger::ask::Correct;
+use crate::rules::subject::Name;
+use crate::rules::vendors::{Due, Recalled};
+use crate::units::amount::Amounts;
+use crate::units::ids::CallId;
+use crate::units::time::Timestamp;
+
+/// The change of a charge that nobody adjusted before.
+const STEP: u32 = 1;
+/// Things that are remembered here. The books have the others.
+const MOST: usize = 10_000;
+/// For the books to show what was just written.
+const SHOWN: Duration = Duration::from_secs(5);
+
+/// By vendor and name, in the order in which they came.
+#[derive(Default)]
+pub struct Makings {
+    recent: Mutex<Recent>,
+    /// One at a time, so that nothing is corrected twice.
+    turn: tokio::sync::Mutex<()>,
+}
+
+type Key = (Name, Name);
+
+#[derive(Default)]
+struct Recent {
+    known: HashMap<Key, Recalled>,
+    order: VecDeque<Key>,
+}
+
+impl Makings {
+    /// A call has ended, and made this.
+    pub fn remember(&self, vendor: &Name, made: Made, call: CallId, charge: Amounts, at: Timestamp) {
+        let key = (vendor.clone(), made.object.clone());
+        let mut recent = self.recent.lock();
+        let known = recent.known.insert(key.clone(), Recalled { made, call, charge, at, settled: false });
+        if known.is_none() {
+            recent.order.push_back(key);
+        }
+        if recent.order.len() > MOST
+            && let Some(oldest) = recent.order.pop_front()
+        {
+            recent.known.remove(&oldest);
+        }
+    }
+
+    fn recall(&self, vendor: &Name, object: &str) -> Option<Recalled> {
+        let recent = self.recent.lock();
+        let of = |object: &str| recent.known.get(&(vendor.clone(), object.into()));
+        let found = of(object)?;
+        match &found.made.of {
+            None => Some(found.clone()),
+            Some(whole) => of(whole).map(|whole| Recalled { made: found.made.clone(), ..whole.clone() }),
+        }
+    }
+
+    fn settled(&self, vendor: &Name, object: &Name) {
+        if let Some(known) = self.recent.lock().known.get_mut(&(vendor.clone(), object.clone())) {
+            known.settled = true;
+        }
+    }
+}
+
+impl Gateway {
+    /// What an earlier call made, of this name.
+    pub async fn recall(&self, vendor: &Name, object: &str) -> Result<Option<Recalled>, Problem> {
+        if let Some(known) = self.makings.recall(vendor, object) {
+            return Ok(Some(known));
+        }
+        let (vendor, object) = (vendor.clone(), object.to_owned());
+        let asked = self.books.ask(move |store| made::recall(store, &vendor, &object)).await;
+        asked.map_err(|error| {
+            tracing::error!(%error, "what an earlier call made cannot be looked up");
+            Problem::StoreDown
+        })
+    }
+
+    /// Something that an earlier call made turned out to cost this much: once, whoever says it again.
+    pub async fn settle_made(self: Arc<Self>, vendor: Name, due: Box<Due>, by: CallId) {
+        // What is not to be found is nobody's here; its charge stands where it was made.
+        let Ok(Some(found)) = self.recall(&vendor, &due.object).await else { return };
+        if found.settled {
+            return;
+        }
+        let charge = Amounts { usd: due.usd, tokens: due.tokens, ..found.charge };
+        if self.put_right(found.call, charge, format!("results of {}, read by call {by}", due.object)).await {
+            self.makings.settled(&vendor, &due.object);
+        }
+    }
+
+    /// Replaces the charge of an ended call, unless somebody did before. True if it is in the books now.
+    pub async fn put_right(&self, call: CallId, charge: Amounts, reason: String) -> bool {
+        let act = Act { actor: "bursar".to_owned(), reason: Some(reason) };
+        match self.ledger.adjust(call, STEP, charge, true, act.clone()).await {
+            Ok(()) => true,
+            // It has forgotten the call, and the books have not.
+            Err(LedgerError::Hold(..)) => self.correct(call, charge, act).await,
+            Err(error) => {
+                tracing::error!(%call, %error, "the true price could not be put into the books");
+                false
+            }
+        }
+    }
+
+    /// Was its charge replaced, as far as the books know by now?
+    pub async fn is_put_right(&self, call: CallId) -> bool {
+        let found = self.books.ask(move |store| History::of(store, call)).await;
+        matches!(found, Ok(Some(History { adjusted: Some(_), .. })))
+    }
+
+    async fn correct(&self, call: CallId, charge: Amounts, act: Act) -> bool {
+        let _one_at_a_time = self.makings.turn.lock().await;
+        let found = self.books.ask(move |store| History::of(store, call)).await;
+        let Ok(Some(found)) = found else { return false };
+        if found.adjusted.is_some() {
+            return true;
+        }
+        if found.outcome.is_none() {
+            return false;
+        }
+        let ask = Correct { hold: call, charge, exact: true, act, known: found.known() };
+        match self.ledger.correct(ask).await {
+            Ok(seq) => {
+                // The next one must see it.
+                let _ = tokio::time::timeout(SHOWN, self.books.caught_up(seq)).await;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%call, %error, "the true price could not be put into the books");
+                false
+            }
+        }
+    }
+}

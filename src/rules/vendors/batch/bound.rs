@@ -1,0 +1,140 @@
+//! What a batch can cost at most: the sum of its items' own bounds, each as if it were asked alone, at the batch price. What
+//! is not yet known when it is made, when each item runs, is covered by the dearest price until then.
+
+use http::header;
+
+use super::super::ask::{Ask, FitRule, Unpriceable};
+use super::super::entry::{Adapter, Price};
+use super::super::llm::body::Body;
+use super::super::{anthropic, openai};
+use super::MadeBound;
+use crate::rules::args::{self, Args, Sent};
+use crate::rules::json::{Document, Kind, NodeRef};
+use crate::rules::ledger::need::Need;
+use crate::rules::multipart;
+use crate::rules::path::CanonicalPath;
+use crate::rules::vendors::BodyKind;
+use crate::units::money::PicoUsd;
+use crate::units::time::Timestamp;
+
+/// A batch of messages ends within a day; what is still to be written then expires.
+const RUNS_SECS: i64 = 25 * 3600;
+/// A file may be run as long as the vendor keeps it, and then for a day.
+const KEPT_SECS: i64 = 31 * 24 * 3600;
+
+/// It stands in a row of the books.
+const LONGEST_REASON: usize = 300;
+
+fn bad(field: &str, why: &'static str) -> Unpriceable {
+    Unpriceable::BadField { field: field.to_owned(), why }
+}
+
+/// All items of a body that is there whole.
+pub(super) fn of_messages(ask: &Ask<'_>) -> Result<Result<Need, Unpriceable>, Unpriceable> {
+    let body = Body::camel(ask)?;
+    let list = body.get("requests").filter(|node| matches!(node.kind(), Kind::Array));
+    let list = list.ok_or_else(|| bad("requests", "it must be a list"))?;
+    let mut sum = Sum::default();
+    for (at, item) in list.children().enumerate() {
+        Body::spelled(item, &["custom_id", "params"])?;
+        let params = item.member("params").filter(|node| matches!(node.kind(), Kind::Object));
+        let params = params.ok_or_else(|| bad(&format!("requests[{at}].params"), "it must be an object"))?;
+        match alone(ask, slice(ask.body, params), Adapter::Messages, RUNS_SECS) {
+            Ok(need) => sum.add(&need),
+            // What has no reading has no ceiling either.
+            Err(why) if !why.ceiling_helps() => return Err(why),
+            Err(why) => return Ok(Err(Unpriceable::Item { at: format!("requests[{at}]"), why: why.to_string() })),
+        }
+    }
+    Ok(Ok(Need::fixed(sum.usd, sum.tokens)))
+}
+
+fn slice<'b>(body: &'b [u8], node: NodeRef<'_>) -> &'b [u8] {
+    body.get(node.span()).unwrap_or_default()
+}
+
+/// A file that a batch may run; `None` if it is none.
+pub(super) fn of_file(ask: &Ask<'_>) -> Option<Result<MadeBound, String>> {
+    let parts = multipart::parts(super::header(ask.headers, &header::CONTENT_TYPE), ask.body)?;
+    let of = |name: &str| parts.iter().find(|part| part.name == name).map(|part| part.content);
+    if of("purpose") != Some(b"batch") {
+        return None;
+    }
+    let file = of("file")?;
+    let mut sum = Sum::default();
+    for (at, text) in file.split(|byte| *byte == b'\n').enumerate().filter(|(_, text)| !text.trim_ascii().is_empty()) {
+        match line(ask, text) {
+            Ok(need) => sum.add(&need),
+            // It may quote what stands there.
+            Err(why) => return Some(Err(format!("line {}: {why}", at + 1).chars().take(LONGEST_REASON).collect())),
+        }
+    }
+    Some(Ok(MadeBound { usd: sum.usd.ceil(), tokens: sum.tokens, book: ask.prices.hash() }))
+}
+
+/// `{"custom_id": …, "method": "POST", "url": "/v1/chat/completions", "body": {…}}`
+fn line(ask: &Ask<'_>, text: &[u8]) -> Result<Need, Unpriceable> {
+    let text = text.trim_ascii();
+    let document = Document::parse(text).map_err(|_| bad("the line", "it must be JSON, with each field once"))?;
+    let root = document.root();
+    Body::spelled(root, &["custom_id", "method", "url", "body"])?;
+    let word = |name: &str| root.member(name).and_then(|node| node.text());
+    let body = root.member("body").filter(|node| matches!(node.kind(), Kind::Object));
+    let body = body.ok_or_else(|| bad("body", "it must be an object"))?;
+    let path = CanonicalPath::parse(word("url").unwrap_or_default()).map_err(|_| bad("url", "it is no path"))?.path;
+    let operation = ask.vendor.route(word("method").unwrap_or("POST"), path).operation;
+    match operation.map(|operation| &operation.price) {
+        Some(Price::Free) => Ok(Need::fixed(PicoUsd(0), 0)),
+        Some(Price::Adapter(
+            adapter @ (Adapter::Chat | Adapter::Responses | Adapter::Completions | Adapter::Embeddings),
+        )) => alone(ask, slice(text, body), *adapter, KEPT_SECS),
+        _ => Err(Unpriceable::NoPrice),
+    }
+}
+
+/// One item as if it were asked alone, at the dearest that holds now or when it may still run.
+fn alone(ask: &Ask<'_>, body: &[u8], adapter: Adapter, for_secs: i64) -> Result<Need, Unpriceable> {
+    let sent = Sent { content_type: Some("application/json"), body: args::Body::Whole(body), ..Sent::default() };
+    let args = Args::read(sent, &[BodyKind::Json])?;
+    let of = |now: Timestamp| {
+        // Nobody can lower the limit of an item.
+        let fit = FitRule { always: false, ..ask.fit };
+        let item = Ask { args: &args, body, now, fit, batch: true, ceiling: None, recalled: None, ..*ask };
+        let bounded = match adapter {
+            Adapter::Responses => openai::responses(&item),
+            Adapter::Completions => openai::completions(&item),
+            Adapter::Embeddings => openai::embeddings(&item),
+            Adapter::Messages => anthropic::messages(&item),
+            _ => openai::chat(&item),
+        };
+        bounded?.need.map(whole)
+    };
+    let (soon, late) = (of(ask.now)?, of(ask.now.plus_secs(for_secs))?);
+    Ok(if late.usd.0 > soon.usd.0 { late } else { soon })
+}
+
+/// With all of the output that it may give.
+fn whole(need: Need) -> Need {
+    let Some(fit) = &need.fit else { return need };
+    let usd = need.usd.plus(fit.usd_per_token.times(fit.want));
+    let tokens = need.tokens.saturating_add(fit.tokens_per_token.saturating_mul(fit.want));
+    Need::fixed(usd, tokens)
+}
+
+struct Sum {
+    usd: PicoUsd,
+    tokens: u64,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self { usd: PicoUsd(0), tokens: 0 }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, need: &Need) {
+        self.usd = self.usd.plus(need.usd);
+        self.tokens = self.tokens.saturating_add(need.tokens);
+    }
+}
