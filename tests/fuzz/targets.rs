@@ -18,8 +18,11 @@ use bytes::Bytes;
 #[path = "targets/calls.rs"]
 pub mod calls;
 
+/// Takes any bytes, and panics if what must hold does not.
+type Target = fn(&[u8]);
+
 /// By their names, for whoever replays them.
-pub const ALL: [(&str, fn(&[u8])); 7] = [
+pub const ALL: [(&str, Target); 7] = [
     ("streams", streams),
     ("meters", meters),
     ("documents", documents),
