@@ -73,6 +73,20 @@ fn the_view_shows_the_rows_to_whoever_opens_the_file() {
 }
 
 #[test]
+fn rows_that_are_written_together_are_all_there_and_a_known_call_keeps_its_own() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let books = SqliteBooks::open(dir.path()).expect("new books");
+    books.apply(&records(std::array::from_fn::<_, 70, _>(|i| denied(i as Seq + 1))), false).expect("written");
+    let again = std::array::from_fn::<_, 40, _>(|i| Entry { seq: i as Seq + 71, ..denied(i as Seq + 51) });
+    books.apply(&records(again), false).expect("written");
+    let page = books.calls(&CallQuery { limit: Some(500), ..CallQuery::default() }).expect("rows");
+    let expected = (91..=110).rev().chain((1..=70).rev());
+    let found: Vec<_> = page.calls.iter().map(|row| (row.seq, row.call_id)).collect();
+    let call = |seq: Seq| CallId(uuid::Uuid::from_u128(if seq > 70 { seq - 20 } else { seq }.into()));
+    assert_eq!(found, expected.map(|seq| (seq, call(seq))).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_failed_batch_leaves_no_trace() {
     let dir = tempfile::tempdir().expect("a folder");
     let books = SqliteBooks::open(dir.path()).expect("new books");
