@@ -110,3 +110,21 @@ async fn a_node_that_dies_tells_when_it_lives_again() {
     let expired = |e: &Entry| matches!(&e.op, Op::Expire { hold, .. } if *hold == lost);
     until("in full", || async { events(&server).await.iter().any(expired) }).await;
 }
+
+/// However many calls are refused meanwhile: what was never asked for has no end to tell, on disk or in memory.
+#[tokio::test]
+async fn calls_that_are_refused_while_redis_is_away_leave_nothing_to_tell() {
+    let mut server = server();
+    let node = Node::start(&server).await;
+    told(&node).await;
+    server.kill();
+    until("it notices", || async { node.ledger.trouble().is_some() }).await;
+    for _ in 0..20 {
+        let refused = ask(1_000_000, 1, Manner::default());
+        let hold = refused.hold;
+        assert!(matches!(node.ledger.reserve(refused).await, Err(LedgerError::Down(_))));
+        let given_up = node.ledger.settle(release(hold)).await;
+        assert!(matches!(given_up, Err(LedgerError::Down(_))), "{given_up:?}");
+    }
+    assert_eq!(node.ledger.untold(), 0);
+}
