@@ -8,7 +8,7 @@ mod common;
 mod targets;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::dice::Dice;
@@ -17,11 +17,11 @@ use common::repo;
 /// How long one target is played with variants. Every seed itself is always played.
 const PLAY: Duration = Duration::from_secs(4);
 
-/// What a folder holds, without its folders.
+/// What a folder holds, without its folders and the code beside it.
 fn files(folder: &Path) -> Vec<Vec<u8>> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut paths: Vec<_> =
-        entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect();
+    let is_seed = |path: &PathBuf| path.is_file() && path.extension().is_none_or(|kind| kind != "rs");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).filter(is_seed).collect();
     paths.sort();
     paths.iter().map(|path| fs::read(path).expect("a seed")).collect()
 }

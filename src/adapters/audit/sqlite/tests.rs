@@ -115,7 +115,8 @@ fn books_from_before_prices_were_kept_are_brought_along() {
     books.apply(&records([denied(1)]), true).expect("written");
     drop(books);
     let db = Connection::open(dir.path().join("books.db")).expect("the file");
-    db.execute_batch("DROP VIEW priced_calls; DROP INDEX events_that_made; DELETE FROM version WHERE number >= 5").expect("as it was before");
+    db.execute_batch("DROP VIEW priced_calls; DROP INDEX events_that_made; DELETE FROM version WHERE number >= 5")
+        .expect("as it was before");
     let books = SqliteBooks::open(dir.path()).expect("the same books");
     assert_eq!(books.calls(&CallQuery::default()).expect("rows").calls[0].priced, None);
     let priced = db.query_row("SELECT priced FROM priced_calls", [], |row| row.get::<_, Option<String>>(0));
