@@ -34,8 +34,11 @@ limit = "1 USD"
 /// A token of the results costs half a hundredth of a cent.
 const BATCH_TOKEN: u64 = 5_000;
 
+/// In a batch the first model costs half.
 fn batch_prices() -> String {
-    format!("{PRICES}[[model.price.rates]]\ntier = \"batch\"\ninput = \"0\"\noutput = \"50\"\n")
+    let standard = "output = \"100\"\n";
+    let batch = "[[model.price.rates]]\ntier = \"batch\"\ninput = \"0\"\noutput = \"50\"\n";
+    PRICES.replacen(standard, &format!("{standard}{batch}"), 1)
 }
 
 /// Waits until a book with this text is in force.

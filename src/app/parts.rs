@@ -68,8 +68,7 @@ pub struct Parts {
 
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
-        let data = config.server.data.clone();
-        let common = config.ledger.store != LedgerStore::Embedded;
+        let (data, common) = (config.server.data.clone(), config.ledger.store != LedgerStore::Embedded);
         data_folder(&data)?;
         // Before the books: a newer bursar must not migrate those of one that serves.
         let lock = FolderLock::take(&data)?;

@@ -60,10 +60,11 @@ pub fn settled(bursar: &Bursar, filter: &[&str], count: usize, limit: Duration) 
     rows(bursar, filter)
 }
 
-/// Waits until no call is open; then the sums.
+/// Waits until the books have what was done, and no call is open; then the sums.
 pub fn all_closed(bursar: &Bursar, filter: &[&str], limit: Duration) -> Value {
     wait_for(&format!("all calls of {filter:?} to be closed"), limit, || {
-        Some(spend(bursar, filter)).filter(|sums| number(sums, "open") == 0)
+        let whole = number(&bursar.admin("/v1/status"), "books_behind") == 0;
+        Some(spend(bursar, filter)).filter(|sums| whole && number(sums, "open") == 0)
     })
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{BUSY, Load, Told, rounds, the_books_are_right};
+use super::{BUSY, Load, REFUSED, Told, rounds, the_books_are_right};
 use crate::common::books::{LEASES, agree, all_closed, rows};
 use crate::common::bursar::Key;
 use crate::common::client::Ask;
@@ -43,7 +43,7 @@ fn the_books_survive_full_disks_and_kills() {
         files_may_grow_to(&house, &(largest_segment(&house) + dice.between(0, 20_000)).to_string());
         wait_for("a disk that is full", SOON, || (ready(&house) == Some(503)).then_some(()));
         // A refusal that is told while nothing can be written has no row.
-        told.extend(load.end_with_a_kill(&mut house).into_iter().filter(|(_, refused)| !refused));
+        told.extend(load.end_with_a_kill(&mut house).into_iter().filter(|(_, status)| *status != REFUSED));
     }
     house.bursar.restart();
     the_books_are_right(&house, &key, &told);

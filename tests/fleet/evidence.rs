@@ -37,7 +37,9 @@ fn any_node_exports_proves_and_verifies_at_once() {
     let (trusted, file) = (public_key(&fleet.nodes[fleet.writer()]), export.display().to_string());
     assert_eq!(public_key(reader), trusted);
     reader.ok(&["audit", "verify", &file, "--key", &trusted]);
-    std::fs::write(&proof, reader.ok(&["audit", "prove", &call(&fleet, 1, &key)])).expect("written");
+    let last = call(&fleet, 1, &key);
+    settled(reader, &["--agent", "eager"], 5, SOON);
+    std::fs::write(&proof, reader.ok(&["audit", "prove", &last])).expect("written");
     reader.ok(&["audit", "verify", "--proof", &proof.display().to_string(), "--key", &trusted]);
     reader.ok(&["audit", "verify"]);
 }

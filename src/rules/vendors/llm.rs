@@ -2,6 +2,7 @@
 //! change of the limit, and the price of what an answer reports. Knows no vendor's field names; `openai` and `anthropic` do.
 
 mod asked;
+mod batch;
 pub(super) mod body;
 mod growth;
 pub(super) mod image;
@@ -147,36 +148,6 @@ pub(super) struct Extra {
     pub place: Option<&'static str>,
     /// Pictures of a size and quality that have their own price.
     pub picture: Option<Fee>,
-}
-
-impl LlmPlan {
-    /// For results of a batch, which are read without their requests.
-    pub fn of_batch(ask: &Ask<'_>, api: Api) -> Self {
-        Self {
-            api,
-            dialect: ask.vendor.dialect,
-            model: "".into(),
-            shelf: ask.vendor.prices.clone(),
-            unknown_model: ask.unknown_model,
-            stream: false,
-            hide_usage: false,
-            tier: None,
-            host_factor: ask.vendor.host_factor(),
-            region: None,
-            place: None,
-            geo: None,
-            speed: None,
-            // What the split leaves over may have been written for the longer time.
-            long_cache: true,
-            incomplete: false,
-            characters: None,
-            picture: None,
-            prompted: None,
-            unbounded: false,
-            limit: None,
-            edits: Vec::new(),
-        }
-    }
 }
 
 /// The factor of fast mode.
