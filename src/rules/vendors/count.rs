@@ -109,8 +109,8 @@ pub(super) fn question(ask: &Ask<'_>) -> Option<Question> {
     let own = ask.operation?.name.split_once(' ')?.1;
     let document = ask.args.document()?;
     let (path, body) = match adapter(ask)? {
-        Adapter::Messages => (format!("{own}/count_tokens"), some_of(&document.root(), ask.body, &OF_MESSAGES)),
-        Adapter::Responses => (format!("{own}/input_tokens"), some_of(&document.root(), ask.body, &OF_RESPONSES)),
+        Adapter::Messages => (format!("{own}/count_tokens"), without(&document.root(), ask.body, &BESIDE_MESSAGES)),
+        Adapter::Responses => (format!("{own}/input_tokens"), without(&document.root(), ask.body, &BESIDE_RESPONSES)),
         Adapter::Gemini => gemini(ask, own)?,
         _ => return None,
     };
@@ -120,32 +120,50 @@ pub(super) fn question(ask: &Ask<'_>) -> Option<Question> {
     free.then(|| Question { path, query: None, body: Some(body) })
 }
 
-/// Fields that the endpoints take.
-const OF_MESSAGES: [&str; 9] =
-    ["model", "messages", "system", "tools", "tool_choice", "thinking", "cache_control", "output_config", "speed"];
-const OF_RESPONSES: [&str; 11] = [
-    "model",
-    "input",
-    "instructions",
-    "tools",
-    "tool_choice",
-    "text",
-    "reasoning",
-    "parallel_tool_calls",
-    "previous_response_id",
-    "conversation",
-    "truncation",
+/// Fields that the endpoints do not take, and that are no part of the prompt. All others are sent along: one that is new here is
+/// counted by the vendor, or refused by it, and then the bytes bound the call.
+const BESIDE_MESSAGES: [&str; 9] = [
+    "max_tokens",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop_sequences",
+    "metadata",
+    "service_tier",
+    "inference_geo",
+];
+const BESIDE_RESPONSES: [&str; 18] = [
+    "max_output_tokens",
+    "max_tool_calls",
+    "store",
+    "user",
+    "stream",
+    "stream_options",
+    "background",
+    "include",
+    "temperature",
+    "top_p",
+    "top_logprobs",
+    "metadata",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "moderation",
 ];
 
-/// Those members of an object, each as it was written.
-fn some_of(object: &NodeRef<'_>, body: &[u8], fields: &[&str]) -> Bytes {
+/// The members of an object but for these, each as it was written.
+fn without(object: &NodeRef<'_>, body: &[u8], fields: &[&str]) -> Bytes {
     let taken = object.children().filter_map(|node| Some((node.key()?, node.span())));
     let mut out = b"{".to_vec();
-    for (key, span) in taken.filter(|(key, _)| fields.contains(key)) {
+    for (key, span) in taken.filter(|(key, _)| !fields.contains(key)) {
         if out.len() > 1 {
             out.push(b',');
         }
-        out.extend_from_slice(format!("\"{key}\":").as_bytes());
+        out.extend_from_slice(serde_json::to_string(key).unwrap_or_default().as_bytes());
+        out.push(b':');
         out.extend_from_slice(body.get(span).unwrap_or_default());
     }
     out.push(b'}');
