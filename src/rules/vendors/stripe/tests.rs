@@ -14,6 +14,10 @@ fn stripe(path: &'static str) -> Call {
     call("stripe", path)
 }
 
+/// 800 of 900.
+const CAPTURED: &str =
+    r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#;
+
 #[test]
 fn a_request_holds_the_amount_that_it_names() {
     for (path, body, usd) in [
@@ -186,19 +190,9 @@ fn what_moved_stands_in_the_answer() {
             r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#,
             900,
         ),
-        (
-            "/v1/payment_intents/pi/capture",
-            "a=b",
-            r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
-            800,
-        ),
+        ("/v1/payment_intents/pi/capture", "a=b", CAPTURED, 800),
         // Less than was asked for.
-        (
-            "/v1/payment_intents/pi/capture",
-            "amount_to_capture=900",
-            r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
-            800,
-        ),
+        ("/v1/payment_intents/pi/capture", "amount_to_capture=900", CAPTURED, 800),
         (
             "/v1/payment_intents/pi/verify_microdeposits",
             "descriptor_code=SM11AA",
