@@ -90,6 +90,47 @@ fn ordinary_chats_are_held_at_once_to_four_times_their_cost() {
     }
 }
 
+/// It is the vendors' word for what runs in a batch. A caller who writes it into a call of its own holds no less, and pays no less.
+#[test]
+fn the_word_batch_makes_no_call_cheaper() {
+    let chat = |tier: &str| format!(r#"{{"model":"gpt-5.5"{tier},"max_tokens":900,"messages":[]}}"#);
+    let gemini = |tier: &str| format!(r#"{{"contents":[],"generationConfig":{{"maxOutputTokens":900}}{tier}}}"#);
+    let converse = |tier: &str| format!(r#"{{"messages":[],"inferenceConfig":{{"maxTokens":900}}{tier}}}"#);
+    let openai = r#"{"model":"gpt-5.5","choices":[{}],"usage":{"prompt_tokens":20,"completion_tokens":50}}"#;
+    let google = r#"{"usageMetadata":{"promptTokenCount":20,"candidatesTokenCount":50}}"#;
+    let bedrock = r#"{"usage":{"inputTokens":20,"outputTokens":50}}"#;
+    let vertex = "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent";
+    let nova = "/model/amazon.nova-pro-v1%3A0/converse";
+    let header = [("x-vertex-ai-llm-shared-request-type", "batch")];
+    for (vendor, path, plain, named, sent, answer) in [
+        (
+            "openai",
+            "/v1/chat/completions",
+            chat(r#","service_tier":"default""#),
+            chat(r#","service_tier":"batch""#),
+            &[][..],
+            openai,
+        ),
+        (
+            "google",
+            "/v1beta/models/gemini-2.5-flash:generateContent",
+            gemini(""),
+            gemini(r#","serviceTier":"batch""#),
+            &[],
+            google,
+        ),
+        ("vertex", vertex, gemini(""), gemini(""), &header, google),
+        ("bedrock", nova, converse(""), converse(r#","serviceTier":{"type":"batch"}"#), &[], bedrock),
+    ] {
+        let (usual, mut other) = (call(vendor, path), call(vendor, path));
+        other.headers = super::testkit::headers(sent);
+        let (held, asked) = (usual.bound(&plain), other.bound(&named));
+        assert!(asked >= held, "{vendor}: {asked} is held, and {held} without the word");
+        let of = |plan| exact(run(plan, 200, &json(), [answer.as_bytes()], End::Complete).1.usage);
+        assert_eq!(of(&other.plan(&named)), of(&usual.plan(&plain)), "{vendor}");
+    }
+}
+
 /// What a request asks for beside its words, and by how many tokens of the prompt or answers of the model that bounds it. The
 /// figures are the model's: its longest prompt, its longest answer.
 #[test]

@@ -98,6 +98,21 @@ fn each_vendor_is_asked_in_its_own_shape() {
     assert_eq!(asked(&call("groq", "/openai/v1/chat/completions"), chat), None);
 }
 
+/// A field that nobody here knows may be a part of the prompt: the vendor counts it, or refuses to count at all.
+#[test]
+fn what_is_asked_leaves_out_only_what_is_no_prompt() {
+    let messages = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"temperature":1,"metadata":{"user_id":"u"},"messages":[],"output_format":{"type":"json_schema"},"brand_new":[1]}"#;
+    assert_eq!(
+        asked(&call("anthropic", "/v1/messages"), messages).map(|(_, body)| body).as_deref(),
+        Some(r#"{"model":"claude-sonnet-4-5","messages":[],"output_format":{"type":"json_schema"},"brand_new":[1]}"#)
+    );
+    let responses = r#"{"model":"gpt-5","max_output_tokens":99,"store":true,"stream":true,"input":"x","brand_new":"y","user":"u","service_tier":"flex"}"#;
+    assert_eq!(
+        asked(&call("openai", "/v1/responses"), responses).map(|(_, body)| body).as_deref(),
+        Some(r#"{"model":"gpt-5","input":"x","brand_new":"y"}"#)
+    );
+}
+
 #[test]
 fn a_count_bounds_the_prompt_with_a_margin() {
     assert_eq!(told(br#"{"input_tokens":1000}"#), Some(1150));
@@ -117,12 +132,17 @@ fn a_count_bounds_the_prompt_with_a_margin() {
 #[test]
 fn what_was_seen_of_a_response_bounds_the_one_that_goes_on() {
     let mut call = call("openai", "/v1/responses");
-    call.remembered = Some(("resp_1".to_owned(), 500));
+    call.remembered = Some(("resp_1".to_owned(), "gpt-4o".to_owned(), 500));
     let body =
         |id: &str| format!(r#"{{"model":"gpt-4o","max_output_tokens":9,"previous_response_id":"{id}","input":"x"}}"#);
     let tokens = |id: &str| call.estimate(&body(id)).expect("bounded").need.tokens;
     assert_eq!(tokens("resp_1"), body("resp_1").len() as u64 + 500 + 9);
     assert_eq!(tokens("resp_2"), 128_000 + 9);
+    // Another model may read the same pictures as many times the tokens.
+    let other = body("resp_1").replace("gpt-4o", "gpt-4.1-mini");
+    assert_eq!(call.estimate(&other).expect("bounded").need.tokens, 1_047_576 + 9);
+    let dated = body("resp_1").replace("gpt-4o", "gpt-4o-2024-11-20");
+    assert_eq!(call.estimate(&dated).expect("bounded").need.tokens, dated.len() as u64 + 500 + 9);
     let both = body("resp_1").replace(r#""input""#, r#""conversation":"conv_1","input""#);
     assert_eq!(call.estimate(&both).expect("bounded").need.tokens, 128_000 + 9);
 }
