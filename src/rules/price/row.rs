@@ -78,6 +78,8 @@ impl TierAsked<'_> {
     fn admits(self, tier: &str) -> bool {
         match self {
             Self::Batch { .. } => tier == STANDARD,
+            // No account can be set to any other: what is faster still, or cheaper, must be asked for by name.
+            Self::Auto => matches!(tier, STANDARD | "priority"),
             Self::Named(asked) if tier_name(asked) != BATCH && TIERS.contains(&tier_name(asked)) => {
                 tier == STANDARD || tier == tier_name(asked)
             }
