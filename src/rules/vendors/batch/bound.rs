@@ -1,9 +1,12 @@
 //! What a batch can cost at most: the sum of its items' own bounds, each as if it were asked alone, at the batch price. What
 //! is not yet known when it is made, when each item runs, is covered by the dearest price until then.
 
+use std::borrow::Cow;
+
 use http::header;
 
 use super::super::ask::{Ask, FitRule, Unpriceable};
+use super::super::dialect::Dialect;
 use super::super::entry::{Adapter, Price};
 use super::super::llm::body::{Body, text_of};
 use super::super::{anthropic, openai};
@@ -96,7 +99,7 @@ fn line(ask: &Ask<'_>, text: &[u8], endpoint: &mut Option<Name>) -> Result<Need,
     if **endpoint.get_or_insert_with(|| url.into()) != *url {
         return Err(bad("url", "it must be the same in every line"));
     }
-    let path = CanonicalPath::parse(url).map_err(|_| bad("url", "it is no path"))?.path;
+    let path = CanonicalPath::parse(&*operation_of(ask, url)).map_err(|_| bad("url", "it is no path"))?.path;
     let operation = ask.vendor.route("POST", path).operation;
     match operation.map(|operation| &operation.price) {
         // The one free operation that a batch may run.
@@ -105,6 +108,14 @@ fn line(ask: &Ask<'_>, text: &[u8], endpoint: &mut Option<Name>) -> Result<Need,
             adapter @ (Adapter::Chat | Adapter::Responses | Adapter::Completions | Adapter::Embeddings),
         )) => alone(ask, slice(text, body), *adapter, KEPT_SECS),
         _ => Err(Unpriceable::NoPrice),
+    }
+}
+
+/// Azure's lines name the operation alone; their model is a deployment.
+fn operation_of<'u>(ask: &Ask<'_>, url: &'u str) -> Cow<'u, str> {
+    match ask.vendor.dialect {
+        Dialect::Azure => format!("/openai/v1{}", url.strip_prefix("/v1").unwrap_or(url)).into(),
+        _ => url.into(),
     }
 }
 

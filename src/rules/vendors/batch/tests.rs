@@ -19,6 +19,14 @@ limits = { context = 100000, output = 4000 }
 [[model.price]]
 rates = [{ input = "2", cache_read = "0.5", output = "8" }, { tier = "batch", input = "1", cache_read = "0.25", output = "4" }]
 [[model]]
+vendor = "azure"
+names = ["gpt-batch"]
+limits = { context = 100000, output = 4000 }
+[[model.price]]
+rates = [{ input = "2.2", output = "8.8" }, { tier = "batch", input = "1.1", output = "4.4" }]
+[alias.azure]
+my-batches = "gpt-batch"
+[[model]]
 vendor = "openai"
 names = ["gpt-single"]
 limits = { context = 100000, output = 4000 }
@@ -290,5 +298,33 @@ fn results_of_a_file_are_found_by_the_state_of_their_batch() {
     ] {
         let metered = answered(&output, "", "application/octet-stream", &format!("{ok}\n{broken}\n"));
         assert_eq!(metered.due, None, "the bound stands: {broken}");
+    }
+}
+
+/// Azure's batches are OpenAI's, but for their lines: those name the operation without its version, and a deployment.
+#[test]
+fn a_batch_of_azures_is_bounded_by_its_deployments() {
+    let kind = "multipart/form-data; boundary=b";
+    let line = LINE.replace("/v1/chat/completions", "/chat/completions").replace("gpt-batch", "my-batches");
+    for (files, batches, output) in [
+        ("/openai/files", "/openai/batches", "/openai/files/file-out/content"),
+        ("/openai/v1/files", "/openai/v1/batches", "/openai/v1/files/file-out/content"),
+    ] {
+        let upload =
+            Call { content_type: kind, headers: headers(&[("content-type", kind)]), ..asked("azure", "POST", files) };
+        let made = answered(&upload, &file(&[&line], "batch"), "application/json", r#"{"id":"file-in"}"#).made;
+        let made = *made.expect("it is remembered");
+        // The bytes at 1.1 and a hundred tokens at 4.4 USD per million.
+        let bytes = line.split("\"body\":").nth(1).expect("a body").len() as u64 - 1;
+        assert_eq!(made.bound.map(|b| b.usd.0), Some(bytes * 110 + 44_000), "{:?}", made.unbounded);
+        let making = Call { recalled: Some(recalled(made)), ..asked("azure", "POST", batches) };
+        let body = r#"{"input_file_id":"file-in","endpoint":"/chat/completions","completion_window":"24h"}"#;
+        assert_eq!(making.bound(body), bytes * 110 + 44_000);
+        let mut read = asked("azure", "GET", output);
+        read.recalled = Some(recalled(Made { of: Some("batch_1".into()), ..Made::named("file-out") }));
+        let results = r#"{"custom_id":"a","response":{"body":{"object":"chat.completion","model":"gpt-batch","choices":[],"usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}},"request_id":"r","status_code":200},"error":null}"#;
+        // 1000 * 1.1 + 100 * 4.4 = 1540 per million USD.
+        let due = answered(&read, "", "application/octet-stream", results).due.expect("known");
+        assert_eq!((&*due.object, due.usd), ("batch_1", MicroCents(154_000)));
     }
 }
