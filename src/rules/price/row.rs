@@ -162,6 +162,11 @@ impl Row {
         self.multipliers.iter().find(|(own, _)| **own == *name).map(|(_, factor)| *factor)
     }
 
+    /// What single uses cost, by name.
+    pub fn fees(&self) -> impl Iterator<Item = (&str, PicoUsd)> {
+        self.fees.iter().map(|(name, fee)| (&**name, *fee))
+    }
+
     /// What one use of a tool costs.
     pub fn fee(&self, tool: &str) -> Option<PicoUsd> {
         self.fees.iter().find(|(own, _)| **own == *tool).map(|(_, fee)| *fee)

@@ -7,6 +7,7 @@ mod growth;
 pub(super) mod image;
 mod limit;
 pub(super) mod number;
+mod plain;
 mod report;
 mod running;
 
@@ -86,41 +87,6 @@ pub(super) struct LlmPlan {
     pub unbounded: bool,
     /// Changes that do not depend on what was granted.
     edits: Vec<OwnedEdit>,
-}
-
-impl LlmPlan {
-    /// Of a model as it is usually served, with an answer that is read whole.
-    fn plain(ask: &Ask<'_>, api: Api, model: &str) -> Self {
-        Self {
-            api,
-            dialect: ask.vendor.dialect,
-            model: model.into(),
-            shelf: ask.vendor.prices.clone(),
-            unknown_model: ask.unknown_model,
-            stream: false,
-            hide_usage: false,
-            tier: None,
-            host_factor: host_factor(ask.host),
-            place: None,
-            region: ask.region().map(Into::into),
-            geo: None,
-            speed: None,
-            long_cache: false,
-            incomplete: false,
-            characters: None,
-            picture: None,
-            limit: None,
-            prompted: None,
-            unbounded: false,
-            edits: Vec::new(),
-        }
-    }
-
-    /// For results of a batch, which are read without their requests. `geo`: where some of them may have run.
-    pub fn of_batch(ask: &Ask<'_>, api: Api, geo: Option<&str>) -> Self {
-        // What the split leaves over may have been written for the longer time.
-        Self { geo: geo.map(Into::into), long_cache: true, ..Self::plain(ask, api, "") }
-    }
 }
 
 /// A request of a language model, read.

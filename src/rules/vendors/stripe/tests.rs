@@ -226,6 +226,29 @@ fn what_moved_stands_in_the_answer() {
             700,
         ),
         ("/v1/refunds", "charge=ch", r#"{"object":"refund","amount":700,"currency":"usd","status":"failed"}"#, 0),
+        ("/v1/refunds", "charge=ch", r#"{"object":"refund","amount":700,"currency":"usd","status":"canceled"}"#, 0),
+        // More may be taken later: nothing is yet.
+        (
+            "/v1/payment_intents/pi/increment_authorization",
+            "amount=2500",
+            r#"{"object":"payment_intent","amount":2500,"amount_received":0,"currency":"usd","status":"requires_capture"}"#,
+            0,
+        ),
+        (
+            "/v1/payment_intents/pi/apply_customer_balance",
+            "amount=500",
+            r#"{"object":"payment_intent","amount":500,"amount_received":500,"currency":"usd","status":"succeeded"}"#,
+            500,
+        ),
+        ("/v1/payouts", charge, r#"{"object":"payout","amount":2000,"currency":"usd","status":"failed"}"#, 0),
+        ("/v1/topups", charge, r#"{"object":"topup","amount":2000,"currency":"usd","status":"canceled"}"#, 0),
+        ("/v1/application_fees/fee_1/refunds", "a=b", r#"{"object":"fee_refund","amount":30,"currency":"usd"}"#, 30),
+        (
+            "/v1/treasury/inbound_transfers",
+            charge,
+            r#"{"object":"treasury.inbound_transfer","amount":2000,"currency":"usd","status":"processing"}"#,
+            2000,
+        ),
         (
             "/v1/charges/ch/refund",
             "amount=300",
