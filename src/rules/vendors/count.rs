@@ -27,7 +27,7 @@ pub enum Encoding {
 }
 
 /// Of a shorter body the answer costs more than the prompt; a longer one takes too long.
-const WORTH_A_LOOK: std::ops::RangeInclusive<usize> = 512..=256 * 1024;
+const WORTH_A_LOOK: std::ops::RangeInclusive<usize> = 512..=128 * 1024;
 /// Beyond what a look says, for what a vendor does to a text before its published tokenizer sees it.
 const LOOK_PERCENT: u64 = 25;
 /// Longer than this is no word of any language: the tokenizer's patterns do not get it, and a byte of it stays a token.

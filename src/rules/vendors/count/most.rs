@@ -1,5 +1,5 @@
 //! How many tokens a text can be at most for OpenAI's published tokenizers (`o200k`, `cl100k`), from a look at its bytes: no
-//! tokenizer is loaded, and a kilobyte takes some microseconds. Counts nothing exactly; `count` does, where this says too much.
+//! tokenizer is loaded, and a kilobyte takes about ten microseconds. Counts nothing exactly; `count` does, where this says too much.
 //!
 //! Why it is a bound. Those tokenizers cut a text into pieces by a pattern, and join bytes within a piece as long as two
 //! neighbours are a token together. So (1) a piece that is a token itself is one: common words with their space, up to three
@@ -123,18 +123,19 @@ impl Text<'_> {
         let behind = self.0.get(at + 1..(at + 2 + LONGEST_WORD).min(self.0.len()))?;
         let letters = behind.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         let ends = self.get(at + 1 + letters).is_none_or(|next| next.is_ascii() && next != b'\'');
-        (ends && KNOWN.words.contains(&behind[..letters])).then_some((1 + letters, 1))
+        (letters > 0 && ends && KNOWN.words.contains(&behind[..letters])).then_some((1 + letters, 1))
     }
 
     /// All spaces but the last, which goes with what follows.
     fn indent(&self, at: usize) -> Option<(usize, u64)> {
-        // Looked at no further, as this is asked at each space.
+        let begins = self.before(at).is_none_or(|before| before.is_ascii_graphic() || before == b'\n');
+        if !begins {
+            return None;
+        }
         let near = self.0[at..].iter().take(LONGEST_INDENT + 2);
         let spaces = near.take_while(|byte| **byte == b' ').count() - 1;
-        let known = (1..=LONGEST_INDENT).contains(&spaces);
         let follows = self.get(at + spaces + 1).is_some_and(|next| next.is_ascii_graphic());
-        let begins = self.before(at).is_none_or(|before| before.is_ascii_graphic() || before == b'\n');
-        (known && follows && begins).then_some((spaces, 1))
+        ((1..=LONGEST_INDENT).contains(&spaces) && follows).then_some((spaces, 1))
     }
 
     /// Three by three, unless other digits than these stand beside them.
