@@ -9,7 +9,7 @@ use crate::common::fleet::{Fleet, audit, configuration};
 use crate::common::house::a_dollar;
 use crate::common::{SOON, http_get, wait_for};
 
-const CALL: u64 = USD / 100;
+pub const CALL: u64 = USD / 100;
 const EPOCH: [&str; 3] = ["hget", "{bursar}:meta", "epoch"];
 
 pub fn ready(node: &Bursar) {

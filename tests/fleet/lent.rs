@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::caps::{USD, left};
-use super::half::ready;
+use super::half::{CALL, ready};
 use super::lost::{lose, making};
 use crate::common::books::{admitted, agree, all_closed, micro, rows, spend};
 use crate::common::bursar::Key;
@@ -107,7 +107,8 @@ fn what_a_dead_node_was_lent_stays_held_although_the_ledger_is_put_back() {
     let (spent, held) = wait_for("the other node to have spent all that is left", SOON, || {
         let refused = fleet.call(0, &ask(&key)).status != 200;
         let (spent, held) = left(&fleet.nodes[0], &key);
-        (refused && spent + held == USD).then_some((spent, held))
+        // Less than a call may be left.
+        (refused && spent + held > USD - CALL).then_some((spent, held))
     });
     println!("{spent} spent, {held} held for the node that is dead");
     assert!(held > 0);

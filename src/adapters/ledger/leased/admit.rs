@@ -93,7 +93,12 @@ impl Inner {
         if let Some(known) = state.calls.get(&ask.hold) {
             return Ok(Some((Reservation::Held(known.held.clone()), state.last)));
         }
-        if let Some(flag) = ask.flags.iter().find(|f| state.flags.contains(*f) || state.own.contains(*f)) {
+        // What was heard last may be undone by now: Redis says so, if it can be asked.
+        let heard = ask.flags.iter().find(|f| state.flags.contains(*f));
+        if why == Why::Quick && heard.is_some() {
+            return Ok(None);
+        }
+        if let Some(flag) = ask.flags.iter().find(|f| state.own.contains(*f)).or(heard) {
             return Ok(Some((Reservation::Killed(flag.clone()), 0)));
         }
         let most = self.backlog.load(Ordering::Relaxed);
