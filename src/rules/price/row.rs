@@ -119,6 +119,8 @@ impl Row {
             return batch;
         }
         let [first, second] = times.map(|at| self.schedule(at));
+        // Usually it is the same one, and counts once.
+        let second = second.filter(|(number, _)| first.is_none_or(|(other, _)| other != *number));
         let schedules = first.into_iter().chain(second).map(|(_, schedule)| schedule);
         let tiers =
             schedules.flat_map(|s| &s.tiers).filter(|t| asked.admits(&t.tier) && (t.above == 0 || prompt > t.above));
