@@ -28,7 +28,7 @@ use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
-use crate::gateway::{Callbacks, Gateway, Limits, Manners, Meters, Vendors};
+use crate::gateway::{Callbacks, Gateway, Grounds, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
@@ -92,6 +92,7 @@ impl Parts {
         tell_start(&*ledger, &loaded, &prices).await;
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
+            grounds: Grounds::default(),
             ledger: ledger.clone(),
             books: books.clone(),
             makings: Arc::default(),
