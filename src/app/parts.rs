@@ -77,8 +77,7 @@ impl Parts {
         let mut opened = ledger::open(&config, lock, &books_store, nodes.clone()).await?;
         let ledger = opened.store.clone();
         ledger.bound_backlog(config.audit.backlog);
-        let keyring = Arc::new(Keyring::open(&data)?);
-        let private = Private::open(&config)?;
+        let (keyring, private) = (Arc::new(Keyring::open(&data)?), Private::open(&config)?);
         adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
