@@ -59,6 +59,7 @@ fn ask(bench: &mut Criterion, name: &str, target: &str, permitted: bool) {
     let question = Question {
         now: Timestamp::now(),
         facts: &facts,
+        lines: None,
         overlays: &[],
         operation: None,
         method: "POST",

@@ -22,7 +22,7 @@ const FLOORS: [(&str, u8); 9] = [
     ("main", 5),
 ];
 const UNITS_CRATES: &[&str] =
-    &["serde", "uuid", "jiff", "zeroize", "subtle", "sha2", "crc32fast", "memchr", "thiserror"];
+    &["serde", "uuid", "jiff", "zeroize", "subtle", "sha2", "crc32fast", "memchr", "thiserror", "foldhash"];
 /// Beside those of the units. `ring` for checking signatures: what signs, and needs randomness, stands above.
 const RULES_CRATES: &[&str] = &[
     "ring",

@@ -24,6 +24,7 @@ use crate::rules::ledger::account::Shape;
 use crate::rules::policy::Overlay;
 use crate::rules::subject::{Facts, Flag};
 use crate::units::ids::KeyId;
+use crate::units::table::Hashing;
 use crate::units::time::Timestamp;
 use crate::units::vault_key::VaultKey;
 
@@ -62,8 +63,8 @@ pub enum KeyringError {
 
 /// All vault keys and kill flags. Look-ups touch memory alone; changes block on the disk, so call them off the async threads.
 pub struct Keyring {
-    keys: DashMap<KeyId, Arc<KeyRecord>>,
-    flags: DashMap<Flag, FlagRecord>,
+    keys: DashMap<KeyId, Arc<KeyRecord>, Hashing>,
+    flags: DashMap<Flag, FlagRecord, Hashing>,
     /// Flags on anything wider than a key; zero is the usual case, and costs one load per call.
     wide: AtomicUsize,
     /// Held for the whole of a change, so that memory and disk change in one order.
@@ -76,7 +77,7 @@ impl Keyring {
         let path = dir.join("keys.db");
         let store = store::Store::open(&path)?;
         let keys = store.keys()?.into_iter().map(|k| (k.id.clone(), Arc::new(k))).collect();
-        let flags: DashMap<_, _> = store.flags()?.into_iter().map(|f| (f.flag.clone(), f)).collect();
+        let flags: DashMap<_, _, Hashing> = store.flags()?.into_iter().map(|f| (f.flag.clone(), f)).collect();
         let wide = flags.iter().filter(|f| f.on && !is_key(&f.flag)).count();
         Ok(Self { keys, flags, wide: AtomicUsize::new(wide), store: Mutex::new(store) })
     }

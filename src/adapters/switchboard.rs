@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::rules::subject::{Facts, Flag};
 use crate::units::ids::CallId;
+use crate::units::table::Hashing;
 
 /// All calls between admission and their last byte.
 #[derive(Default)]
 pub struct Switchboard {
-    calls: DashMap<CallId, Arc<Line>>,
+    calls: DashMap<CallId, Arc<Line>, Hashing>,
 }
 
 struct Line {

@@ -28,7 +28,7 @@ use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
 use crate::control::{self, About, ControlState, Minted, Others};
-use crate::gateway::{Callbacks, Gateway, Limits, Manners, Meters, Vendors};
+use crate::gateway::{Callbacks, Gateway, Grounds, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
 use crate::rules::subject::Name;
 use crate::rules::vendors::Vendor;
@@ -77,8 +77,7 @@ impl Parts {
         let mut opened = ledger::open(&config, lock, &books_store, nodes.clone()).await?;
         let ledger = opened.store.clone();
         ledger.bound_backlog(config.audit.backlog);
-        let keyring = Arc::new(Keyring::open(&data)?);
-        let private = Private::open(&config)?;
+        let (keyring, private) = (Arc::new(Keyring::open(&data)?), Private::open(&config)?);
         adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
@@ -92,6 +91,7 @@ impl Parts {
         tell_start(&*ledger, &loaded, &prices).await;
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
+            grounds: Grounds::default(),
             ledger: ledger.clone(),
             books: books.clone(),
             makings: Arc::default(),

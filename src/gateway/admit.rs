@@ -13,6 +13,7 @@ use hyper::body::{Body as _, Incoming};
 use super::Gateway;
 use super::context::Context;
 use super::forward::Outgoing;
+use super::grounds::Ground;
 use super::headers;
 use super::identify::Caller;
 use super::problem::Problem;
@@ -44,6 +45,7 @@ pub struct Judged<'a> {
     pub routed: &'a Routed<'a>,
     pub parts: &'a Parts,
     pub facts: Arc<Facts>,
+    pub ground: Arc<Ground>,
     /// When the whole request was there.
     now: Timestamp,
     pub content_type: Option<String>,
@@ -61,7 +63,9 @@ pub async fn admit(
     body: Incoming,
     about: &mut About,
 ) -> Result<Box<Outgoing>, Problem> {
-    let facts = super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path);
+    let method = parts.method.as_str();
+    let ground = gateway.grounds.of(caller, &place.vendor, routed.operation, method, &routed.path);
+    let facts = ground.facts.clone();
     about.routed(place, &routed, &facts);
     let policies = caller.policies.clone();
     let content_type = headers::joined(&parts.headers, &header::CONTENT_TYPE);
@@ -78,6 +82,7 @@ pub async fn admit(
         routed,
         parts,
         facts,
+        ground,
         now: context.at,
         content_type,
         content_encoding,
@@ -217,6 +222,7 @@ impl Judged<'_> {
         let question = Question {
             now: self.now,
             facts: &self.facts,
+            lines: self.ground.lines(&self.policies),
             overlays: &overlays,
             operation: routed.operation,
             method: parts.method.as_str(),

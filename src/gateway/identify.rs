@@ -42,6 +42,10 @@ impl Caller {
         all.filter_map(|k| Some((&k.id, k.overlay.as_ref()?))).collect()
     }
 
+    pub fn ancestors(&self) -> &[Arc<KeyRecord>] {
+        &self.ancestors
+    }
+
     /// Does its run count on no account?
     pub fn claimed_run(&self) -> bool {
         !self.policy.counts_run(self.run_claimed)

@@ -106,6 +106,7 @@ impl Judged<'_> {
             let next = {
                 let args = self.args(body)?;
                 let permit = self.decide(&args)?;
+                // Few calls name an earlier one, so whose memory it is is asked then.
                 let remembered = |id: &str, row: &str| self.memory(&permit).recall(id, row);
                 let known = Known { found: &found, recalled: recalled.as_ref(), counted, remembered: &remembered };
                 let ask = self.ask(&permit, &args, body.bytes(), known);

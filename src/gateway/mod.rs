@@ -13,6 +13,7 @@ mod filter;
 mod flowing;
 mod forward;
 mod grip;
+mod grounds;
 mod headers;
 mod identify;
 mod ladder;
@@ -61,6 +62,7 @@ use crate::adapters::vault::Vault;
 pub use accept::{Manners, run};
 pub use arrivals::{Arrivals, Counted, Given};
 pub use callback::Callbacks;
+pub use grounds::Grounds;
 pub use late::resume;
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
@@ -90,6 +92,7 @@ pub struct Gateway {
     pub hasher: BodyHasher,
     pub strangers: Arc<DenialBudget>,
     pub meters: Arc<Meters>,
+    pub grounds: Grounds,
     pub limits: Limits,
     /// Do callers reach this gateway by TLS?
     pub tls: bool,
@@ -128,6 +131,7 @@ impl Gateway {
             hasher: self.hasher.clone(),
             strangers: self.strangers.clone(),
             meters: self.meters.clone(),
+            grounds: Grounds::default(),
             limits: self.limits,
             tls: self.tls,
         }

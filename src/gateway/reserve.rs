@@ -74,7 +74,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
         lines: permit.lines().clone(),
         need: need.clone(),
         rates: permit.rates().clone(),
-        flags: Flag::over(&judged.facts).into(),
+        flags: judged.ground.flags.clone(),
         replay: replay_key(judged, permit, &estimate.plan, body),
         manner: permit.manner(),
         opening: opening(judged, permit, permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref()), about),

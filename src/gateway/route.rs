@@ -12,8 +12,8 @@ use super::identify::Caller;
 use super::problem::Problem;
 use crate::rules::args::Unreadable;
 use crate::rules::path::{CanonicalPath, PathRefusal, Target, query_or_form_overrides_method};
-use crate::rules::subject::{Facts, Name};
-use crate::rules::vendors::{Family, Operation, Vendor, credential};
+use crate::rules::subject::Name;
+use crate::rules::vendors::{Family, Vendor, credential};
 use crate::units::vault_key::{LEN, PREFIX};
 
 /// Which vendor, and what of the address is its own.
@@ -96,23 +96,4 @@ pub fn authority<'h>(uri: &'h Uri, host: Option<&'h HeaderValue>) -> Cow<'h, str
 /// The host without its port.
 pub fn name_of(host: &str) -> &str {
     host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name)
-}
-
-/// What accounts, flags and rows are named by.
-pub fn facts(
-    caller: &Caller,
-    vendor: &Vendor,
-    operation: Option<&Operation>,
-    method: &str,
-    path: &CanonicalPath,
-) -> Arc<Facts> {
-    let operation = operation.map_or_else(|| Arc::from(format!("{method} {}", path.for_rules())), |o| o.name.clone());
-    Arc::new(Facts {
-        subject: caller.subject.clone(),
-        keys: caller.key_chain(),
-        policy: caller.policy.name.clone(),
-        vendor: vendor.name.clone(),
-        operation,
-        claimed_run: caller.claimed_run(),
-    })
 }

@@ -1,6 +1,6 @@
 //! The vendors of this gateway, by name and by host name. Fixed at start; made from the catalogue and the operator's file.
 
-use std::collections::HashMap;
+use crate::units::table::Table;
 use std::sync::Arc;
 
 use crate::rules::subject::Name;
@@ -9,8 +9,8 @@ use crate::rules::vendors::{Envelope, Vendor};
 /// Look-up of vendors.
 #[derive(Clone, Default)]
 pub struct Vendors {
-    by_name: HashMap<Name, Arc<Vendor>>,
-    by_host: HashMap<Box<str>, Arc<Vendor>>,
+    by_name: Table<Name, Arc<Vendor>>,
+    by_host: Table<Box<str>, Arc<Vendor>>,
 }
 
 impl Vendors {

@@ -12,6 +12,16 @@ use uuid::Uuid;
 #[serde(transparent)]
 pub struct CallId(pub Uuid);
 
+impl CallId {
+    /// Bytes of its text.
+    pub const TEXT: usize = uuid::fmt::Hyphenated::LENGTH;
+
+    /// As it is shown, in the caller's room.
+    pub fn text(self, room: &mut [u8; Self::TEXT]) -> &str {
+        self.0.hyphenated().encode_lower(room)
+    }
+}
+
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -64,14 +74,20 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Digest32(pub [u8; 32]);
 
-impl fmt::Display for Digest32 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Rows carry several of these, so the hex is made at once.
+impl Digest32 {
+    /// As it is shown. Rows carry several of these, so the hex is made at once.
+    pub fn hex(&self) -> [u8; 64] {
         let mut hex = [0; 64];
         for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
             pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
         }
-        f.write_str(std::str::from_utf8(&hex).unwrap_or_default())
+        hex
+    }
+}
+
+impl fmt::Display for Digest32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.hex()).unwrap_or_default())
     }
 }
 

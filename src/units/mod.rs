@@ -5,5 +5,6 @@ pub mod duration;
 pub mod ids;
 pub mod money;
 pub mod secret;
+pub mod table;
 pub mod time;
 pub mod vault_key;

@@ -27,27 +27,36 @@ impl MicroCents {
     }
 }
 
-/// Decimal USD without trailing zeros: `0.0003132`, `50`.
-impl fmt::Display for MicroCents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Rows and answers carry several of these, so the digits are made at once, the last one first.
-        let (mut text, mut at, mut left) = ([0; 24], 24, self.0);
+impl MicroCents {
+    /// Bytes of its longest text.
+    pub const TEXT: usize = 24;
+
+    /// Decimal USD without trailing zeros: `0.0003132`, `50`. Rows and answers carry several of these, so the digits are made at
+    /// once, the last one first.
+    pub fn text(self, room: &mut [u8; Self::TEXT]) -> &str {
+        let (mut at, mut left) = (room.len(), self.0);
         for place in 0.. {
-            let (digit, zeros) = ((left % 10) as u8, at == text.len());
+            let (digit, zeros) = ((left % 10) as u8, at == room.len());
             left /= 10;
             if place == PLACES && !zeros {
                 at -= 1;
-                text[at] = b'.';
+                room[at] = b'.';
             }
             if place >= PLACES || !zeros || digit != 0 {
                 at -= 1;
-                text[at] = b'0' + digit;
+                room[at] = b'0' + digit;
             }
             if place >= PLACES && left == 0 {
                 break;
             }
         }
-        f.write_str(std::str::from_utf8(&text[at..]).unwrap_or_default())
+        std::str::from_utf8(&room[at..]).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for MicroCents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text(&mut [0; Self::TEXT]))
     }
 }
 

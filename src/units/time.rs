@@ -1,5 +1,7 @@
 //! Instants and budget windows, in UTC. Reads no clock: `Timestamp::now` is for the floors above the rules.
 
+mod text;
+
 use std::fmt;
 
 use jiff::Zoned;
@@ -45,7 +47,10 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.jiff())
+        match self.text(&mut [0; Self::TEXT]) {
+            Some(text) => f.write_str(text),
+            None => write!(f, "{}", self.jiff()),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::rules::policy::Permit;
 use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
 use crate::units::ids::CallId;
+use crate::units::table::Hashing;
 
 /// The answer to a reserve, as a value to go on with.
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
@@ -32,13 +33,13 @@ pub enum Answered {
 /// All holds of this process that have not ended.
 pub struct Holds {
     ledger: Arc<dyn Ledger>,
-    live: DashMap<CallId, Instant>,
+    live: DashMap<CallId, Instant, Hashing>,
 }
 
 impl Holds {
     /// Starts to renew, until the value is gone.
     pub fn new(ledger: Arc<dyn Ledger>) -> Arc<Self> {
-        let holds = Arc::new(Self { ledger, live: DashMap::new() });
+        let holds = Arc::new(Self { ledger, live: DashMap::default() });
         tokio::spawn(renew(Arc::downgrade(&holds)));
         holds
     }

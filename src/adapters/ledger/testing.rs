@@ -39,6 +39,7 @@ pub fn permit() -> Permit {
     let question = Question {
         now: Timestamp::now(),
         facts: &facts,
+        lines: None,
         overlays: &[],
         operation: None,
         method: "GET",

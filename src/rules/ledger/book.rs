@@ -11,6 +11,7 @@ mod export;
 mod fit;
 mod holds;
 mod invariants;
+mod posted;
 mod reserve;
 mod resize;
 mod settle;
@@ -30,13 +31,15 @@ use serde::{Deserialize, Serialize};
 
 use self::accounts::Accounts;
 use self::clock::{Clock, Starts};
-use self::holds::{Ended, Open};
+use self::holds::{Ended, Memo, Open};
+use self::posted::Posted;
 use super::account::Shape;
 use super::ask::{AccountState, Line, ReplayKey};
 use super::entry::{Entry, Op};
 use super::rates::Cells;
 use crate::rules::subject::Flag;
 use crate::units::ids::{CallId, Seq};
+use crate::units::table::Table;
 use crate::units::time::Timestamp;
 
 pub use self::export::{Counted, HowEnded, Remembered, Shared};
@@ -58,8 +61,8 @@ pub struct Book {
     seq: Seq,
     clock: Clock,
     accounts: Accounts,
-    open: HashMap<CallId, Open>,
-    ended: HashMap<CallId, Ended>,
+    open: Table<CallId, Open>,
+    ended: Table<CallId, Ended>,
     /// Ended holds in the order in which they may be forgotten: soon, and a day later.
     soon: VecDeque<(Timestamp, CallId)>,
     later: VecDeque<(Timestamp, CallId)>,
@@ -76,6 +79,9 @@ pub struct Book {
     shapes: Vec<Shape>,
     #[serde(default)]
     rates: Cells,
+    /// What was posted last for the same lines, so that calls of one kind share it.
+    #[serde(skip)]
+    posted: Memo<Posted>,
 }
 
 impl Book {

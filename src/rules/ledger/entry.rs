@@ -1,6 +1,10 @@
 //! The journal's entries: what happened to the ledger, with its row, in one value. Replaying all entries gives the book
 //! again. Does not write anything: `adapters::ledger::journal` does, and `adapters::audit` projects them.
 
+mod line;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,6 +1,8 @@
 //! The one question that a call is asked before anything is held for it, and the three answers. The order of evaluation
 //! stands in `judge`; the first reason wins.
 
+use std::sync::{Arc, OnceLock};
+
 use super::denial::Denial;
 use super::judge;
 use super::overlay::Overlay;
@@ -21,6 +23,8 @@ pub struct Question<'a> {
     pub now: Timestamp,
     /// `facts.policy` names the policy, `facts.vendor` the vendor.
     pub facts: &'a Facts,
+    /// Where the accounts of such calls under these policies are kept, if they are.
+    pub lines: Option<&'a SameLines>,
     /// Of the key and all its ancestors.
     pub overlays: &'a [(&'a KeyId, &'a Overlay)],
     /// `None` if the catalogue has no such operation.
@@ -33,6 +37,10 @@ pub struct Question<'a> {
     /// Account-selecting headers that the caller sent: lower-case name, value.
     pub account_headers: &'a [(&'a str, &'a str)],
 }
+
+/// The accounts of calls with the same facts and overlays under the same policies: named by the first of them.
+#[derive(Debug, Default)]
+pub struct SameLines(pub(super) OnceLock<Arc<[Line]>>);
 
 /// What the rules say of a call.
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ use crate::rules::ledger::ask::Line;
 use crate::rules::ledger::rates::Rate;
 use crate::rules::subject::Facts;
 use crate::units::ids::KeyId;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A call under judgement.
 struct Judge<'a> {
@@ -267,11 +267,19 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    fn lines(&mut self) -> Result<Vec<Line>, Stop> {
+    fn lines(&mut self) -> Result<Arc<[Line]>, Stop> {
+        let same = self.q.lines.map(|same| &same.0);
+        if let Some(lines) = same.and_then(OnceLock::get) {
+            return Ok(lines.clone());
+        }
         let asked = asked(self.own(), self.q.facts, self.q.overlays);
         let (lines, missing) = asked.lines(&self.plan.lines);
-        if let Some(missing) = missing {
-            self.uncountable(&missing)?;
+        let lines: Arc<[Line]> = lines.into();
+        match (missing, same) {
+            // It is said anew of each call.
+            (Some(missing), _) => self.uncountable(&missing)?,
+            (None, Some(same)) => drop(same.set(lines.clone())),
+            (None, None) => {}
         }
         Ok(lines)
     }
@@ -290,10 +298,10 @@ impl<'a> Judge<'a> {
         self.refuse(mode, words::uncountable(missing, claimed, self.own().trust_headers))
     }
 
-    fn permit(self, tier: Tier, lines: Vec<Line>, rates: Vec<Rate>) -> Permit {
+    fn permit(self, tier: Tier, lines: Arc<[Line]>, rates: Vec<Rate>) -> Permit {
         Permit {
             policy: Arc::clone(&self.plan.policy),
-            lines: lines.into(),
+            lines,
             rates: rates.into(),
             call_limits: self.call_limits(),
             tier,

@@ -21,7 +21,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Decision, Question};
+pub use decide::{Decision, Question, SameLines};
 pub use denial::{Code, Denial};
 pub use limit::{BadLimit, Per, parse_budget, parse_limit};
 pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, rule_text};

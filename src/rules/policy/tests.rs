@@ -112,16 +112,26 @@ impl Call<'_> {
             Err(unreadable) => return Decision::Unreadable(unreadable),
         };
         let overlays: Vec<(&KeyId, &Overlay)> = self.overlays.iter().map(|(key, overlay)| (key, overlay)).collect();
-        set.decide(&Question {
-            now: self.now,
-            facts: &self.facts(set),
-            overlays: &overlays,
-            operation: self.operation.as_ref(),
-            method: self.method,
-            path: &target.path,
-            args: (!self.unread).then_some(&args),
-            account_headers: &self.headers,
-        })
+        let (facts, same) = (self.facts(set), SameLines::default());
+        let ask = |lines| {
+            set.decide(&Question {
+                now: self.now,
+                facts: &facts,
+                lines,
+                overlays: &overlays,
+                operation: self.operation.as_ref(),
+                method: self.method,
+                path: &target.path,
+                args: (!self.unread).then_some(&args),
+                account_headers: &self.headers,
+            })
+        };
+        // Whether its accounts are named anew, or by an earlier call, changes nothing.
+        let (alone, first, again) = (ask(None), ask(Some(&same)), ask(Some(&same)));
+        for other in [first, again] {
+            assert_eq!(format!("{alone:?}"), format!("{other:?}"));
+        }
+        alone
     }
 
     pub fn permit(&self, set: &PolicySet) -> Permit {

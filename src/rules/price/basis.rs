@@ -19,7 +19,7 @@ pub fn run(shelf: &Name, model: &str, tokens: &Tokens, served: Served<'_>) -> Ru
         model: model.into(),
         tier: served.tier.map(Into::into),
         factors: served.factors.iter().map(|name| Name::from(*name)).collect(),
-        used: tokens.used().map(|(kind, count)| (kind.name().into(), count)).collect(),
+        used: tokens.used().map(|(kind, count)| (kind.in_books(), count)).collect(),
         fees: fees.fold(BTreeMap::new(), |mut sum, (name, count)| {
             let sum_of = sum.entry(Name::from(*name)).or_insert(0_u64);
             *sum_of = sum_of.saturating_add(*count);

@@ -1,7 +1,6 @@
 //! The price book: every model of every vendor by its names, with the operator's file on top of the shipped one. Finds the
 //! row of a model name as a request or an answer spells it. Reads no files: it is given their text.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::raw::RawBook;
 use super::row::Row;
 use super::shelf::Shelf;
 use crate::units::ids::Digest32;
+use crate::units::table::Table;
 
 /// The files that ship, in their order.
 pub const SHIPPED: [(&str, &str); 2] =
@@ -35,7 +35,7 @@ impl fmt::Display for Mistake {
 /// All prices. Cheap to share, never changed: an update makes a new one.
 #[derive(Debug)]
 pub struct PriceBook {
-    shelves: HashMap<Box<str>, Shelf>,
+    shelves: Table<Box<str>, Shelf>,
     pub fx: Fx,
     hash: Digest32,
 }
@@ -49,7 +49,7 @@ impl PriceBook {
 
     /// A book of these files (name and text), a later one on top of an earlier one.
     pub fn of(layers: &[(&str, &str)]) -> Result<Self, Vec<Mistake>> {
-        let mut book = Self { shelves: HashMap::new(), fx: Fx::default(), hash: Digest32([0; 32]) };
+        let mut book = Self { shelves: Table::default(), fx: Fx::default(), hash: Digest32([0; 32]) };
         let (mut mistakes, mut hasher) = (Vec::new(), Sha256::new());
         for (file, text) in layers {
             hasher.update((text.len() as u64).to_be_bytes());

@@ -1,6 +1,9 @@
 //! The names that a model may be listed under, from the name that a request or an answer spells: without the path of a cloud's
 //! resource, a region, a version, a day. Knows no prices; `shelf` looks each of them up, the first one first.
 
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+
 /// Endings that lead to the same model.
 const ENDINGS: [&str; 5] = ["-latest", "@latest", "@default", "-preview", "-exp"];
 /// Behind a model of OpenRouter's: what makes none of its tokens dearer.
@@ -10,62 +13,73 @@ const REGIONS: [&str; 10] = ["us.", "eu.", "apac.", "au.", "jp.", "ca.", "sa.", 
 /// Before the model in the name of a cloud's resource. What follows an application's profile is no model's name.
 const FOLDERS: [&str; 4] = ["foundation-model/", "inference-profile/", "models/", "endpoints/"];
 
-/// Spellings, the most exact one first, none twice. `eu-west-2/qwen.qwen3` is what a model is called in one region: that
-/// region's own price comes before the general one, and the price of a profile over several regions before both.
-pub(super) fn spellings(model: &str) -> Vec<String> {
+/// What `known` says of the first spelling that it has; or else all of them, the most exact one first, none twice.
+/// `eu-west-2/qwen.qwen3` is what a model is called in one region: that region's own price comes before the general one, and
+/// the price of a profile over several regions before both.
+pub(super) fn look<T>(model: &str, known: impl Fn(&str) -> Option<T>) -> ControlFlow<T, Vec<String>> {
     let model = model.to_lowercase();
-    let Some((place, rest)) = placed(&model) else { return plain(&model) };
-    let names = plain(rest);
+    let Some((place, rest)) = placed(&model) else { return plain(&model, known) };
+    // In a region the order is another one, so first there must be all.
+    let ControlFlow::Continue(names) = plain(rest, |_| None::<Infallible>);
     let profile = names.iter().find_map(|name| REGIONS.into_iter().find(|region| name.starts_with(region)));
     let own = |name: &&String| profile.is_some_and(|profile| name.starts_with(profile));
-    let mut found = Found(vec![model.clone()]);
-    names.iter().filter(own).for_each(|name| found.add(name.clone()));
-    names.iter().for_each(|name| found.add(format!("{place}/{name}")));
-    names.iter().for_each(|name| found.add(name.clone()));
-    found.0
+    let mut found = Found { names: Vec::new(), known };
+    found.add(model.clone())?;
+    names.iter().filter(own).try_for_each(|name| found.add(name.clone()))?;
+    names.iter().try_for_each(|name| found.add(format!("{place}/{name}")))?;
+    names.iter().try_for_each(|name| found.add(name.clone()))?;
+    ControlFlow::Continue(found.names)
 }
 
 /// Spellings of a name without a region.
-fn plain(model: &str) -> Vec<String> {
-    let mut found = Found(vec![model.to_owned()]);
+fn plain<T>(model: &str, known: impl Fn(&str) -> Option<T>) -> ControlFlow<T, Vec<String>> {
+    let mut found = Found { names: Vec::new(), known };
+    found.add(model.to_owned())?;
     if model.contains("application-inference-profile/") {
-        return found.0;
+        return ControlFlow::Continue(found.names);
     }
-    found.all(|name| FOLDERS.into_iter().find_map(|folder| Some(name.split_once(folder)?.1)));
-    found.all(fine_tuned_base);
-    found.all(without_window);
-    found.all(undated);
+    found.all(|name| FOLDERS.into_iter().find_map(|folder| Some(name.split_once(folder)?.1)))?;
+    found.all(fine_tuned_base)?;
+    found.all(without_window)?;
+    found.all(undated)?;
     // A day before an ending, or an ending before a day: both ways round.
-    found.all(without_ending);
-    found.all(undated);
-    found.all(without_version);
-    found.all(undated);
-    for name in found.0.clone() {
+    found.all(without_ending)?;
+    found.all(undated)?;
+    found.all(without_version)?;
+    found.all(undated)?;
+    for name in found.names.clone() {
         if let Some(base) = REGIONS.into_iter().find_map(|region| name.strip_prefix(region)) {
             // A new region is no cheaper than those that are known.
-            found.add(format!("us.{base}"));
-            found.add(base.to_owned());
+            found.add(format!("us.{base}"))?;
+            found.add(base.to_owned())?;
         }
     }
-    found.0
+    ControlFlow::Continue(found.names)
 }
 
-struct Found(Vec<String>);
+/// Spellings so far, none of which is known.
+struct Found<K> {
+    names: Vec<String>,
+    known: K,
+}
 
-impl Found {
+impl<T, K: Fn(&str) -> Option<T>> Found<K> {
     /// Adds what a step makes of each name so far.
-    fn all(&mut self, step: impl Fn(&str) -> Option<&str>) {
-        for name in self.0.clone() {
-            if let Some(shorter) = step(&name).filter(|shorter| !shorter.is_empty()) {
-                self.add(shorter.to_owned());
-            }
-        }
+    fn all(&mut self, step: impl Fn(&str) -> Option<&str>) -> ControlFlow<T> {
+        (0..self.names.len()).try_for_each(|at| {
+            let shorter = step(&self.names[at]).filter(|shorter| !shorter.is_empty()).map(str::to_owned);
+            shorter.map_or(ControlFlow::Continue(()), |shorter| self.add(shorter))
+        })
     }
 
-    fn add(&mut self, name: String) {
-        if !self.0.contains(&name) {
-            self.0.push(name);
+    fn add(&mut self, name: String) -> ControlFlow<T> {
+        if !self.names.contains(&name) {
+            if let Some(known) = (self.known)(&name) {
+                return ControlFlow::Break(known);
+            }
+            self.names.push(name);
         }
+        ControlFlow::Continue(())
     }
 }
 
@@ -131,6 +145,22 @@ fn undated(model: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn spellings(model: &str) -> Vec<String> {
+        let ControlFlow::Continue(all) = look(model, |_| None::<Infallible>);
+        all
+    }
+
+    #[test]
+    fn the_first_one_that_is_known_ends_the_search() {
+        for name in ["gpt-5.5-2026-04-23", "eu-west-2/qwen.qwen3-v1:0", "us.anthropic.claude-opus-4-5-20251101-v1:0"] {
+            for (at, spelling) in spellings(name).iter().enumerate() {
+                let known =
+                    |own: &str| spellings(name).iter().skip(at).any(|later| later == own).then(|| own.to_owned());
+                assert_eq!(look(name, known), ControlFlow::Break(spelling.clone()), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn every_cloud_spells_a_model_in_its_own_way() {

@@ -2,18 +2,19 @@
 //! first. Knows no other vendor; `book` has all shelves.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use regex::{Regex, RegexBuilder};
 
 use super::check::{Check, Fees};
-use super::names::{placed, spellings};
+use super::names::{look, placed};
 use super::rates::{Limits, Rates};
 use super::raw::RawModel;
 use super::row::Row;
 use super::schedule::{STANDARD, Schedule, Scope, TierRates};
 use super::tokens::Kind;
+use crate::units::table::Table;
 use crate::units::time::Timestamp;
 
 /// The id of a row that stands for whatever the vendor has.
@@ -25,12 +26,12 @@ type Parts = Vec<(Box<str>, Arc<Row>)>;
 
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    exact: HashMap<Box<str>, Arc<Row>>,
+    exact: Table<Box<str>, Arc<Row>>,
     suffixes: Parts,
     prefixes: Parts,
     patterns: Vec<(Regex, Arc<Row>)>,
     /// The operator's own names, and the models behind them.
-    pub aliases: HashMap<Box<str>, Box<str>>,
+    pub aliases: Table<Box<str>, Box<str>>,
     pub fees: Fees,
     /// Made when it is first asked for.
     dearest: OnceLock<Option<Arc<Row>>>,
@@ -70,6 +71,9 @@ impl Shelf {
 
     /// The model behind a name of the operator's, in whatever region.
     fn own_name<'m>(&'m self, model: &'m str) -> Cow<'m, str> {
+        if self.aliases.is_empty() {
+            return Cow::Borrowed(model);
+        }
         let alias = |name: &str| self.aliases.get(&*name.to_lowercase());
         let there = || placed(model).and_then(|(place, name)| Some(format!("{place}/{}", alias(name)?).into()));
         alias(model).map(|own| Cow::Borrowed(&**own)).or_else(there).unwrap_or(Cow::Borrowed(model))
@@ -80,16 +84,15 @@ impl Shelf {
         if let Some(row) = self.exact.get(&*model) {
             return Some(row);
         }
-        let spellings = spellings(&model);
+        let spellings = match look(&model, |name| self.exact.get(name)) {
+            ControlFlow::Break(row) => return Some(row),
+            ControlFlow::Continue(spellings) => spellings,
+        };
         let each = || spellings.iter();
-        let exact = each().find_map(|name| self.exact.get(name.as_str()));
         let suffix = || each().find_map(|name| self.suffixes.iter().find(|(part, _)| name.ends_with(&**part)));
         let prefix = || each().find_map(|name| self.prefixes.iter().find(|(part, _)| name.starts_with(&**part)));
         let pattern = || each().find_map(|name| self.patterns.iter().find(|(pattern, _)| pattern.is_match(name)));
-        exact
-            .or_else(|| suffix().map(|(_, row)| row))
-            .or_else(|| prefix().map(|(_, row)| row))
-            .or_else(|| pattern().map(|(_, row)| row))
+        suffix().map(|(_, row)| row).or_else(|| prefix().map(|(_, row)| row)).or_else(|| pattern().map(|(_, row)| row))
     }
 }
 

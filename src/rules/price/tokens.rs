@@ -2,7 +2,10 @@
 //! requests. The kinds do not overlap: an adapter takes a vendor's sums apart before it counts here. Does not know rates;
 //! `row` does.
 
+use std::sync::LazyLock;
+
 use crate::rules::books::TokenCounts;
+use crate::rules::subject::Name;
 
 /// How a kind is counted, and what its rate is a price of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,15 @@ kinds! {
     SearchUnits = "search_units": Each, Neither;
 }
 
+/// Their names, made once: every row of the books bears several.
+static NAMES: LazyLock<[Name; KINDS]> = LazyLock::new(|| Kind::ALL.map(|kind| kind.name().into()));
+
 impl Kind {
+    /// Its name for a row of the books.
+    pub fn in_books(self) -> Name {
+        NAMES[self as usize].clone()
+    }
+
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }

@@ -116,5 +116,8 @@ fn read(body: &str) -> Result<Signed, AuditError> {
 /// The oldest ones, up to `upto`; zero when none is left.
 pub(super) fn prune(tx: &Transaction<'_>, upto: Seq) -> Result<u64, AuditError> {
     let sql = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq <= ?1 ORDER BY seq LIMIT ?2)";
-    Ok(tx.prepare_cached(sql)?.execute(params![Count(upto), Count(STEP)])? as u64)
+    let deleted = tx.prepare_cached(sql)?.execute(params![Count(upto), Count(STEP)])?;
+    let names = "DELETE FROM made WHERE seq <= ?1 AND NOT EXISTS (SELECT 1 FROM events e WHERE e.seq = made.seq)";
+    tx.prepare_cached(names)?.execute(params![Count(upto)])?;
+    Ok(deleted as u64)
 }

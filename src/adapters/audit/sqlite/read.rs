@@ -51,22 +51,17 @@ pub(super) fn entries_of(db: &Connection, call: CallId) -> Result<Vec<Entry>, Au
     rows.map(|body| entry(&body?)).collect()
 }
 
-/// Said as the index says it, or SQLite does not use it.
-const MADE: &str = "(kind = 'settled' OR kind = 'adjusted') AND instr(body, '\"made\":{\"object\":') > 0";
-
 pub(super) fn made(db: &Connection, object: &str) -> Result<Vec<CallId>, AuditError> {
-    let sql = format!(
-        "SELECT call_id FROM events INDEXED BY events_that_made
-            WHERE {MADE} AND body ->> '$.row.made.object' = ?1 ORDER BY seq DESC LIMIT 16"
-    );
-    let mut query = db.prepare_cached(&sql)?;
+    let sql = "SELECT e.call_id FROM made m JOIN events e ON e.seq = m.seq
+        WHERE m.object = ?1 ORDER BY m.seq DESC LIMIT 16";
+    let mut query = db.prepare_cached(sql)?;
     let rows = query.query_map([object], |row| row.get::<_, StoredCall>(0))?;
     Ok(rows.map(|call| call.map(|call| call.0)).collect::<Result<_, _>>()?)
 }
 
 pub(super) fn made_since(db: &Connection, since: Timestamp) -> Result<Vec<CallId>, AuditError> {
-    let sql = format!("SELECT call_id FROM events INDEXED BY events_that_made WHERE {MADE} AND at >= ?1");
-    let mut query = db.prepare_cached(&sql)?;
+    let sql = "SELECT e.call_id FROM made m JOIN events e ON e.seq = m.seq WHERE e.at >= ?1";
+    let mut query = db.prepare_cached(sql)?;
     let rows = query.query_map([since.0], |row| row.get::<_, StoredCall>(0))?;
     Ok(rows.map(|call| call.map(|call| call.0)).collect::<Result<_, _>>()?)
 }

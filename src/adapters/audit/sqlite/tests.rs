@@ -115,10 +115,14 @@ fn books_from_before_prices_were_kept_are_brought_along() {
     books.apply(&records([denied(1)]), true).expect("written");
     drop(books);
     let db = Connection::open(dir.path().join("books.db")).expect("the file");
-    db.execute_batch("DROP VIEW priced_calls; DROP INDEX events_that_made; DELETE FROM version WHERE number >= 5")
-        .expect("as it was before");
+    db.execute_batch(
+        "DROP VIEW priced_calls; DROP TABLE made; DELETE FROM version WHERE number >= 5;
+        INSERT INTO events VALUES (2, 0, 'settled', zeroblob(16), '{\"row\":{\"made\":{\"object\":\"batch_1\"}}}', x'')",
+    )
+    .expect("as it was before");
     let books = SqliteBooks::open(dir.path()).expect("the same books");
     assert_eq!(books.calls(&CallQuery::default()).expect("rows").calls[0].priced, None);
+    assert_eq!(books.made("batch_1").expect("what it made").len(), 1);
     let priced = db.query_row("SELECT priced FROM priced_calls", [], |row| row.get::<_, Option<String>>(0));
     assert_eq!(priced.expect("one row"), None);
 }

@@ -3,7 +3,6 @@
 
 mod rows;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, params};
@@ -13,14 +12,16 @@ use super::super::AuditError;
 use super::super::Chained;
 use super::value::{Count, Hash, StoredCall, Text};
 use crate::rules::chain::Place;
+use crate::rules::ledger::entry::{Entry, Op};
 use crate::rules::subject::Facts;
 use crate::units::ids::Seq;
+use crate::units::table::Table;
 use crate::units::time::Timestamp;
 
 /// Groups of facts whose row number is remembered.
 const REMEMBERED: usize = 16_384;
 
-type Known = HashMap<Arc<Facts>, i64>;
+type Known = Table<Arc<Facts>, i64>;
 
 pub(super) struct Writer {
     db: Connection,
@@ -41,7 +42,7 @@ impl Writer {
         let place = db.query_row("SELECT seq, head FROM place", [], |row| {
             Ok(Place { seq: row.get(0).map(|Count(seq)| seq)?, head: row.get(1).map(|Hash(head)| head)? })
         })?;
-        Ok(Self { db, place, known: HashMap::new(), durable: false })
+        Ok(Self { db, place, known: Known::default(), durable: false })
     }
 
     pub(super) fn place(&self) -> Place {
@@ -112,11 +113,26 @@ fn put(tx: &Transaction<'_>, known: &mut Known, last: Place, events: &[Chained])
         note_gap(tx, place.seq, record.seq)?;
         let (kind, call) = (record.op.kind().map(|k| k.as_str()), record.op.call().map(StoredCall));
         insert.execute(params![Count(record.seq), record.at.0, kind, call, Text(record.json()), Hash(*head)])?;
+        note_made(tx, record)?;
         rows.see(record)?;
         place = Place { seq: record.seq, head: *head };
     }
     rows.write()?;
     Ok(place)
+}
+
+/// By the name of what a call made at its vendor, its event is found again.
+fn note_made(tx: &Transaction<'_>, entry: &Entry) -> Result<(), AuditError> {
+    let row = match &entry.op {
+        Op::Commit { row, .. } | Op::Release { row, .. } => Some(row),
+        Op::Adjust { row, .. } => row.as_ref(),
+        _ => None,
+    };
+    if let Some(made) = row.and_then(|row| row.made.as_ref()) {
+        let sql = "INSERT OR REPLACE INTO made VALUES (?1, ?2)";
+        tx.prepare_cached(sql)?.execute(params![Count(entry.seq), &*made.object])?;
+    }
+    Ok(())
 }
 
 /// Entries that the journal no longer has, and these books never had, are said to be missing, never passed over.

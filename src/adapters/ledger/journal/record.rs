@@ -27,7 +27,7 @@ impl Record {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.extend_from_slice(&[0; frame::HEADER]);
-            serde_json::to_writer(&mut *scratch, &entry)?;
+            entry.write_line(scratch)?;
             frame::seal(scratch);
             Ok(Self { entry, frame: scratch.as_slice().into() })
         })

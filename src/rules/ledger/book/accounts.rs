@@ -1,13 +1,12 @@
 //! The numbers: what each account has spent and holds in each window. Does not know limits, nor whose hold it is.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::clock::Starts;
 use super::export::Counted;
 use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::entry::Posting;
+use crate::units::table::Table;
 use crate::units::time::{Timestamp, Window};
 
 /// One account in one window.
@@ -56,7 +55,7 @@ impl Windows {
 /// All accounts by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Accounts(HashMap<AccountName, Windows>);
+pub(super) struct Accounts(Table<AccountName, Windows>);
 
 impl Accounts {
     /// All zero if nobody used it yet.

@@ -1,6 +1,8 @@
 //! Reserve: kill flags first, then every rate, then every limit, then one entry that takes the hold on all accounts and moves
 //! the cells of all rates, or none.
 
+use std::sync::Arc;
+
 use super::fit::{self, Judgement, View};
 use super::holds::{self, Asked, Memo, Open};
 use super::{Book, Fault};
@@ -61,14 +63,19 @@ impl Book {
         let held = Held { paid, would_limit, ..hold(&views, &wanted, judged, &mut opening) };
         let op = Op::Reserve {
             amounts: held.amounts,
-            postings: postings(&views, wanted.shares.is_some()),
+            postings: self.postings_of(&lines, &views, wanted.shares.is_some()),
             lease_until: holds::lease(at),
             fitted: held.fitted,
             replay,
-            moved: ruling.moved.into(),
+            moved: shared(ruling.moved),
             row: Box::new(opening),
         };
         (Reservation::Held(held), Some(op))
+    }
+
+    fn postings_of(&self, lines: &Arc<[Line]>, views: &[View<'_>], repeat: bool) -> Arc<[Posting]> {
+        let same = if repeat { None } else { self.posted.0.get(lines, views) };
+        same.unwrap_or_else(|| postings(views, repeat))
     }
 
     /// A repeat needs calls and risk alone: the first call holds the money, and named the output limit.
@@ -80,8 +87,11 @@ impl Book {
     }
 
     /// Keeps what an up-size or the same reserve again needs; gone after a restart.
-    pub fn remember(&mut self, hold: CallId, lines: std::sync::Arc<[Line]>, would_refuse: Option<Short>) {
+    pub fn remember(&mut self, hold: CallId, lines: Arc<[Line]>, would_refuse: Option<Short>) {
         if let Some(open) = self.open.get_mut(&hold) {
+            if open.first().is_none() {
+                self.posted.0.keep(&lines, &open.postings);
+            }
             open.asked = Memo(Some(Asked { lines, would_refuse: would_refuse.map(Box::new) }));
         }
     }
@@ -101,6 +111,11 @@ impl Book {
             tightest,
         }
     }
+}
+
+/// Of nothing, which is usual, all share one.
+fn shared<T>(list: Vec<T>) -> Arc<[T]> {
+    if list.is_empty() { Arc::default() } else { list.into() }
 }
 
 /// Everything fits: the answer, and the row with what was decided.
@@ -141,7 +156,7 @@ fn note_verdict(opening: &mut Opening, wanted: &Wanted, judged: &Judgement) {
 }
 
 /// One posting an account: two limits on one account are one count. A repeat has none where the money is counted.
-fn postings(views: &[View<'_>], repeat: bool) -> std::sync::Arc<[Posting]> {
+fn postings(views: &[View<'_>], repeat: bool) -> Arc<[Posting]> {
     let counts = |v: &View<'_>| !repeat || matches!(v.line.unit, Unit::Calls | Unit::Risk);
     let once = |i: usize, v: &View<'_>| views[..i].iter().all(|w| w.account != v.account);
     let chosen = views.iter().enumerate().filter(|(i, v)| counts(v) && once(*i, v));

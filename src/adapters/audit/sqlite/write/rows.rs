@@ -1,7 +1,6 @@
 //! What one batch does to the rows of calls. A call that opens and ends in the same batch is written once, as it ended. Knows
 //! no event; `write` stores these.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Statement, ToSql, Transaction, params};
@@ -15,6 +14,7 @@ use crate::rules::ledger::entry::Entry;
 use crate::rules::subject::Facts;
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::{CallId, Seq};
+use crate::units::table::Table;
 use crate::units::time::Timestamp;
 
 /// Rows that one statement writes: to begin one, and to open the table with its indexes, costs as much as a row.
@@ -48,12 +48,12 @@ pub(super) struct Rows<'a> {
     tx: &'a Transaction<'a>,
     known: &'a mut Known,
     fresh: Vec<Fresh>,
-    index: HashMap<CallId, usize>,
+    index: Table<CallId, usize>,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(tx: &'a Transaction<'a>, known: &'a mut Known) -> Self {
-        Self { tx, known, fresh: Vec::new(), index: HashMap::new() }
+        Self { tx, known, fresh: Vec::new(), index: Table::default() }
     }
 
     pub(super) fn see(&mut self, entry: &Entry) -> Result<(), AuditError> {

@@ -222,3 +222,20 @@ fn after_a_restart_a_hold_cannot_grow() {
     assert!(again.resize(NOON, id(1), 1, amounts(11, 0, 1, 0)).is_err());
     assert!(again.resize(NOON, id(1), 1, amounts(9, 0, 1, 0)).is_ok());
 }
+
+#[test]
+fn calls_that_ask_for_the_same_lines_share_their_postings_until_a_window_begins() {
+    let mut rig = Rig::new();
+    let lines: std::sync::Arc<[Line]> = [usd("a", 100), line("b", Unit::Calls, Window::Total)].into();
+    let mut taken = |n: u32, later: i64| {
+        rig.pass_secs(later);
+        rig.held(Reserve { lines: lines.clone(), ..ask(n, &lines, 1) });
+        rig.check_replay();
+        rig.book.postings(id(n)).cloned().expect("a hold")
+    };
+    let (first, same, next_day, with_it) = (taken(1, 0), taken(2, 1), taken(3, 86_400), taken(4, 1));
+    assert!(std::sync::Arc::ptr_eq(&first, &same) && std::sync::Arc::ptr_eq(&next_day, &with_it));
+    assert_eq!(Window::Day.start(NOON), first[0].start);
+    assert_ne!((first[0].start, first[1].start), (next_day[0].start, next_day[1].start));
+    assert_eq!(first[1], next_day[1]);
+}
