@@ -100,6 +100,7 @@ impl Parts {
             keyring: keyring.clone(),
             people: private.people.clone(),
             captures: private.captures.clone(),
+            approvals: private.approvals.clone(),
             remembered: Arc::default(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
@@ -160,6 +161,7 @@ impl Parts {
             others: self.others.clone(),
             people: self.private.people.clone(),
             captures: self.private.captures.clone(),
+            approvals: self.private.approvals.clone(),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             sinks: self.sinks.all.clone(),
@@ -278,6 +280,7 @@ async fn policies(
         folder: config.server.policies.clone(),
         vendors: vendors.iter().map(|v| v.name.clone()).collect(),
         sandbox: if sandbox { Sandbox::Served } else { Sandbox::Closed },
+        nobody_to_ask: config.nobody_to_ask(),
     };
     let extra = keyring.shapes(Timestamp::now());
     let ledger = ledger.clone();

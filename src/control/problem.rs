@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::adapters::approvals::ApprovalError;
 use crate::adapters::audit::AuditError;
 use crate::adapters::captures::CaptureError;
 use crate::adapters::keyring::KeyringError;
@@ -125,6 +126,16 @@ impl From<LedgerError> for Problem {
 impl From<CaptureError> for Problem {
     fn from(e: CaptureError) -> Self {
         Self::Down(e.to_string())
+    }
+}
+
+impl From<ApprovalError> for Problem {
+    fn from(e: ApprovalError) -> Self {
+        match e {
+            ApprovalError::Store(_) => Self::Down(e.to_string()),
+            ApprovalError::Unknown(_) => Self::NotFound(e.to_string()),
+            _ => Self::Refused { code: "refused", mistakes: vec![e.to_string()] },
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::headers;
 use super::identify::Caller;
 use super::problem::Problem;
 use super::refusal::About;
+use super::reserve::Ends;
 use super::route::Place;
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
@@ -86,11 +87,12 @@ pub async fn admit(
     judged.refresh()?;
     judged.given_once()?;
     about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
-    let mut deadline = None;
+    let mut ends = Ends::default();
     let (held, credential) = loop {
-        match judged.attempt(&body, about, &mut deadline).await? {
+        match judged.attempt(&body, about, &mut ends).await? {
             Some(held) => break held,
-            None => judged.policies = gateway.policies.current(),
+            // It waited, perhaps long: all is decided anew.
+            None => judged.refresh()?,
         }
     };
     about.admitted = true;
@@ -144,12 +146,15 @@ impl Judged<'_> {
         let kept = self.policies.capture(&self.facts.policy).is_some_and(|c| c.requests);
         // A signature is over all of it.
         let signed = matches!(self.place.vendor.placement, Placement::Sigv4(_));
-        if !kept && !signed && !self.reads_request() {
+        // What is approved is the body as it is sent.
+        let asked = self.policies.may_ask(&self.facts.policy);
+        if !kept && !signed && !asked && !self.reads_request() {
             return Ok(Sendable::Stream(body));
         }
         let limit = self.gateway.limits.body;
         if body.size_hint().lower() > limit as u64 {
-            let unread = !kept && !signed && self.price().is_some_and(Price::takes_unread) && !self.rules_read();
+            let unread =
+                !kept && !signed && !asked && self.price().is_some_and(Price::takes_unread) && !self.rules_read();
             return if unread { Ok(Sendable::Stream(body)) } else { Err(Problem::TooLarge(limit)) };
         }
         let read = Limited::new(body, limit).collect();

@@ -2,6 +2,7 @@
 
 mod accept;
 mod admit;
+mod approval;
 mod arrivals;
 mod baggage;
 mod body;
@@ -43,6 +44,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::captures::Captures;
@@ -80,6 +82,7 @@ pub struct Gateway {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
+    pub approvals: Arc<Approvals>,
     pub remembered: Arc<Remembered>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
@@ -118,6 +121,7 @@ impl Gateway {
             keyring: self.keyring.clone(),
             people: self.people.clone(),
             captures: self.captures.clone(),
+            approvals: self.approvals.clone(),
             remembered: self.remembered.clone(),
             policies: self.policies.clone(),
             vendors: self.vendors.clone(),

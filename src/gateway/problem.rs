@@ -1,9 +1,13 @@
 //! Every way in which a call ends without the vendor's answer: its status, code, sentence, and whether to try again. One
-//! exhaustive match each. Names no key, no credential and no internal error; `envelope` gives the body its shape.
+//! exhaustive match each. Names no key, no credential and no internal error; `words` has what is longer, and `envelope` gives
+//! the body its shape.
+
+mod words;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use super::approval::Awaited;
 use super::body::Reply;
 use super::envelope::{self, Told};
 use super::grip::Outgrown;
@@ -19,6 +23,7 @@ use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
+use words::{aborted, address_refused, budget_detail};
 
 /// Why the caller does not get the vendor's answer.
 #[derive(Clone, Debug)]
@@ -47,6 +52,8 @@ pub enum Problem {
     /// It did not arrive in time.
     SlowBody,
     Denied(Denial),
+    /// A person's word is needed, or was no.
+    Approval(Box<Awaited>),
     Unpriceable(Unpriceable),
     Budget(Box<Short>),
     /// It came too early, by a rate of its policy.
@@ -89,15 +96,6 @@ enum Retry {
     AsUsual,
 }
 
-fn aborted(cause: &Stopper) -> String {
-    match cause {
-        Stopper::Flag(_) => format!("This call was revoked while it ran: {cause}. Do not repeat it."),
-        Stopper::CutOff | Stopper::Closing => format!(
-            "This call was ended while it ran: {cause}. The vendor may have carried it out; look there before you repeat it."
-        ),
-    }
-}
-
 /// Of a call that was stopped before anything of it left.
 pub fn stopped(cause: &Stopper) -> Problem {
     match cause {
@@ -119,7 +117,9 @@ impl Problem {
             Self::NoVendor(_) | Self::NoSuchPage => 404,
             Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) | Self::Outgrown(_) => 403,
             Self::Unpriceable(why) => why.status(),
-            Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
+            Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } | Self::Approval(_) => {
+                403
+            }
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
             Self::Rate(limited) if rated::soon(limited).is_some() => 429,
@@ -149,6 +149,7 @@ impl Problem {
             Self::BrokenBody => "request_broken",
             Self::SlowBody => "request_too_slow",
             Self::Denied(denial) => denial.code.as_str(),
+            Self::Approval(awaited) => awaited.code(),
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
@@ -172,7 +173,11 @@ impl Problem {
 
     /// As its row says it.
     pub fn verdict(&self) -> Verdict {
-        if matches!(self, Self::Rate(_)) { Verdict::RateLimited } else { Verdict::Deny }
+        match self {
+            Self::Rate(_) => Verdict::RateLimited,
+            Self::Approval(awaited) => awaited.verdict(),
+            _ => Verdict::Deny,
+        }
     }
 
     fn retry(&self) -> Retry {
@@ -223,6 +228,7 @@ impl Problem {
             Self::BrokenBody => "The body of this request broke off before its end; nothing was sent.".into(),
             Self::SlowBody => "The body of this request did not arrive in time; nothing was sent.".into(),
             Self::Denied(denial) => denial.sentence.clone(),
+            Self::Approval(awaited) => awaited.sentence(),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Rate(limited) => rated::sentence(limited),
@@ -265,6 +271,7 @@ impl Problem {
                 drop(map.insert("rule".into(), json!(denial.rule)));
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
+            Self::Approval(awaited) => awaited.detail(&mut map),
             Self::Rate(limited) => {
                 map.insert("rule".into(), json!(limited.rule));
                 map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));
@@ -313,30 +320,5 @@ impl Problem {
         }
         super::context::stamp(headers, call);
         response
-    }
-}
-
-fn address_refused(vendor: &str, metadata: bool) -> String {
-    let (is, must) = match metadata {
-        true => ("a link-local or metadata address, which is never dialled", "correct the `base_url` of"),
-        false => ("private or loopback", "set `private_network = true`, if that is meant, in"),
-    };
-    format!("The address of {vendor} is {is}. The operator must {must} `[vendors.{vendor}]`; nothing was sent.")
-}
-
-fn budget_detail(short: &Short, map: &mut Map<String, Value>) {
-    let Short { unit, limit, spent, held, need, .. } = short;
-    map.insert("rule".into(), json!(limit.rule));
-    map.insert("resets_at".into(), json!(short.resets_at));
-    if limit.hidden {
-        return;
-    }
-    let left = limit.amount.saturating_sub(*spent).saturating_sub(*held);
-    map.insert("account".into(), json!(short.account));
-    map.insert("unit".into(), json!(unit));
-    for (name, amount) in
-        [("limit", limit.amount), ("spent", *spent), ("held", *held), ("remaining", left), ("need", *need)]
-    {
-        map.insert(name.into(), json!(unit.bare(amount)));
     }
 }
