@@ -193,11 +193,11 @@ fn a_yes_ends_with_its_time() {
 
 #[test]
 fn a_fraction_of_a_budget_and_a_parameter_ask() {
-    let (house, key) = house("at = 0.5\nparams.description = { matches = \"(?i)gift\" }");
+    let (house, key) = house("at = 0.5\nparams.description = { matches = \"(?i).*gift.*\" }");
     assert_eq!(house.call(&charge(&key, 4_000)).status, 200);
     let past = house.call(&charge(&key, 2_000));
     let id = asked(&past);
-    assert_eq!(past.json()["bursar"]["rule"], "asks: approval at 50 % of `asks: 100 USD per agent`");
+    assert_eq!(past.json()["bursar"]["rule"], "asks: approval at 50 % of asks: 100 USD per agent");
     assert_eq!(house.call(&charge(&key, 1_000)).status, 200, "what stays below asks nobody");
     yes(&house, &id, "ann");
     let passed = house.call(&charge(&key, 2_000));
@@ -205,7 +205,7 @@ fn a_fraction_of_a_budget_and_a_parameter_ask() {
     refused(&house.call(&charge(&key, 4_000)), "budget_spent");
     let gift = Ask::form("/stripe/v1/charges", "amount=1&currency=usd&source=tok_visa&description=a+Gift");
     let answer = house.call(&gift.header("authorization", &format!("Bearer {key}")));
-    assert_eq!(answer.json()["bursar"]["rules"][0], "asks: approval by `description`", "{}", answer.text());
+    assert_eq!(answer.json()["bursar"]["rules"][0], "asks: approval by description", "{}", answer.text());
 }
 
 #[test]

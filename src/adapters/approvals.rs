@@ -91,14 +91,14 @@ impl Approvals {
         Ok(Self { store: Mutex::new(Store::open(&dir.join("approvals.db"))?), changes: watch::Sender::new(0) })
     }
 
-    /// Counts what was said.
+    /// Counts what was asked and said.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
     /// The request that speaks for such calls: one that there is, or a new one (`true`), which somebody is to be told of.
     pub async fn ask(self: &Arc<Self>, wanted: Wanted, now: Timestamp) -> Result<(Record, bool)> {
-        self.on_disk(move |store| {
+        let asked = self.on_disk(move |store| {
             if let Some(mut there) = store.latest(wanted.fingerprint)?.map(|r| r.at(now)).filter(|r| r.speaks(now)) {
                 let more = there.asks_more(&wanted);
                 if more {
@@ -113,8 +113,12 @@ impl Approvals {
             let record = Record::new(new_id()?, wanted, now);
             store.write(&record)?;
             Ok((record, true))
-        })
-        .await
+        });
+        let (record, fresh) = asked.await?;
+        if fresh {
+            self.changes.send_modify(|n| *n += 1);
+        }
+        Ok((record, fresh))
     }
 
     /// Takes a yes for this call, which no other call can take then. `None` if there is none that covers it.

@@ -27,7 +27,7 @@ use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
-use crate::control::{self, About, ControlState, Minted, Others};
+use crate::control::{self, About, Approvers, ControlState, Minted, Others};
 use crate::gateway::{Callbacks, Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
 use crate::rules::subject::Name;
@@ -43,6 +43,7 @@ pub struct Parts {
     pub keyring: Arc<Keyring>,
     pub others: Option<Arc<Others>>,
     pub private: Private,
+    approvers: Approvers,
     pub ledger: Arc<dyn Store>,
     pub books: Arc<Books>,
     pub evidence: Arc<Evidence>,
@@ -79,6 +80,8 @@ impl Parts {
         ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
+        let approvers =
+            Approvers::open(&config.approvers, &data, |named| source(named).read().map_err(|e| e.to_string()))?;
         adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
@@ -119,6 +122,7 @@ impl Parts {
             others: fleet::others(&config, nodes)?,
             config,
             keyring,
+            approvers,
             private,
             ledger,
             books,
@@ -162,6 +166,7 @@ impl Parts {
             people: self.private.people.clone(),
             captures: self.private.captures.clone(),
             approvals: self.private.approvals.clone(),
+            approvers: self.approvers.clone().at(admin),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             sinks: self.sinks.all.clone(),
@@ -172,7 +177,7 @@ impl Parts {
             vault: self.vault.clone(),
             vendors: self.vendors.iter().map(|v| v.name.clone()).collect(),
             token: self.token,
-            names: control::Names::default(),
+            names: control::Names(self.approvers.host().into_iter().collect()),
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::approvers::Approvers;
 use super::evidence::Evidence;
 use super::privacy::Privacy;
 use super::sinks::Sink;
@@ -20,6 +21,7 @@ pub struct Config {
     pub ledger: Ledger,
     pub audit: Audit,
     pub sinks: Vec<Sink>,
+    pub approvers: Approvers,
     pub privacy: Privacy,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,

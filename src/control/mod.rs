@@ -2,11 +2,13 @@
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
 //! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and
-//! on, `fleet` goes on with that on other nodes, `approvals` hears persons,
+//! on, `fleet` goes on with that on other nodes, `approvals` hears persons (`asking` tells them, `link` lets them answer, `approvers` knows them),
 //! `keys`, `books`, `evidence`, `ledger`, `policies`, `status` and `metrics` answer, `wire` has what goes over the wire (the CLI reads
 //! the same types), `problem` what is refused and how.
 
 mod approvals;
+mod approvers;
+mod asking;
 mod bodies;
 mod books;
 mod door;
@@ -15,6 +17,7 @@ mod fleet;
 mod guard;
 pub mod keys;
 mod ledger;
+mod link;
 mod metrics;
 mod people;
 pub mod policies;
@@ -54,6 +57,8 @@ use crate::rules::subject::Name;
 use crate::units::time::Timestamp;
 
 pub use approvals::keep_time;
+pub use approvers::Approvers;
+pub use asking::keep_asking;
 pub use door::Door;
 pub use evidence::keep_retention;
 pub use fleet::{Others, follow};
@@ -72,6 +77,7 @@ pub struct ControlState {
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
     pub approvals: Arc<Approvals>,
+    pub approvers: Approvers,
     pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,

@@ -29,6 +29,8 @@ pub enum Problem {
     NoToken,
     WrongToken,
     WrongHost(String),
+    /// The token is good, for something else.
+    Forbidden(&'static str),
     NotFound(String),
     NotAllowedHere(String),
     /// Another node of the fleet does that: the sentence names it.
@@ -60,6 +62,7 @@ impl Problem {
             Self::NoToken => "no_token",
             Self::WrongToken => "wrong_token",
             Self::WrongHost(_) => "wrong_host",
+            Self::Forbidden(_) => "forbidden",
             _ => "refused",
         }
     }
@@ -78,6 +81,7 @@ impl Problem {
                 let why = format!("`{host}` is no name of this admin API; call it by its address or as `localhost`");
                 (StatusCode::MISDIRECTED_REQUEST, "wrong_host", why)
             }
+            Self::Forbidden(why) => (StatusCode::FORBIDDEN, "forbidden", why.to_owned()),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, "not_found", what),
             Self::NotAllowedHere(why) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why),
             Self::Elsewhere(why) => (StatusCode::CONFLICT, "another_node", why),

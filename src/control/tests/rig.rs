@@ -190,6 +190,7 @@ impl Rig {
             anchors: Vec::new(),
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
             approvals: Arc::new(Approvals::open(dir.path()).expect("approvals")),
+            approvers: Approvers::none(dir.path()),
             captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),

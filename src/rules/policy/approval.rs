@@ -81,14 +81,14 @@ impl Ask {
         let mut because = Vec::new();
         let mut say = |what: String| because.push(Name::from(format!("{}: approval {what}", owner.name)));
         if rule.tiers.contains(&tier) {
-            say(format!("of `{tier}`"));
+            say(format!("of {tier}"));
         }
         if let Some(pattern) = rule.operations.iter().find(|o| o.matches(operation)) {
-            say(format!("of `{}`", pattern.as_str()));
+            say(format!("of {}", pattern.as_str()));
         }
         for param in &rule.params {
             if param.catches(args(param)?)? {
-                say(format!("by `{}`", param.name.as_str()));
+                say(format!("by {}", param.name.as_str()));
             }
         }
         Ok(Some(Self { owner: owner.clone(), because }))
@@ -177,7 +177,7 @@ impl Permit {
         if short.spent.saturating_add(short.held).saturating_add(short.need) > limit.amount {
             return Err(Short { limit, cause: Cause::Held, ..short });
         }
-        Ok(asking.name(&format!("at {} % of `{}`", at.0, limit.rule)))
+        Ok(asking.name(&format!("at {} % of {}", at.0, limit.rule)))
     }
 
     /// Does a policy that only observes ask at a fraction?
@@ -192,7 +192,7 @@ impl Permit {
             let past = |line: &Line, state: &AccountState| {
                 let limit = line.limit.as_ref()?;
                 let after = state.spent.saturating_add(state.held).saturating_add(least.of(line.unit));
-                (after > at.of(limit.amount)).then(|| ask.name(&format!("at {} % of `{}`", at.0, limit.rule)))
+                (after > at.of(limit.amount)).then(|| ask.name(&format!("at {} % of {}", at.0, limit.rule)))
             };
             self.lines.iter().zip(states).find_map(|(line, state)| past(line, state))
         })
