@@ -4,6 +4,7 @@
 mod evidence;
 mod fleet;
 mod ledger;
+mod mints;
 mod page;
 mod parts;
 mod private;
@@ -47,6 +48,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let (admin, socket) = control::listen(parts.config.server.admin, &parts.config.server.data).await?;
     let manners = parts.manners()?;
     let state = parts.control(listener.local_addr()?, admin.local_addr()?, options.sandbox, &stop);
+    mints::children(&parts.gateway, &state);
     let tasks = background(&parts, &state, &stop);
     let key = parts.sandbox_key(&state, options.sandbox).await?;
     page::print(&parts, &state, key.as_ref(), options.json);

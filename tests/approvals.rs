@@ -3,6 +3,8 @@
 //! books of all that.
 
 mod common;
+#[path = "approvals/links.rs"]
+mod links;
 
 use common::client::{Answer, Ask, join_all, spawn_all};
 use common::house::House;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::rules::books::Request;
 use crate::rules::policy::Terms;
 use crate::rules::subject::Name;
-use crate::units::ids::{ApprovalId, CallId, Digest32};
+use crate::units::ids::{ApprovalId, CallId, Digest32, KeyId};
 use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
@@ -147,6 +147,17 @@ impl Approvals {
             store.write(&record)
         })
         .await
+    }
+
+    /// The request that speaks for such calls, if there is one.
+    pub async fn peek(self: &Arc<Self>, fingerprint: Digest32, now: Timestamp) -> Result<Option<Record>> {
+        self.on_disk(move |store| Ok(store.latest(fingerprint)?.map(|r| r.at(now)).filter(|r| r.speaks(now)))).await
+    }
+
+    /// Of one key: those that wait, and those that may still be used.
+    pub async fn open_of(self: &Arc<Self>, key: KeyId, now: Timestamp) -> Result<Vec<Record>> {
+        let open = |record: &Record| matches!(record.state, State::Pending | State::Approved);
+        self.on_disk(move |store| Ok(store.of_key(&key)?.into_iter().map(|r| r.at(now)).filter(open).collect())).await
     }
 
     /// Has a person ever said yes to this operation of this agent?

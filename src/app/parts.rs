@@ -115,6 +115,7 @@ impl Parts {
             strangers: Arc::new(DenialBudget::usual(Timestamp::now())),
             meters: Arc::new(Meters::default()),
             limits: limits(&config),
+            minter: Arc::default(),
             tls: config.server.tls.is_some(),
         });
         Ok(Self {

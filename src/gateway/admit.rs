@@ -64,25 +64,8 @@ pub async fn admit(
 ) -> Result<Box<Outgoing>, Problem> {
     let facts = super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path);
     about.routed(place, &routed, &facts);
-    let policies = caller.policies.clone();
-    let content_type = headers::joined(&parts.headers, &header::CONTENT_TYPE);
-    let content_encoding = headers::joined(&parts.headers, &header::CONTENT_ENCODING);
-    let routed = &routed;
-    let parts = &parts;
-    let mut judged = Judged {
-        gateway,
-        context,
-        caller,
-        policies,
-        prices: gateway.prices.current(),
-        place,
-        routed,
-        parts,
-        facts,
-        now: context.at,
-        content_type,
-        content_encoding,
-    };
+    let (routed, parts) = (&routed, &parts);
+    let mut judged = Judged::new(gateway, context, caller, place, routed, parts, facts);
     let body = judged.body(body).await?;
     judged.refresh()?;
     judged.given_once()?;
@@ -121,6 +104,34 @@ impl Sendable {
         match self {
             Self::Whole(bytes) => Some(bytes),
             Self::Stream(_) => None,
+        }
+    }
+}
+
+impl<'a> Judged<'a> {
+    /// By the policies that its caller was identified under.
+    pub fn new(
+        gateway: &'a Arc<Gateway>,
+        context: &'a Context,
+        caller: &'a Caller,
+        place: &'a Place,
+        routed: &'a Routed<'a>,
+        parts: &'a Parts,
+        facts: Arc<Facts>,
+    ) -> Self {
+        Self {
+            gateway,
+            context,
+            caller,
+            policies: caller.policies.clone(),
+            prices: gateway.prices.current(),
+            place,
+            routed,
+            parts,
+            facts,
+            now: context.at,
+            content_type: headers::joined(&parts.headers, &header::CONTENT_TYPE),
+            content_encoding: headers::joined(&parts.headers, &header::CONTENT_ENCODING),
         }
     }
 }
@@ -175,7 +186,7 @@ impl Judged<'_> {
     }
 
     /// Headers that the vendor decides by: of two lines it might read another than the one that was judged.
-    fn given_once(&self) -> Result<(), Problem> {
+    pub fn given_once(&self) -> Result<(), Problem> {
         let vendor = &self.place.vendor;
         let deciding = vendor.account_headers.iter().chain(&vendor.idempotency_header);
         match deciding.into_iter().find(|name| self.parts.headers.get_all(&***name).iter().count() > 1) {

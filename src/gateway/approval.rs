@@ -75,6 +75,31 @@ impl Asker<'_> {
         }))
     }
 
+    /// Only looks: what the caller would be told, if a person's word is needed that is not there.
+    pub async fn look(&self) -> Result<Option<Awaited>, Problem> {
+        let Self { permit, need, .. } = *self;
+        if !permit.may_ask() {
+            return Ok(None);
+        }
+        let mut because = permit.asked(need, self.unbounded, self.is_new().await?).because;
+        if because.is_empty()
+            && let Some(lines) = permit.unasked_lines()
+        {
+            let states = self.judged.gateway.ledger.accounts(lines.to_vec()).await.map_err(|_| Problem::StoreDown)?;
+            because.extend(permit.past_now(need, &lines, &states));
+        }
+        if because.is_empty() {
+            return Ok(None);
+        }
+        let now = Timestamp::now();
+        let found = self.judged.gateway.approvals.peek(self.fingerprint(), now).await.map_err(down)?;
+        Ok(match found {
+            Some(record) if record.state == State::Approved => None,
+            Some(record) => Some(Awaited::of(&record)),
+            None => Some(Awaited::unasked(because)),
+        })
+    }
+
     async fn is_new(&self) -> Result<bool, Problem> {
         if !self.permit.asks_first_use() {
             return Ok(false);

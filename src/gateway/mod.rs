@@ -38,7 +38,7 @@ mod unanswered;
 mod vendors;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -64,6 +64,7 @@ pub use accept::{Manners, run};
 pub use arrivals::{Arrivals, Counted, Given};
 pub use callback::Callbacks;
 pub use late::resume;
+pub use own::{Minter, Unminted};
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
 
@@ -94,6 +95,8 @@ pub struct Gateway {
     pub strangers: Arc<DenialBudget>,
     pub meters: Arc<Meters>,
     pub limits: Limits,
+    /// Mints child keys; set once operators' side is there.
+    pub minter: Arc<OnceLock<Minter>>,
     /// Do callers reach this gateway by TLS?
     pub tls: bool,
 }
@@ -133,6 +136,7 @@ impl Gateway {
             strangers: self.strangers.clone(),
             meters: self.meters.clone(),
             limits: self.limits,
+            minter: self.minter.clone(),
             tls: self.tls,
         }
     }
@@ -172,7 +176,7 @@ async fn steps(
     let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {
-        return own::answer(gateway, context, &caller, page).await;
+        return own::answer(gateway, context, &caller, page, body).await;
     }
     let place = route::place(gateway, &caller, &parts)?;
     let routed = place.vendor.route(parts.method.as_str(), place.path.clone());

@@ -54,6 +54,11 @@ pub enum Problem {
     Denied(Denial),
     /// A person's word is needed, or was no.
     Approval(Box<Awaited>),
+    /// A child key that its parent may not have.
+    NotMinted {
+        rule: String,
+        why: String,
+    },
     Unpriceable(Unpriceable),
     Budget(Box<Short>),
     /// It came too early, by a rate of its policy.
@@ -117,9 +122,8 @@ impl Problem {
             Self::NoVendor(_) | Self::NoSuchPage => 404,
             Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) | Self::Outgrown(_) => 403,
             Self::Unpriceable(why) => why.status(),
-            Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } | Self::Approval(_) => {
-                403
-            }
+            Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
+            Self::Approval(_) | Self::NotMinted { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
             Self::Rate(limited) if rated::soon(limited).is_some() => 429,
@@ -150,6 +154,7 @@ impl Problem {
             Self::SlowBody => "request_too_slow",
             Self::Denied(denial) => denial.code.as_str(),
             Self::Approval(awaited) => awaited.code(),
+            Self::NotMinted { .. } => "key_not_minted",
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
@@ -229,6 +234,7 @@ impl Problem {
             Self::SlowBody => "The body of this request did not arrive in time; nothing was sent.".into(),
             Self::Denied(denial) => denial.sentence.clone(),
             Self::Approval(awaited) => awaited.sentence(),
+            Self::NotMinted { rule, why } => format!("No key was minted (`{rule}`): {why}."),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Rate(limited) => rated::sentence(limited),
@@ -272,6 +278,7 @@ impl Problem {
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
             Self::Approval(awaited) => awaited.detail(&mut map),
+            Self::NotMinted { rule, .. } => drop(map.insert("rule".into(), json!(rule))),
             Self::Rate(limited) => {
                 map.insert("rule".into(), json!(limited.rule));
                 map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));

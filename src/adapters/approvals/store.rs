@@ -16,7 +16,7 @@ const SCHEMA: &str = "
         fingerprint BLOB NOT NULL, body TEXT NOT NULL
     );
     CREATE INDEX same_request ON requests (fingerprint, asked_at);
-    CREATE INDEX waiting ON requests (key, open_until) WHERE state = 'pending';
+    CREATE INDEX of_key ON requests (key, state, open_until);
     CREATE TABLE uses (
         tenant TEXT NOT NULL, agent TEXT NOT NULL, vendor TEXT NOT NULL, operation TEXT NOT NULL,
         PRIMARY KEY (tenant, agent, vendor, operation)
@@ -69,12 +69,16 @@ impl Store {
     }
 
     pub(super) fn list(&self) -> Result<Vec<Record>> {
-        self.many("SELECT body FROM requests WHERE asked_at > ?1 ORDER BY asked_at DESC", Timestamp(0))
+        self.many("SELECT body FROM requests WHERE asked_at > ?1 ORDER BY asked_at DESC", 0_i64)
     }
 
     /// Of those that wait, the ones whose time is over.
     pub(super) fn pending_until(&self, now: Timestamp) -> Result<Vec<Record>> {
-        self.many("SELECT body FROM requests WHERE state = 'pending' AND open_until <= ?1", now)
+        self.many("SELECT body FROM requests WHERE state = 'pending' AND open_until <= ?1", now.0)
+    }
+
+    pub(super) fn of_key(&self, key: &KeyId) -> Result<Vec<Record>> {
+        self.many("SELECT body FROM requests WHERE key = ?1 AND state IN ('pending', 'approved')", key.as_str())
     }
 
     pub(super) fn pending_of(&self, key: &KeyId, now: Timestamp) -> Result<u64> {
@@ -107,9 +111,9 @@ impl Store {
         Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
     }
 
-    fn many(&self, sql: &str, by: Timestamp) -> Result<Vec<Record>> {
+    fn many(&self, sql: &str, by: impl rusqlite::ToSql) -> Result<Vec<Record>> {
         let mut query = self.0.prepare_cached(sql)?;
-        let bodies = query.query_map([by.0], body)?.collect::<std::result::Result<Vec<_>, _>>()?;
+        let bodies = query.query_map([by], body)?.collect::<std::result::Result<Vec<_>, _>>()?;
         Ok(bodies.iter().map(|body| serde_json::from_str(body)).collect::<std::result::Result<_, _>>()?)
     }
 }

@@ -4,6 +4,7 @@
 use super::model::{CallLimit, Policy};
 use super::param::Param;
 use super::permit::{Permit, bounded};
+use super::weigh::short_on;
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::books::Tier;
 use crate::rules::ledger::ask::{AccountState, Cause, Limit, Line, Short};
@@ -178,6 +179,11 @@ impl Permit {
             return Err(Short { limit, cause: Cause::Held, ..short });
         }
         Ok(asking.name(&format!("at {} % of {}", at.0, limit.rule)))
+    }
+
+    /// The same of what stands on the accounts now, where nothing is reserved.
+    pub fn past_now(&self, need: &Need, lines: &[Line], states: &[AccountState]) -> Option<Name> {
+        self.past_fraction(short_on(lines, need, states)?).ok()
     }
 
     /// Does a policy that only observes ask at a fraction?

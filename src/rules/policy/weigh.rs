@@ -8,9 +8,13 @@ use crate::rules::ledger::need::Need;
 impl Permit {
     /// The first account that has no room for the least of this call; one that is spent before one that is held.
     pub fn short_of(&self, need: &Need, states: &[AccountState]) -> Option<Short> {
-        let shorts = || self.lines.iter().zip(states).filter_map(|(line, state)| short(line, need, state));
-        shorts().find(|short| short.cause == Cause::Spent).or_else(|| shorts().next())
+        short_on(&self.lines, need, states)
     }
+}
+
+pub(super) fn short_on(lines: &[Line], need: &Need, states: &[AccountState]) -> Option<Short> {
+    let shorts = || lines.iter().zip(states).filter_map(|(line, state)| short(line, need, state));
+    shorts().find(|short| short.cause == Cause::Spent).or_else(|| shorts().next())
 }
 
 fn short(line: &Line, need: &Need, state: &AccountState) -> Option<Short> {
