@@ -82,7 +82,7 @@ async fn said(state: &Arc<ControlState>, id: ApprovalId, act: Act, yes: bool) ->
     let _one_at_a_time = state.turns.approve.lock().await;
     let record = find(state, &id).await?;
     let owners = owners(state, &record)?;
-    record.may(&act.actor, yes, &owners).map_err(|why| ApprovalError::Refused(why))?;
+    record.may(&act.actor, yes, &owners).map_err(ApprovalError::Refused)?;
     let (approval, told) = (id.clone(), act.clone());
     let event = match yes {
         true => Control::Approved { approval, enough: record.is_last(), act: told },
