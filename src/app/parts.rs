@@ -10,11 +10,12 @@ use super::ledger;
 use super::private::{self, Private};
 use super::sinking::Sinking;
 use super::{Failure, evidence, fleet, transport};
-use crate::adapters::audit;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::audit::{self, AuditStore};
+use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
 use crate::adapters::ledger::embedded::FolderLock;
@@ -27,7 +28,7 @@ use crate::adapters::switchboard::Switchboard;
 use crate::adapters::vault::{DEFAULT, Source, Vault};
 use crate::cli::serve::Options;
 use crate::config::{self, Config, CredentialSource, LedgerStore};
-use crate::control::{self, About, Approvers, ControlState, Minted, Others};
+use crate::control::{self, About, ControlState, Minted, Others};
 use crate::gateway::{Callbacks, Gateway, Limits, Manners, Meters, Vendors};
 use crate::rules::books::Act;
 use crate::rules::subject::Name;
@@ -43,7 +44,6 @@ pub struct Parts {
     pub keyring: Arc<Keyring>,
     pub others: Option<Arc<Others>>,
     pub private: Private,
-    approvers: Approvers,
     pub ledger: Arc<dyn Store>,
     pub books: Arc<Books>,
     pub evidence: Arc<Evidence>,
@@ -70,18 +70,10 @@ pub struct Parts {
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
         let (data, common) = (config.server.data.clone(), config.ledger.store != LedgerStore::Embedded);
-        data_folder(&data)?;
-        // Before the books: a newer bursar must not migrate those of one that serves.
-        let lock = FolderLock::take(&data)?;
-        let books_store = audit::open(&config.audit.store, &data, common)?;
-        let nodes = fleet::nodes(&config).await?;
-        let mut opened = ledger::open(&config, lock, &books_store, nodes.clone()).await?;
+        let (books_store, nodes, mut opened) = stores(&config, common).await?;
         let ledger = opened.store.clone();
-        ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
-        let approvers =
-            Approvers::open(&config.approvers, &data, |named| source(named).read().map_err(|e| e.to_string()))?;
         adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
         let last_stop = CancellationToken::new();
@@ -123,7 +115,6 @@ impl Parts {
             others: fleet::others(&config, nodes)?,
             config,
             keyring,
-            approvers,
             private,
             ledger,
             books,
@@ -167,7 +158,7 @@ impl Parts {
             people: self.private.people.clone(),
             captures: self.private.captures.clone(),
             approvals: self.private.approvals.clone(),
-            approvers: self.approvers.clone().at(admin),
+            approvers: self.private.approvers.clone().at(admin),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             sinks: self.sinks.all.clone(),
@@ -178,7 +169,7 @@ impl Parts {
             vault: self.vault.clone(),
             vendors: self.vendors.iter().map(|v| v.name.clone()).collect(),
             token: self.token,
-            names: control::Names(self.approvers.host().into_iter().collect()),
+            names: control::Names(self.private.approvers.host().into_iter().collect()),
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
@@ -215,6 +206,22 @@ impl Parts {
             .map(Some)
             .map_err(|p| format!("no key for the sandbox could be minted: {p:?}").into())
     }
+}
+
+/// The folder, the books and the ledger, before all else.
+async fn stores(
+    config: &Config,
+    common: bool,
+) -> Result<(Arc<dyn AuditStore>, Option<Arc<Fleet>>, ledger::Opened), Failure> {
+    let data = &config.server.data;
+    data_folder(data)?;
+    // Before the books: a newer bursar must not migrate those of one that serves.
+    let lock = FolderLock::take(data)?;
+    let books = audit::open(&config.audit.store, data, common)?;
+    let nodes = fleet::nodes(config).await?;
+    let opened = ledger::open(config, lock, &books, nodes.clone()).await?;
+    opened.store.bound_backlog(config.audit.backlog);
+    Ok((books, nodes, opened))
 }
 
 async fn adopt_flags(common: bool, keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {

@@ -13,12 +13,14 @@ use crate::adapters::captures::{self, Captures};
 use crate::adapters::keyring::secrets::{BodyHasher, own_key};
 use crate::adapters::people::People;
 use crate::config::{Config, CredentialSource};
+use crate::control::Approvers;
 
 #[derive(Clone)]
 pub struct Private {
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
     pub approvals: Arc<Approvals>,
+    pub approvers: Approvers,
     pub pseudonyms: Arc<Pseudonyms>,
 }
 
@@ -30,7 +32,15 @@ impl Private {
         let captures = Captures::open(data, &sealing)?;
         let pseudonyms = Pseudonyms::new(BodyHasher::for_names(data)?);
         let approvals = Arc::new(Approvals::open(data)?);
-        Ok(Self { people: Arc::new(people), captures: Arc::new(captures), approvals, pseudonyms: Arc::new(pseudonyms) })
+        let read = |from: &CredentialSource| source(from).read().map_err(|why| why.to_string());
+        let approvers = Approvers::open(&config.approvers, data, read)?;
+        Ok(Self {
+            people: Arc::new(people),
+            captures: Arc::new(captures),
+            approvals,
+            approvers,
+            pseudonyms: Arc::new(pseudonyms),
+        })
     }
 }
 

@@ -77,5 +77,5 @@ async fn read<T: DeserializeOwned>(gateway: &Gateway, body: Incoming) -> Result<
         Err(_) => return Err(Problem::BrokenBody),
     };
     serde_json::from_slice(&bytes)
-        .map_err(|e| Problem::Malformed(format!("its JSON body is not what is expected here: {e}")))
+        .map_err(|e| Problem::BadQuestion(format!("its JSON body is not what is expected here: {e}")))
 }

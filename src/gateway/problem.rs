@@ -23,7 +23,7 @@ use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
-use words::{aborted, address_refused, budget_detail};
+use words::{aborted, address_refused, budget_detail, outcome_unknown, unusable};
 
 /// Why the caller does not get the vendor's answer.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub enum Problem {
     NoPolicy(String),
     Upgrade,
     Malformed(String),
+    /// A question to bursar itself that is none.
+    BadQuestion(String),
     Path(PathRefusal),
     /// No vendor that this key may use is named.
     NoVendor(Vec<String>),
@@ -115,7 +117,7 @@ impl Problem {
     pub fn status(&self) -> u16 {
         match self {
             Self::NoKey | Self::UnknownKey | Self::TwoKeys | Self::Expired(_) | Self::Revoked => 401,
-            Self::Upgrade | Self::Malformed(_) | Self::Path(_) | Self::BrokenBody => 400,
+            Self::Upgrade | Self::Malformed(_) | Self::BadQuestion(_) | Self::Path(_) | Self::BrokenBody => 400,
             Self::Unreadable(u) => u.status(),
             Self::TooLarge(_) => 413,
             Self::SlowBody => 408,
@@ -144,7 +146,7 @@ impl Problem {
             Self::Revoked => "key_revoked",
             Self::NoPolicy(_) => "policy_missing",
             Self::Upgrade => "upgrade_refused",
-            Self::Malformed(_) => "request_malformed",
+            Self::Malformed(_) | Self::BadQuestion(_) => "request_malformed",
             Self::Path(_) => "path_refused",
             Self::NoVendor(_) => "vendor_unknown",
             Self::NoSuchPage => "not_found",
@@ -216,6 +218,7 @@ impl Problem {
                     .into()
             }
             Self::Malformed(what) => format!("This request can be read in more than one way: {what}."),
+            Self::BadQuestion(why) => format!("bursar does not understand this question: {why}."),
             Self::Path(refusal) => format!("This path was refused: {refusal}."),
             Self::NoVendor(known) => format!(
                 "No vendor is named by this address. Put one before the path: {}.",
@@ -257,13 +260,9 @@ impl Problem {
                 format!("The connection to {vendor} broke before an answer came. The call is safe to repeat.")
             }
             Self::TimedOut(vendor) => format!("{vendor} sent no answer in time. The call is safe to repeat."),
-            Self::OutcomeUnknown(vendor) => format!(
-                "{vendor} may have carried out this call, but no answer came. Look there before you repeat it; with an idempotency key it could have been repeated safely."
-            ),
+            Self::OutcomeUnknown(vendor) => outcome_unknown(vendor),
             Self::AddressRefused { vendor, metadata } => address_refused(vendor, *metadata),
-            Self::Unusable { vendor, why, .. } => format!(
-                "bursar cannot hand on the answer of {vendor}: {why}. The call may have been carried out; a repeat would end in the same way."
-            ),
+            Self::Unusable { vendor, why, .. } => unusable(vendor, why),
         }
     }
 

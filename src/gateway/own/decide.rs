@@ -53,7 +53,7 @@ pub(super) async fn decide(
 }
 
 fn request(asked: Asked) -> Result<(http::request::Parts, Bytes), Problem> {
-    let wrong = |what: &str| Problem::Malformed(format!("the `{what}` of the call is not one"));
+    let wrong = |what: &str| Problem::BadQuestion(format!("the `{what}` of the call is not one"));
     let (body, json) = match asked.body {
         None => (Bytes::new(), false),
         Some(raw) => match serde_json::from_str::<String>(raw.get()) {

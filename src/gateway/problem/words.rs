@@ -38,3 +38,15 @@ pub(super) fn budget_detail(short: &Short, map: &mut Map<String, Value>) {
         map.insert(name.into(), json!(unit.bare(amount)));
     }
 }
+
+pub(super) fn outcome_unknown(vendor: &str) -> String {
+    format!(
+        "{vendor} may have carried out this call, but no answer came. Look there before you repeat it; with an idempotency key it could have been repeated safely."
+    )
+}
+
+pub(super) fn unusable(vendor: &str, why: &str) -> String {
+    format!(
+        "bursar cannot hand on the answer of {vendor}: {why}. The call may have been carried out; a repeat would end in the same way."
+    )
+}

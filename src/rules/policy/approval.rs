@@ -4,6 +4,7 @@
 use super::model::{CallLimit, Policy};
 use super::param::Param;
 use super::permit::{Permit, bounded};
+use super::set::Plan;
 use super::weigh::short_on;
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::books::Tier;
@@ -71,12 +72,23 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// `None` if the policy asks about nothing.
-    pub fn of<'a>(
-        owner: &Arc<Policy>,
+    /// Of every policy that judges a call.
+    pub fn of_all<'a>(
+        plans: [Option<&Plan>; 2],
         operation: &str,
         tier: Tier,
         args: impl Fn(&Param) -> Result<&'a Args<'a>, Unreadable>,
+    ) -> Result<Vec<Self>, Unreadable> {
+        let ask = |plan: &Plan| Self::of(&plan.policy, operation, tier, &args).transpose();
+        plans.into_iter().flatten().filter_map(ask).collect()
+    }
+
+    /// `None` if the policy asks about nothing.
+    fn of<'a>(
+        owner: &Arc<Policy>,
+        operation: &str,
+        tier: Tier,
+        args: &impl Fn(&Param) -> Result<&'a Args<'a>, Unreadable>,
     ) -> Result<Option<Self>, Unreadable> {
         let Some(rule) = &owner.approval else { return Ok(None) };
         let mut because = Vec::new();

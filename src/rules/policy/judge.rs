@@ -112,7 +112,8 @@ impl<'a> Judge<'a> {
         self.account_headers()?;
         let lines = self.lines()?;
         let rates = self.rates()?;
-        let asks = self.asks(tier)?;
+        // Nobody is asked about a call that is denied anyhow.
+        let asks = Ask::of_all(self.asking, &self.q.facts.operation, tier, |param| self.args(param))?;
         Ok(Permit { asks, ..self.permit(tier, lines, rates) })
     }
 
@@ -309,13 +310,6 @@ impl<'a> Judge<'a> {
             would_deny: self.would,
             asks: Vec::new(),
         }
-    }
-
-    /// Nobody is asked about a call that is denied anyhow, so this comes last.
-    fn asks(&self, tier: Tier) -> Result<Vec<Ask>, Unreadable> {
-        let operation = &self.q.facts.operation;
-        let ask = |plan: &Plan| Ask::of(&plan.policy, operation, tier, |param| self.args(param)).transpose();
-        self.asking.iter().flatten().filter_map(|plan| ask(plan)).collect()
     }
 
     fn call_limits(&self) -> Vec<CallBound> {
