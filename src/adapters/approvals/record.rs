@@ -189,3 +189,83 @@ impl Record {
 fn after(now: Timestamp, secs: u64) -> Timestamp {
     now.plus_secs(i64::try_from(secs).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::policy::Terms;
+    use crate::rules::subject::Subject;
+    use crate::units::ids::KeyId;
+
+    fn wanted(usd: u64, people: u32) -> Wanted {
+        let request = Request {
+            call: CallId(uuid::Uuid::nil()),
+            key: KeyId("k".into()),
+            subject: Subject::default(),
+            policy: "p".into(),
+            vendor: "stripe".into(),
+            operation: "POST /v1/charges".into(),
+            method: "POST".into(),
+            path: "/v1/charges".into(),
+            request_hash: None,
+            estimate_usd: MicroCents(usd),
+            because: vec!["p: approval over 5 USD".into()],
+            people,
+        };
+        Wanted { fingerprint: Digest32::default(), request, terms: Terms { people, ..Terms::default() } }
+    }
+
+    fn says(actor: &str, yes: bool) -> Decision {
+        Decision { actor: actor.to_owned(), yes, at: Timestamp(1), reason: None }
+    }
+
+    fn fresh(usd: u64, people: u32) -> Record {
+        Record::new(ApprovalId("ap_1".into()), wanted(usd, people), Timestamp(0))
+    }
+
+    #[test]
+    fn a_yes_covers_what_was_seen_and_no_more() {
+        let mut record = fresh(500, 1);
+        assert!(!record.covers(MicroCents(500), 1), "nobody has said anything");
+        record.hear(says("socket:ann", true));
+        assert!(record.covers(MicroCents(500), 1) && record.covers(MicroCents(1), 1));
+        assert!(!record.covers(MicroCents(501), 1) && !record.covers(MicroCents(500), 2));
+        assert!(
+            record.asks_more(&wanted(501, 1))
+                && record.asks_more(&wanted(500, 2))
+                && !record.asks_more(&wanted(500, 1))
+        );
+        record.ask_again(&wanted(501, 1), Timestamp(2));
+        assert_eq!((record.state, record.decisions.len()), (State::Pending, 0), "of that, nobody has said anything");
+    }
+
+    #[test]
+    fn it_passes_once_and_comes_back_if_it_did_not() {
+        let mut record = fresh(500, 2);
+        record.hear(says("socket:ann", true));
+        assert_eq!(record.state, State::Pending);
+        record.hear(says("link:eve", true));
+        let call = CallId(uuid::Uuid::from_u128(1));
+        record.claim(call);
+        assert!(!record.covers(MicroCents(1), 1) && !record.speaks(Timestamp(2)));
+        record.give_back();
+        assert!(record.covers(MicroCents(500), 2));
+        assert_eq!(record.approvers(), "socket:ann, link:eve");
+    }
+
+    #[test]
+    fn whose_word_counts() {
+        let mut record = fresh(500, 2);
+        let owners = ["bob".to_owned()];
+        assert!(record.may("socket:Bob", true, &owners).is_err(), "their own");
+        assert!(record.may("socket:bob", false, &owners).is_ok(), "a no is anybody's");
+        record.hear(says("socket:ann", true));
+        assert!(record.may("approver:ANN", true, &owners).is_err(), "however they come in");
+        record.hear(says("link:eve", true));
+        assert!(record.may("socket:dan", true, &owners).is_err(), "it is decided");
+        assert!(record.may("socket:dan", false, &owners).is_ok(), "and has not passed yet");
+        record.hear(says("socket:dan", false));
+        assert!(record.speaks(Timestamp(2)) && !record.speaks(record.open_until), "a no holds for its time");
+        assert!(record.may("socket:dan", true, &owners).is_err());
+    }
+}

@@ -26,8 +26,12 @@ impl Rig {
             Box::pin(async { Ok(()) })
         });
         let vendors = vec!["stripe".into(), "openai".into()];
-        let options =
-            Options { folder: self.folder.path().join("p").parent().expect("a parent").to_owned(), vendors, sandbox };
+        let options = Options {
+            folder: self.folder.path().join("p").parent().expect("a parent").to_owned(),
+            vendors,
+            sandbox,
+            nobody_to_ask: None,
+        };
         PolicyStore::open(options, Vec::new(), declare).await
     }
 }
