@@ -16,6 +16,7 @@ use crate::units::amount::Unit;
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 const LONGEST_OPEN: Duration = Duration::from_secs(31 * 86_400);
 const MOST_PEOPLE: u64 = 10;
+const TRIGGERS: [&str; 5] = ["over", "tiers", "operations", "params", "at"];
 
 pub(super) fn read(table: &Table<'_>, policy: &Policy) -> ApprovalRule {
     let rule = ApprovalRule {
@@ -28,8 +29,8 @@ pub(super) fn read(table: &Table<'_>, policy: &Policy) -> ApprovalRule {
         terms: terms(table),
     };
     table.done();
-    let lists = rule.tiers.is_empty() && rule.operations.is_empty() && rule.params.is_empty();
-    if lists && rule.over.is_none() && rule.at.is_none() && !rule.first_use {
+    let asks = |key: &str| TRIGGERS.contains(&key) || (key == "first_use" && rule.first_use);
+    if !table.entries().iter().any(|(key, _)| asks(key)) {
         table.wrong("it asks about no call: name `over`, `tiers`, `operations`, `params`, `at` or `first_use`");
     }
     rule
