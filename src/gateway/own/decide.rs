@@ -150,11 +150,11 @@ impl Judged<'_> {
     async fn priced(&self, body: &Sendable) -> Result<(Permit, Need), Problem> {
         let (mut recalled, mut sought) = (None, false);
         loop {
-            let named = {
+            let (at, named) = {
                 let args = self.args(body)?;
                 let permit = self.decide(&args)?;
                 let memory = self.memory(&permit);
-                let remembered = |id: &str| memory.recall(id);
+                let remembered = |id: &str, row: &str| memory.recall(id, row);
                 let known = Known {
                     found: &[],
                     recalled: recalled.as_ref(),
@@ -163,7 +163,7 @@ impl Judged<'_> {
                 };
                 let ask = self.ask(&permit, &args, body.bytes(), known);
                 match ask.recalls().filter(|_| !sought) {
-                    Some(named) => named,
+                    Some(named) => (memory.place(), named),
                     None => {
                         let estimate = ask.estimate().map_err(Problem::Unpriceable)?;
                         let PerCall { need, .. } = permit.fit_call(&estimate.need).map_err(Problem::Denied)?;
@@ -172,7 +172,7 @@ impl Judged<'_> {
                     }
                 }
             };
-            (recalled, sought) = (self.gateway.recall(&self.place.vendor.name, &named).await?, true);
+            (recalled, sought) = (self.gateway.recall(&self.place.vendor.name, at, &named).await?, true);
         }
     }
 }
