@@ -23,6 +23,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     let Command::Check { dir } = command;
     let flags = Flags { config: global.config.clone(), policies: dir, ..Flags::default() };
     let config = config::load(&flags, &|name| std::env::var(name).ok()).map_err(Failure::refused)?;
+    let nobody_to_ask = config.nobody_to_ask();
     let folder = config.server.policies;
     if !folder.is_dir() {
         let what = if folder.exists() {
@@ -33,7 +34,8 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         return Err(Failure::refused(format!("{}: {what}", folder.display())));
     }
     let vendors = config.vendors.iter().map(|v| v.name.clone()).collect();
-    let (store, _) = read(Options { folder, vendors, sandbox: Sandbox::Checked }).await.map_err(Failure::refused)?;
+    let options = Options { folder, vendors, sandbox: Sandbox::Checked, nobody_to_ask };
+    let (store, _) = read(options).await.map_err(Failure::refused)?;
     let set = store.current();
     if global.json {
         return set.policies().try_for_each(|p| json(&as_json(p)));

@@ -2,6 +2,7 @@
 
 mod accept;
 mod admit;
+mod approval;
 mod arrivals;
 mod baggage;
 mod body;
@@ -38,12 +39,13 @@ mod unanswered;
 mod vendors;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::captures::Captures;
@@ -64,6 +66,7 @@ pub use arrivals::{Arrivals, Counted, Given};
 pub use callback::Callbacks;
 pub use grounds::Grounds;
 pub use late::resume;
+pub use own::{Minter, Unminted};
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
 
@@ -82,6 +85,7 @@ pub struct Gateway {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
+    pub approvals: Arc<Approvals>,
     pub remembered: Arc<Remembered>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
@@ -94,6 +98,8 @@ pub struct Gateway {
     pub meters: Arc<Meters>,
     pub grounds: Grounds,
     pub limits: Limits,
+    /// Mints child keys; set once operators' side is there.
+    pub minter: Arc<OnceLock<Minter>>,
     /// Do callers reach this gateway by TLS?
     pub tls: bool,
 }
@@ -121,6 +127,7 @@ impl Gateway {
             keyring: self.keyring.clone(),
             people: self.people.clone(),
             captures: self.captures.clone(),
+            approvals: self.approvals.clone(),
             remembered: self.remembered.clone(),
             policies: self.policies.clone(),
             vendors: self.vendors.clone(),
@@ -133,6 +140,7 @@ impl Gateway {
             meters: self.meters.clone(),
             grounds: Grounds::default(),
             limits: self.limits,
+            minter: self.minter.clone(),
             tls: self.tls,
         }
     }
@@ -172,7 +180,7 @@ async fn steps(
     let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {
-        return own::answer(gateway, context, &caller, page).await;
+        return own::answer(gateway, context, &caller, page, body).await;
     }
     let place = route::place(gateway, &caller, &parts)?;
     let routed = place.vendor.route(parts.method.as_str(), place.path.clone());

@@ -5,6 +5,7 @@
 
 mod words;
 
+use super::approval::Ask;
 use super::decide::{Decision, Question};
 use super::denial::{Code, Denial};
 use super::lines::{Asked, Uncountable};
@@ -29,6 +30,7 @@ struct Judge<'a> {
     plan: &'a Plan,
     /// The global policy first, then the key's own.
     judging: &'a [Option<Judging<'a>>; 2],
+    asking: [Option<&'a Plan>; 2],
     q: &'a Question<'a>,
     /// As a vendor reads it.
     path: &'a str,
@@ -65,8 +67,9 @@ impl From<Unreadable> for Stop {
 pub(super) fn decide(set: &PolicySet, q: &Question<'_>) -> Decision {
     let Some(plan) = set.plan(&q.facts.policy) else { return Decision::Deny(words::no_policy(&q.facts.policy)) };
     let path = q.path.for_rules();
-    let judging = set.judging(plan).map(|plan| plan.map(|plan| Judging::new(plan, q, &path)));
-    let judge = Judge { plan, judging: &judging, q, path: &path, would: None };
+    let asking = set.judging(plan);
+    let judging = asking.map(|plan| plan.map(|plan| Judging::new(plan, q, &path)));
+    let judge = Judge { plan, asking, judging: &judging, q, path: &path, would: None };
     match judge.run() {
         Ok(permit) => Decision::Permit(permit),
         Err(Stop::Deny(denial)) => Decision::Deny(denial),
@@ -88,6 +91,7 @@ pub(super) fn follow_up(set: &PolicySet, facts: &Facts) -> Option<Permit> {
         max_output_tokens: None,
         ceiling: None,
         would_deny: None,
+        asks: Vec::new(),
     })
 }
 
@@ -108,7 +112,9 @@ impl<'a> Judge<'a> {
         self.account_headers()?;
         let lines = self.lines()?;
         let rates = self.rates()?;
-        Ok(self.permit(tier, lines, rates))
+        // Nobody is asked about a call that is denied anyhow.
+        let asks = Ask::of_all(self.asking, &self.q.facts.operation, tier, |param| self.args(param))?;
+        Ok(Permit { asks, ..self.permit(tier, lines, rates) })
     }
 
     fn own(&self) -> &'a Policy {
@@ -310,6 +316,7 @@ impl<'a> Judge<'a> {
             max_output_tokens: self.policies().filter_map(|p| p.max_output_tokens).min(),
             ceiling: self.policies().filter_map(|p| p.ceiling).min(),
             would_deny: self.would,
+            asks: Vec::new(),
         }
     }
 

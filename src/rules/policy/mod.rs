@@ -5,6 +5,7 @@
 //! `decide` asks them. `overlay` is what a key adds for itself, always narrower. `rules::ledger` comes next: the permit's
 //! lines are what it reserves on.
 
+mod approval;
 mod decide;
 mod denial;
 mod index;
@@ -20,7 +21,9 @@ mod rule;
 mod set;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
+pub use approval::{ApprovalRule, Asked, Terms};
 pub use decide::{Decision, Question, SameLines};
 pub use denial::{Code, Denial};
 pub use limit::{BadLimit, Per, parse_budget, parse_limit};

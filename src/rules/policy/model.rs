@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::approval::ApprovalRule;
 use super::limit::Per;
 use super::param::Param;
 use super::rates::RateRule;
@@ -64,6 +65,8 @@ pub struct Policy {
     pub stripe: StripeRule,
     /// Bodies that are kept word for word.
     pub capture: Option<Capture>,
+    /// Calls that a person is asked about.
+    pub approval: Option<ApprovalRule>,
 }
 
 /// What is kept of a call's bodies, and how long.
@@ -107,6 +110,7 @@ impl Policy {
             look_up: false,
             stripe: StripeRule::default(),
             capture: None,
+            approval: None,
         }
     }
 

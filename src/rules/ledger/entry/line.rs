@@ -108,6 +108,7 @@ impl Line<'_> {
             request_hash,
             trace_id,
             claimed,
+            approved_by,
             repeats,
             http_status,
         } = row;
@@ -130,6 +131,7 @@ impl Line<'_> {
         self.hash("request_hash", request_hash.as_ref());
         self.name("trace_id", trace_id.as_deref())?;
         self.rare("claimed", claimed.then_some(claimed))?;
+        self.name("approved_by", approved_by.as_deref())?;
         self.rare("repeats", repeats.as_ref())?;
         self.rare("http_status", http_status.as_ref())?;
         self.raw("}");

@@ -49,6 +49,7 @@ fn opening(text: &str, full: bool) -> Opening {
         request_hash: full.then_some(Digest32([1; 32])),
         trace_id: full.then(|| text.into()),
         claimed: full,
+        approved_by: full.then(|| text.into()),
         repeats: full.then_some(CallId(Uuid::from_u128(u128::MAX))),
         http_status: full.then_some(418),
     }
