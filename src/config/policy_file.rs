@@ -26,7 +26,7 @@ use crate::units::ids::Digest32;
 use crate::units::money::MicroCents;
 
 /// What is planned and not built: naming it is a mistake, so that nobody relies on it.
-const NOT_BUILT: [&str; 7] = ["approval", "schema", "schemas", "kill", "trigger", "extends", "concurrency"];
+const NOT_BUILT: [&str; 6] = ["approval", "schema", "schemas", "kill", "trigger", "concurrency"];
 
 /// Reads one file. `vendors` are those that are configured; none given, none checked.
 pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
@@ -42,10 +42,9 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<
     let name = root.need("name", "a name such as `refund-agent`").and_then(|node| name(&node));
     let mut policy = Policy::new(name.clone().unwrap_or_else(|| "?".into()), hash);
     policy.global = root.get("global").and_then(|n| n.flag()).unwrap_or(false);
-    policy.vendors = vendor_names(root, policy.global, vendors);
-    if let Some(mode) = root.get("mode") {
-        policy.mode = mode.word(&[("enforce", Mode::Enforce), ("observe", Mode::Observe)]).unwrap_or(policy.mode);
-    }
+    family(root, &mut policy);
+    policy.vendors = vendor_names(root, policy.global || policy.base, vendors);
+    policy.mode = mode(root);
     policy.allow = rules::read(root, "allow", &policy);
     policy.deny = rules::read(root, "deny", &policy);
     policy.params = root.get("params").map(|n| params::read(&n, params::Side::Policy)).unwrap_or_default();
@@ -56,6 +55,23 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<
     ends(root, &mut policy);
     root.done();
     name.map(|_| policy)
+}
+
+/// `extends = ["base"]`, and `base = true` for what is only there to be extended.
+fn family(root: &Table<'_>, policy: &mut Policy) {
+    policy.base = root.get("base").and_then(|n| n.flag()).unwrap_or(false);
+    if policy.global && policy.base {
+        root.refuse("base", "the global policy holds for every key, and needs no heirs: leave it out");
+    }
+    let bases = root.get("extends").map(|n| n.one_or_more()).unwrap_or_default();
+    policy.extends = bases.iter().filter_map(|node| node.text().map(Name::from)).collect();
+    policy.said = root.entries().iter().map(|(key, _)| Box::from(*key)).collect();
+}
+
+/// `mode = "observe"`, of a policy or of one rule.
+fn mode(table: &Table<'_>) -> Mode {
+    let words = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+    table.get("mode").and_then(|node| node.word(&words)).unwrap_or_default()
 }
 
 fn name(node: &Node<'_>) -> Option<Name> {
@@ -70,8 +86,8 @@ fn name(node: &Node<'_>) -> Option<Name> {
     good.then(|| text.into())
 }
 
-fn vendor_names(root: &Table<'_>, global: bool, known: Option<&[Name]>) -> Vec<Name> {
-    let list = match (root.get("vendors"), global) {
+fn vendor_names(root: &Table<'_>, any: bool, known: Option<&[Name]>) -> Vec<Name> {
+    let list = match (root.get("vendors"), any) {
         (None, true) => return Vec::new(),
         (None, false) => root.need("vendors", "a list such as `[\"stripe\"]`"),
         (list, _) => list,

@@ -122,7 +122,9 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, ab
         Some(denial) => (Verdict::Deny, Some(denial.to_string())),
         None => (Verdict::Allow, about.note()),
     };
-    let mut opening = about.opening(judged.context, verdict, permit.enforced(), reason);
+    // Under a policy that enforces, a single rule may only observe.
+    let enforced = permit.enforced() && would_deny.is_none();
+    let mut opening = about.opening(judged.context, verdict, enforced, reason);
     opening.facts = Some(judged.facts.clone());
     opening.policy_hash = Some(permit.policy_hash());
     opening.tier = Some(permit.tier());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Options, Sandbox};
-use crate::config::{Mistake, Mistakes, policy_file};
+use crate::config::{Mistake, Mistakes, policy_file, policy_tests};
 use crate::rules::ledger::account::Shape;
 use crate::rules::policy::{BadSet, Policy, PolicySet};
 
@@ -43,7 +43,7 @@ fn whole(folder: &Path, what: String) -> Mistakes {
     Mistakes(vec![Mistake::of_file(folder.display().to_string(), what)])
 }
 
-/// `*.toml`, not below, not hidden; sorted. A folder that is not there has none.
+/// `*.toml`, not below, not hidden, no tests; sorted. A folder that is not there has none.
 fn list(folder: &Path) -> std::io::Result<Stamps> {
     let entries = match std::fs::read_dir(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Stamps::new()),
@@ -52,8 +52,9 @@ fn list(folder: &Path) -> std::io::Result<Stamps> {
     let mut found = Stamps::new();
     for entry in entries {
         let path = entry?.path();
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if hidden || path.extension().is_none_or(|e| e != "toml") {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let passed_over = name.is_empty() || name.starts_with('.') || name.ends_with(policy_tests::ENDING);
+        if passed_over || path.extension().is_none_or(|e| e != "toml") {
             continue;
         }
         // A file that vanished meanwhile is not there; one that cannot be looked at is, and reading it says why.
@@ -107,8 +108,8 @@ pub(super) fn set(loaded: Loaded, extra: Vec<Shape>, folder: &Path) -> Result<Po
 
 fn files(bad: &BadSet, names: &[(String, String)]) -> String {
     let concerns = |name: &str| match bad {
-        BadSet::TwoOfAName(one) => **one == *name,
-        BadSet::TwoGlobals(one, other) => **one == *name || **other == *name,
+        BadSet::TwoOfAName(one) | BadSet::Circle(one) => **one == *name,
+        BadSet::TwoGlobals(one, other) | BadSet::NoBase(one, other) => **one == *name || **other == *name,
     };
     let files = names.iter().filter(|(name, _)| concerns(name)).map(|(_, file)| file.as_str());
     files.collect::<Vec<_>>().join(", ")

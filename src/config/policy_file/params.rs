@@ -2,8 +2,9 @@
 
 use toml::de::DeValue;
 
+use super::mode;
 use crate::config::raw::{Node, Table};
-use crate::rules::policy::{Bound, Param, Presence, Scalar, Target, Test};
+use crate::rules::policy::{Bound, Mode, Param, Presence, Scalar, Target, Test};
 
 /// Where a predicate stands; that says what a missing parameter means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(super) enum Side {
 }
 
 /// The keys of a predicate.
-const KEYS: [&str; 8] = ["one_of", "not_one_of", "min", "max", "matches", "required", "optional", "absent"];
+const KEYS: [&str; 9] = ["one_of", "not_one_of", "min", "max", "matches", "required", "optional", "absent", "mode"];
 
 pub(super) fn read(node: &Node<'_>, side: Side) -> Vec<Param> {
     let Some(table) = node.table() else { return Vec::new() };
@@ -40,14 +41,21 @@ fn param(name: &str, node: &Node<'_>, side: Side) -> Option<Param> {
     }
     let presence = presence(&table, side);
     let tests = tests(&table);
+    let mode = match side {
+        Side::Policy => mode(&table),
+        _ => {
+            table.refuse("mode", "here the whole rule observes or not: put `mode` beside its `paths`");
+            Mode::Enforce
+        }
+    };
     table.done();
     if presence == Presence::Absent && !tests.is_empty() {
         node.wrong("`absent` goes with no other test: what is not there cannot be tested");
     }
-    if table.entries().iter().all(|(key, _)| *key == "optional") {
+    if table.entries().iter().all(|(key, _)| matches!(*key, "optional" | "mode")) {
         node.wrong("it tests nothing: name `one_of`, `not_one_of`, `min`, `max`, `matches`, `required` or `absent`");
     }
-    Some(Param { name: Target::parse(name), presence, tests })
+    Some(Param { name: Target::parse(name), presence, tests, mode })
 }
 
 /// Why no call could have a parameter of this name: the rule would silently say nothing.

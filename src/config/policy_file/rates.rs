@@ -1,8 +1,8 @@
 //! `[[rate]]`: how fast calls may come, per value of a scope.
 
 use super::budgets::{operations, per};
-use super::positive;
 use super::rules::vendor;
+use super::{mode, positive};
 use crate::config::raw::Table;
 use crate::rules::policy::{Per, Policy, RateRule, parse_rate};
 
@@ -24,6 +24,7 @@ fn rate(table: &Table<'_>, policy: &Policy) -> Option<RateRule> {
     let burst = table.get("burst").map(|node| (positive(&node), node));
     let vendor = table.get("vendor").and_then(|node| vendor(&node, policy));
     let operations = table.get("operations").map(|node| operations(&node)).unwrap_or_default();
+    let mode = mode(table);
     table.done();
     let (scope, (text, pace)) = (scope?, parsed?);
     let at_once = match &burst {
@@ -34,5 +35,5 @@ fn rate(table: &Table<'_>, policy: &Policy) -> Option<RateRule> {
     if let (None, Some(node)) = (&rate, burst.map(|(_, node)| node).or(limit)) {
         node.wrong("this burst takes longer than 31 days to come again: write a lower one, or a `[[budget]]` in calls");
     }
-    rate
+    rate.map(|rate| RateRule { mode, ..rate })
 }

@@ -5,9 +5,12 @@
 //! `decide` asks them. `overlay` is what a key adds for itself, always narrower. `rules::ledger` comes next: the permit's
 //! lines are what it reserves on.
 
+mod compare;
 mod decide;
 mod denial;
+mod explain;
 mod index;
+mod inherit;
 mod judge;
 mod limit;
 mod lines;
@@ -20,9 +23,12 @@ mod rule;
 mod set;
 #[cfg(test)]
 mod tests;
+mod trace;
 
+pub use compare::{Change, compare};
 pub use decide::{Decision, Question};
 pub use denial::{Code, Denial};
+pub use explain::{Explained, Terms};
 pub use limit::{BadLimit, Per, parse_budget, parse_limit};
 pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, rule_text};
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
@@ -31,3 +37,4 @@ pub use permit::{PerCall, Permit};
 pub use rates::{BadRate, RateRule, parse_rate};
 pub use rule::{Methods, Rule, RulePath};
 pub use set::{BadSet, PolicySet};
+pub use trace::{Look, Reason, Refusal, Said, Step, UNREADABLE};

@@ -1,6 +1,6 @@
 //! One policy, checked: every field is already what it says. Reads no file; `config::policy_file` makes it, `decide` asks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::limit::Per;
@@ -27,11 +27,17 @@ pub struct Policy {
     pub hash: Digest32,
     /// The file, one setting or rule a line, whatever its layout: two of them are compared by these.
     pub lines: Vec<String>,
-    /// Empty in the global policy alone, where it means all.
+    /// Empty in the global policy and in bases alone, where it means all.
     pub vendors: Vec<Name>,
     pub mode: Mode,
     /// Its denials, parameters and limits hold for every key, under whatever policy.
     pub global: bool,
+    /// Only for others to extend: no key lives under it.
+    pub base: bool,
+    /// Policies whose rules and settings it takes over.
+    pub extends: Vec<Name>,
+    /// The settings that its file names.
+    pub said: BTreeSet<Box<str>>,
     pub expires_at: Option<Timestamp>,
     /// In the order of the file. What matches nothing is denied (an empty list in the global policy allows all).
     pub allow: Vec<Rule>,
@@ -86,6 +92,9 @@ impl Policy {
             vendors: Vec::new(),
             mode: Mode::Enforce,
             global: false,
+            base: false,
+            extends: Vec::new(),
+            said: BTreeSet::new(),
             expires_at: None,
             allow: Vec::new(),
             deny: Vec::new(),
@@ -116,16 +125,17 @@ impl Policy {
     }
 
     pub fn covers_vendor(&self, vendor: &str) -> bool {
-        (self.global && self.vendors.is_empty()) || self.vendors.iter().any(|v| **v == *vendor)
+        ((self.global || self.base) && self.vendors.is_empty()) || self.vendors.iter().any(|v| **v == *vendor)
     }
 }
 
 /// How long a call waits for holds to settle, unless the policy says otherwise.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 
-/// `observe` decides and records, and denies nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `observe` decides and records, and denies nothing. Of a whole policy, or of one rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
+    #[default]
     Enforce,
     Observe,
 }
@@ -133,6 +143,11 @@ pub enum Mode {
 impl Mode {
     pub fn enforces(self) -> bool {
         self == Self::Enforce
+    }
+
+    /// A rule's own mode under its policy's: one that observes is enough.
+    pub fn under(self, policy: Self) -> Self {
+        if self.enforces() { policy } else { self }
     }
 }
 
@@ -143,6 +158,7 @@ pub struct Budget {
     pub amount: u64,
     /// As a refusal names it: `refund-agent: 500 USD a day per agent`.
     pub rule: Name,
+    pub mode: Mode,
 }
 
 /// A limit on every single call.
@@ -153,6 +169,7 @@ pub struct CallLimit {
     pub vendor: Option<Name>,
     pub operations: Vec<OperationPattern>,
     pub rule: Name,
+    pub mode: Mode,
 }
 
 impl CallLimit {
@@ -196,6 +213,11 @@ impl RiskPoints {
 
     pub fn get(&self, tier: Tier) -> Option<u64> {
         self.0[tier as usize]
+    }
+
+    /// Where these say nothing, those.
+    pub fn or(self, those: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at].or(those.0[at])))
     }
 }
 

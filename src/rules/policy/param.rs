@@ -8,6 +8,7 @@ mod predicate;
 
 pub use predicate::{Bound, Scalar, Test};
 
+use super::model::Mode;
 use crate::rules::args::{Args, Name, Unreadable, Value};
 use std::fmt;
 
@@ -18,6 +19,8 @@ pub struct Param {
     pub presence: Presence,
     /// All of them; of a list every element.
     pub tests: Vec<Test>,
+    /// In `[params]`: one that observes refuses nothing.
+    pub mode: Mode,
 }
 
 /// Must the parameter be there?

@@ -2,7 +2,7 @@
 //! does, on the cells that are named here.
 
 use super::lines::Uncountable;
-use super::model::{Policy, covers};
+use super::model::{Mode, Policy, covers};
 use crate::rules::ledger::account::{AccountName, Scope};
 use crate::rules::ledger::rates::{MOST_FILL_MICROS, Rate, add};
 use crate::rules::pattern::OperationPattern;
@@ -23,6 +23,7 @@ pub struct RateRule {
     pub limit: Name,
     /// As a refusal names it: `refund-agent: 600/min per agent`.
     pub rule: Name,
+    pub mode: Mode,
 }
 
 /// Why a text is no rate.
@@ -74,7 +75,7 @@ impl RateRule {
             only(vendor.as_deref(), &operations, " on ", " for ", ", ")
         );
         let (limit, rule) = (limit.into(), rule.into());
-        good.then_some(Self { scope, interval, burst, vendor, operations, limit, rule })
+        good.then_some(Self { scope, interval, burst, vendor, operations, limit, rule, mode: Mode::Enforce })
     }
 
     /// The cell of one value of the scope: `agent:default/a rate 100000us vendor=stripe`.
@@ -106,8 +107,8 @@ pub(super) struct RatePlan {
 
 impl RatePlan {
     pub fn of(owner: &Policy) -> Vec<Self> {
-        let enforce = owner.mode.enforces();
-        owner.rates.iter().map(|rule| Self { rule: rule.clone(), enforce }).collect()
+        let enforce = |rule: &RateRule| rule.mode.under(owner.mode).enforces();
+        owner.rates.iter().map(|rule| Self { enforce: enforce(rule), rule: rule.clone() }).collect()
     }
 
     fn rate(&self, value: &str) -> Rate {

@@ -1,7 +1,10 @@
 //! What the tables share: policies as TOML, calls as a line, and a short word for each decision.
 
+mod compare;
 mod decisions;
+mod explain;
 mod fit;
+mod inheritance;
 mod lines;
 mod overlays;
 mod params;

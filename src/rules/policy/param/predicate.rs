@@ -35,6 +35,10 @@ impl Bound {
     pub fn parse(text: &str) -> Option<Self> {
         Some(Self { value: Decimal::parse(text)?, text: text.into() })
     }
+
+    pub fn value(&self) -> Decimal {
+        self.value
+    }
 }
 
 /// A regular expression on a whole value.
