@@ -1,7 +1,8 @@
 //! `NAME.test.toml` beside a policy: a table of requests and the verdicts that they are to get, read with all its mistakes at
-//! once. Plays nothing; `bursar policy test` does.
+//! once. `bursar policy test` plays them; `outcome` says what is not as it should be.
 
 mod body;
+mod outcome;
 mod who;
 
 use super::mistake::Mistakes;

@@ -23,8 +23,8 @@ pub struct Explain {
     /// Method and path as the agent writes them: `POST /stripe/v1/refunds`
     request: String,
     /// A field of a form, already encoded, as of curl: `-d amount=500`
-    #[arg(short = 'd', long = "data", value_name = "NAME=VALUE", conflicts_with = "body")]
-    data: Vec<String>,
+    #[arg(short = 'd', long = "form", value_name = "NAME=VALUE", conflicts_with = "body")]
+    fields: Vec<String>,
     /// The body, JSON unless a header says otherwise
     #[arg(long, value_name = "TEXT")]
     body: Option<String>,
@@ -88,8 +88,8 @@ fn request(asked: &Explain) -> Result<Request, Failure> {
     }
     Ok(match &asked.body {
         Some(text) => request.body("application/json", text.clone().into_bytes()),
-        None if asked.data.is_empty() => request,
-        None => request.body("application/x-www-form-urlencoded", asked.data.join("&").into_bytes()),
+        None if asked.fields.is_empty() => request,
+        None => request.body("application/x-www-form-urlencoded", asked.fields.join("&").into_bytes()),
     })
 }
 

@@ -32,8 +32,8 @@ pub struct Replay {
     /// This file in the place of the policy of its name; all others stay
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A whole folder of policies instead
-    #[arg(long, value_name = "DIR", conflicts_with = "policy")]
+    /// The folder of policies; else what the configuration says
+    #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
     /// Also each call that comes out otherwise
     #[arg(long)]

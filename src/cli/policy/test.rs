@@ -10,7 +10,6 @@ use super::stage;
 use crate::cli::output::{BAD, GOOD, json as print_json, line, plain};
 use crate::cli::{Failure, Global};
 use crate::config::policy_tests::{self, Case, ENDING};
-use crate::rules::rehearsal::{Played, Rehearsal};
 
 #[derive(Debug, Args)]
 pub struct Test {
@@ -36,7 +35,7 @@ pub(super) async fn run(global: &Global, asked: Test) -> Result<(), Failure> {
     for path in &tables {
         for case in read(path)? {
             cases += 1;
-            let wrong = wrong(&case, &mut rehearsal);
+            let wrong = case.wrong(&mut rehearsal);
             bad += usize::from(wrong.is_some());
             tell(global, path, &case, wrong, asked.all)?;
         }
@@ -71,41 +70,6 @@ fn read(path: &Path) -> Result<Vec<Case>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| Failure::refused(format!("{shown}: {e}")))?;
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     policy_tests::read(&shown, &text, name.strip_suffix(ENDING).unwrap_or(&name)).map_err(Failure::refused)
-}
-
-/// What is not as it should be, if anything is not.
-fn wrong(case: &Case, rehearsal: &mut Rehearsal) -> Option<String> {
-    rehearsal.clear();
-    let mut last = None;
-    for _ in 0..case.repeat {
-        match rehearsal.play(case.at, &case.actor, &case.request) {
-            // Each costs what it could: so tables know what is left.
-            Ok(played) => {
-                rehearsal.settle(case.at, &played, played.needs);
-                last = Some(played);
-            }
-            Err(why) => return Some(why.to_string()),
-        }
-    }
-    compare(case, &last?)
-}
-
-fn compare(case: &Case, played: &Played) -> Option<String> {
-    let got = |what: String| Some(format!("{what} ({})", played.sentence.as_deref().unwrap_or("no reason against it")));
-    if !case.wanted.is_met(played) {
-        return got(format!("expected {}, got {}", case.wanted, played.word()));
-    }
-    if let Some(wanted) = &case.rule
-        && !played.rule.as_ref().is_some_and(|rule| rule.ends_with(wanted.as_str()))
-    {
-        return got(format!("expected the rule `{wanted}`, got `{}`", played.rule.as_deref().unwrap_or("none")));
-    }
-    if let Some(wanted) = case.tier.filter(|wanted| played.tier != Some(*wanted)) {
-        let tier = played.tier.map_or("none", |tier| tier.as_str());
-        return got(format!("expected the tier {wanted}, got {tier}"));
-    }
-    let wanted = case.risk.filter(|wanted| played.risk != *wanted)?;
-    got(format!("expected {wanted} risk points, got {}", played.risk))
 }
 
 fn tell(global: &Global, path: &Path, case: &Case, wrong: Option<String>, all: bool) -> Result<(), Failure> {

@@ -20,7 +20,8 @@ pub(super) fn read(table: &Table<'_>, actor: &mut Actor) {
         ("toolset", &mut subject.toolset),
         ("run", &mut subject.run),
     ] {
-        *level = name(key).or(level.take());
+        // An empty text takes away what the table said for all cases.
+        *level = name(key).or(level.take()).filter(|name| !name.is_empty());
     }
     actor.claimed_run = flag("claims_run").unwrap_or(actor.claimed_run);
     actor.test_key = flag("test_key").unwrap_or(actor.test_key);
