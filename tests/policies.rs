@@ -130,7 +130,10 @@ fn a_diff_that_widens_ends_with_one() {
     let tighter = file("tighter.toml", &GUARDED.replace("100 USD", "10 USD"));
     let (code, said) = cli(&["policy", "diff", text(&old), text(&wider)], dir.path());
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("of at most 9000, not there and a number of at most 5000") && said.contains("raised: "), "{said}");
+    assert!(
+        said.contains("of at most 9000, not there and a number of at most 5000") && said.contains("raised: "),
+        "{said}"
+    );
     let (code, said) = cli(&["policy", "diff", text(&old), text(&tighter)], dir.path());
     assert!(code == Some(0) && said.contains("lowered: "), "{said}");
     assert_eq!(cli(&["policy", "diff", shipped(), shipped()], dir.path()).0, Some(0));

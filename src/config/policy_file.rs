@@ -6,6 +6,7 @@ mod capture;
 mod lines;
 mod params;
 mod rates;
+mod risk;
 mod rules;
 mod shared;
 mod stripe;
@@ -16,9 +17,8 @@ use sha2::{Digest, Sha256};
 
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use crate::rules::books::Tier;
 use crate::rules::ledger::need::Share;
-use crate::rules::policy::{DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, parse_limit};
+use crate::rules::policy::{DEFAULT_FIT, Delegate, Mode, Policy, parse_limit};
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, UnknownModel};
 use crate::units::amount::Unit;
@@ -108,7 +108,7 @@ fn vendor_names(root: &Table<'_>, any: bool, known: Option<&[Name]>) -> Vec<Name
 
 /// The single values.
 fn settings(root: &Table<'_>, policy: &mut Policy) {
-    policy.risk = root.get("risk").and_then(|n| risk(&n)).unwrap_or_default();
+    risk::read(root, policy);
     policy.fit = root.get("fit").and_then(|n| fit(&n)).unwrap_or(DEFAULT_FIT);
     policy.max_output_tokens = root.get("max_output_tokens").and_then(|n| positive(&n));
     policy.ceiling = root.get("ceiling").and_then(|n| ceiling(&n));
@@ -154,21 +154,6 @@ fn ceiling(node: &Node<'_>) -> Option<MicroCents> {
         node.wrong("a ceiling is an amount of money above zero, such as `5 USD`");
     }
     Some(MicroCents(amount))
-}
-
-/// `risk = { mutation = 30 }`
-fn risk(node: &Node<'_>) -> Option<RiskPoints> {
-    let mut points = RiskPoints::default();
-    for (name, node) in node.table()?.entries() {
-        match Tier::parse(name) {
-            Some(tier) => points.set(tier, node.count()?),
-            None => {
-                let known: Vec<&str> = Tier::ALL.iter().map(|t| t.as_str()).collect();
-                node.wrong(format!("no such tier; there are {}", known.join(", ")));
-            }
-        }
-    }
-    Some(points)
 }
 
 /// `fit = "always"`, or `fit = { always = true, floor = 256, share = 25 }`

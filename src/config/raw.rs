@@ -106,6 +106,10 @@ impl<'t> Table<'t> {
         Some(Node { doc: self.doc, field: self.below(key), value })
     }
 
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.get(key).is_some()
+    }
+
     /// As `get`, and a mistake if it is not there.
     pub fn need(&self, key: &'static str, what: &str) -> Option<Node<'t>> {
         let node = self.get(key);

@@ -15,7 +15,7 @@ use crate::cli::output::{BAD, Columns, GOOD, json as print_json, line, note};
 use crate::cli::when::When;
 use crate::cli::{Failure, Global};
 use crate::rules::books::Outcome;
-use crate::rules::path::CanonicalPath;
+use crate::rules::path::{CanonicalPath, Target};
 use crate::rules::policy::PolicySet;
 use crate::rules::rehearsal::{Actor, Past, Played, Rehearsal, Request};
 use crate::rules::subject::Name;
@@ -142,7 +142,9 @@ fn past(row: &CallRow) -> Option<Past> {
 
 fn reads(whole: &PolicySet, row: &CallRow) -> bool {
     let (Some(policy), Some(vendor)) = (&row.policy_id, &row.vendor) else { return false };
-    CanonicalPath::parse(&*row.path).is_ok_and(|target| whole.reads_args(policy, vendor, &row.method, &target.path))
+    let operation = row.endpoint.as_deref().unwrap_or_default();
+    let reads = |target: Target| whole.reads_args(policy, vendor, &row.method, &target.path, operation);
+    CanonicalPath::parse(&*row.path).is_ok_and(reads)
 }
 
 fn one(global: &Global, row: &CallRow, played: &Played, cost: MicroCents) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! The grammar: every mistake is found, each with its line and field, and every setting is read.
 
 use super::*;
+use crate::rules::books::Tier;
 use std::time::Duration;
 
 const HEAD: &str = "name = \"p\"\nvendors = [\"stripe\"]\n";
@@ -50,6 +51,12 @@ fn one_mistake_each() {
         ("stripe = { lookup = true }", "stripe.lookup"),
         ("risk = { dangerous = 5 }", "risk.dangerous"),
         ("risk = { mutation = \"5\" }", "risk.mutation"),
+        ("[risk.operations]\n\"post /x\" = 5", "risk.operations.post /x"),
+        ("[[risk.factor]]\ntest_mode = 0.0001", "risk.factor[0].test_mode"),
+        ("[[risk.factor]]\ntest_mode = 1\nutc = \"01:00-02:00\"\ntimes = 2", "risk.factor[0]"),
+        ("[[risk.factor]]\nutc = \"02:00-01:00\"\ntimes = 2", "risk.factor[0].utc"),
+        ("[[risk.factor]]\ncount = [\"to\"]", "risk.factor[0]"),
+        ("[[risk.factor]]\noperations = [\"POST /x\"]\nparam = \"n\"", "risk.factor[0].steps"),
         ("delegate = \"yes\"", "delegate"),
         ("delegate = { ttl = \"1h\" }", "delegate.ttl"),
         ("accounts = { \"Stripe Account\" = \"x\" }", "accounts.Stripe Account"),

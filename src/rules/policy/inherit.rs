@@ -61,6 +61,8 @@ fn rules(heir: &mut Policy, base: &Policy) {
     before(&mut heir.budgets, base.budgets.iter().cloned());
     before(&mut heir.call_limits, base.call_limits.iter().cloned());
     before(&mut heir.rates, base.rates.iter().cloned());
+    before(&mut heir.weights.operations, base.weights.operations.iter().cloned());
+    before(&mut heir.weights.factors, base.weights.factors.iter().cloned());
     let lines = base.lines.iter().map(|line| format!("{}: {line}", base.name));
     before(&mut heir.lines, lines.collect::<Vec<_>>());
     for (header, values) in &base.accounts {

@@ -142,7 +142,7 @@ impl<'a> Judge<'a> {
         self.policy_params()?;
         let tier = self.allow_params()?;
         self.account_headers()?;
-        Ok(self.permit(tier, lines, rates))
+        self.permit(tier, lines, rates)
     }
 
     fn own(&self) -> &'a Policy {
@@ -332,20 +332,5 @@ impl<'a> Judge<'a> {
 
     fn usual_tier(&self) -> Tier {
         self.q.operation.map_or_else(|| bounds::by_method(self.q.method), |operation| operation.tier)
-    }
-
-    fn account_headers(&mut self) -> Result<(), Stop> {
-        for (name, value) in self.q.account_headers {
-            let listed =
-                |policy: &Policy| policy.accounts.get(*name).is_some_and(|list| list.iter().any(|v| **v == **value));
-            // The global policy narrows a header that it names; it need not name every header.
-            let refusing = self
-                .policies()
-                .find(|p| !listed(p) && (!p.global || self.own().global || p.accounts.contains_key(*name)));
-            if let Some(policy) = refusing {
-                self.refuse(Step::Arguments, policy.mode, words::bad_account(policy, name, value))?;
-            }
-        }
-        Ok(())
     }
 }

@@ -24,6 +24,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod weights;
 
 pub use compare::{Change, compare};
 pub use decide::{Decision, Question};
@@ -38,3 +39,4 @@ pub use rates::{BadRate, RateRule, parse_rate};
 pub use rule::{Methods, Rule, RulePath};
 pub use set::{BadSet, PolicySet};
 pub use trace::{Look, Reason, Refusal, Said, Step, UNREADABLE};
+pub use weights::{Factor, Kind, Times, Weights};

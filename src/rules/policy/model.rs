@@ -7,6 +7,7 @@ use super::limit::Per;
 use super::param::Param;
 use super::rates::RateRule;
 use super::rule::Rule;
+use super::weights::Weights;
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Manner;
@@ -47,6 +48,8 @@ pub struct Policy {
     pub call_limits: Vec<CallLimit>,
     pub rates: Vec<RateRule>,
     pub risk: RiskPoints,
+    /// Points of single operations, and what multiplies them.
+    pub weights: Weights,
     pub fit: FitRule,
     /// For callers who name no output limit.
     pub max_output_tokens: Option<u64>,
@@ -103,6 +106,7 @@ impl Policy {
             call_limits: Vec::new(),
             rates: Vec::new(),
             risk: RiskPoints::default(),
+            weights: Weights::default(),
             fit: DEFAULT_FIT,
             max_output_tokens: None,
             ceiling: None,

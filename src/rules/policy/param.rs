@@ -53,6 +53,20 @@ impl Target {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Every plain value that the name leads to, in order; of a list its elements.
+    pub fn values<'v>(&self, args: &'v Args<'_>) -> Result<Vec<Value<'v>>, Unreadable> {
+        let Some(value) = args.get_named(&self.head)? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        walk(value, &self.rest, &mut |leaf| {
+            match leaf {
+                Leaf::Value(value) | Leaf::NoList(value) => found.push(value),
+                Leaf::Missing | Leaf::EmptyList => {}
+            }
+            None::<()>
+        })?;
+        Ok(found)
+    }
 }
 
 /// `a.*.b.*` is `a`, `b` and nothing.

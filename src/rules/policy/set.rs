@@ -80,6 +80,7 @@ impl PolicySet {
         let bare = |policy: &Arc<Policy>| {
             let mut policy = Policy::clone(policy);
             policy.params.clear();
+            policy.weights.forget_params();
             policy.allow.iter_mut().for_each(|rule| rule.params.clear());
             policy.deny.retain(|rule| rule.params.is_empty());
             Arc::new(policy)

@@ -131,7 +131,7 @@ impl Rehearsal {
     fn reads(&self, placed: &Placed<'_>) -> bool {
         let Placed { vendor, routed, request, facts, .. } = placed;
         vendor.price_of(routed.operation).is_some_and(Price::reads_request)
-            || self.policies.reads_args(&facts.policy, &facts.vendor, &request.method, &routed.path)
+            || self.policies.reads_args(&facts.policy, &facts.vendor, &request.method, &routed.path, &facts.operation)
     }
 
     /// Empty if nothing looks at them, as at the gateway.
@@ -169,6 +169,7 @@ impl Rehearsal {
             path: &routed.path,
             args,
             account_headers: &headers,
+            test_mode: placed.vendor.family == Family::Stripe && actor.test_key,
         })
     }
 

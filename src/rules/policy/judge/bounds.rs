@@ -1,11 +1,28 @@
 //! What a permit binds a call to: its accounts and rates, its limits per call, its risk, its ceilings. All policies that judge it have their say; the
 //! strictest counts.
 
-use super::{Arc, Judge, Line, Mode, Permit, Rate, Scope, Step, Stop, Tier, Uncountable, asked, rates, words};
+use super::{Arc, Judge, Line, Mode, Permit, Policy, Rate, Scope, Step, Stop, Tier, Uncountable, asked, rates, words};
+use crate::rules::args::Unreadable;
 use crate::rules::policy::model::CallLimit;
 use crate::rules::policy::permit::CallBound;
+use crate::rules::policy::weights::{self, Weighed};
 
 impl Judge<'_> {
+    pub(super) fn account_headers(&mut self) -> Result<(), Stop> {
+        for (name, value) in self.q.account_headers {
+            let listed =
+                |policy: &Policy| policy.accounts.get(*name).is_some_and(|list| list.iter().any(|v| **v == **value));
+            // The global policy narrows a header that it names; it need not name every header.
+            let refusing = self
+                .policies()
+                .find(|p| !listed(p) && (!p.global || self.own().global || p.accounts.contains_key(*name)));
+            if let Some(policy) = refusing {
+                self.refuse(Step::Arguments, policy.mode, words::bad_account(policy, name, value))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn lines(&mut self) -> Result<Vec<Line>, Stop> {
         let asked = asked(self.own(), self.q.facts, self.q.overlays);
         let (lines, missing) = asked.lines(&self.plan.lines);
@@ -29,19 +46,19 @@ impl Judge<'_> {
         self.refuse(Step::Key, mode, words::uncountable(missing, claimed, self.own().trust_headers))
     }
 
-    pub(super) fn permit(&mut self, tier: Tier, lines: Vec<Line>, rates: Vec<Rate>) -> Permit {
-        Permit {
+    pub(super) fn permit(&mut self, tier: Tier, lines: Vec<Line>, rates: Vec<Rate>) -> Result<Permit, Stop> {
+        Ok(Permit {
             policy: Arc::clone(&self.plan.policy),
             lines: lines.into(),
             rates: rates.into(),
             call_limits: self.call_limits(),
             tier,
             action: self.q.operation.map(|operation| operation.action.clone()),
-            risk: self.risk(tier),
+            risk: self.risk(tier)?,
             max_output_tokens: self.policies().filter_map(|p| p.max_output_tokens).min(),
             ceiling: self.policies().filter_map(|p| p.ceiling).min(),
             would_deny: self.would.take(),
-        }
+        })
     }
 
     fn call_limits(&self) -> Vec<CallBound> {
@@ -64,11 +81,14 @@ impl Judge<'_> {
     }
 
     /// The policy's points, never below the global one's; an operation that nobody has mapped costs at least one.
-    fn risk(&self, tier: Tier) -> u64 {
-        let own = self.own().risk.get(tier).unwrap_or_else(|| tier.points());
-        let floor = self.policies().filter_map(|p| p.risk.get(tier)).max().unwrap_or(0);
-        let unmapped = u64::from(self.q.operation.is_none());
-        own.max(floor).max(unmapped)
+    fn risk(&self, tier: Tier) -> Result<u64, Unreadable> {
+        let call = Weighed { tier, q: self.q };
+        let mut points = 0;
+        for policy in self.policies() {
+            let own = policy.name == self.own().name;
+            points = points.max(weights::points(policy, own, &call)?);
+        }
+        Ok(points.max(u64::from(self.q.operation.is_none())))
     }
 }
 

@@ -19,6 +19,7 @@ impl Call<'_> {
             path: &target.path,
             args: (!self.unread).then_some(&args),
             account_headers: &self.headers,
+            test_mode: self.test_mode,
         }))
     }
 }

@@ -136,7 +136,7 @@ proptest! {
         let path = CanonicalPath::parse(call.target).expect("canonical").path;
         let whole = call.word(&set);
         call.unread = true;
-        if !set.reads_args("p", "stripe", call.method, &path) {
+        if !set.reads_args("p", "stripe", call.method, &path, &call.facts.operation) {
             prop_assert_eq!(call.word(&set), whole, "{}", text);
         }
     }
