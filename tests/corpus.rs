@@ -58,8 +58,11 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     seeds.extend(match target {
         "rules" => shipped(),
         "files" => [files(&repo().join("policies")), shipped()].concat(),
-        // Each answer to every call: what is no answer to it must do no harm either.
-        "meters" => (0..calls).flat_map(|from| chosen(&fixtures()[from..], calls, true)).step_by(7).collect(),
+        // Every seventh pair of an answer and a call: what is no answer to it must do no harm either.
+        "meters" => {
+            let all = fixtures();
+            (0..calls).flat_map(|from| chosen(&all[from..], calls, true)).step_by(7).collect()
+        }
         "requests" => chosen(&fixtures(), calls, false),
         _ => fixtures(),
     });

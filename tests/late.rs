@@ -8,7 +8,7 @@ use std::fs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::SOON;
-use common::books::{flagged, micro, row_of, rows, spend, text};
+use common::books::{flagged, micro, row_of, rows, spend};
 use common::bursar::{Bursar, Key};
 use common::client::Ask;
 use common::house::{House, PRICES};
@@ -109,11 +109,12 @@ fn a_batch_holds_its_bound_and_its_results_replace_it_once() {
     assert_eq!(house.call(&content).status, 200);
     row_of(&house.bursar, &content.trace, SOON);
     assert_eq!(micro(&spend(&house.bursar, &["--agent", "clerk"])["cost_usd"]), 80 * BATCH_TOKEN);
-    let adjusted = events(&house.bursar, "adjusted");
-    assert!(adjusted.len() == 1 && adjusted[0].to_string().contains("results of batch_1"), "{adjusted:?}");
-    assert!(!flagged(&row_of(&house.bursar, &making.trace, SOON)) || micro(&row["cost_usd"]) > 0);
     let checked = house.bursar.admin("/v1/ledger/check");
     assert_eq!(checked["whole"], true, "{checked}");
+    let adjusted = events(&house.bursar, "adjusted");
+    assert!(adjusted.len() == 1 && adjusted[0].to_string().contains("results of batch_1"), "{adjusted:?}");
+    let row = row_of(&house.bursar, &making.trace, SOON);
+    assert_eq!((&row["flagged"], micro(&row["cost_usd"])), (&false.into(), 80 * BATCH_TOKEN), "{row}");
     // A file with a line that nothing bounds is taken, and does not run.
     assert_eq!(house.call(&upload(&[&LINE.replace("penny-1", "nobody-knows")])).status, 200);
     let refused = house.call(&make("file-in", &key));
@@ -151,6 +152,7 @@ fn new_prices_count_from_the_next_call_and_broken_ones_do_not() {
     wait_for("the new rates", SOON, || (loads(&house.bursar) > loaded).then_some(()));
 }
 
+/// A vendor that names its price when it is asked later: after `WAIT`.
 const PARCELS: &str = r#"
 [vendors.parcels]
 base_url = "http://127.0.0.1:PORT"
@@ -167,7 +169,7 @@ get = "/v1/parcels/{id}"
 id = "/id"
 cost = { response = "/price" }
 currency_at = "/price_unit"
-wait = ["1s", "20s"]
+wait = WAIT
 
 [[vendors.parcels.operations]]
 on = ["POST /v1/parcels"]
@@ -177,11 +179,33 @@ bodies = ["json"]
 price = { rule = "parcel" }
 "#;
 
+const SENDER: &str = "name = \"sender\"\nvendors = [\"parcels\"]\n[[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/parcels\"]\n\n[[budget]]\nper = \"agent\"\nlimit = \"10 USD\"\n";
+
+fn parcels(wait: &str) -> House {
+    House::with(&[SENDER], |port| PARCELS.replace("PORT", &port.to_string()).replace("WAIT", wait))
+}
+
+#[test]
+fn a_price_that_comes_later_replaces_the_charge() {
+    let house = parcels("[\"1s\", \"2s\", \"30s\"]");
+    let key = house.mint("sender", "sender");
+    let ask = Ask::new("POST", "/parcels/v1/parcels").body("application/json", "{}").key(&key);
+    let answer = house.call(&ask);
+    assert_eq!((answer.status, answer.header("x-bursar-cost-usd")), (200, Some("2")));
+    wait_for("the price to be put right", SOON, || {
+        let all = rows(&house.bursar, &["--agent", "sender"]);
+        let row = all.iter().find(|row| row["trace_id"] == ask.trace.as_str() && row["method"] == "POST")?;
+        (micro(&row["cost_usd"]) == 35_000_000).then_some(())
+    });
+    // 0.35 in the place of 2, not beside it; both questions have their rows, and cost nothing.
+    assert_eq!(micro(&spend(&house.bursar, &["--agent", "sender"])["cost_usd"]), 35_000_000);
+    let asked = rows(&house.bursar, &["--agent", "sender"]).iter().filter(|row| row["method"] == "GET").count();
+    assert_eq!((asked, house.vendor.count()), (2, 3));
+}
+
 #[test]
 fn a_price_is_asked_for_again_after_a_restart() {
-    let policy =
-        "name = \"sender\"\nvendors = [\"parcels\"]\n[[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/parcels\"]\n";
-    let mut house = House::with(&[policy], |port| PARCELS.replace("PORT", &port.to_string()));
+    let mut house = parcels("[\"1s\", \"20s\"]");
     let key = house.mint("sender", "sender");
     let ask = Ask::new("POST", "/parcels/v1/parcels").body("application/json", "{}").key(&key);
     assert_eq!(house.call(&ask).header("x-bursar-cost-usd"), Some("2"));
@@ -193,14 +217,13 @@ fn a_price_is_asked_for_again_after_a_restart() {
         (micro(&spend(&house.bursar, &["--agent", "sender"])["cost_usd"]) == 35_000_000).then_some(())
     });
     // What was missed is asked at once: not one question more.
-    let asked = house.vendor.received().iter().filter(|r| r.method == "GET").count();
-    assert_eq!(asked, 2);
+    let asked = |house: &House| house.vendor.received().iter().filter(|r| r.method == "GET").count();
+    assert_eq!(asked(&house), 2);
+    // A start that has nothing to ask would have asked before the first question about another parcel.
     house.crash();
-    wait_for("a start that has nothing to ask", SOON, || {
-        let all = rows(&house.bursar, &["--agent", "sender"]);
-        (all.iter().filter(|row| text(row, "method") == "GET").count() == 2).then_some(())
-    });
-    assert_eq!(house.vendor.received().iter().filter(|r| r.method == "GET").count(), 2);
+    assert_eq!(house.call(&ask.again()).status, 200);
+    wait_for("a question about the other one", SOON, || (asked(&house) > 2).then_some(()));
+    assert_eq!(asked(&house), 3);
 }
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -253,19 +276,23 @@ fn only_a_signed_callback_makes_bursar_ask_for_the_price() {
     }
     let unknown = format!("{PUBLIC}{path}MessageSidSM7");
     assert_eq!(call(path, "MessageSid=SM7", Some(signature(TOKEN, &unknown))), 204);
-    assert_eq!(house.vendor.count(), before, "nobody sent that one");
-    // The vendor says that it is over, and has no price yet; it says so again, and has one.
+    // The vendor says that it is over, and has no price yet; it says so again, and has one. Nobody sent the one before.
     assert_eq!(call(path, form, good()), 204);
     house.vendor.wait_for_count(before + 1, SOON);
+    let questions = || {
+        let targets = house.vendor.since(before).into_iter().filter(|r| r.method == "GET").map(|r| r.target);
+        targets.collect::<Vec<_>>()
+    };
+    assert!(questions().iter().all(|target| target.contains("SM1")), "{:?}", questions());
     assert_eq!(micro(&spend(&house.bursar, &["--agent", "sender"])["cost_usd"]), 1_330_000);
     assert_eq!(call(path, form, good()), 204);
     let cost = || micro(&spend(&house.bursar, &["--agent", "sender"])["cost_usd"]);
     wait_for("the price", SOON, || (cost() == 750_000).then_some(()));
-    // Said once more it changes nothing, and asks nobody.
-    let asked = || house.vendor.since(before).iter().filter(|r| r.method == "GET").count();
-    let before_again = asked();
+    // Said once more it changes nothing, and asks nobody; the books had time to hear of it.
     assert_eq!(call(path, form, good()), 204);
-    assert_eq!(house.call(&send.again()).status, 201);
-    assert_eq!(asked(), before_again);
+    let again = send.again();
+    assert_eq!(house.call(&again).status, 201);
+    row_of(&house.bursar, &again.trace, SOON);
+    assert!(questions().len() == 2 && questions().iter().all(|target| target.contains("SM1")), "{:?}", questions());
     assert_eq!(events(&house.bursar, "adjusted").len(), 1);
 }

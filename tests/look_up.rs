@@ -1,5 +1,4 @@
-//! What a request does not say is looked up at the vendor, if the policy allows it, and prices that come later replace what was
-//! charged until then.
+//! What a request does not say is looked up at the vendor, if the policy allows it.
 
 mod common;
 
@@ -86,55 +85,6 @@ fn a_lost_first_answer_is_charged_once() {
         (sum == 17 * USD).then_some(())
     });
     assert_eq!(micro(&spend(&house.bursar, &["--agent", "clerk"])["cost_usd"]), 17 * USD);
-}
-
-const PARCELS: &str = r#"
-[vendors.parcels]
-base_url = "http://127.0.0.1:PORT"
-credential = "env:TEST_STRIPE"
-private_network = true
-
-[vendors.parcels.rates.parcel]
-usd = "2"
-
-[vendors.parcels.rules.parcel]
-estimate = { rate = "parcel" }
-actual = "estimate"
-
-[vendors.parcels.rules.parcel.reconcile]
-get = "/v1/parcels/{id}"
-id = "/id"
-cost = { response = "/price" }
-currency_at = "/price_unit"
-wait = ["1s", "2s", "30s"]
-
-[[vendors.parcels.operations]]
-on = ["POST /v1/parcels"]
-action = "parcel.send"
-tier = "write-external"
-bodies = ["json"]
-price = { rule = "parcel" }
-"#;
-
-#[test]
-fn a_price_that_comes_later_replaces_the_charge() {
-    let policy = "name = \"sender\"\nvendors = [\"parcels\"]\n[[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/parcels\"]\n\n\
-                  [[budget]]\nper = \"agent\"\nlimit = \"10 USD\"\n";
-    let house = House::with(&[policy], |port| PARCELS.replace("PORT", &port.to_string()));
-    let key = house.mint("sender", "sender");
-    let ask = Ask::new("POST", "/parcels/v1/parcels").body("application/json", "{}").key(&key);
-    let answer = house.call(&ask);
-    assert_eq!((answer.status, answer.header("x-bursar-cost-usd")), (200, Some("2")));
-    let trace = ask.traceparent()[3..35].to_owned();
-    wait_for("the price to be put right", SOON, || {
-        let all = rows(&house.bursar, &["--agent", "sender"]);
-        let row = all.iter().find(|row| row["trace_id"] == trace.as_str() && row["method"] == "POST")?;
-        (micro(&row["cost_usd"]) == 35_000_000).then_some(())
-    });
-    // 0.35 in the place of 2, not beside it; both questions have their rows, and cost nothing.
-    assert_eq!(micro(&spend(&house.bursar, &["--agent", "sender"])["cost_usd"]), 35_000_000);
-    let asked = rows(&house.bursar, &["--agent", "sender"]).iter().filter(|row| row["method"] == "GET").count();
-    assert_eq!((asked, house.vendor.count()), (2, 3));
 }
 
 /// Anthropic and OpenAI, for prompts whose bytes are too many.

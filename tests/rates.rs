@@ -5,6 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::books::{rows, settled};
 use common::client::{Answer, Ask, join_all, spawn_all};
 use common::fleet::Fleet;
 use common::house::House;
@@ -20,10 +21,6 @@ fn policy(name: &str, more: &str, rate: &str) -> String {
 fn refused(answer: &Answer, status: u16) {
     assert_eq!(answer.said(), (status, "rate_limited".to_owned()), "{}", answer.text());
     assert!(answer.json()["error"]["message"].is_string(), "in the vendor's own shape: {}", answer.text());
-}
-
-fn rows(house: &House, agent: &str) -> Vec<Value> {
-    house.bursar.json(&["audit", "query", "--agent", agent])
 }
 
 #[test]
@@ -43,7 +40,8 @@ fn a_call_that_comes_too_early_is_told_when_to_come_back() {
     }
     assert_eq!(house.call(&ask.clone().key(&other)).status, 200, "each agent has its own");
     assert_eq!(house.vendor.count(), 4);
-    let limited = rows(&house, "eager").into_iter().filter(|row| row["verdict"] == "rate_limited");
+    let all = settled(&house.bursar, &["--agent", "eager"], 5, SOON);
+    let limited = all.into_iter().filter(|row| row["verdict"] == "rate_limited");
     let reasons: Vec<Value> = limited.map(|row| row["reason"].clone()).collect();
     assert_eq!(reasons.len(), 2);
     assert!(reasons.iter().all(|r| r.as_str().is_some_and(|r| r.contains("slow: 3/min per agent"))), "{reasons:?}");
@@ -81,8 +79,9 @@ fn in_observe_mode_the_row_says_what_would_have_been_refused() {
     let key = house.mint("watched", "eager");
     let ask = Ask::chat(Some(100)).key(&key);
     assert_eq!((house.call(&ask).status, house.call(&ask).status), (200, 200));
-    let noted =
-        wait_for("the row", SOON, || rows(&house, "eager").into_iter().find(|r| r["verdict"] == "rate_limited"));
+    let noted = wait_for("the row", SOON, || {
+        rows(&house.bursar, &["--agent", "eager"]).into_iter().find(|r| r["verdict"] == "rate_limited")
+    });
     assert_eq!(
         (&noted["enforced"], &noted["reason"]),
         (&false.into(), &"rate_limited: watched: 1/hour per agent".into())

@@ -71,17 +71,18 @@ pub(super) fn fleet(state: &ControlState) -> Option<&Arc<Fleet>> {
     state.others.as_ref().and_then(|others| others.fleet.as_ref())
 }
 
-/// How long whoever writes the books may take to sign what stands in them.
+/// How long the books may take to have what the ledger has now, and whoever writes them to sign it.
 const SIGNED: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Where another node writes the books, has that one sign what stands in them now. If it does not in time, what it signed
-/// before has to do.
+/// The books have what the ledger has now, so that evidence covers a call that just ended; where another node writes them, that
+/// one signs it. What is not done in time is not waited for: then what was signed before has to do.
 pub(super) async fn have_signed(state: &ControlState) {
+    let begun = Instant::now();
+    let _ = tokio::time::timeout(SIGNED, state.books.level()).await;
     let Some(fleet) = fleet(state).filter(|_| !state.books.leads()) else { return };
     // As the books have it, which this node may not have seen yet.
     let Ok(end) = state.books.ask(|store| store.seen()).await.map(|place| place.seq) else { return };
-    let begun = Instant::now();
     if covered(state).await >= end {
         return;
     }

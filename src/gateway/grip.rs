@@ -40,6 +40,8 @@ pub struct Grip {
     /// There was no room for more than it must have.
     modest: bool,
     refused: Option<Outgrown>,
+    /// Without the ledger it may cost so much, where the policy lets calls go on then.
+    uncovered: Amounts,
     /// The answer has told all that it costs: the end settles it.
     over: bool,
 }
@@ -52,8 +54,17 @@ struct Asked {
 
 impl Grip {
     pub fn new(permit: Permit, plan: &Plan) -> Self {
-        let (least, ceiling) = (Amounts::ZERO, plan.unbounded());
-        Self { permit, ceiling, least, asked: None, gave_back: false, modest: false, refused: None, over: false }
+        Self {
+            permit,
+            ceiling: plan.unbounded(),
+            least: Amounts::ZERO,
+            asked: None,
+            gave_back: false,
+            modest: false,
+            refused: None,
+            uncovered: Amounts::ZERO,
+            over: false,
+        }
     }
 
     /// The answer has said more of what it costs.
@@ -88,7 +99,8 @@ impl Grip {
     }
 
     fn covers(&self, held: &Amounts) -> bool {
-        self.least.usd <= held.usd && self.least.tokens <= held.tokens
+        let covered = held.max(&self.uncovered);
+        self.least.usd <= covered.usd && self.least.tokens <= covered.tokens
     }
 
     /// Ready when what is spent is covered; an error when it cannot be.
@@ -135,6 +147,12 @@ impl Grip {
         }
     }
 
+    /// The ledger is asked again beyond that, and a quarter more: it may be back by then.
+    fn go_on_to(&mut self, to: &Amounts) {
+        let more = |n: u64| n.saturating_add(n / 4);
+        self.uncovered = Amounts { usd: MicroCents(more(to.usd.0)), tokens: more(to.tokens), ..*to };
+    }
+
     fn ask(&mut self, hold: &mut InFlight, to: Amounts) {
         let (tell, answer) = oneshot::channel();
         let resize = hold.resize(to);
@@ -156,7 +174,7 @@ impl Grip {
             }
             Err(error) if grows && matches!(self.permit.manner().down, Down::Open { .. }) => {
                 tracing::warn!(%error, "an answer goes on past its hold while the ledger is away");
-                self.over = true;
+                self.go_on_to(to);
             }
             Err(error) => {
                 tracing::warn!(%error, "the hold of a stream could not be changed");

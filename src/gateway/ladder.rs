@@ -16,6 +16,7 @@ use crate::rules::subject::Name;
 use crate::rules::vendors::count::{self, Encoding};
 use crate::rules::vendors::look_up::Question;
 use crate::rules::vendors::{Counted, Estimate, Price, Unpriceable};
+use crate::units::amount::Unit;
 
 /// What would bound a call better than what is known of it.
 #[derive(Default)]
@@ -104,8 +105,7 @@ impl Judged<'_> {
             let next = {
                 let args = self.args(body)?;
                 let permit = self.decide(&args)?;
-                let memory = self.memory(&permit);
-                let remembered = |id: &str| memory.recall(id);
+                let remembered = |id: &str| self.memory(&permit).recall(id);
                 let known = Known { found: &found, recalled: recalled.as_ref(), counted, remembered: &remembered };
                 let ask = self.ask(&permit, &args, body.bytes(), known);
                 let named = if sought { None } else { ask.recalls() };
@@ -174,7 +174,8 @@ impl Better {
 /// Would a smaller bound help?
 fn is_too_much(problem: &Problem) -> bool {
     match problem {
-        Problem::Budget(_) => true,
+        // A count says less money and fewer tokens; where none are left, no count is small enough.
+        Problem::Budget(short) => matches!(short.unit, Unit::Usd | Unit::Tokens) && short.spent < short.limit.amount,
         Problem::Denied(denial) => denial.code == Code::CallLimit,
         Problem::Unpriceable(why) => matches!(why, Unpriceable::Unbounded { .. }),
         _ => false,

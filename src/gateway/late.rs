@@ -67,6 +67,8 @@ impl Follow {
         let coming = waits.iter().filter_map(|wait| wait.checked_sub(ago)).filter(|wait| !wait.is_zero());
         for wait in missed.into_iter().chain(coming) {
             tokio::time::sleep_until(begun + wait).await;
+            // It is never closed.
+            let Ok(_turn) = self.asker.gateway.makings.asking.acquire().await else { return };
             // By a callback, by another node, or by a person.
             if self.asker.gateway.is_put_right(self.asker.context.call).await {
                 return;
@@ -112,16 +114,12 @@ pub async fn resume(gateway: Arc<Gateway>) {
     }
 }
 
-/// The vendor says that it is worth asking now. True if the price is in the books by then.
-pub async fn ask_now(gateway: &Arc<Gateway>, vendor: &Name, object: &str) -> bool {
+/// The vendor says that it is worth asking now.
+pub async fn ask_now(gateway: &Arc<Gateway>, vendor: &Name, object: &str) {
     let (vendor, object) = (vendor.clone(), object.to_owned());
     let found = gateway.books.ask(move |store| made::making(store, &vendor, &object)).await;
-    let Ok(Some(making)) = found else { return false };
-    if making.adjusted {
-        return true;
-    }
-    match Follow::resumed(gateway, &making) {
-        Some((follow, question)) => follow.ask(&question, making.charge).await,
-        None => false,
+    let Some(making) = found.ok().flatten().filter(|making| !making.adjusted) else { return };
+    if let Some((follow, question)) = Follow::resumed(gateway, &making) {
+        follow.ask(&question, making.charge).await;
     }
 }

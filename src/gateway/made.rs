@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use super::Gateway;
 use super::problem::Problem;
@@ -25,15 +26,26 @@ use crate::units::time::Timestamp;
 const STEP: u32 = 1;
 /// Things that are remembered here. The books have the others.
 const MOST: usize = 10_000;
+/// Prices that are asked for at once.
+const ASKED_AT_ONCE: usize = 8;
 /// For the books to show what was just written.
 const SHOWN: Duration = Duration::from_secs(5);
+/// A true price that could not be put into the books is tried again after these.
+const AGAIN_SECS: [u64; 5] = [1, 5, 30, 120, 600];
 
 /// By vendor and name, in the order in which they came.
-#[derive(Default)]
 pub struct Makings {
     recent: Mutex<Recent>,
-    /// One at a time, so that nothing is corrected twice.
+    /// One at a time, so that nothing is said twice.
     turn: tokio::sync::Mutex<()>,
+    /// After a start, many prices may have been missed.
+    pub asking: Semaphore,
+}
+
+impl Default for Makings {
+    fn default() -> Self {
+        Self { recent: Mutex::default(), turn: tokio::sync::Mutex::default(), asking: Semaphore::new(ASKED_AT_ONCE) }
+    }
 }
 
 type Key = (Name, Name);
@@ -93,15 +105,31 @@ impl Gateway {
 
     /// Something that an earlier call made turned out to cost this much: once, whoever says it again.
     pub async fn settle_made(self: Arc<Self>, vendor: Name, due: Box<Due>, by: CallId) {
-        // What is not to be found is nobody's here; its charge stands where it was made.
-        let Ok(Some(found)) = self.recall(&vendor, &due.object).await else { return };
-        if found.settled {
-            return;
+        for secs in AGAIN_SECS {
+            if self.is_settled(&vendor, &due, by).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(secs)).await;
         }
+        if !self.is_settled(&vendor, &due, by).await {
+            tracing::error!(call = %by, object = &*due.object, "the true price that its results say is not in the books");
+        }
+    }
+
+    /// False if it may be said again later.
+    async fn is_settled(&self, vendor: &Name, due: &Due, by: CallId) -> bool {
+        let found = match self.recall(vendor, &due.object).await {
+            Ok(Some(found)) if !found.settled => found,
+            // What is not to be found is nobody's here; its charge stands where it was made.
+            Ok(_) => return true,
+            Err(_) => return false,
+        };
         let charge = Amounts { usd: due.usd, tokens: due.tokens, ..found.charge };
-        if self.put_right(found.call, charge, format!("results of {}, read by call {by}", due.object)).await {
-            self.makings.settled(&vendor, &due.object);
+        let right = self.put_right(found.call, charge, format!("results of {}, read by call {by}", due.object)).await;
+        if right {
+            self.makings.settled(vendor, &due.object);
         }
+        right
     }
 
     /// Replaces the charge of an ended call, unless somebody did before. True if it is in the books now.

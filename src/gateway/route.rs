@@ -33,7 +33,8 @@ pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place,
     if query.as_ref().is_some_and(|q| query_or_form_overrides_method(q.as_bytes())) {
         return Err(Problem::Unreadable(Unreadable::MethodOverride));
     }
-    if memchr::memmem::find(target.as_bytes(), PREFIX.as_bytes()).is_some() && holds_a_key(&path) {
+    // Of the canonical path: what it is made of stands plain there, however it was sent.
+    if path.as_str().contains(PREFIX) && holds_a_key(&path) {
         return Err(Problem::Malformed("its path holds a vault key, which must not reach a vendor".to_owned()));
     }
     let host = authority(&parts.uri, parts.headers.get(header::HOST));
@@ -53,8 +54,7 @@ pub fn place(gateway: &Gateway, caller: &Caller, parts: &Parts) -> Result<Place,
     let first = path.segments().next().unwrap_or_default();
     // A vendor that the key may not use is refused by the policy, in that vendor's own envelope.
     if let Some(vendor) = gateway.vendors.get(first) {
-        let name = vendor.name.clone();
-        return place(vendor, path.without_first(), &["/", &name]);
+        return place(vendor.clone(), path.without_first(), &["/", &vendor.name]);
     }
     let vendors = caller.vendors();
     match only(gateway, &vendors) {

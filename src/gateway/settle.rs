@@ -10,6 +10,7 @@ use super::late::{Afterwards, Follow};
 use super::memory::Memory;
 use super::record::Meters;
 use crate::adapters::captures::Taking;
+use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::InFlight;
 use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Closing, CostSource, Outcome};
@@ -79,6 +80,11 @@ impl Dues {
         let end = async move {
             match hold.commit(charge, exact, closing).await {
                 Ok(_) => afterwards.begin(&gateway, &vendor, call, context.at, charge),
+                // It is told until the ledger hears it.
+                Err(error @ LedgerError::Down(_)) if aside => {
+                    tracing::warn!(%call, %error, "the end of a call waits for the ledger");
+                    afterwards.begin(&gateway, &vendor, call, context.at, charge);
+                }
                 Err(error) => {
                     tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
                 }

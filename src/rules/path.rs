@@ -173,14 +173,14 @@ fn within_limits(path: &str, segments: usize) -> Result<(), PathRefusal> {
 
 fn push_segment(out: &mut String, mut raw: &[u8]) -> Result<(), PathRefusal> {
     let (start, whole) = (out.len(), raw);
-    let mut beyond_ascii = false;
+    let (mut beyond_ascii, mut named) = (false, None);
     while let [byte, rest @ ..] = raw {
         let (value, encoded) = match byte {
             b'%' => (triplet(rest)?, true),
             _ => (*byte, false),
         };
         raw = if encoded { &rest[2..] } else { rest };
-        let in_name = value == b'/' && resource::is_name(whole);
+        let in_name = value == b'/' && *named.get_or_insert_with(|| resource::is_name(whole));
         (if in_name { Ok(()) } else { refuse_two_readings(value, encoded) })?;
         push_byte(out, value, encoded);
         beyond_ascii |= !value.is_ascii();

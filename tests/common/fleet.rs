@@ -124,6 +124,11 @@ pub fn configuration(redis: &str, audit: &str, more: &str) -> String {
     stores(redis, "", audit, more)
 }
 
+/// The same, for a load that a busy machine is slow with.
+pub fn patient_configuration(redis: &str, audit: &str) -> String {
+    stores(redis, PATIENT, audit, "")
+}
+
 fn stores(redis: &str, ledger: &str, audit: &str, more: &str) -> String {
     format!("[ledger]\nstore = \"{redis}\"\n{ledger}\n[audit]\n{audit}\n{more}\n")
 }

@@ -15,37 +15,29 @@ pub const REAL_OPENAI: &str = "sk-real-openai-5c0ffee5c0ffee5c0ffee5c0ffee";
 pub const REAL_STRIPE: &str = "sk_live_stripe_0badcafe0badcafe0badcafe";
 pub const REAL_GITHUB: &str = "ghp_realgithub0decade0decade0decade0decade";
 
+macro_rules! model {
+    ($vendor:literal, $name:literal, $input:literal) => {
+        concat!(
+            "\n[[model]]\nvendor = \"",
+            $vendor,
+            "\"\nnames = [\"",
+            $name,
+            "\"]\n",
+            "limits = { context = 1_000_000, output = 100_000 }\n[[model.price]]\n[[model.price.rates]]\n",
+            "input = \"",
+            $input,
+            "\"\noutput = \"100\"\n"
+        )
+    };
+}
+
 /// A hundred tokens of output cost one cent, and the prompt nothing: so bounds can be exact.
-pub const PRICES: &str = r#"
-checked = "2026-01-01"
-
-[[model]]
-vendor = "openai"
-names = ["penny-1"]
-limits = { context = 1_000_000, output = 100_000 }
-[[model.price]]
-[[model.price.rates]]
-input = "0"
-output = "100"
-
-[[model]]
-vendor = "openai"
-names = ["nickel-1"]
-limits = { context = 1_000_000, output = 100_000 }
-[[model.price]]
-[[model.price.rates]]
-input = "100"
-output = "100"
-
-[[model]]
-vendor = "anthropic"
-names = ["nickel-a"]
-limits = { context = 1_000_000, output = 100_000 }
-[[model.price]]
-[[model.price.rates]]
-input = "100"
-output = "100"
-"#;
+pub const PRICES: &str = concat!(
+    "\nchecked = \"2026-01-01\"\n",
+    model!("openai", "penny-1", "0"),
+    model!("openai", "nickel-1", "100"),
+    model!("anthropic", "nickel-a", "100"),
+);
 
 /// A policy for calls of one cent each: no answer is worth less than a hundred tokens, and that is a cent, too. `more` stands
 /// before its tables, or is one.

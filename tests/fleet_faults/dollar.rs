@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::load::{LIMIT_OF_A_DOLLAR, ready, same_everywhere};
-use super::servers::fleet_on;
+use super::servers::{LEDGER, fleet_on};
 use crate::common::books::{admitted, agree, all_closed, flagged, micro, rows};
 use crate::common::bursar::Key;
 use crate::common::client::{Ask, join_all, spawn_all};
 use crate::common::fleet::Fleet;
 use crate::common::house::a_dollar;
-use crate::common::redis::Watched;
+use crate::common::redis::{Cluster, Watched};
 
 const CALLS: usize = 400;
 const APART: Duration = Duration::from_millis(6);
@@ -81,5 +81,14 @@ fn a_hundred_although_redis_fails_over() {
     a_hundred(&mut fleet, |_| {
         watched.servers[0].kill();
         watched.wait_for_primary(1);
+    });
+}
+
+#[test]
+fn a_hundred_although_a_cluster_fails_over() {
+    let mut cluster = Cluster::start();
+    let mut fleet = fleet_on(&cluster.url(), &a_dollar());
+    a_hundred(&mut fleet, |_| {
+        cluster.kill_primary_of(LEDGER);
     });
 }

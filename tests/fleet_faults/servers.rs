@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use super::load::{Load, capped, meanwhile, ready, under_load};
 use crate::common::bursar::Bursar;
-use crate::common::fleet::{Fleet, audit, configuration};
-use crate::common::redis::{Redis, Watched};
+use crate::common::fleet::{Fleet, audit, patient_configuration};
+use crate::common::redis::{Cluster, Redis, Watched};
 use crate::common::{SOON, wait_for};
+
+/// A key of the ledger: all of them lie together.
+pub const LEDGER: &str = "{bursar}:meta";
 
 fn fleet() -> Fleet {
     Fleet::new(&[&capped()], 3)
@@ -15,7 +18,7 @@ fn fleet() -> Fleet {
 /// Three nodes on another Redis than the fleet's own.
 pub fn fleet_on(url: &str, policy: &str) -> Fleet {
     let mut fleet = Fleet::new(&[policy], 0);
-    let config = configuration(url, &audit(&fleet.postgres), "");
+    let config = patient_configuration(url, &audit(&fleet.postgres));
     for n in 0..3 {
         fleet.nodes.push(Bursar::start(&fleet.folder(n), fleet.setup(n, &config)));
     }
@@ -75,6 +78,19 @@ fn failed_over_to_its_replica() {
     under_load(&mut fleet, |_, load| {
         watched.servers[0].kill();
         watched.wait_for_primary(1);
+        load.serves(5);
+    });
+}
+
+/// The same in a cluster of three primaries; the one that comes back follows its heir.
+#[test]
+fn failed_over_in_a_cluster() {
+    let mut cluster = Cluster::start();
+    let mut fleet = fleet_on(&cluster.url(), &capped());
+    under_load(&mut fleet, |_, load| {
+        let killed = cluster.kill_primary_of(LEDGER);
+        load.serves(10);
+        cluster.servers[killed].restart();
         load.serves(5);
     });
 }

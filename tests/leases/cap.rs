@@ -100,7 +100,7 @@ async fn a_stop_on_one_node_stops_what_another_one_does_alone() {
     warm_up(&server, &one, 1_000_000, LEASE).await;
     let act = Act { actor: "test".to_owned(), reason: None };
     two.ledger.control(Control::Stopped { flag: Flag::Everyone, act }).await.expect("written");
-    tokio::time::sleep(Duration::from_millis(750)).await;
+    tokio::time::sleep(bursar::adapters::ledger::leased::FRESH).await;
     let answer = one.ledger.reserve(ask(1_000_000, 1, LEASE)).await.expect("it answers");
     assert!(matches!(answer, Reservation::Killed(Flag::Everyone)), "{answer:?}");
 }

@@ -224,6 +224,20 @@ fn targets_are_judged_in_one_form() {
     assert_eq!(house.vendor.count(), before, "nothing of it reached the vendor");
 }
 
+/// However its letters are spelt.
+#[test]
+fn a_vault_key_in_the_path_reaches_no_vendor() {
+    let (house, key) = house();
+    let text = key.key.as_str();
+    let spelt = format!("%76{}", &text[1..]);
+    for segment in [text, &spelt] {
+        let got = answer(&house, request(&house, &key, &format!("GET /github/repos/{segment}"), "", ""));
+        let got = got.expect("an answer");
+        assert_eq!((got.status, got.code()), (400, "request_malformed".to_owned()), "{segment}");
+    }
+    assert_eq!(house.vendor.count(), 0);
+}
+
 const REFUSED: [&str; 23] = [
     "http://127.0.0.1/github/a",
     "https://example.com/github/a",

@@ -41,7 +41,11 @@ impl Making {
                     let (opening, made, ended) = ((*row).clone(), *made, entry.at);
                     found = Some(Self { opening, made, taken, ended, charge, adjusted: false });
                 }
-                (Some(found), _) => (found.charge, found.adjusted) = (charge, true),
+                (Some(found), _) => {
+                    found.charge = charge;
+                    // Not by its own late end, nor by what a repeat said.
+                    found.adjusted |= matches!(entry.op, Op::Adjust { heard: None, row: None, .. });
+                }
                 (None, None) => {}
             }
         }

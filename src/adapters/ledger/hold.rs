@@ -104,17 +104,7 @@ impl Core {
 
     async fn settle(mut self, end: End, closing: Closing) -> Result<Settled, LedgerError> {
         self.ended = true;
-        let settle = Settle { hold: self.hold, end, closing };
-        let ledger = &self.holds.ledger;
-        if !ledger.ends_aside() {
-            return ledger.settle(settle).await;
-        }
-        let settled = ledger.settle(settle.clone()).await;
-        if let Err(LedgerError::Down(_)) = settled {
-            // It may have been taken all the same: a repeat changes nothing then.
-            ledger.settle_later(settle);
-        }
-        settled
+        self.holds.ledger.settle(Settle { hold: self.hold, end, closing }).await
     }
 
     fn settle_later(&mut self, end: End, closing: Closing) {

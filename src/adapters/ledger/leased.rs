@@ -87,6 +87,8 @@ struct State {
     own: HashSet<Flag>,
     /// As this node alone keeps them while Redis is away.
     rates: Cells,
+    /// When those that have filled up were dropped last.
+    swept: Option<Timestamp>,
     number: u64,
     /// The last message whose answer made a slice larger.
     lent_by: u64,

@@ -23,6 +23,8 @@ use crate::rules::policy::Permit;
 
 /// So many calls may wait at once; more are refused at once.
 pub const MOST_WAITERS: usize = 1000;
+/// And so many of them for one rate: they go one after the other at its pace, and must not take the places of all others.
+const MOST_PACED: usize = 100;
 
 type Queues = DashMap<AccountName, Arc<Queue>>;
 
@@ -96,7 +98,7 @@ impl Waiting {
             let Some(cure) = curable(&refused, patience.deadline.into_std()) else {
                 return Ok(Waited::Answered(refused));
             };
-            let line = Line::join(&self.queues, &cure.queue);
+            let Some(line) = Line::join(&self.queues, &cure) else { return Ok(Waited::Answered(refused)) };
             match self.in_line(permit, &ask, &line, &mut refused, &mut patience).await? {
                 Turn::Answered(answered) => return Ok(Waited::Answered(answered)),
                 Turn::Elsewhere => {}
@@ -245,9 +247,11 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn join(queues: &'a Queues, account: &AccountName) -> Self {
-        let queue = queues.entry(account.clone()).or_default().clone();
-        Self { queues, account: account.clone(), queue }
+    fn join(queues: &'a Queues, cure: &Cure) -> Option<Self> {
+        let entry = queues.entry(cure.queue.clone()).or_default();
+        // The map is one owner, each waiter another.
+        let full = cure.pause.is_some() && Arc::strong_count(&entry) > MOST_PACED;
+        (!full).then(|| Self { queues, account: cure.queue.clone(), queue: entry.clone() })
     }
 }
 

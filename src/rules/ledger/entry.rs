@@ -9,7 +9,7 @@ use super::account::{AccountName, Shape};
 use super::ask::ReplayKey;
 use super::rates::Moves;
 use crate::rules::books::{Act, Closing, Control, Kind, Opening};
-use crate::rules::subject::Flag;
+use crate::rules::subject::{Facts, Flag};
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::{Timestamp, Window};
@@ -60,6 +60,9 @@ pub struct Evidence {
 pub struct Past {
     pub charge: Amounts,
     pub postings: Arc<[Posting]>,
+    pub taken: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Arc<Facts>>,
 }
 
 /// What was done, and the row that says so. It names results, not requests, so that replaying decides nothing.

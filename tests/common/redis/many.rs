@@ -134,6 +134,14 @@ impl Cluster {
         format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", self.servers[0].port, self.servers[1].port)
     }
 
+    /// Ends the node that holds a key at once, and waits until its replica holds it. Says which one that was.
+    pub fn kill_primary_of(&mut self, key: &str) -> usize {
+        let before = wait_for("a node to hold the key", SOON, || self.primary_of(key));
+        self.servers[before].kill();
+        wait_for("a failover", SOON, || self.primary_of(key).filter(|now| *now != before).map(drop));
+        before
+    }
+
     /// The node that now holds a key, by its place in `servers`.
     pub fn primary_of(&self, key: &str) -> Option<usize> {
         let up = |s: &&Redis| !s.is_down();

@@ -158,7 +158,9 @@ impl State {
     /// A rate has no slices: while Redis is away each node keeps it by itself, and begins without a burst, since it does not
     /// know what was let through until then.
     fn paced(&mut self, rates: &[Rate], now: Timestamp) -> Result<Vec<Moved>, Limited> {
-        if self.rates.len() > MOST_CELLS {
+        // Not at every call: as long as many cells stand, there is little to drop.
+        if self.rates.len() > MOST_CELLS && self.swept.is_none_or(|at| now >= at.plus_secs(1)) {
+            self.swept = Some(now);
             self.rates.sweep(now);
         }
         let heard = self.contact.map_or(now, |contact| contact.at);

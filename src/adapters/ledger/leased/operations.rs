@@ -181,12 +181,12 @@ impl Ledger for Leased {
         let here = self.0.settle_here(&settle);
         match (here, tokio::runtime::Handle::try_current()) {
             (Ok(Some(_)), _) => {}
+            (Ok(None), _) if !self.0.redis.is_owed(&settle) => {}
             (Ok(None), Ok(runtime)) => {
                 let inner = self.0.clone();
                 drop(runtime.spawn(async move {
-                    let owed = inner.redis.is_owed(&settle);
                     match inner.settle(settle).await {
-                        Err(error @ LedgerError::Down(_)) if owed => {
+                        Err(error @ LedgerError::Down(_)) => {
                             tracing::error!(call = %hold, %error, "a hold could not be ended")
                         }
                         // The hold was never taken, or has ended: nothing is owed.

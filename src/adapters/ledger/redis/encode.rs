@@ -125,6 +125,7 @@ pub fn correct(call: &mut ScriptInvocation<'_>, ask: &Correct, shapes: &[Shape])
     amounts(call, &ask.charge);
     call.arg(u8::from(ask.exact)).arg(json(&ask.act));
     call.arg(u8::from(known.repeats)).arg(known.step).arg(known.taken.0);
+    call.arg(known.facts.as_deref().map(json).unwrap_or_default());
     amounts(call, &known.charge);
     call.arg(known.postings.len());
     for p in known.postings.iter() {

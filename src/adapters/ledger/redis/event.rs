@@ -13,9 +13,9 @@ use crate::rules::ledger::account::AccountName;
 use crate::rules::ledger::book::{ENDED_LATE, TOLD_BY_REPEAT, ledger_act};
 use crate::rules::ledger::entry::{Entry, Evidence, Op, Past, Posting};
 use crate::rules::ledger::rates::{Moved, Moves};
-use crate::units::amount::{Amounts, Unit};
+use crate::units::amount::Amounts;
 use crate::units::money::MicroCents;
-use crate::units::time::{Timestamp, Window};
+use crate::units::time::Timestamp;
 
 /// # Errors
 /// `Down`, naming the event: something else has written to the stream, or a newer bursar.
@@ -65,17 +65,11 @@ impl<'a> Fields<'a> {
         Some(self.text("exact")? == "1")
     }
 
-    /// Of a new hold: four texts each. Otherwise a list.
+    /// Four texts each.
     fn postings(&self) -> Option<std::sync::Arc<[Posting]>> {
-        if let Some(posted) = self.text("posted") {
-            let parts: Vec<&str> = posted.split('\0').filter(|_| !posted.is_empty()).collect();
-            return parts.chunks(4).map(posting).collect();
-        }
-        let list: Vec<(AccountName, Unit, Window, String)> = self.json("postings")?;
-        let posting = |(account, unit, window, start): (_, _, _, String)| {
-            Some(Posting { account, unit, window, start: Timestamp(start.parse().ok()?) })
-        };
-        list.into_iter().map(posting).collect()
+        let posted = self.text("posted")?;
+        let parts: Vec<&str> = posted.split('\0').filter(|_| !posted.is_empty()).collect();
+        parts.chunks(4).map(posting).collect()
     }
 
     fn op(&self) -> Option<Op> {
@@ -152,7 +146,12 @@ impl<'a> Fields<'a> {
         };
         let past = match self.text("past") {
             None => None,
-            Some(charge) => Some(Box::new(Past { charge: amounts(charge)?, postings: self.postings()? })),
+            Some(charge) => Some(Box::new(Past {
+                charge: amounts(charge)?,
+                postings: self.postings()?,
+                taken: Timestamp(self.parsed("taken")?),
+                facts: self.perhaps("facts", |text| serde_json::from_str(text).ok())?,
+            })),
         };
         Some(Op::Adjust {
             hold: self.parsed("hold")?,

@@ -169,9 +169,9 @@ impl Inner {
         let mut call = self.prepare(&self.scripts.renew);
         call.arg(hold.to_string());
         let renewed = Parts::new(&self.call(&call).await?)?.done(hold);
-        if renewed.is_err() {
-            // Another node has ended it.
-            self.freed(hold);
+        // Another node has ended it. Its own end must still be told: it may say less than what was charged.
+        if let (Err(_), Some(asked)) = (&renewed, self.asked.get(&hold)) {
+            self.wake(&asked.postings);
         }
         renewed.map(drop)
     }
@@ -287,6 +287,10 @@ impl Ledger for Redis {
     }
 
     fn settle_later(&self, settle: Settle) {
+        // Else each call that was refused because Redis is slow would be one more thing to tell it.
+        if !self.0.is_owed(&settle) {
+            return;
+        }
         let inner = self.0.clone();
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move { drop(inner.settle_in_the_end(settle).await) })),

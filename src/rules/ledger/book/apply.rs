@@ -42,10 +42,10 @@ impl Book {
             Op::Expire { hold, charge, exact } => self.end(*hold, How::Expired, *charge, *exact, None),
             Op::Adjust { hold, step, charge, exact, heard, passed, past, .. } => {
                 self.pass(*hold, *passed);
-                match past {
-                    Some(past) if !self.ended.contains_key(hold) => self.corrected(past, charge),
-                    _ => self.adjusted(*hold, *step, *charge, *exact, *heard),
+                if let Some(past) = past {
+                    self.recall(*hold, past);
                 }
+                self.adjusted(*hold, *step, *charge, *exact, *heard);
             }
             Op::Deny { .. } => {}
             Op::Control { .. } => self.flag(op),

@@ -1,16 +1,17 @@
 //! A person's word on what an ended call cost, also long after the book has forgotten it: then the books say where it was
 //! charged and how much, and the running windows among those accounts move.
 
-use super::reserve::part;
+use super::holds::{Ended, How};
 use super::shapes::missing;
 use super::{Book, Fault, Ops};
 use crate::rules::ledger::ask::{Correct, Known};
 use crate::rules::ledger::entry::{Op, Past, Posting};
-use crate::units::amount::Amounts;
+use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
 
 impl Book {
-    /// Decides a correction. Each is one step further; whether one was made before is for the caller to ask.
+    /// Decides a correction. Each is one step further. A call that was forgotten is remembered again from the first one on, so
+    /// that the next, which may know the books of before, replaces that charge and not the old one once more.
     pub fn correct(&self, at: Timestamp, ask: Correct) -> Result<Ops, Fault> {
         let Correct { hold, charge, exact, act, known } = ask;
         if self.open.contains_key(&hold) {
@@ -33,12 +34,27 @@ impl Book {
             let start = starts.of(shape.window);
             postings.extend(missing(shape, start, known.taken, known.facts.as_deref(), &postings));
         }
-        Past { charge: known.charge, postings: postings.into() }
+        let (taken, facts) = (known.taken, known.facts.clone());
+        Past { charge: known.charge, postings: postings.into(), taken, facts }
     }
 
-    pub(super) fn corrected(&mut self, past: &Past, charge: &Amounts) {
-        for posting in past.postings.iter() {
-            self.accounts.adjust(posting, part(posting, &past.charge), part(posting, charge));
-        }
+    /// A forgotten call, as it was before its charge is replaced.
+    pub(super) fn recall(&mut self, hold: CallId, past: &Past) {
+        let as_it_was = || Ended {
+            how: How::Late,
+            at: self.clock.now(),
+            seq: 0,
+            taken: past.taken,
+            charge: past.charge,
+            exact: false,
+            bound: past.charge,
+            postings: past.postings.clone(),
+            fitted: None,
+            step: 0,
+            facts: past.facts.clone(),
+            sharing: None,
+            changes: Vec::new(),
+        };
+        self.ended.entry(hold).or_insert_with(as_it_was);
     }
 }

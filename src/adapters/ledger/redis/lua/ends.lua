@@ -211,6 +211,30 @@ local function tell(h, evidence)
   end
 end
 
+-- A call has ended, and so does its hold, or what it expired with is corrected. Without exact usage at least what is held is
+-- charged. Says whether it had expired, the call that its money went over to, and the number of its event.
+local function conclude(id, h, released, exact, charge, row)
+  if not released and not exact then
+    for i = 1, 4 do
+      charge[i] = math.max(charge[i], h.amounts[i])
+    end
+  end
+  local word, over = { said = said(charge, exact), exact = exact }, h.how ~= 'open'
+  local known_exactly, passed, entry
+  charge[1], charge[2], known_exactly, passed = fate(word, h, h.amounts)
+  tell(h, word.said)
+  if over then
+    entry = adjust_event(id, 0, charge, known_exactly, 'passed', passed or '', 'why', 'late', 'row', row)
+    pass(id, passed)
+    recharge(id, h, 0, charge, known_exactly, nil)
+  else
+    entry = event(released and 'release' or 'commit', 'hold', id, 'charge', shown(charge), 'exact', yes(known_exactly),
+      'passed', passed or '', 'row', row)
+    close(id, h, released and 'released' or 'committed', charge, known_exactly, passed)
+  end
+  return over, passed, entry
+end
+
 -- Nobody ended it in time: it is charged in full.
 local function lapse(id, h)
   local word = { said = said(h.amounts, false), exact = false }

@@ -19,6 +19,10 @@ if #due == most or looked == sweep then
   answer[3] = 'more'
 end
 redis.call('ZREMRANGEBYSCORE', PAID, '-inf', text(at))
+-- Cells that have filled up say nothing that no cell would not say.
+for _, cell in ipairs(redis.call('ZRANGEBYSCORE', RATES, '-inf', text(at), 'LIMIT', 0, sweep)) do
+  redis.call('ZREM', RATES, cell)
+end
 
 -- Accounts whose window is over and in which no hold is open: some at each call, round and round.
 local page = redis.call('HSCAN', ACCOUNTS, redis.call('HGET', META, 'swept') or '0', 'COUNT', sweep)

@@ -6,7 +6,8 @@ local KEEP_EXACT, KEEP_BOUND, REPLAY, LEASE = 4 * SECOND, 86400 * SECOND, 82800 
 -- A reserve without an answer may still be on its way, as long as a network tries to deliver it.
 local KEEP_AWAITED = 300 * SECOND
 
--- What is not written yet: holds, and where they stand in the order of `LEASES` and `ENDED` (`false`: nowhere).
+-- Holds as read in this step. Then what is not written yet: holds, and where they stand in the order of `LEASES` and `ENDED`
+-- (`false`: no longer there).
 local holds, dirty, leased, ended = {}, {}, {}, {}
 
 local function hold(id)
@@ -19,11 +20,11 @@ end
 
 -- Many in one command.
 local function load_holds(ids)
-  load_fields(HOLDS, ids, holds, cmsgpack.unpack)
+  load_fields('HMGET', HOLDS, ids, holds, cmsgpack.unpack)
 end
 
 local function put(id, h)
-  holds[id], dirty[id] = h, true
+  holds[id], dirty[id] = h, h
 end
 
 local function open_hold(id)
@@ -93,7 +94,7 @@ local function add(c, held, spent, open)
 end
 
 local function drop(id)
-  holds[id], dirty[id], ended[id] = false, true, false
+  holds[id], dirty[id], ended[id] = false, false, false
 end
 
 -- Drops a few ended holds that nobody can ask for any more. Says how many it looked at.
@@ -121,35 +122,32 @@ local function forget(most)
   return #due
 end
 
-local function write_order(key, order)
-  local add, remove = {}, {}
-  for id, score in pairs(order) do
-    if score then
-      add[#add + 1] = text(score)
-      add[#add + 1] = id
+local function write_changes(set, unset, key, changes, pair)
+  local list, gone = {}, {}
+  for id, value in pairs(changes) do
+    if value then
+      list[#list + 1], list[#list + 2] = pair(id, value)
     else
-      remove[#remove + 1] = id
+      gone[#gone + 1] = id
     end
   end
-  write_all('ZADD', key, add)
-  write_all('ZREM', key, remove)
+  write_all(set, key, list)
+  write_all(unset, key, gone)
+end
+
+local function packed(id, h)
+  return id, cmsgpack.pack(h)
+end
+
+local function scored(id, score)
+  return text(score), id
 end
 
 -- Writes what has changed: the last thing that a script does.
 local function finish()
   write_accounts()
-  local list, gone = {}, {}
-  for id in pairs(dirty) do
-    if holds[id] then
-      list[#list + 1] = id
-      list[#list + 1] = cmsgpack.pack(holds[id])
-    else
-      gone[#gone + 1] = id
-    end
-  end
-  write_all('HSET', HOLDS, list)
-  write_all('HDEL', HOLDS, gone)
-  write_order(LEASES, leased)
-  write_order(ENDED, ended)
+  write_changes('HSET', 'HDEL', HOLDS, dirty, packed)
+  write_changes('ZADD', 'ZREM', LEASES, leased, scored)
+  write_changes('ZADD', 'ZREM', ENDED, ended, scored)
   write_meta()
 end

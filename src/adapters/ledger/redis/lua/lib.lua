@@ -85,8 +85,8 @@ local function read_account(packed)
   return account
 end
 
--- Reads fields of a hash that were not read yet: `false` where there is none.
-local function load_fields(key, names, into, read)
+-- Reads what was not read yet of a key, `HMGET` of a hash or `ZMSCORE` of a sorted set: `false` where there is none.
+local function load_fields(command, key, names, into, read)
   local list = {}
   for i = 1, #names do
     if into[names[i]] == nil then
@@ -96,7 +96,7 @@ local function load_fields(key, names, into, read)
   end
   for i = 1, #list, 1000 do
     local last = math.min(i + 999, #list)
-    local packed = redis.call('HMGET', key, unpack(list, i, last))
+    local packed = redis.call(command, key, unpack(list, i, last))
     for j = i, last do
       into[list[j]] = packed[j - i + 1] and read(packed[j - i + 1])
     end
@@ -104,7 +104,7 @@ local function load_fields(key, names, into, read)
 end
 
 local function load_accounts(names)
-  load_fields(ACCOUNTS, names, accounts, read_account)
+  load_fields('HMGET', ACCOUNTS, names, accounts, read_account)
 end
 
 -- The cell of a window, if it is still known.
@@ -170,7 +170,7 @@ local function event(op, ...)
   return seq
 end
 
--- The postings of a new hold, as its event carries them: four texts each, which hold no zero byte. Calls that go together share
+-- The postings of a hold, as its event carries them: four texts each, which hold no zero byte. Calls that go together share
 -- postings.
 local texts = {}
 local function shown_postings(of)

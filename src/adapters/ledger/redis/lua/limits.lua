@@ -4,9 +4,10 @@
 -- at `first`.
 local LINE = 6
 
-local function note_names(lines, first, into)
-  for i = first + 1, first + LINE * lines[first], LINE do
-    into[#into + 1] = lines[i]
+-- The first value of each of those that stand from behind `place`, where their number is.
+local function note_firsts(values, place, width, into)
+  for i = place + 1, place + width * values[place], width do
+    into[#into + 1] = values[i]
   end
 end
 

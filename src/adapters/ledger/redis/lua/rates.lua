@@ -1,5 +1,5 @@
 -- Rates: how fast calls may come. A cell is the instant at which all that was admitted would be through at the rate's own pace,
--- in microseconds: the score of the cell's name in a sorted set, so that cells which have filled up go with one command. A rate
+-- in microseconds: the score of the cell's name in a sorted set, by which those that have filled up are found and swept. A rate
 -- is five values among those that the node packs: cell, what one call counts, what an empty cell takes to fill, whether it is
 -- enforced, and its rule, which is given only where it observes. The number of rates is at `place`.
 local RATE = 5
@@ -10,26 +10,7 @@ local stands, moved_cells = {}, {}
 local reopened
 
 local function load_cells(names)
-  local list = {}
-  for i = 1, #names do
-    if stands[names[i]] == nil then
-      stands[names[i]] = false
-      list[#list + 1] = names[i]
-    end
-  end
-  for i = 1, #list, 1000 do
-    local last = min(i + 999, #list)
-    local scores = redis.call('ZMSCORE', RATES, unpack(list, i, last))
-    for j = i, last do
-      stands[list[j]] = scores[j - i + 1] and tonumber(scores[j - i + 1])
-    end
-  end
-end
-
-local function note_cells(values, place, into)
-  for i = place + 1, place + RATE * values[place], RATE do
-    into[#into + 1] = values[i]
-  end
+  load_fields('ZMSCORE', RATES, names, stands, tonumber)
 end
 
 local function stand_of(name, room)
@@ -78,8 +59,5 @@ local function write_cells()
   for name, stand in pairs(moved_cells) do
     list[#list + 1], list[#list + 2] = stand, name
   end
-  if #list > 0 then
-    redis.call('ZREMRANGEBYSCORE', RATES, '-inf', at_text)
-    write_all('ZADD', RATES, list)
-  end
+  write_all('ZADD', RATES, list)
 end

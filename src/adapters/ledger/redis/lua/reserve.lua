@@ -127,8 +127,9 @@ end
 
 local LEASED, LEASED_TEXT = at + LEASE, text(at + LEASE)
 local function take_event(held, postings, fitted, first_id, caps, note, moves)
-  event('reserve', 'rates', #moves > 0 and cjson.encode(moves) or '', 'amounts', shown(held), 'posted', shown_postings(postings), 'lease', LEASED_TEXT, 'fitted',
-    fitted and text(fitted) or '', 'replay', key or '', 'repeats', first_id or '', 'caps', caps, 'would', note, 'row', row)
+  event('reserve', 'rates', #moves > 0 and cjson.encode(moves) or '', 'amounts', shown(held), 'posted',
+    shown_postings(postings), 'lease', LEASED_TEXT, 'fitted', fitted and text(fitted) or '', 'replay', key or '',
+    'repeats', first_id or '', 'caps', caps, 'would', note, 'row', row)
 end
 
 -- What would have refused the call, if that were enforced.
@@ -240,8 +241,8 @@ for i = 3, #ARGV do
   local a = { cmsgpack.unpack(ARGV[i]) }
   asks[#asks + 1], ids[#ids + 1] = a, a[1]
   local place = FLAGGED + a[FLAGGED] + 1
-  note_names(a, place, names)
-  note_cells(a, place + LINE * a[place] + 1, rates)
+  note_firsts(a, place, LINE, names)
+  note_firsts(a, place + LINE * a[place] + 1, RATE, rates)
   for k = FLAGGED + 1, FLAGGED + a[FLAGGED] do
     if set[a[k]] == nil then
       set[a[k]], flags[#flags + 1] = false, a[k]

@@ -2,7 +2,7 @@
 -- the hold was taken. The lines are those of its reserve, if the node still has them.
 local id, step, to, has_lines = arg(), number(), amounts(), arg() == '1'
 local lines, names = { cmsgpack.unpack(arg()) }, {}
-note_names(lines, 1, names)
+note_firsts(lines, 1, LINE, names)
 load_accounts(names)
 local cells = read_cells(lines, 1)
 

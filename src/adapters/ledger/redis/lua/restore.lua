@@ -4,7 +4,7 @@ local id, row, facts, key, first_id = arg(), arg(), perhaps(), perhaps(), perhap
 local held, fitted, taken = amounts(), perhaps(), number()
 local postings, names = {}, {}
 for i = 1, number() do
-  postings[i] = { arg(), arg(), arg(), arg() }
+  postings[i] = { arg(), arg(), arg(), number() }
   names[i] = postings[i][1]
 end
 if hold(id) or put_back_before(id) then
@@ -12,10 +12,9 @@ if hold(id) or put_back_before(id) then
 end
 load_accounts(names)
 local first = first_id and hold(first_id)
-event('reserve', 'amounts', shown(held), 'postings', json_list(postings), 'lease', text(at + LEASE), 'fitted', fitted or '',
-  'replay', key or '', 'repeats', first_id or '', 'caps', '', 'would', '', 'row', row)
+event('reserve', 'amounts', shown(held), 'posted', shown_postings(postings), 'lease', text(at + LEASE), 'fitted',
+  fitted or '', 'replay', key or '', 'repeats', first_id or '', 'caps', '', 'would', '', 'row', row)
 for _, p in ipairs(postings) do
-  p[4] = tonumber(p[4])
   add(begin(p[1], p[3], p[4]), part(p, held), 0, 1)
 end
 put(id, { how = 'open', amounts = held, postings = postings, taken = taken, fitted = tonumber(fitted or ''), step = 0,

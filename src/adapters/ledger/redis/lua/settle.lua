@@ -15,29 +15,9 @@ local function settle(id, kind, exact, usd, tokens, calls, risk, row, awaited)
     return { 'fault', seq, h.how }
   end
 
-  -- Without exact usage at least what is held is charged.
-  if not released and not exact then
-    for i = 1, 4 do
-      charge[i] = math.max(charge[i], h.amounts[i])
-    end
-  end
   h.awaited = awaited == 1 or nil
-  local word = { said = said(charge, exact), exact = exact }
-  local known_exactly, passed
-  charge[1], charge[2], known_exactly, passed = fate(word, h, h.amounts)
-  local expired = h.how == 'expired'
-  tell(h, word.said)
-
-  if expired then
-    adjust_event(id, 0, charge, known_exactly, 'passed', passed or '', 'why', 'late', 'row', row)
-    pass(id, passed)
-    recharge(id, h, 0, charge, known_exactly, nil)
-  else
-    event(released and 'release' or 'commit', 'hold', id, 'charge', shown(charge), 'exact', yes(known_exactly), 'passed',
-      passed or '', 'row', row)
-    close(id, h, released and 'released' or 'committed', charge, known_exactly, passed)
-  end
-  return { expired and 'adjusted' or passed and 'passed' or 'done', seq }
+  local late, passed = conclude(id, h, released, exact, charge, row)
+  return { late and 'adjusted' or passed and 'passed' or 'done', seq }
 end
 
 -- What they need is read at once.

@@ -49,13 +49,11 @@ local function take(item)
     return
   end
   item.begun = seq + 1
-  local shown_postings = {}
-  for i, p in ipairs(item.postings) do
-    shown_postings[i] = { p[1], p[2], p[3], text(p[4]) }
+  for _, p in ipairs(item.postings) do
     add(begin(p[1], p[3], p[4]), part(p, item.amounts), 0, 1)
   end
-  event('reserve', 'amounts', shown(item.amounts), 'postings', json_list(shown_postings), 'lease', text(at + LEASE),
-    'fitted', item.fitted or '', 'replay', '', 'repeats', '', 'caps', '', 'would', '', 'row', item.row)
+  event('reserve', 'amounts', shown(item.amounts), 'posted', shown_postings(item.postings), 'lease',
+    text(at + LEASE), 'fitted', item.fitted or '', 'replay', '', 'repeats', '', 'caps', '', 'would', '', 'row', item.row)
   put(item.id, { how = 'open', amounts = item.amounts, postings = item.postings, taken = at,
     fitted = tonumber(item.fitted or ''), step = 0, facts = item.facts, repeats = {}, awaited = item.awaited or nil })
   ended[item.id], leased[item.id] = false, at + LEASE
@@ -78,26 +76,8 @@ local function finish_hold(item)
   elseif item.how == 'expire' then
     return h.how == 'open' and lapse(id, h)
   end
-  local charge = item.charge
-  if not released and not item.exact then
-    for i = 1, 4 do
-      charge[i] = math.max(charge[i], h.amounts[i])
-    end
-  end
-  local word = { said = said(charge, item.exact), exact = item.exact }
-  local usd, tokens, exact, passed = fate(word, h, h.amounts)
-  charge = { usd, tokens, charge[3], charge[4] }
-  tell(h, word.said)
-  item.ended = seq + 1
-  if h.how == 'open' then
-    event(released and 'release' or 'commit', 'hold', id, 'charge', shown(charge), 'exact', yes(exact), 'passed',
-      passed or '', 'row', item.closing)
-    close(id, h, released and 'released' or 'committed', charge, exact, passed)
-  else
-    adjust_event(id, 0, charge, exact, 'passed', passed or '', 'why', 'late', 'row', item.closing)
-    pass(id, passed)
-    recharge(id, h, 0, charge, exact, nil)
-  end
+  local _, _, entry = conclude(id, h, released, item.exact, item.charge, item.closing)
+  item.ended = entry
 end
 
 for _, item in ipairs(items) do

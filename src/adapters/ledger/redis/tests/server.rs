@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -60,7 +61,10 @@ impl Server {
     }
 
     async fn try_connect(&self) -> redis::RedisResult<MultiplexedConnection> {
-        redis::Client::open(&*self.url)?.get_multiplexed_async_connection().await
+        // A machine that is busy with other tests is slow to answer.
+        let patience = Some(Duration::from_secs(10));
+        let patient = AsyncConnectionConfig::new().set_connection_timeout(patience).set_response_timeout(patience);
+        redis::Client::open(&*self.url)?.get_multiplexed_async_connection_with_config(&patient).await
     }
 
     pub async fn connection(&self) -> MultiplexedConnection {

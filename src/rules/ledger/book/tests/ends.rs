@@ -149,7 +149,9 @@ fn a_correction_reaches_a_call_that_is_long_forgotten() {
     correct(&mut rig, 1, known(40, 1), 10).expect("the books remember");
     assert_eq!(rig.at(&lines[0]), (15, 0));
     assert_eq!(rig.at(&lines[1]), (5, 0), "its hour is over");
+    correct(&mut rig, 1, known(40, 1), 10).expect("somebody else read the same results");
+    assert_eq!(rig.at(&lines[0]), (15, 0), "replaced once, however old the books are that it knew");
     let repeat = Known { repeats: true, ..known(10, 2) };
-    assert!(correct(&mut rig, 1, repeat, 0).is_err(), "another call bears the money");
+    assert!(correct(&mut rig, 3, repeat, 0).is_err(), "another call bears the money");
     rig.check_replay();
 }
