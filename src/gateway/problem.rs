@@ -152,7 +152,7 @@ impl Problem {
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
-            Self::Rate(_) => "rate_limited",
+            Self::Rate(limited) => rated::code(limited),
             Self::Stopped(_) => "killed",
             Self::Aborted(Stopper::Flag(_)) => "revoked",
             Self::Aborted(Stopper::CutOff) => "cut_off",
@@ -172,7 +172,7 @@ impl Problem {
 
     /// As its row says it.
     pub fn verdict(&self) -> Verdict {
-        if matches!(self, Self::Rate(_)) { Verdict::RateLimited } else { Verdict::Deny }
+        if matches!(self, Self::Rate(limited) if !limited.is_loop()) { Verdict::RateLimited } else { Verdict::Deny }
     }
 
     fn retry(&self) -> Retry {

@@ -21,6 +21,7 @@ use crate::adapters::switchboard::Seat;
 use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::ask::{ReplayKey, Reserve};
 use crate::rules::ledger::need::Need;
+use crate::rules::ledger::rates;
 use crate::rules::policy::{Denial, PerCall, Permit};
 use crate::rules::subject::Flag;
 use crate::rules::vendors::{Estimate, Plan};
@@ -73,7 +74,7 @@ pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About)
         hold: judged.context.call,
         lines: permit.lines().clone(),
         need: need.clone(),
-        rates: permit.rates().clone(),
+        rates: rates::of_request(permit.rates(), || which(judged, body)),
         flags: Flag::over(&judged.facts).into(),
         replay: replay_key(judged, permit, &estimate.plan, body),
         manner: permit.manner(),
@@ -130,6 +131,13 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, ab
     opening.tier = Some(permit.tier());
     opening.action = permit.action().cloned().or(opening.action);
     opening
+}
+
+/// What a loop is known by, on every node of a fleet.
+fn which(judged: &Judged<'_>, body: Option<&Bytes>) -> String {
+    let (vendor, method) = (&judged.place.vendor.name, judged.parts.method.as_str());
+    let query = judged.place.query.as_deref().unwrap_or_default();
+    rates::which(&[vendor, method, judged.routed.path.as_str(), query], body.map_or(&[], |body| body))
 }
 
 /// The same for every repeat of one request under one idempotency key, and for nothing else; or for every call that buys the

@@ -22,7 +22,7 @@ pub enum Command {
         dir: Option<PathBuf>,
     },
     /// What one request would get, and every rule that was looked at
-    Explain(explain::Explain),
+    Explain(Box<explain::Explain>),
     /// Play the tables of requests beside the policies (`NAME.test.toml`)
     Test(test::Test),
     /// What changes from one version of a folder or a file to another
@@ -34,7 +34,7 @@ pub enum Command {
 pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Check { dir } => check::run(global, dir).await,
-        Command::Explain(asked) => explain::run(global, asked).await,
+        Command::Explain(asked) => explain::run(global, *asked).await,
         Command::Test(asked) => test::run(global, asked).await,
         Command::Diff(asked) => diff::run(global, asked).await,
         Command::Replay(asked) => replay::run(global, asked).await,

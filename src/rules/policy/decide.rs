@@ -65,6 +65,7 @@ impl PolicySet {
             let reads = |rules: Vec<&Rule>| rules.iter().any(|rule| !rule.params.is_empty());
             !plan.policy.params.is_empty()
                 || plan.policy.weights.reads(vendor, operation)
+                || plan.policy.tells_requests_apart(vendor, operation)
                 || reads(plan.catching(vendor, method, &path))
                 || reads(plan.matching(vendor, method, &path))
         })

@@ -128,6 +128,12 @@ impl Policy {
         !claimed || self.trust_headers
     }
 
+    /// Does a rule count the same call again? Then its body is looked at.
+    pub fn tells_requests_apart(&self, vendor: &str, operation: &str) -> bool {
+        let here = |rate: &&RateRule| covers(rate.vendor.as_ref(), &rate.operations, vendor, operation);
+        self.rates.iter().filter(here).any(|rate| rate.same)
+    }
+
     pub fn covers_vendor(&self, vendor: &str) -> bool {
         ((self.global || self.base) && self.vendors.is_empty()) || self.vendors.iter().any(|v| **v == *vendor)
     }

@@ -6,7 +6,7 @@ use super::played::Played;
 use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::ask::{Held, Limit, Line, Manner, Reservation, Reserve, Short};
 use crate::rules::ledger::need::Need;
-use crate::rules::ledger::rates::Limited;
+use crate::rules::ledger::rates::{self, Limited};
 use crate::rules::policy::{Denial, Reason, Said, Step, Terms};
 use crate::rules::subject::Name;
 use crate::units::amount::{Amounts, Unit};
@@ -19,7 +19,7 @@ impl Rehearsal {
             hold,
             lines: terms.lines().clone(),
             need: need.clone(),
-            rates: terms.rates().clone(),
+            rates: rates::of_request(terms.rates(), || placed.which()),
             flags: [].into(),
             replay: None,
             manner: Manner::default(),
@@ -113,8 +113,12 @@ impl Played {
     }
 
     fn limited(&mut self, limited: &Limited, enforced: bool) {
-        let sentence = format!("Calls come faster than `{}` allows.", limited.rule);
-        self.say(Verdict::RateLimited, enforced, &limited.rule, Reason { code: "rate_limited", sentence });
+        let rule = &limited.rule;
+        let (verdict, code, sentence) = match limited.is_loop() {
+            true => (Verdict::Deny, "loop_detected", format!("The same call comes more often than `{rule}` allows.")),
+            false => (Verdict::RateLimited, "rate_limited", format!("Calls come faster than `{rule}` allows.")),
+        };
+        self.say(verdict, enforced, rule, Reason { code, sentence });
     }
 
     fn say(&mut self, verdict: Verdict, enforced: bool, rule: &Name, reason: Reason) {

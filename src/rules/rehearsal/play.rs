@@ -9,6 +9,7 @@ use super::played::Played;
 use super::request::{Actor, Past, Request, Unplayable};
 use crate::rules::args::{Args, Body, Sent, Unreadable};
 use crate::rules::ledger::need::Need;
+use crate::rules::ledger::rates;
 use crate::rules::path::{CanonicalPath, Target};
 use crate::rules::policy::{Denial, Explained, Question, Reason, Refusal, Said, Step, Terms};
 use crate::rules::subject::{Facts, Name};
@@ -28,6 +29,15 @@ pub(super) struct Placed<'a> {
     pub request: &'a Request,
     pub facts: Arc<Facts>,
     pub now: Timestamp,
+}
+
+impl Placed<'_> {
+    /// The same for every request that is the same.
+    pub fn which(&self) -> String {
+        let Placed { vendor, routed, query, request, .. } = self;
+        let query = query.as_deref().unwrap_or_default();
+        rates::which(&[&vendor.name, &request.method, routed.path.as_str(), query], &request.body)
+    }
 }
 
 impl Rehearsal {
@@ -153,12 +163,10 @@ impl Rehearsal {
     fn explain(&self, placed: &Placed<'_>, actor: &Actor, args: Option<&Args<'_>>) -> Explained {
         let Placed { vendor, routed, request, facts, now, .. } = placed;
         let overlays: Vec<_> = actor.overlays.iter().map(|(key, overlay)| (key, overlay)).collect();
-        let named = |name: &&Box<str>| request.headers.contains_key(&***name);
-        let headers: Vec<(&str, &str)> = vendor
-            .account_headers
-            .iter()
-            .filter(named)
-            .map(|name| (&**name, request.text(name).unwrap_or_default()))
+        let names = vendor.account_headers.iter().map(|name| &**name);
+        let headers: Vec<(&str, &str)> = names
+            .filter(|name| request.headers.contains_key(*name))
+            .map(|name| (name, request.text(name).unwrap_or_default()))
             .collect();
         self.policies.explain(&Question {
             now: *now,

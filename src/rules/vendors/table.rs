@@ -54,8 +54,8 @@ fn is_param(part: &str) -> bool {
 }
 
 fn same(one: &[Box<str>], other: &[Box<str>]) -> bool {
-    let alike = |(a, b): (&Box<str>, &Box<str>)| (is_param(a) && is_param(b) && !a.ends_with("+}")) || a == b;
-    one.len() == other.len() && one.iter().zip(other).all(alike)
+    let alike = |a: &str, b: &str| (is_param(a) && is_param(b) && !a.ends_with("+}")) || a == b;
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| alike(a, b))
 }
 
 /// What moves or buys something is named in the catalogue already.

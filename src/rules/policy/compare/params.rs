@@ -23,9 +23,14 @@ pub(super) fn compare(old: &Policy, new: &Policy, found: &mut Found) {
     }
 }
 
-fn about(rule: &Rule) -> (Vec<&str>, Option<&[Box<str>]>, Vec<&str>) {
-    let vendors = rule.vendors.iter().map(|v| &**v).collect();
-    (vendors, rule.methods.names(), rule.paths.iter().map(|p| p.as_str()).collect())
+/// Vendors, methods and paths.
+fn about(rule: &Rule) -> [Vec<&str>; 3] {
+    let methods = rule.methods.names().unwrap_or_default();
+    [
+        rule.vendors.iter().map(|v| &**v).collect(),
+        methods.iter().map(|m| &**m).collect(),
+        rule.paths.iter().map(|p| p.as_str()).collect(),
+    ]
 }
 
 fn loosened(of: &str, old: &[Param], new: &[Param], found: &mut Found) {
