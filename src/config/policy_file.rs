@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
 use crate::rules::ledger::need::Share;
-use crate::rules::policy::{DEFAULT_FIT, Delegate, Mode, Policy, parse_limit};
+use crate::rules::policy::{DEFAULT_FIT, Delegate, Lists, Mode, Policy, parse_limit};
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, UnknownModel};
 use crate::units::amount::Unit;
@@ -30,24 +30,46 @@ const NOT_BUILT: [&str; 6] = ["approval", "schema", "schemas", "kill", "trigger"
 
 /// Reads one file. `vendors` are those that are configured; none given, none checked.
 pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
-    let hash = Digest32(Sha256::digest(text).into());
-    let policy = raw::read(file, text, |root| policy(&root, hash, vendors))?;
-    Ok(Policy { lines: lines::of(text), ..policy })
+    read_with(file, text, vendors, &Lists::default())
 }
 
-fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<Policy> {
+/// And with lists that it may name.
+pub fn read_with(file: &str, text: &str, vendors: Option<&[Name]>, lists: &Lists) -> Result<Policy, Mistakes> {
+    let hash = Digest32(Sha256::digest(text).into());
+    let policy = raw::read(file, text, |root| policy(&root, hash, vendors, lists))?;
+    Ok(Policy { hash: with_lists(&policy), lines: lines::of(text), ..policy })
+}
+
+/// A list that changes makes another policy of each that names it.
+fn with_lists(policy: &Policy) -> Digest32 {
+    let of_rules = policy.allow.iter().chain(&policy.deny).flat_map(|rule| &rule.params);
+    let mut hashes: Vec<[u8; 32]> =
+        of_rules.chain(&policy.params).flat_map(|param| param.lists()).map(|list| list.hash.0).collect();
+    if hashes.is_empty() {
+        return policy.hash;
+    }
+    hashes.sort_unstable();
+    let mut hasher = Sha256::new();
+    hasher.update(policy.hash.0);
+    hashes.iter().for_each(|hash| hasher.update(hash));
+    Digest32(hasher.finalize().into())
+}
+
+fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, lists: &Lists) -> Option<Policy> {
     for key in NOT_BUILT {
         root.refuse(key, "this is not built yet, and a policy must not rely on it: leave it out");
     }
     let name = root.need("name", "a name such as `refund-agent`").and_then(|node| name(&node));
     let mut policy = Policy::new(name.clone().unwrap_or_else(|| "?".into()), hash);
+    policy.lists = lists.clone();
     policy.global = root.get("global").and_then(|n| n.flag()).unwrap_or(false);
     family(root, &mut policy);
     policy.vendors = vendor_names(root, policy.global || policy.base, vendors);
     policy.mode = mode(root);
     policy.allow = rules::read(root, "allow", &policy);
     policy.deny = rules::read(root, "deny", &policy);
-    policy.params = root.get("params").map(|n| params::read(&n, params::Side::Policy)).unwrap_or_default();
+    policy.params =
+        root.get("params").map(|n| params::read(&n, params::Side::Policy, &policy.lists)).unwrap_or_default();
     (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
     policy.rates = rates::read(root, &policy);
     settings(root, &mut policy);

@@ -29,7 +29,7 @@ fn rule(at: usize, key: &'static str, table: &Table<'_>, policy: &Policy) -> Rul
             .map(|n| paths(&n))
             .unwrap_or_default(),
         tier,
-        params: table.get("params").map(|node| params::read(&node, side)).unwrap_or_default(),
+        params: table.get("params").map(|node| params::read(&node, side, &policy.lists)).unwrap_or_default(),
         mode: mode(table),
     };
     table.done();

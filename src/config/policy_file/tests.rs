@@ -103,6 +103,8 @@ fn one_mistake_each() {
         ("[[allow]]\npaths = [\"/v1\"]\nvendor = \"openai\"", "allow[0].vendor"),
         ("[[deny]]\npaths = [\"/v1\"]\ntier = \"mutation\"", "deny[0].tier"),
         ("[[deny]]\npaths = [\"/v1\"]\nparams.a = { optional = true, max = 1 }", "deny[0].params.a"),
+        ("[params]\na = { one_of = { list = \"nobody\" } }", "params.a.one_of.list"),
+        ("[params]\na = { redact = true }", "params.a"),
         ("[params]\na = 5", "params.a"),
         ("[params]\na = {}", "params.a"),
         ("[params]\na.b = { max = 5 }", "params.a"),

@@ -1,10 +1,11 @@
 //! One policy, checked: every field is already what it says. Reads no file; `config::policy_file` makes it, `decide` asks it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::limit::Per;
-use super::param::Param;
+use super::param::{List, Param};
 use super::rates::RateRule;
 use super::rule::Rule;
 use super::weights::Weights;
@@ -44,6 +45,8 @@ pub struct Policy {
     pub allow: Vec<Rule>,
     pub deny: Vec<Rule>,
     pub params: Vec<Param>,
+    /// What stands in files of its own, by name.
+    pub lists: Lists,
     pub budgets: Vec<Budget>,
     pub call_limits: Vec<CallLimit>,
     pub rates: Vec<RateRule>,
@@ -75,6 +78,9 @@ pub struct Policy {
     pub capture: Option<Capture>,
 }
 
+/// Lists by name.
+pub type Lists = Arc<BTreeMap<Box<str>, Arc<List>>>;
+
 /// What is kept of a call's bodies, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capture {
@@ -102,6 +108,7 @@ impl Policy {
             allow: Vec::new(),
             deny: Vec::new(),
             params: Vec::new(),
+            lists: Lists::default(),
             budgets: Vec::new(),
             call_limits: Vec::new(),
             rates: Vec::new(),

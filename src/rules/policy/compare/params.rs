@@ -64,6 +64,8 @@ fn is_as_strict(old: &Test, new: &Test) -> bool {
         (Test::Min(before), Test::Min(now)) => now.value() >= before.value(),
         (Test::OneOf(before), Test::OneOf(now)) => now.iter().all(|value| before.contains(value)),
         (Test::NotOneOf(before), Test::NotOneOf(now)) => before.iter().all(|value| now.contains(value)),
+        (Test::InList(before), Test::InList(now)) => now.is_within(before),
+        (Test::NotInList(before), Test::NotInList(now)) => before.is_within(now),
         _ => old.to_string() == new.to_string(),
     }
 }
@@ -80,5 +82,7 @@ fn words(param: &Param) -> String {
 }
 
 fn shown(params: &[Param]) -> Vec<String> {
-    params.iter().map(|p| format!("{} {} {:?} {:?}", p.name.as_str(), words(p), p.presence, p.mode)).collect()
+    let lists = |p: &Param| p.lists().map(|list| list.hash.to_string()).collect::<String>();
+    let one = |p: &Param| format!("{} {} {:?} {:?} {}", p.name.as_str(), words(p), p.presence, p.mode, lists(p));
+    params.iter().map(one).collect()
 }
