@@ -24,12 +24,12 @@ pub struct Explained {
     /// In order.
     pub looks: Vec<Look>,
     /// What it would be held to, also if it is refused; `None` where the judgement could not go on.
-    pub terms: Option<Terms>,
+    pub terms: Option<Outline>,
 }
 
 /// What a permit would carry. No permit: nothing can be held or sent with it.
 #[derive(Clone, Debug)]
-pub struct Terms(pub(super) Permit);
+pub struct Outline(pub(super) Permit);
 
 impl PolicySet {
     /// As `decide`, and all that it looked at.
@@ -38,7 +38,7 @@ impl PolicySet {
     }
 }
 
-impl Terms {
+impl Outline {
     pub fn policy(&self) -> &Name {
         self.0.policy_name()
     }

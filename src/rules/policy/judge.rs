@@ -10,7 +10,7 @@ mod words;
 
 use super::decide::{Decision, Question};
 use super::denial::{Code, Denial};
-use super::explain::{Explained, Terms};
+use super::explain::{Explained, Outline};
 use super::lines::{Asked, Uncountable};
 use super::model::{Mode, Policy};
 use super::overlay::Overlay;
@@ -87,7 +87,7 @@ pub(super) fn explain(set: &PolicySet, q: &Question<'_>) -> Explained {
     let (judged, trace) = judge(set, plan, q, Some(Box::default()));
     let mut trace = trace.unwrap_or_default();
     let terms = match judged {
-        Ok(permit) => Some(Terms(permit)),
+        Ok(permit) => Some(Outline(permit)),
         Err(Stop::Unreadable(unreadable)) => {
             trace.unreadable(unreadable);
             None

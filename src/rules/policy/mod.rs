@@ -29,7 +29,7 @@ mod weights;
 pub use compare::{Change, compare};
 pub use decide::{Decision, Question};
 pub use denial::{Code, Denial};
-pub use explain::{Explained, Terms};
+pub use explain::{Explained, Outline};
 pub use limit::{BadLimit, Per, parse_budget, parse_limit};
 pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Lists, Mode, Policy, RiskPoints, rule_text};
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};

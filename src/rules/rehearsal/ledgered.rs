@@ -7,13 +7,13 @@ use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::ask::{Held, Limit, Line, Manner, Reservation, Reserve, Short};
 use crate::rules::ledger::need::Need;
 use crate::rules::ledger::rates::{self, Limited};
-use crate::rules::policy::{Denial, Reason, Said, Step, Terms};
+use crate::rules::policy::{Denial, Outline, Reason, Said, Step};
 use crate::rules::subject::Name;
 use crate::units::amount::{Amounts, Unit};
 
 impl Rehearsal {
     /// Rates, risk and budgets. A call that was refused before moves nothing.
-    pub(super) fn on_the_book(&mut self, placed: &Placed<'_>, terms: &Terms, need: Need, played: &mut Played) {
+    pub(super) fn on_the_book(&mut self, placed: &Placed<'_>, terms: &Outline, need: Need, played: &mut Played) {
         let hold = self.next_call();
         let ask = Reserve {
             hold,
@@ -46,7 +46,7 @@ impl Rehearsal {
     }
 }
 
-fn opening(placed: &Placed<'_>, terms: &Terms, call: crate::units::ids::CallId) -> Opening {
+fn opening(placed: &Placed<'_>, terms: &Outline, call: crate::units::ids::CallId) -> Opening {
     Opening {
         call,
         facts: Some(placed.facts.clone()),

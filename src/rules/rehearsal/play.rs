@@ -11,7 +11,7 @@ use crate::rules::args::{Args, Body, Sent, Unreadable};
 use crate::rules::ledger::need::Need;
 use crate::rules::ledger::rates;
 use crate::rules::path::{CanonicalPath, Target};
-use crate::rules::policy::{Denial, Explained, Question, Reason, Refusal, Said, Step, Terms};
+use crate::rules::policy::{Denial, Explained, Outline, Question, Reason, Refusal, Said, Step};
 use crate::rules::subject::{Facts, Name};
 use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Operation, Price, Routed, Unpriceable, Vendor};
 use crate::units::amount::{Amounts, Unit};
@@ -182,7 +182,7 @@ impl Rehearsal {
     }
 
     /// What it costs at most, and whether that much is left.
-    fn bounded(&mut self, placed: &Placed<'_>, actor: &Actor, args: &Args<'_>, terms: &Terms, played: &mut Played) {
+    fn bounded(&mut self, placed: &Placed<'_>, actor: &Actor, args: &Args<'_>, terms: &Outline, played: &mut Played) {
         (played.tier, played.action, played.risk) = (Some(terms.tier()), terms.action().cloned(), terms.risk());
         if let Some(estimate) = self.estimate(placed, actor, args, terms, played) {
             self.limited(placed, terms, estimate.need, played);
@@ -190,7 +190,7 @@ impl Rehearsal {
     }
 
     /// By the limits per call, and then by the ledger.
-    fn limited(&mut self, placed: &Placed<'_>, terms: &Terms, need: Need, played: &mut Played) {
+    fn limited(&mut self, placed: &Placed<'_>, terms: &Outline, need: Need, played: &mut Played) {
         (played.tier, played.action, played.risk) = (Some(terms.tier()), terms.action().cloned(), terms.risk());
         if let Some(would) = terms.would_deny() {
             played.denial(would, false);
@@ -220,7 +220,7 @@ impl Rehearsal {
         placed: &Placed<'_>,
         actor: &Actor,
         args: &Args<'_>,
-        terms: &Terms,
+        terms: &Outline,
         played: &mut Played,
     ) -> Option<Estimate> {
         let ask = Ask {
