@@ -42,7 +42,9 @@ pub(super) fn one(config: &Config, path: &Path) -> Result<Policy, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| Failure::refused(format!("{shown}: {e}")))?;
     let vendors: Vec<_> = config.vendors.iter().map(|v| v.name.clone()).collect();
     let beside = path.parent().map(lists_of).transpose().map_err(Failure::refused)?.unwrap_or_default();
-    let lists = if beside.is_empty() { lists_of(&config.server.policies).map_err(Failure::refused)? } else { beside };
+    let folder = &config.server.policies;
+    // A file that lies elsewhere means the lists of the folder that it is for.
+    let lists = if beside.is_empty() && folder.is_dir() { lists_of(folder).map_err(Failure::refused)? } else { beside };
     policy_file::read_with(&shown, &text, Some(&vendors), &lists).map_err(Failure::refused)
 }
 
