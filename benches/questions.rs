@@ -117,6 +117,7 @@ fn call(n: u64) -> Vec<Op> {
         request_hash: None,
         trace_id: None,
         claimed: false,
+        approved_by: None,
         repeats: None,
         http_status: refused.then_some(403),
     });

@@ -4,6 +4,7 @@
 mod evidence;
 mod fleet;
 mod ledger;
+mod mints;
 mod page;
 mod parts;
 mod private;
@@ -47,6 +48,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let (admin, socket) = control::listen(parts.config.server.admin, &parts.config.server.data).await?;
     let manners = parts.manners()?;
     let state = parts.control(listener.local_addr()?, admin.local_addr()?, options.sandbox, &stop);
+    mints::children(&parts.gateway, &state);
     let tasks = background(&parts, &state, &stop);
     let key = parts.sandbox_key(&state, options.sandbox).await?;
     page::print(&parts, &state, key.as_ref(), options.json);
@@ -93,6 +95,8 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
     let ledger = parts.ledger.clone();
     let expiry = tokio::spawn(crate::adapters::ledger::expiry::run(ledger.clone(), stop.clone()));
     let telling = tokio::spawn(control::keep_telling(state.clone()));
+    let timing = tokio::spawn(control::keep_time(state.clone()));
+    let asking = tokio::spawn(control::keep_asking(state.clone()));
     let policies = parts.policies.clone();
     let watching = tokio::spawn(until(stop.clone(), async move {
         let told = |reloaded: &Result<_, config::Mistakes>| report(&ledger, reloaded);
@@ -121,7 +125,7 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
     if let Some(others) = parts.others.clone() {
         tasks.push(tokio::spawn(control::follow(state.clone(), others, stop.clone())));
     }
-    tasks.extend([expiry, telling, watching, pricing, late, credentials, forgetting]);
+    tasks.extend([expiry, telling, timing, asking, watching, pricing, late, credentials, forgetting]);
     tasks
 }
 

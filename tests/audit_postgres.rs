@@ -40,6 +40,7 @@ fn denial(seq: u64, at: i64) -> Entry {
         request_hash: None,
         trace_id: None,
         claimed: false,
+        approved_by: None,
         repeats: None,
         http_status: Some(401),
     };

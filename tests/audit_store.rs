@@ -120,6 +120,7 @@ fn opening(n: u128, facts: Option<Facts>, verdict: Verdict) -> Box<Opening> {
         request_hash: None,
         trace_id: None,
         claimed: false,
+        approved_by: None,
         repeats: None,
         http_status: (verdict == Verdict::Deny).then_some(403),
     })

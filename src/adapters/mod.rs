@@ -1,5 +1,6 @@
 //! Floor 2: each module knows one outside thing (a disk, a store, a socket, a clock). `gateway` comes next.
 
+pub mod approvals;
 pub mod audit;
 pub mod bridge;
 pub mod captures;

@@ -29,6 +29,7 @@ use crate::units::ids::Seq;
 use crate::units::time::Timestamp;
 use cursor::Cursor;
 use follow::Follower;
+pub use webhook::Webhook;
 
 /// Why a sink cannot be begun: said at start.
 #[derive(Debug, thiserror::Error)]

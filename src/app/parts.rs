@@ -10,11 +10,12 @@ use super::ledger;
 use super::private::{self, Private};
 use super::sinking::Sinking;
 use super::{Failure, evidence, fleet, transport};
-use crate::adapters::audit;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::tail::Books;
+use crate::adapters::audit::{self, AuditStore};
+use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::Keyring;
 use crate::adapters::keyring::secrets::{AdminToken, data_folder};
 use crate::adapters::ledger::embedded::FolderLock;
@@ -69,14 +70,8 @@ pub struct Parts {
 impl Parts {
     pub async fn open(config: Config, options: &Options) -> Result<Self, Failure> {
         let (data, common) = (config.server.data.clone(), config.ledger.store != LedgerStore::Embedded);
-        data_folder(&data)?;
-        // Before the books: a newer bursar must not migrate those of one that serves.
-        let lock = FolderLock::take(&data)?;
-        let books_store = audit::open(&config.audit.store, &data, common)?;
-        let nodes = fleet::nodes(&config).await?;
-        let mut opened = ledger::open(&config, lock, &books_store, nodes.clone()).await?;
+        let (books_store, nodes, mut opened) = stores(&config, common).await?;
         let ledger = opened.store.clone();
-        ledger.bound_backlog(config.audit.backlog);
         let keyring = Arc::new(Keyring::open(&data)?);
         let private = Private::open(&config)?;
         adopt_flags(common, &keyring, &*ledger).await?;
@@ -100,6 +95,7 @@ impl Parts {
             keyring: keyring.clone(),
             people: private.people.clone(),
             captures: private.captures.clone(),
+            approvals: private.approvals.clone(),
             remembered: Arc::default(),
             policies: policies.clone(),
             vendors: Vendors::new(vendors.clone()),
@@ -111,6 +107,7 @@ impl Parts {
             strangers: Arc::new(DenialBudget::usual(Timestamp::now())),
             meters: Arc::new(Meters::default()),
             limits: limits(&config),
+            minter: Arc::default(),
             tls: config.server.tls.is_some(),
         });
         Ok(Self {
@@ -160,6 +157,8 @@ impl Parts {
             others: self.others.clone(),
             people: self.private.people.clone(),
             captures: self.private.captures.clone(),
+            approvals: self.private.approvals.clone(),
+            approvers: self.private.approvers.clone().at(admin),
             ledger: self.ledger.clone(),
             books: self.books.clone(),
             sinks: self.sinks.all.clone(),
@@ -170,7 +169,7 @@ impl Parts {
             vault: self.vault.clone(),
             vendors: self.vendors.iter().map(|v| v.name.clone()).collect(),
             token: self.token,
-            names: control::Names::default(),
+            names: control::Names(self.private.approvers.host().into_iter().collect()),
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
@@ -207,6 +206,22 @@ impl Parts {
             .map(Some)
             .map_err(|p| format!("no key for the sandbox could be minted: {p:?}").into())
     }
+}
+
+/// The folder, the books and the ledger, before all else.
+async fn stores(
+    config: &Config,
+    common: bool,
+) -> Result<(Arc<dyn AuditStore>, Option<Arc<Fleet>>, ledger::Opened), Failure> {
+    let data = &config.server.data;
+    data_folder(data)?;
+    // Before the books: a newer bursar must not migrate those of one that serves.
+    let lock = FolderLock::take(data)?;
+    let books = audit::open(&config.audit.store, data, common)?;
+    let nodes = fleet::nodes(config).await?;
+    let opened = ledger::open(config, lock, &books, nodes.clone()).await?;
+    opened.store.bound_backlog(config.audit.backlog);
+    Ok((books, nodes, opened))
 }
 
 async fn adopt_flags(common: bool, keyring: &Keyring, ledger: &dyn Store) -> Result<(), Failure> {
@@ -278,6 +293,7 @@ async fn policies(
         folder: config.server.policies.clone(),
         vendors: vendors.iter().map(|v| v.name.clone()).collect(),
         sandbox: if sandbox { Sandbox::Served } else { Sandbox::Closed },
+        nobody_to_ask: config.nobody_to_ask(),
     };
     let extra = keyring.shapes(Timestamp::now());
     let ledger = ledger.clone();

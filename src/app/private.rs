@@ -1,5 +1,5 @@
-//! What is kept apart from the books: who is who, bodies that a policy captures, the keys of hashes and pseudonyms. Opened at
-//! start.
+//! What is kept apart from the books: who is who, bodies that a policy captures, requests for approval, the keys of hashes and
+//! pseudonyms. Opened at start.
 
 use std::sync::Arc;
 
@@ -7,16 +7,20 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use super::parts::source;
+use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::captures::{self, Captures};
 use crate::adapters::keyring::secrets::{BodyHasher, own_key};
 use crate::adapters::people::People;
 use crate::config::{Config, CredentialSource};
+use crate::control::Approvers;
 
 #[derive(Clone)]
 pub struct Private {
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
+    pub approvals: Arc<Approvals>,
+    pub approvers: Approvers,
     pub pseudonyms: Arc<Pseudonyms>,
 }
 
@@ -27,7 +31,16 @@ impl Private {
         let sealing = key(config, "capture_key", config.privacy.capture_key.as_ref(), "capture.key")?;
         let captures = Captures::open(data, &sealing)?;
         let pseudonyms = Pseudonyms::new(BodyHasher::for_names(data)?);
-        Ok(Self { people: Arc::new(people), captures: Arc::new(captures), pseudonyms: Arc::new(pseudonyms) })
+        let approvals = Arc::new(Approvals::open(data)?);
+        let read = |from: &CredentialSource| source(from).read().map_err(|why| why.to_string());
+        let approvers = Approvers::open(&config.approvers, data, read)?;
+        Ok(Self {
+            people: Arc::new(people),
+            captures: Arc::new(captures),
+            approvals,
+            approvers,
+            pseudonyms: Arc::new(pseudonyms),
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! done, 1 refused or not found, 2 wrong usage, 3 cannot reach the server. `client` is the way there, `output` the way out.
 
 mod adjust;
+mod approval;
 mod audit;
 mod client;
 mod config;
@@ -82,6 +83,9 @@ pub enum Command {
     Kill(kill::Kill),
     /// Undo a kill
     Unkill(kill::Kill),
+    /// Calls that wait for a person's word: list, approve, reject
+    #[command(subcommand, visible_alias = "approvals")]
+    Approval(approval::Command),
     /// Read the books: follow them, or ask for calls
     #[command(subcommand)]
     Audit(audit::Command),
@@ -123,6 +127,7 @@ pub async fn run(global: &Global, command: Command) -> Result<(), Failure> {
         Command::Key(command) => key::run(global, command).await,
         Command::Kill(kill) => kill::run(global, kill, true).await,
         Command::Unkill(kill) => kill::run(global, kill, false).await,
+        Command::Approval(command) => approval::run(global, command).await,
         Command::Audit(command) => audit::run(global, command).await,
         Command::Spend(spend) => spend::run(global, spend).await,
         Command::Person(command) => person::run(global, command).await,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::approvers::Approvers;
 use super::evidence::Evidence;
 use super::privacy::Privacy;
 use super::sinks::Sink;
@@ -20,6 +21,7 @@ pub struct Config {
     pub ledger: Ledger,
     pub audit: Audit,
     pub sinks: Vec<Sink>,
+    pub approvers: Approvers,
     pub privacy: Privacy,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,
@@ -27,6 +29,17 @@ pub struct Config {
     pub prices: Prices,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Why no policy may ask a person before a call, if none may: requests for approval are kept on one node.
+    pub fn nobody_to_ask(&self) -> Option<&'static str> {
+        let alone = self.ledger.store == LedgerStore::Embedded && self.audit.fleet.is_none();
+        (!alone).then_some(
+            "approvals are kept on one node, and here several serve (`[ledger] store`, `[audit] fleet`), so a person's yes would not \
+             be known everywhere: take the table out, or serve these keys from one node",
+        )
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
 use crate::rules::vendors::Base;
 
-use super::{evidence, ledger, privacy, sinks, size, vendors};
+use super::{approvers, evidence, ledger, privacy, sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -23,9 +23,10 @@ fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
     let privacy = section("privacy").map(|t| privacy::read(&t)).unwrap_or_default();
     let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
     let sinks = sinks::read(root);
+    let approvers = approvers::read(root);
     let (vendors, credentials) = vendors::read(section("vendors").as_ref(), root, env);
     root.done();
-    Config { server, ledger, audit, sinks, privacy, vendors, credentials, prices, file: None }
+    Config { server, ledger, audit, sinks, approvers, privacy, vendors, credentials, prices, file: None }
 }
 
 fn server(table: &Table<'_>) -> Server {
@@ -46,7 +47,7 @@ fn server(table: &Table<'_>) -> Server {
 }
 
 /// What a vendor was told, as it signs it.
-fn public_url(text: &str) -> Result<String, String> {
+pub(super) fn public_url(text: &str) -> Result<String, String> {
     let base = Base::parse(text).map_err(|why| format!("{why}: write `https://bursar.example.com`"))?;
     let scheme = if base.tls { "https" } else { "http" };
     Ok(format!("{scheme}://{}{}", base.authority, base.prefix))

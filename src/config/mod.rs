@@ -2,9 +2,10 @@
 //! the stores and the gateway only ever see what came out of here.
 //!
 //! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `ledger` and `vendors` its larger tables, `evidence`
-//! how the books are signed, `sinks` what follows them, `redis` the address of one, `checked` is what the rest sees. `load`
+//! how the books are signed, `sinks` what follows them, `approvers` who is asked, `redis` the address of one, `checked` is what the rest sees. `load`
 //! puts flags, environment, file and defaults in their order. `policy_file` reads one policy, `policy_tests` a table of requests beside it.
 
+mod approvers;
 mod checked;
 pub mod evidence;
 mod file;
@@ -20,6 +21,7 @@ pub mod sinks;
 pub mod size;
 pub mod vendors;
 
+pub use approvers::{Approver, Approvers};
 pub use checked::{
     Audit, AuditStore, Config, Credential, CredentialSource, Durability, Ledger, LedgerStore, Limits, Prices, RedisUrl,
     Server, Timeouts, Tls,

@@ -1,6 +1,7 @@
 //! A policy's TOML file, read into `rules::policy::Policy` with all its mistakes at once. Holds the grammar of `policies/`,
 //! and decides nothing about calls.
 
+mod approval;
 mod budgets;
 mod capture;
 mod lines;
@@ -26,7 +27,7 @@ use crate::units::ids::Digest32;
 use crate::units::money::MicroCents;
 
 /// What is planned and not built: naming it is a mistake, so that nobody relies on it.
-const NOT_BUILT: [&str; 6] = ["approval", "schema", "schemas", "kill", "trigger", "concurrency"];
+const NOT_BUILT: [&str; 5] = ["schema", "schemas", "kill", "trigger", "concurrency"];
 
 /// Reads one file. `vendors` are those that are configured; none given, none checked.
 pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
@@ -73,6 +74,7 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, lists: &Li
     (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
     policy.rates = rates::read(root, &policy);
     settings(root, &mut policy);
+    policy.approval = root.get("approval").and_then(|n| n.table()).map(|t| approval::read(&t, &policy));
     policy.manner = shared::read(root, policy.global);
     ends(root, &mut policy);
     root.done();

@@ -120,7 +120,7 @@ fn sink(table: &Table<'_>) -> Option<Sink> {
 
 type Reader = fn(&Table<'_>) -> Option<SinkTarget>;
 
-fn name(text: &str) -> Result<String, &'static str> {
+pub(super) fn name(text: &str) -> Result<String, &'static str> {
     // It becomes part of a file's name.
     let fits = !text.is_empty() && text.len() <= 64;
     if fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
@@ -172,7 +172,7 @@ fn otlp(table: &Table<'_>) -> Option<SinkTarget> {
 }
 
 /// Never repeats the address.
-fn url(text: &str) -> Result<SinkUrl, &'static str> {
+pub(super) fn url(text: &str) -> Result<SinkUrl, &'static str> {
     let how = "it is no address: write `https://host/path`, without a user or password in it";
     let uri: Uri = text.parse().map_err(|_| how)?;
     let plain = uri.authority().is_some_and(|a| !a.as_str().contains('@') && !a.host().is_empty());

@@ -14,10 +14,12 @@ use super::{ControlState, door};
 use crate::rules::books::Act;
 
 /// How a caller came in; it stands in front of the name that it gives itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Via {
     Socket,
     Token,
+    /// By a token of their own, which opens approvals alone.
+    Approver(Arc<str>),
 }
 
 /// Host names, beside loopback's, under which the admin API is called.
@@ -44,11 +46,10 @@ fn without_port(host: &str) -> &str {
 
 pub(super) async fn on_tcp(State(state): State<Arc<ControlState>>, mut request: Request, next: Next) -> Response {
     let from = request.extensions().get::<SocketAddr>().map(|from| from.ip().to_string());
-    let who = act(Via::Token, request.headers(), None);
     match check(&state, &request) {
-        Ok(()) => {
-            door::entered(&state, from, who);
-            request.extensions_mut().insert(Via::Token);
+        Ok(via) => {
+            door::entered(&state, from, act(via.clone(), request.headers(), None));
+            request.extensions_mut().insert(via);
             next.run(request).await
         }
         Err(problem) => {
@@ -72,19 +73,41 @@ fn target(request: &Request) -> String {
     format!("{} {path}", request.method())
 }
 
-fn check(state: &ControlState, request: &Request) -> Result<(), Problem> {
-    let header = |name| request.headers().get(name).map(|v: &http::HeaderValue| v.to_str().unwrap_or_default());
-    let host = request.uri().authority().map(|a| a.as_str()).or_else(|| header(HOST)).unwrap_or_default();
-    if !state.names.know(host) {
-        return Err(Problem::WrongHost(host.chars().filter(|c| c.is_ascii_graphic()).take(100).collect()));
+/// For what needs no token because it is signed: the name alone.
+pub(super) async fn by_name(State(state): State<Arc<ControlState>>, request: Request, next: Next) -> Response {
+    match named(&state, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
-    let offered = header(AUTHORIZATION)
+}
+
+fn named(state: &ControlState, request: &Request) -> Result<(), Problem> {
+    let host = request.uri().authority().map(|a| a.as_str()).or_else(|| header(request, HOST)).unwrap_or_default();
+    match state.names.know(host) {
+        true => Ok(()),
+        false => Err(Problem::WrongHost(host.chars().filter(|c| c.is_ascii_graphic()).take(100).collect())),
+    }
+}
+
+fn header(request: &Request, name: http::HeaderName) -> Option<&str> {
+    request.headers().get(name).map(|v| v.to_str().unwrap_or_default())
+}
+
+fn check(state: &ControlState, request: &Request) -> Result<Via, Problem> {
+    named(state, request)?;
+    let offered = header(request, AUTHORIZATION)
         .and_then(|v| v.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match offered {
         None => Err(Problem::NoToken),
-        Some((_, token)) if state.token.matches(token.trim().as_bytes()) => Ok(()),
-        Some(_) => Err(Problem::WrongToken),
+        Some((_, token)) if state.token.matches(token.trim().as_bytes()) => Ok(Via::Token),
+        Some((_, token)) => match state.approvers.whose(token.trim().as_bytes()) {
+            Some(_) if !request.uri().path().starts_with("/v1/approvals") => {
+                Err(Problem::Forbidden("this token opens `/v1/approvals`, and nothing else"))
+            }
+            Some(name) => Ok(Via::Approver(name)),
+            None => Err(Problem::WrongToken),
+        },
     }
 }
 
@@ -95,9 +118,16 @@ pub(super) fn act(via: Via, headers: &http::HeaderMap, reason: Option<String>) -
     let via = match via {
         Via::Socket => "socket",
         Via::Token => "token",
+        // Of these it is known who they are, whatever they call themselves.
+        Via::Approver(own) => return acted(format!("approver:{own}"), reason),
     };
+    acted(format!("{via}:{name}"), reason)
+}
+
+/// Words are bounded.
+pub(super) fn acted(actor: String, reason: Option<String>) -> Act {
     let reason = reason.map(|r| r.chars().take(500).collect());
-    Act { actor: format!("{via}:{name}"), reason }
+    Act { actor, reason }
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 //! Knows nothing of the gateway; both meet in `app`, and share the stores.
 //!
 //! `serve` has the listeners, `guard` who may come in, `door` what of that stands in the books, `switch` turns things off and
-//! on, `fleet` goes on with that on other nodes, `keys`, `books`, `evidence`, `ledger`, `policies`, `status` and `metrics` answer, `wire` has what goes over the wire (the CLI reads
+//! on, `fleet` goes on with that on other nodes, `approvals` hears persons (`asking` tells them, `link` lets them answer, `approvers` knows them),
+//! `keys`, `books`, `evidence`, `ledger`, `policies`, `status` and `metrics` answer, `wire` has what goes over the wire (the CLI reads
 //! the same types), `problem` what is refused and how.
 
+mod approvals;
+mod approvers;
+mod asking;
 mod bodies;
 mod books;
 mod door;
@@ -13,6 +17,7 @@ mod fleet;
 mod guard;
 pub mod keys;
 mod ledger;
+mod link;
 mod metrics;
 mod people;
 pub mod policies;
@@ -34,6 +39,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::evidence::Evidence;
 use crate::adapters::audit::evidence::anchor::Anchor;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
@@ -50,6 +56,9 @@ use crate::adapters::vault::Vault;
 use crate::rules::subject::Name;
 use crate::units::time::Timestamp;
 
+pub use approvals::keep_time;
+pub use approvers::Approvers;
+pub use asking::keep_asking;
 pub use door::Door;
 pub use evidence::keep_retention;
 pub use fleet::{Others, follow};
@@ -67,6 +76,8 @@ pub struct ControlState {
     pub others: Option<Arc<Others>>,
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
+    pub approvals: Arc<Approvals>,
+    pub approvers: Approvers,
     pub pseudonyms: Arc<Pseudonyms>,
     pub ledger: Arc<dyn Ledger>,
     pub books: Arc<Books>,
@@ -99,6 +110,8 @@ pub struct Turns {
     prune: tokio::sync::Mutex<()>,
     /// So that nobody is erased twice at once.
     erase: tokio::sync::Mutex<()>,
+    /// So that two words on one call are heard one after the other.
+    approve: tokio::sync::Mutex<()>,
     /// So that nothing is corrected twice unsaid.
     adjust: tokio::sync::Mutex<()>,
 }
@@ -138,6 +151,10 @@ fn routes() -> Router<Arc<ControlState>> {
         .route("/v1/audit/bodies/read", post(bodies::read_one))
         .route("/v1/people/find", post(people::find))
         .route("/v1/people/erase", post(people::erase))
+        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals/{id}", get(approvals::show))
+        .route("/v1/approvals/{id}/approve", post(approvals::approve))
+        .route("/v1/approvals/{id}/reject", post(approvals::reject))
         .route("/v1/runs", get(ledger::runs))
         .route("/v1/run", get(ledger::run))
         .route("/v1/adjust", post(ledger::adjust))

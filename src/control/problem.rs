@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::adapters::approvals::ApprovalError;
 use crate::adapters::audit::AuditError;
 use crate::adapters::captures::CaptureError;
 use crate::adapters::keyring::KeyringError;
@@ -28,6 +29,8 @@ pub enum Problem {
     NoToken,
     WrongToken,
     WrongHost(String),
+    /// The token is good, for something else.
+    Forbidden(&'static str),
     NotFound(String),
     NotAllowedHere(String),
     /// Another node of the fleet does that: the sentence names it.
@@ -59,6 +62,7 @@ impl Problem {
             Self::NoToken => "no_token",
             Self::WrongToken => "wrong_token",
             Self::WrongHost(_) => "wrong_host",
+            Self::Forbidden(_) => "forbidden",
             _ => "refused",
         }
     }
@@ -77,6 +81,7 @@ impl Problem {
                 let why = format!("`{host}` is no name of this admin API; call it by its address or as `localhost`");
                 (StatusCode::MISDIRECTED_REQUEST, "wrong_host", why)
             }
+            Self::Forbidden(why) => (StatusCode::FORBIDDEN, "forbidden", why.to_owned()),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, "not_found", what),
             Self::NotAllowedHere(why) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why),
             Self::Elsewhere(why) => (StatusCode::CONFLICT, "another_node", why),
@@ -125,6 +130,16 @@ impl From<LedgerError> for Problem {
 impl From<CaptureError> for Problem {
     fn from(e: CaptureError) -> Self {
         Self::Down(e.to_string())
+    }
+}
+
+impl From<ApprovalError> for Problem {
+    fn from(e: ApprovalError) -> Self {
+        match e {
+            ApprovalError::Store(_) => Self::Down(e.to_string()),
+            ApprovalError::Unknown(_) => Self::NotFound(e.to_string()),
+            _ => Self::Refused { code: "refused", mistakes: vec![e.to_string()] },
+        }
     }
 }
 

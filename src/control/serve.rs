@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tower_service::Service as _;
 
-use super::{ControlState, guard, routes};
+use super::{ControlState, guard, link, routes};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "admin.sock";
@@ -31,7 +31,8 @@ const HEADER: Duration = Duration::from_secs(30);
 /// Serves the admin API on TCP until the state's `stop`.
 pub async fn serve_tcp(state: Arc<ControlState>, listener: TcpListener) {
     let guard = from_fn_with_state(state.clone(), guard::on_tcp);
-    let app: Router = routes().layer(guard).with_state(state.clone());
+    let links = link::routes().layer(from_fn_with_state(state.clone(), guard::by_name));
+    let app: Router = routes().layer(guard).merge(links).with_state(state.clone());
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::rules::subject::Name;
 
+pub use crate::adapters::approvals::wire::*;
 pub use crate::adapters::audit::evidence::wire::*;
 pub use crate::adapters::audit::wire::*;
 pub use crate::adapters::captures::wire::*;

@@ -17,6 +17,7 @@ use super::headers;
 use super::identify::Caller;
 use super::problem::Problem;
 use super::refusal::About;
+use super::reserve::Ends;
 use super::route::Place;
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
@@ -63,34 +64,18 @@ pub async fn admit(
 ) -> Result<Box<Outgoing>, Problem> {
     let facts = super::route::facts(caller, &place.vendor, routed.operation, parts.method.as_str(), &routed.path);
     about.routed(place, &routed, &facts);
-    let policies = caller.policies.clone();
-    let content_type = headers::joined(&parts.headers, &header::CONTENT_TYPE);
-    let content_encoding = headers::joined(&parts.headers, &header::CONTENT_ENCODING);
-    let routed = &routed;
-    let parts = &parts;
-    let mut judged = Judged {
-        gateway,
-        context,
-        caller,
-        policies,
-        prices: gateway.prices.current(),
-        place,
-        routed,
-        parts,
-        facts,
-        now: context.at,
-        content_type,
-        content_encoding,
-    };
+    let (routed, parts) = (&routed, &parts);
+    let mut judged = Judged::new(gateway, context, caller, place, routed, parts, facts);
     let body = judged.body(body).await?;
     judged.refresh()?;
     judged.given_once()?;
     about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
-    let mut deadline = None;
+    let mut ends = Ends::default();
     let (held, credential) = loop {
-        match judged.attempt(&body, about, &mut deadline).await? {
+        match judged.attempt(&body, about, &mut ends).await? {
             Some(held) => break held,
-            None => judged.policies = gateway.policies.current(),
+            // It waited, perhaps long: all is decided anew.
+            None => judged.refresh()?,
         }
     };
     about.admitted = true;
@@ -123,6 +108,34 @@ impl Sendable {
     }
 }
 
+impl<'a> Judged<'a> {
+    /// By the policies that its caller was identified under.
+    pub fn new(
+        gateway: &'a Arc<Gateway>,
+        context: &'a Context,
+        caller: &'a Caller,
+        place: &'a Place,
+        routed: &'a Routed<'a>,
+        parts: &'a Parts,
+        facts: Arc<Facts>,
+    ) -> Self {
+        Self {
+            gateway,
+            context,
+            caller,
+            policies: caller.policies.clone(),
+            prices: gateway.prices.current(),
+            place,
+            routed,
+            parts,
+            facts,
+            now: context.at,
+            content_type: headers::joined(&parts.headers, &header::CONTENT_TYPE),
+            content_encoding: headers::joined(&parts.headers, &header::CONTENT_ENCODING),
+        }
+    }
+}
+
 impl Judged<'_> {
     pub fn price(&self) -> Option<&Price> {
         self.place.vendor.price_of(self.routed.operation)
@@ -144,12 +157,15 @@ impl Judged<'_> {
         let kept = self.policies.capture(&self.facts.policy).is_some_and(|c| c.requests);
         // A signature is over all of it.
         let signed = matches!(self.place.vendor.placement, Placement::Sigv4(_));
-        if !kept && !signed && !self.reads_request() {
+        // What is approved is the body as it is sent.
+        let asked = self.policies.may_ask(&self.facts.policy);
+        if !kept && !signed && !asked && !self.reads_request() {
             return Ok(Sendable::Stream(body));
         }
         let limit = self.gateway.limits.body;
         if body.size_hint().lower() > limit as u64 {
-            let unread = !kept && !signed && self.price().is_some_and(Price::takes_unread) && !self.rules_read();
+            let unread =
+                !kept && !signed && !asked && self.price().is_some_and(Price::takes_unread) && !self.rules_read();
             return if unread { Ok(Sendable::Stream(body)) } else { Err(Problem::TooLarge(limit)) };
         }
         let read = Limited::new(body, limit).collect();
@@ -170,7 +186,7 @@ impl Judged<'_> {
     }
 
     /// Headers that the vendor decides by: of two lines it might read another than the one that was judged.
-    fn given_once(&self) -> Result<(), Problem> {
+    pub fn given_once(&self) -> Result<(), Problem> {
         let vendor = &self.place.vendor;
         let deciding = vendor.account_headers.iter().chain(&vendor.idempotency_header);
         match deciding.into_iter().find(|name| self.parts.headers.get_all(&***name).iter().count() > 1) {

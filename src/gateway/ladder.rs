@@ -2,13 +2,11 @@
 //! where that can be done; then the vendor is asked for its own count, if the policy allows the extra request. What still does not
 //! fit is refused, or given a lower output limit, as the policy says. Counts nothing itself: `rules::vendors::count` does.
 
-use std::time::Instant;
-
 use super::admit::{Judged, Known, Sendable};
 use super::look_up;
 use super::problem::Problem;
 use super::refusal::About;
-use super::reserve::{self, Asking, Attempt, HeldCall};
+use super::reserve::{self, Asking, Attempt, Ends, HeldCall};
 use crate::adapters::vault::DEFAULT;
 use crate::rules::ledger::ask::Cause;
 use crate::rules::policy::{Code, Denial, Permit};
@@ -50,14 +48,14 @@ impl Judged<'_> {
         &self,
         body: &Sendable,
         about: &mut About,
-        deadline: &mut Option<Instant>,
+        ends: &mut Ends,
     ) -> Result<Option<(Box<HeldCall>, Name)>, Problem> {
         let looked = !self.price().is_some_and(Price::may_be_counted);
         let mut climb = Climb { counted: Counted::Nothing, better: Better::default(), looked };
         loop {
             // A call that a better count may let through does not wait for others to end.
             let patient = climb.looked && climb.better.is_none();
-            let refused = match self.tried(body, about, deadline, climb.counted, patient).await {
+            let refused = match self.tried(body, about, ends, climb.counted, patient).await {
                 Err(problem) if !patient => problem,
                 tried => return tried,
             };
@@ -79,7 +77,7 @@ impl Judged<'_> {
         &self,
         body: &Sendable,
         about: &mut About,
-        deadline: &mut Option<Instant>,
+        ends: &mut Ends,
         counted: Counted,
         patient: bool,
     ) -> Result<Option<(Box<HeldCall>, Name)>, Problem> {
@@ -88,11 +86,8 @@ impl Judged<'_> {
         let seat = self.gateway.switchboard.enter(self.context.call, self.facts.clone());
         self.door()?;
         self.ready(&permit)?;
-        let now = Instant::now();
-        let end = *deadline.get_or_insert_with(|| now + permit.wait_for_holds());
-        let deadline = if patient { end } else { now };
-        let asking = Asking { permit: &permit, estimate, unpriced, body: body.bytes(), deadline, seat };
-        Ok(match reserve::reserve(self, asking, about).await? {
+        let asking = Asking { permit: &permit, estimate, unpriced, body: body.bytes(), patient, seat };
+        Ok(match reserve::reserve(self, asking, ends, about).await? {
             Attempt::Held(held) => Some((held, permit.credential().cloned().unwrap_or_else(|| Name::from(DEFAULT)))),
             Attempt::Again => None,
         })
@@ -178,11 +173,15 @@ fn is_too_much(problem: &Problem) -> bool {
         Problem::Budget(short) => matches!(short.unit, Unit::Usd | Unit::Tokens) && short.spent < short.limit.amount,
         Problem::Denied(denial) => denial.code == Code::CallLimit,
         Problem::Unpriceable(why) => matches!(why, Unpriceable::Unbounded { .. }),
+        Problem::Approval(awaited) => awaited.is_unasked(),
         _ => false,
     }
 }
 
-/// Only other calls, or the pace, stand in its way.
+/// Only other calls, the pace, or a person's word stand in its way.
 fn worth_waiting(problem: &Problem) -> bool {
-    matches!(problem, Problem::Rate(_)) || matches!(problem, Problem::Budget(short) if short.cause == Cause::Held)
+    let unasked = matches!(problem, Problem::Approval(awaited) if awaited.is_unasked());
+    unasked
+        || matches!(problem, Problem::Rate(_))
+        || matches!(problem, Problem::Budget(short) if short.cause == Cause::Held)
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod admit;
+mod approval;
 mod arrivals;
 mod baggage;
 mod body;
@@ -37,12 +38,13 @@ mod unanswered;
 mod vendors;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 
+use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::denials::DenialBudget;
 use crate::adapters::audit::tail::Books;
 use crate::adapters::captures::Captures;
@@ -62,6 +64,7 @@ pub use accept::{Manners, run};
 pub use arrivals::{Arrivals, Counted, Given};
 pub use callback::Callbacks;
 pub use late::resume;
+pub use own::{Minter, Unminted};
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
 
@@ -80,6 +83,7 @@ pub struct Gateway {
     pub keyring: Arc<Keyring>,
     pub people: Arc<People>,
     pub captures: Arc<Captures>,
+    pub approvals: Arc<Approvals>,
     pub remembered: Arc<Remembered>,
     pub policies: Arc<PolicyStore>,
     pub vendors: Vendors,
@@ -91,6 +95,8 @@ pub struct Gateway {
     pub strangers: Arc<DenialBudget>,
     pub meters: Arc<Meters>,
     pub limits: Limits,
+    /// Mints child keys; set once operators' side is there.
+    pub minter: Arc<OnceLock<Minter>>,
     /// Do callers reach this gateway by TLS?
     pub tls: bool,
 }
@@ -118,6 +124,7 @@ impl Gateway {
             keyring: self.keyring.clone(),
             people: self.people.clone(),
             captures: self.captures.clone(),
+            approvals: self.approvals.clone(),
             remembered: self.remembered.clone(),
             policies: self.policies.clone(),
             vendors: self.vendors.clone(),
@@ -129,6 +136,7 @@ impl Gateway {
             strangers: self.strangers.clone(),
             meters: self.meters.clone(),
             limits: self.limits,
+            minter: self.minter.clone(),
             tls: self.tls,
         }
     }
@@ -168,7 +176,7 @@ async fn steps(
     let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {
-        return own::answer(gateway, context, &caller, page).await;
+        return own::answer(gateway, context, &caller, page, body).await;
     }
     let place = route::place(gateway, &caller, &parts)?;
     let routed = place.vendor.route(parts.method.as_str(), place.path.clone());

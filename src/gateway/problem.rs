@@ -1,9 +1,13 @@
 //! Every way in which a call ends without the vendor's answer: its status, code, sentence, and whether to try again. One
-//! exhaustive match each. Names no key, no credential and no internal error; `envelope` gives the body its shape.
+//! exhaustive match each. Names no key, no credential and no internal error; `words` has what is longer, and `envelope` gives
+//! the body its shape.
+
+mod words;
 
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use super::approval::Awaited;
 use super::body::Reply;
 use super::envelope::{self, Told};
 use super::grip::Outgrown;
@@ -19,6 +23,7 @@ use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
+use words::{aborted, address_refused, budget_detail, outcome_unknown, unusable};
 
 /// Why the caller does not get the vendor's answer.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub enum Problem {
     NoPolicy(String),
     Upgrade,
     Malformed(String),
+    /// A question to bursar itself that is none.
+    BadQuestion(String),
     Path(PathRefusal),
     /// No vendor that this key may use is named.
     NoVendor(Vec<String>),
@@ -47,6 +54,13 @@ pub enum Problem {
     /// It did not arrive in time.
     SlowBody,
     Denied(Denial),
+    /// A person's word is needed, or was no.
+    Approval(Box<Awaited>),
+    /// A child key that its parent may not have.
+    NotMinted {
+        rule: String,
+        why: String,
+    },
     Unpriceable(Unpriceable),
     Budget(Box<Short>),
     /// It came too early, by a rate of its policy.
@@ -89,15 +103,6 @@ enum Retry {
     AsUsual,
 }
 
-fn aborted(cause: &Stopper) -> String {
-    match cause {
-        Stopper::Flag(_) => format!("This call was revoked while it ran: {cause}. Do not repeat it."),
-        Stopper::CutOff | Stopper::Closing => format!(
-            "This call was ended while it ran: {cause}. The vendor may have carried it out; look there before you repeat it."
-        ),
-    }
-}
-
 /// Of a call that was stopped before anything of it left.
 pub fn stopped(cause: &Stopper) -> Problem {
     match cause {
@@ -112,7 +117,7 @@ impl Problem {
     pub fn status(&self) -> u16 {
         match self {
             Self::NoKey | Self::UnknownKey | Self::TwoKeys | Self::Expired(_) | Self::Revoked => 401,
-            Self::Upgrade | Self::Malformed(_) | Self::Path(_) | Self::BrokenBody => 400,
+            Self::Upgrade | Self::Malformed(_) | Self::BadQuestion(_) | Self::Path(_) | Self::BrokenBody => 400,
             Self::Unreadable(u) => u.status(),
             Self::TooLarge(_) => 413,
             Self::SlowBody => 408,
@@ -120,6 +125,7 @@ impl Problem {
             Self::NoPolicy(_) | Self::Denied(_) | Self::Stopped(_) | Self::Aborted(_) | Self::Outgrown(_) => 403,
             Self::Unpriceable(why) => why.status(),
             Self::NoCredential(_) | Self::CredentialRejected(_) | Self::AddressRefused { .. } => 403,
+            Self::Approval(_) | Self::NotMinted { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
             Self::Rate(limited) if rated::soon(limited).is_some() => 429,
@@ -140,7 +146,7 @@ impl Problem {
             Self::Revoked => "key_revoked",
             Self::NoPolicy(_) => "policy_missing",
             Self::Upgrade => "upgrade_refused",
-            Self::Malformed(_) => "request_malformed",
+            Self::Malformed(_) | Self::BadQuestion(_) => "request_malformed",
             Self::Path(_) => "path_refused",
             Self::NoVendor(_) => "vendor_unknown",
             Self::NoSuchPage => "not_found",
@@ -149,6 +155,8 @@ impl Problem {
             Self::BrokenBody => "request_broken",
             Self::SlowBody => "request_too_slow",
             Self::Denied(denial) => denial.code.as_str(),
+            Self::Approval(awaited) => awaited.code(),
+            Self::NotMinted { .. } => "key_not_minted",
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
@@ -172,7 +180,11 @@ impl Problem {
 
     /// As its row says it.
     pub fn verdict(&self) -> Verdict {
-        if matches!(self, Self::Rate(limited) if !limited.is_loop()) { Verdict::RateLimited } else { Verdict::Deny }
+        match self {
+            Self::Rate(limited) if !limited.is_loop() => Verdict::RateLimited,
+            Self::Approval(awaited) => awaited.verdict(),
+            _ => Verdict::Deny,
+        }
     }
 
     fn retry(&self) -> Retry {
@@ -206,6 +218,7 @@ impl Problem {
                     .into()
             }
             Self::Malformed(what) => format!("This request can be read in more than one way: {what}."),
+            Self::BadQuestion(why) => format!("bursar does not understand this question: {why}."),
             Self::Path(refusal) => format!("This path was refused: {refusal}."),
             Self::NoVendor(known) => format!(
                 "No vendor is named by this address. Put one before the path: {}.",
@@ -223,6 +236,8 @@ impl Problem {
             Self::BrokenBody => "The body of this request broke off before its end; nothing was sent.".into(),
             Self::SlowBody => "The body of this request did not arrive in time; nothing was sent.".into(),
             Self::Denied(denial) => denial.sentence.clone(),
+            Self::Approval(awaited) => awaited.sentence(),
+            Self::NotMinted { rule, why } => format!("No key was minted (`{rule}`): {why}."),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Rate(limited) => rated::sentence(limited),
@@ -245,13 +260,9 @@ impl Problem {
                 format!("The connection to {vendor} broke before an answer came. The call is safe to repeat.")
             }
             Self::TimedOut(vendor) => format!("{vendor} sent no answer in time. The call is safe to repeat."),
-            Self::OutcomeUnknown(vendor) => format!(
-                "{vendor} may have carried out this call, but no answer came. Look there before you repeat it; with an idempotency key it could have been repeated safely."
-            ),
+            Self::OutcomeUnknown(vendor) => outcome_unknown(vendor),
             Self::AddressRefused { vendor, metadata } => address_refused(vendor, *metadata),
-            Self::Unusable { vendor, why, .. } => format!(
-                "bursar cannot hand on the answer of {vendor}: {why}. The call may have been carried out; a repeat would end in the same way."
-            ),
+            Self::Unusable { vendor, why, .. } => unusable(vendor, why),
         }
     }
 
@@ -265,6 +276,8 @@ impl Problem {
                 drop(map.insert("rule".into(), json!(denial.rule)));
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
+            Self::Approval(awaited) => awaited.detail(&mut map),
+            Self::NotMinted { rule, .. } => drop(map.insert("rule".into(), json!(rule))),
             Self::Rate(limited) => {
                 map.insert("rule".into(), json!(limited.rule));
                 map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));
@@ -313,30 +326,5 @@ impl Problem {
         }
         super::context::stamp(headers, call);
         response
-    }
-}
-
-fn address_refused(vendor: &str, metadata: bool) -> String {
-    let (is, must) = match metadata {
-        true => ("a link-local or metadata address, which is never dialled", "correct the `base_url` of"),
-        false => ("private or loopback", "set `private_network = true`, if that is meant, in"),
-    };
-    format!("The address of {vendor} is {is}. The operator must {must} `[vendors.{vendor}]`; nothing was sent.")
-}
-
-fn budget_detail(short: &Short, map: &mut Map<String, Value>) {
-    let Short { unit, limit, spent, held, need, .. } = short;
-    map.insert("rule".into(), json!(limit.rule));
-    map.insert("resets_at".into(), json!(short.resets_at));
-    if limit.hidden {
-        return;
-    }
-    let left = limit.amount.saturating_sub(*spent).saturating_sub(*held);
-    map.insert("account".into(), json!(short.account));
-    map.insert("unit".into(), json!(unit));
-    for (name, amount) in
-        [("limit", limit.amount), ("spent", *spent), ("held", *held), ("remaining", left), ("need", *need)]
-    {
-        map.insert(name.into(), json!(unit.bare(amount)));
     }
 }

@@ -41,6 +41,8 @@ pub struct About {
     claimed: bool,
     /// What was looked up at the vendor to bound it, and by which calls.
     looked_up: Vec<String>,
+    /// What a person said of it, for its row alone.
+    pub decision: Option<String>,
     /// Its `admitted` row is written; `settle` writes the other half.
     pub admitted: bool,
 }
@@ -88,6 +90,7 @@ impl About {
             request_hash: None,
             claimed: false,
             looked_up: Vec::new(),
+            decision: None,
             admitted: false,
         }
     }
@@ -169,6 +172,7 @@ impl About {
             request_hash: self.request_hash,
             trace_id: context.trace_id.clone(),
             claimed: self.claimed,
+            approved_by: None,
             repeats: None,
             http_status: None,
         }
@@ -182,6 +186,9 @@ pub async fn record(gateway: &Gateway, context: &Context, about: &About, problem
     }
     gateway.meters.refused();
     let mut reason = format!("{}: {}", problem.code(), problem.sentence());
+    if let Some(said) = &about.decision {
+        reason.push_str(&format!(" ({said})"));
+    }
     if about.key.is_none() {
         match gateway.strangers.ask(context.at) {
             Row::Fold => return,

@@ -8,16 +8,18 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::admit::Judged;
+use super::approval::{Asker as PersonAsker, Awaited, Word};
 use super::grip::Grip;
 use super::late::Follow;
 use super::look_up::Asker;
 use super::memory::Memory;
 use super::problem::{Problem, stopped};
 use super::refusal::About;
+use crate::adapters::approvals::Claimed;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::{Answered, Reserved};
 use crate::adapters::ledger::waiting::Waited;
-use crate::adapters::switchboard::Seat;
+use crate::adapters::switchboard::{Cause, Seat};
 use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::ask::{ReplayKey, Reserve};
 use crate::rules::ledger::need::Need;
@@ -34,10 +36,19 @@ pub struct Asking<'a> {
     /// In `observe` mode: why the call has no bound.
     pub unpriced: Option<Denial>,
     pub body: Option<&'a Bytes>,
-    /// The end of all waiting, over all attempts of this call.
-    pub deadline: Instant,
+    /// May it wait, for holds or for a person?
+    pub patient: bool,
     /// Its place among the calls in flight.
     pub seat: Seat,
+}
+
+/// The end of all waiting, over all attempts of a call.
+#[derive(Default)]
+pub struct Ends {
+    /// For holds, or for the turn of a rate.
+    pub holds: Option<Instant>,
+    /// For a person's word.
+    pub person: Option<Instant>,
 }
 
 /// A call that holds its worst case.
@@ -64,52 +75,106 @@ pub enum Attempt {
     Again,
 }
 
-pub async fn reserve(judged: &Judged<'_>, asking: Asking<'_>, about: &mut About) -> Result<Attempt, Problem> {
-    let Asking { permit, estimate, unpriced, body, deadline, seat } = asking;
-    let PerCall { need, would_deny } = permit.fit_call(&estimate.need).map_err(Problem::Denied)?;
-    let need = Need { risk: permit.risk(), ..need };
+pub async fn reserve(
+    judged: &Judged<'_>,
+    asking: Asking<'_>,
+    ends: &mut Ends,
+    about: &mut About,
+) -> Result<Attempt, Problem> {
+    let PerCall { need, would_deny } = asking.permit.fit_call(&asking.estimate.need).map_err(Problem::Denied)?;
+    let need = Need { risk: asking.permit.risk(), ..need };
     about.estimate = need.least();
-    let gateway = judged.gateway;
-    let ask = Reserve {
+    let Asking { permit, body, ref unpriced, .. } = asking;
+    let asker = PersonAsker { judged, permit, need: &need, unbounded: unpriced.is_some(), body };
+    let mut past = None;
+    loop {
+        let word = match asker.word(past.as_ref()).await? {
+            Ok(word) => word,
+            Err(because) if !asking.patient => return Err(Problem::Approval(Box::new(Awaited::unasked(because)))),
+            Err(because) => return Box::pin(asker.ask(because, &asking.seat, ends, about)).await,
+        };
+        let would = permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref());
+        let ask = ask(judged, &asking, &word, opening(judged, permit, would, &word, about));
+        let answered = match answered(judged, &asking, ask, ends).await {
+            Ok(Waited::Answered(Answered::Held(hold))) => return Ok(held(judged, asking, hold, &need, about)),
+            Ok(Waited::Answered(answered)) => Ok(answered),
+            Ok(Waited::Interrupted(why)) => Err(why.map_or(Ok(Attempt::Again), |cause| Err(stopped(&cause)))),
+            Err(problem) => Err(Err(problem)),
+        };
+        let below = word.below;
+        word.give_back(judged).await;
+        match answered {
+            Err(ended) => return ended,
+            Ok(Answered::Short(short)) if below => match permit.past_fraction(*short) {
+                Ok(rule) => past = Some(rule),
+                Err(short) => return Err(Problem::Budget(Box::new(short))),
+            },
+            Ok(answered) => return Err(refusal(answered)),
+        }
+    }
+}
+
+fn ask(judged: &Judged<'_>, asking: &Asking<'_>, word: &Word, opening: Opening) -> Reserve {
+    let Asking { permit, estimate, body, .. } = asking;
+    Reserve {
         hold: judged.context.call,
-        lines: permit.lines().clone(),
-        need: need.clone(),
-        rates: rates::of_request(permit.rates(), || which(judged, body)),
+        lines: word.lines.clone(),
+        need: word.need.clone(),
+        rates: rates::of_request(permit.rates(), || which(judged, *body)),
         flags: Flag::over(&judged.facts).into(),
-        replay: replay_key(judged, permit, &estimate.plan, body),
+        replay: replay_key(judged, permit, &estimate.plan, *body),
         manner: permit.manner(),
-        opening: opening(judged, permit, permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref()), about),
-    };
+        opening,
+    }
+}
+
+type Interrupted = Option<Cause>;
+
+async fn answered(
+    judged: &Judged<'_>,
+    asking: &Asking<'_>,
+    ask: Reserve,
+    ends: &mut Ends,
+) -> Result<Waited<Interrupted>, Problem> {
+    let Asking { permit, seat, .. } = asking;
+    let (gateway, now) = (judged.gateway, Instant::now());
+    let end = *ends.holds.get_or_insert_with(|| now + permit.wait_for_holds());
+    // A call that a better count may let through does not wait for others to end.
+    let deadline = if asking.patient { end } else { now };
     let interrupted = async {
         tokio::select! {
             () = gateway.policies.replaced(&judged.policies) => None,
             () = seat.stopped() => seat.stopped_by().cloned(),
         }
     };
-    let answered = match gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)? {
-        Waited::Answered(answered) => answered,
-        Waited::Interrupted(None) => return Ok(Attempt::Again),
-        Waited::Interrupted(Some(cause)) => return Err(stopped(&cause)),
-    };
+    gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)
+}
+
+fn refusal(answered: Answered) -> Problem {
     match answered {
-        Answered::Held(hold) => {
-            let granted = hold.fitted();
-            let want = need.fit.as_ref().map(|f| f.want);
-            let caps = granted.filter(|n| Some(*n) < want);
-            let later = !estimate.plan.late_waits().is_empty();
-            let follow = later.then(|| Asker::new(judged, permit, about));
-            let follow = follow.map(|asker| Box::new(Follow { asker, plan: estimate.plan.clone() }));
-            let streams = estimate.plan.streams() && hold.shares().is_none();
-            let grip = streams.then(|| Box::new(Grip::new(permit.clone(), &estimate.plan)));
-            let memory = estimate.plan.is_remembered().then(|| judged.memory(permit));
-            let plan = estimate.plan;
-            Ok(Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory })))
-        }
-        Answered::Short(short) => Err(Problem::Budget(short)),
-        Answered::Limited(limited) => Err(Problem::Rate(limited)),
-        Answered::Killed(Flag::Key { .. }) => Err(Problem::Revoked),
-        Answered::Killed(wider) => Err(Problem::Stopped(wider)),
+        Answered::Short(short) => Problem::Budget(short),
+        Answered::Limited(limited) => Problem::Rate(limited),
+        Answered::Killed(Flag::Key { .. }) => Problem::Revoked,
+        Answered::Killed(wider) => Problem::Stopped(wider),
+        // It is no refusal, and the caller has taken it out before.
+        Answered::Held(_) => Problem::StoreDown,
     }
+}
+
+fn held(judged: &Judged<'_>, asking: Asking<'_>, mut hold: Reserved, need: &Need, about: &About) -> Attempt {
+    let Asking { permit, estimate, seat, .. } = asking;
+    hold.under(permit.lines());
+    let granted = hold.fitted();
+    let want = need.fit.as_ref().map(|f| f.want);
+    let caps = granted.filter(|n| Some(*n) < want);
+    let later = !estimate.plan.late_waits().is_empty();
+    let follow = later.then(|| Asker::new(judged, permit, about));
+    let follow = follow.map(|asker| Box::new(Follow { asker, plan: estimate.plan.clone() }));
+    let streams = estimate.plan.streams() && hold.shares().is_none();
+    let grip = streams.then(|| Box::new(Grip::new(permit.clone(), &estimate.plan)));
+    let memory = estimate.plan.is_remembered().then(|| judged.memory(permit));
+    let plan = estimate.plan;
+    Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory }))
 }
 
 fn down(error: LedgerError) -> Problem {
@@ -118,10 +183,12 @@ fn down(error: LedgerError) -> Problem {
 }
 
 /// In `observe` mode the verdict is what enforcement would have said.
-fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, about: &About) -> Opening {
-    let (verdict, reason) = match would_deny {
-        Some(denial) => (Verdict::Deny, Some(denial.to_string())),
-        None => (Verdict::Allow, about.note()),
+fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, word: &Word, about: &About) -> Opening {
+    let (verdict, reason) = match (would_deny, &word.noted, &word.claimed) {
+        (Some(denial), ..) => (Verdict::Deny, Some(denial.to_string())),
+        (None, Some(rule), _) => (Verdict::Escalate, Some(format!("approval_required: {rule}"))),
+        (None, None, Some(yes)) => (Verdict::Allow, Some(approved(yes, about))),
+        (None, None, None) => (Verdict::Allow, about.note()),
     };
     // Under a policy that enforces, a single rule may only observe.
     let enforced = permit.enforced() && would_deny.is_none();
@@ -130,6 +197,7 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, ab
     opening.policy_hash = Some(permit.policy_hash());
     opening.tier = Some(permit.tier());
     opening.action = permit.action().cloned().or(opening.action);
+    opening.approved_by = word.claimed.as_ref().map(|yes| yes.by.as_str().into());
     opening
 }
 
@@ -140,6 +208,13 @@ fn which(judged: &Judged<'_>, body: Option<&Bytes>) -> String {
     rates::which(&[vendor, method, judged.routed.path.as_str(), query], body.map_or(&[], |body| body))
 }
 
+/// Why, as whoever approved it said.
+fn approved(yes: &Claimed, about: &About) -> String {
+    let why = yes.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let note = about.note().map(|note| format!("; {note}")).unwrap_or_default();
+    format!("approved: {}{why}{note}", yes.id)
+}
+
 /// The same for every repeat of one request under one idempotency key, and for nothing else; or for every call that buys the
 /// same thing. Without a body that was read there is none: two different uploads may bear one key.
 fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&Bytes>) -> Option<ReplayKey> {
@@ -148,6 +223,13 @@ fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&B
         None if judged.parts.method != http::Method::POST => return None,
         None => (plan.idempotency_key()?, body?),
     };
+    let exact = plan.dedupe().is_none();
+    Some(ReplayKey(identity(judged, permit.credential().map(|c| &**c), exact, [key.as_bytes(), body])))
+}
+
+/// A hash over what makes a request the same: where it goes, with which account, and what it says. `exact`: its query and
+/// content type, too.
+pub fn identity(judged: &Judged<'_>, credential: Option<&str>, exact: bool, said: [&[u8]; 2]) -> Digest32 {
     let vendor = &judged.place.vendor;
     let mut hash = Sha256::new();
     let mut part = |bytes: &[u8]| {
@@ -155,17 +237,16 @@ fn replay_key(judged: &Judged<'_>, permit: &Permit, plan: &Plan, body: Option<&B
         hash.update(bytes);
     };
     part(vendor.name.as_bytes());
-    part(permit.credential().map_or(&b""[..], |c| c.as_bytes()));
+    part(credential.map_or(&b""[..], str::as_bytes));
     account(&judged.parts.headers, &vendor.account_headers).for_each(&mut part);
     part(judged.parts.method.as_str().as_bytes());
     part(judged.routed.path.as_str().as_bytes());
-    if plan.dedupe().is_none() {
+    if exact {
         part(judged.place.query.as_deref().unwrap_or_default().as_bytes());
         part(judged.content_type.as_deref().unwrap_or_default().as_bytes());
     }
-    part(key.as_bytes());
-    part(body);
-    Some(ReplayKey(Digest32(hash.finalize().into())))
+    said.into_iter().for_each(part);
+    Digest32(hash.finalize().into())
 }
 
 fn account<'h>(headers: &'h HeaderMap, names: &'h [Box<str>]) -> impl Iterator<Item = &'h [u8]> {

@@ -15,7 +15,7 @@ use crate::units::amount::Amounts;
 use crate::units::ids::{CallId, Digest32};
 
 pub use basis::{Basis, Run};
-pub use control::{Control, Hole, Minting};
+pub use control::{Control, Hole, Minting, Request};
 pub use made::{Made, MadeBound};
 
 /// Defines a closed set of words with one spelling for JSON, SQL and the terminal.
@@ -124,6 +124,9 @@ pub struct Opening {
     /// The run or another dimension was only claimed by a header.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub claimed: bool,
+    /// Who said yes to it, where a policy asked a person: `socket:ann, approver:bob`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<Box<str>>,
     /// The call that this one repeats under the same idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<CallId>,

@@ -55,6 +55,29 @@ impl fmt::Debug for KeyId {
     }
 }
 
+/// A request for a person's word: `ap_` and 16 hex digits. It opens nothing by itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ApprovalId(pub Arc<str>);
+
+impl ApprovalId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ApprovalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ApprovalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Place of an event in its ledger's journal. The first event is 1.
 pub type Seq = u64;
 

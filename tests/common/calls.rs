@@ -56,6 +56,7 @@ pub fn opening(call: impl Names) -> Opening {
         request_hash: None,
         trace_id: None,
         claimed: false,
+        approved_by: None,
         repeats: None,
         http_status: None,
     }

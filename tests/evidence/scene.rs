@@ -194,6 +194,7 @@ fn denied(seq: Seq) -> Op {
         request_hash: None,
         trace_id: None,
         claimed: false,
+        approved_by: None,
         repeats: None,
         http_status: Some(401),
     };

@@ -142,7 +142,7 @@ impl CallRow {
             tokens_cached: None,
             tokens_reasoning: None,
             outcome: None,
-            approved_by: None,
+            approved_by: o.approved_by.map(String::from),
             latency_ms: None,
             overhead_us: None,
             request_hash: o.request_hash,

@@ -13,7 +13,7 @@ use dashmap::DashMap;
 
 use super::{Ledger, LedgerError};
 use crate::rules::books::{Closing, CostSource, Outcome};
-use crate::rules::ledger::ask::{End, Held, Left, RENEW_SECS, Reservation, Reserve, Settle, Settled, Short};
+use crate::rules::ledger::ask::{End, Held, Left, Line, RENEW_SECS, Reservation, Reserve, Settle, Settled, Short};
 use crate::rules::ledger::rates::Limited;
 use crate::rules::policy::Permit;
 use crate::rules::subject::Flag;
@@ -131,6 +131,13 @@ impl Reserved {
     /// The output limit that was granted, for a fitted call.
     pub fn fitted(&self) -> Option<u64> {
         self.0.held.fitted
+    }
+
+    /// What is left is said under these limits, whatever lower ones it was reserved under.
+    pub fn under(&mut self, lines: &[Line]) {
+        let Some(left) = &mut self.0.held.tightest else { return };
+        let limit = lines.iter().find(|line| line.account == left.account).and_then(|line| line.limit.as_ref());
+        left.limit = limit.map_or(left.limit, |limit| limit.amount);
     }
 
     /// The call that this one repeats, whose money it shares.

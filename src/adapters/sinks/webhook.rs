@@ -24,21 +24,31 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 /// Who signs with less can be guessed.
 const LEAST_SECRET: usize = 16;
 
-pub(super) struct Webhook {
+/// One receiver. Also of what is no event: requests for approval.
+pub struct Webhook {
     name: String,
     poster: Poster,
     secret: CredentialSource,
 }
 
 impl Webhook {
-    pub(super) fn new(name: &str, url: &SinkUrl, source: &CredentialSource) -> Result<Self, String> {
+    pub fn new(name: &str, url: &SinkUrl, source: &CredentialSource) -> Result<Self, String> {
         key(&secret(source)?)?;
         Ok(Self { name: name.to_owned(), poster: Poster::new(url)?, secret: source.clone() })
     }
 
     pub(super) async fn deliver(&self, events: &[Event]) -> Result<Taken, Failed> {
-        let key = key(&secret(&self.secret)?)?;
         let (id, body) = (id(&self.name, events), body(&self.name, events));
+        self.signed(id, body).await.map(|()| Taken::default())
+    }
+
+    /// One message of our own; `id` stays the same when it is repeated.
+    pub async fn tell(&self, id: String, body: String) -> Result<(), String> {
+        self.signed(id, body).await.map_err(|failed| failed.why)
+    }
+
+    async fn signed(&self, id: String, body: String) -> Result<(), Failed> {
+        let key = key(&secret(&self.secret)?)?;
         let seconds = (Timestamp::now().0 / 1_000_000).to_string();
         let signature = sign(&key, &id, &seconds, body.as_bytes())?;
         let mut headers = HeaderMap::new();
@@ -47,7 +57,7 @@ impl Webhook {
         for (name, value) in [(ID, id), (TIMESTAMP, seconds), (SIGNATURE, signature)] {
             headers.insert(name, HeaderValue::try_from(value).map_err(|e| e.to_string())?);
         }
-        self.poster.post(headers, Bytes::from(body)).await.map(|_| Taken::default())
+        self.poster.post(headers, Bytes::from(body)).await.map(drop)
     }
 }
 

@@ -36,7 +36,7 @@ fn rule(at: usize, key: &'static str, table: &Table<'_>, policy: &Policy) -> Rul
     rule
 }
 
-fn tier(node: &Node<'_>) -> Option<Tier> {
+pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {
     let words: Vec<(&str, Tier)> = Tier::ALL.iter().map(|t| (t.as_str(), *t)).collect();
     node.word(&words)
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::super::*;
+use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::evidence::Every;
 use crate::adapters::audit::evidence::key::KeyFile;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
@@ -188,6 +189,8 @@ impl Rig {
             evidence: Evidence::new(books.clone(), KeyFile::new(dir.path(), None), every),
             anchors: Vec::new(),
             keyring: Arc::new(Keyring::open(dir.path()).expect("a keyring")),
+            approvals: Arc::new(Approvals::open(dir.path()).expect("approvals")),
+            approvers: Approvers::none(dir.path()),
             captures: Arc::new(Captures::open(dir.path(), &Default::default()).expect("captures")),
             pseudonyms: Arc::new(Pseudonyms::new(secrets::BodyHasher::for_names(dir.path()).expect("a key"))),
             people: Arc::new(People::open(dir.path(), vec!["user".into()]).expect("people")),
@@ -286,7 +289,7 @@ async fn policies(dir: &tempfile::TempDir) -> PolicyStore {
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("refunds.toml"), POLICY).expect("written");
     let declare: Declare = Box::new(|_| Box::pin(std::future::ready(Ok(()))));
-    let options = Options { folder, vendors: vec!["stripe".into()], sandbox: Sandbox::Closed };
+    let options = Options { folder, vendors: vec!["stripe".into()], sandbox: Sandbox::Closed, nobody_to_ask: None };
     PolicyStore::open(options, Vec::new(), declare).await.expect("a sound policy").0
 }
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Act, Kind};
 use crate::rules::subject::{Flag, Name, Subject};
-use crate::units::ids::{CallId, Digest32, KeyId, Seq};
+use crate::units::ids::{ApprovalId, CallId, Digest32, KeyId, Seq};
+use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
 /// A change by an operator, or by an agent that minted a child key; or a knock at the operators' door.
@@ -98,6 +99,24 @@ pub enum Control {
         checkpoint: u64,
         act: Act,
     },
+    /// A call waits for a person's word, or was refused until there is one.
+    Escalated {
+        approval: ApprovalId,
+        request: Box<Request>,
+        act: Act,
+    },
+    /// One person's yes; the call may pass once enough have given theirs.
+    Approved {
+        approval: ApprovalId,
+        /// Was it the last that was needed?
+        enough: bool,
+        act: Act,
+    },
+    /// A person's no, or nobody's word in time.
+    Rejected {
+        approval: ApprovalId,
+        act: Act,
+    },
     /// Checkpoints behind this one are signed with another key. Both are public keys.
     SigningKeyRotated {
         checkpoint: u64,
@@ -114,6 +133,29 @@ pub struct Minting {
     /// As JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrower: Option<String>,
+}
+
+/// What a person is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The call that asked first.
+    pub call: CallId,
+    pub key: KeyId,
+    pub subject: Subject,
+    pub policy: Name,
+    pub vendor: Name,
+    pub operation: Name,
+    pub method: Name,
+    pub path: Name,
+    /// Of the body, as in the call's row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_hash: Option<Digest32>,
+    /// At most.
+    pub estimate_usd: MicroCents,
+    /// The rules that ask.
+    pub because: Vec<Name>,
+    /// How many must say yes.
+    pub people: u32,
 }
 
 /// A stretch of entries that are gone, both ends included.
@@ -140,6 +182,9 @@ impl Control {
             Self::LedgerRebuilt { .. } => Kind::LedgerRebuilt,
             Self::Pruned { .. } => Kind::Pruned,
             Self::SigningKeyRotated { .. } => Kind::SigningKeyRotated,
+            Self::Escalated { .. } => Kind::Escalated,
+            Self::Approved { .. } => Kind::Approved,
+            Self::Rejected { .. } => Kind::Rejected,
         }
     }
 
@@ -151,6 +196,7 @@ impl Control {
             Self::AdminLogin { act, .. } | Self::AdminRefused { act, .. } => act,
             Self::PersonErased { act, .. } | Self::BodyRead { act, .. } | Self::LedgerRebuilt { act, .. } => act,
             Self::Pruned { act, .. } | Self::SigningKeyRotated { act, .. } => act,
+            Self::Escalated { act, .. } | Self::Approved { act, .. } | Self::Rejected { act, .. } => act,
         }
     }
 
@@ -185,6 +231,14 @@ impl Control {
             Self::Pruned { from, to, checkpoint, .. } => {
                 format!("events {from} to {to}, under checkpoint {checkpoint}")
             }
+            Self::Escalated { approval, request, .. } => {
+                let Request { operation, vendor, estimate_usd, because, .. } = &**request;
+                format!("{approval}: {operation} at {vendor}, at most {estimate_usd} USD, by {}", because.join(", "))
+            }
+            Self::Approved { approval, enough, .. } => {
+                format!("{approval}{}", if *enough { "" } else { ", and more are needed" })
+            }
+            Self::Rejected { approval, .. } => approval.to_string(),
             Self::SigningKeyRotated { checkpoint, to, .. } => format!("checkpoints after {checkpoint} by key {to}"),
         }
     }

@@ -66,9 +66,16 @@ impl PolicySet {
             !plan.policy.params.is_empty()
                 || plan.policy.weights.reads(vendor, operation)
                 || plan.policy.tells_requests_apart(vendor, operation)
+                || plan.policy.approval.as_ref().is_some_and(|a| !a.params.is_empty())
                 || reads(plan.catching(vendor, method, &path))
                 || reads(plan.matching(vendor, method, &path))
         })
+    }
+
+    /// Might a person be asked about some call under this policy? Then what is approved is the body as it was read.
+    pub fn may_ask(&self, policy: &str) -> bool {
+        let plans = self.plan(policy).map(|own| self.judging(own)).unwrap_or_default();
+        plans.into_iter().flatten().any(|plan| plan.policy.approval.is_some())
     }
 
     /// The accounts that a call with these facts would count on, with their limits: what a key may still spend.

@@ -1,6 +1,7 @@
 //! `decide` with everything that it looked at. The same judge, told to write down each rule and to go on behind a refusal: so
 //! the verdict is the real one by construction, and the reasons behind the first are there as well. Makes no `Permit`.
 
+use super::approval::Asked;
 use super::decide::Question;
 use super::denial::Denial;
 use super::judge;
@@ -8,7 +9,7 @@ use super::permit::{PerCall, Permit};
 use super::set::PolicySet;
 use super::trace::{Look, Refusal};
 use crate::rules::books::Tier;
-use crate::rules::ledger::ask::Line;
+use crate::rules::ledger::ask::{AccountState, Line};
 use crate::rules::ledger::need::Need;
 use crate::rules::ledger::rates::Rate;
 use crate::rules::subject::Name;
@@ -90,6 +91,14 @@ impl Outline {
 
     pub fn stripe(&self) -> StripeRule {
         self.0.stripe()
+    }
+
+    /// Rules that ask a person, of policies that enforce and of those that only observe. Every use is taken for the first.
+    pub fn asked(&self, need: &Need, states: &[AccountState]) -> (Vec<Name>, Vec<Name>) {
+        let Asked { mut because, mut noted, need } = self.0.asked(need, false, true);
+        because.extend(self.0.unasked_lines().and_then(|lines| self.0.past_now(&need, &lines, states)));
+        noted.extend(self.0.observed_fraction(&need, states));
+        (because, noted)
     }
 
     pub fn fit_call(&self, need: &Need) -> Result<PerCall, Denial> {

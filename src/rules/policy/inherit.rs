@@ -85,6 +85,10 @@ fn settings(heir: &mut Policy, base: &Policy) {
     heir.ceiling = heir.ceiling.or(base.ceiling);
     heir.credential = heir.credential.take().or(inherited.credential);
     heir.capture = heir.capture.or(base.capture);
+    heir.approval = match (heir.approval.take(), &base.approval) {
+        (Some(own), Some(base)) => Some(own.and(base)),
+        (own, base) => own.or_else(|| base.clone()),
+    };
     if unsaid("mode") {
         heir.mode = base.mode;
     }

@@ -8,6 +8,7 @@
 mod bounds;
 mod words;
 
+use super::approval::Ask;
 use super::decide::{Decision, Question};
 use super::denial::{Code, Denial};
 use super::explain::{Explained, Outline};
@@ -34,6 +35,7 @@ struct Judge<'a> {
     plan: &'a Plan,
     /// The global policy first, then the key's own.
     judging: &'a [Option<Judging<'a>>; 2],
+    asking: [Option<&'a Plan>; 2],
     q: &'a Question<'a>,
     /// As a vendor reads it.
     path: &'a str,
@@ -104,8 +106,9 @@ fn judge(
     trace: Option<Box<Trace>>,
 ) -> (Result<Permit, Stop>, Option<Box<Trace>>) {
     let path = q.path.for_rules();
-    let judging = set.judging(plan).map(|plan| plan.map(|plan| Judging::new(plan, q, &path)));
-    let mut judge = Judge { plan, judging: &judging, q, path: &path, would: None, trace };
+    let asking = set.judging(plan);
+    let judging = asking.map(|plan| plan.map(|plan| Judging::new(plan, q, &path)));
+    let mut judge = Judge { plan, asking, judging: &judging, q, path: &path, would: None, trace };
     (judge.run(), judge.trace)
 }
 
@@ -123,6 +126,7 @@ pub(super) fn follow_up(set: &PolicySet, facts: &Facts) -> Option<Permit> {
         max_output_tokens: None,
         ceiling: None,
         would_deny: None,
+        asks: Vec::new(),
     })
 }
 
@@ -142,7 +146,10 @@ impl<'a> Judge<'a> {
         self.policy_params()?;
         let tier = self.allow_params()?;
         self.account_headers()?;
-        self.permit(tier, lines, rates)
+        let permit = self.permit(tier, lines, rates)?;
+        // Nobody is asked about a call that is denied anyhow.
+        let asks = Ask::of_all(self.asking, &self.q.facts.operation, tier, |param| self.args(param))?;
+        Ok(Permit { asks, ..permit })
     }
 
     fn own(&self) -> &'a Policy {

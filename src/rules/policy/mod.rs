@@ -5,6 +5,7 @@
 //! `decide` asks them. `overlay` is what a key adds for itself, always narrower. `rules::ledger` comes next: the permit's
 //! lines are what it reserves on.
 
+mod approval;
 mod compare;
 mod decide;
 mod denial;
@@ -24,8 +25,10 @@ mod set;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod weigh;
 mod weights;
 
+pub use approval::{ApprovalRule, Asked, Terms};
 pub use compare::{Change, compare};
 pub use decide::{Decision, Question};
 pub use denial::{Code, Denial};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::approval::ApprovalRule;
 use super::limit::Per;
 use super::param::{List, Param};
 use super::rates::RateRule;
@@ -76,6 +77,8 @@ pub struct Policy {
     pub stripe: StripeRule,
     /// Bodies that are kept word for word.
     pub capture: Option<Capture>,
+    /// Calls that a person is asked about.
+    pub approval: Option<ApprovalRule>,
 }
 
 /// Lists by name.
@@ -127,6 +130,7 @@ impl Policy {
             look_up: false,
             stripe: StripeRule::default(),
             capture: None,
+            approval: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The proof that the rules let a call go. `decide` alone makes one; reserve takes one, and nothing is held without it.
 //! It carries what the ledger and the estimate must know of the policy. Holds no money itself.
 
+use super::approval::Ask;
 use super::denial::{Code, Denial};
 use super::model::{CallLimit, Policy};
 use crate::rules::books::Tier;
@@ -27,6 +28,8 @@ pub struct Permit {
     pub(super) max_output_tokens: Option<u64>,
     pub(super) ceiling: Option<MicroCents>,
     pub(super) would_deny: Option<Box<Denial>>,
+    /// Policies that ask a person about some calls, the global one first.
+    pub(super) asks: Vec<Ask>,
 }
 
 /// A limit on this call alone, and whether its owner enforces it.
@@ -146,7 +149,7 @@ pub struct PerCall {
     pub would_deny: Option<Denial>,
 }
 
-fn bounded(need: &Need, limit: &CallLimit) -> Result<Need, Denial> {
+pub(super) fn bounded(need: &Need, limit: &CallLimit) -> Result<Need, Denial> {
     if need.wanted().of(limit.unit) <= limit.amount {
         return Ok(need.clone());
     }

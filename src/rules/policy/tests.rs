@@ -1,5 +1,6 @@
 //! What the tables share: policies as TOML, calls as a line, and a short word for each decision.
 
+mod approvals;
 mod compare;
 mod decisions;
 mod explain;

@@ -32,13 +32,18 @@ impl Rehearsal {
         for (line, state) in terms.lines().iter().zip(&states) {
             played.look_at_line(line, state.spent + state.held, &need);
         }
-        if !played.goes() {
+        let (because, noted) = terms.asked(&need, &states);
+        if !played.goes() || !because.is_empty() {
             // Asked, and not written.
             if let Ok((answer, _)) = self.book.reserve(placed.now, ask) {
                 played.answered(answer, &need);
             }
+            // A call that a spent budget refuses asks nobody.
+            because.iter().for_each(|rule| played.asks(rule, true));
+            noted.iter().for_each(|rule| played.asks(rule, false));
             return;
         }
+        noted.iter().for_each(|rule| played.asks(rule, false));
         if let Some(answer) = self.reserve(placed.now, ask) {
             played.hold = matches!(answer, Reservation::Held(_)).then_some(hold);
             played.answered(answer, &need);
@@ -105,6 +110,13 @@ impl Played {
                 self.verdict = Verdict::AllowWithCaps;
             }
         }
+    }
+
+    fn asks(&mut self, rule: &Name, enforced: bool) {
+        let sentence = format!("A person is asked before this call leaves, by `{rule}`.");
+        let reason = Reason { code: "approval_required", sentence };
+        self.look(Step::Approval, rule.clone(), reason.clone().said(enforced));
+        self.reason(Verdict::Escalate, enforced, rule, reason);
     }
 
     fn short(&mut self, short: &Short, enforced: bool) {

@@ -1,5 +1,5 @@
 //! The tables and how older ones become newer ones: forward only, one transaction a step, under the writer's lock, checked at
-//! start. `schema.sql` has the first step. Months are made by `write`.
+//! start. `schema.sql` has the first step, `approved.sql` the last. Months are made by `write`.
 
 use tokio_postgres::Client;
 
@@ -7,7 +7,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET, PRICED, MADE];
+const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET, PRICED, MADE, include_str!("approved.sql")];
 
 /// What each call was priced by, beside the columns that there were: of an older call, nothing.
 const PRICED: &str = "

@@ -84,6 +84,7 @@ impl Fold {
             Control::Restored { flag, .. } => drop(self.stopped.remove(flag)),
             Control::PricesLoaded { .. } | Control::LedgerRebuilt { .. } => {}
             Control::PersonErased { .. } | Control::BodyRead { .. } => {}
+            Control::Escalated { .. } | Control::Approved { .. } | Control::Rejected { .. } => {}
             Control::Pruned { .. } | Control::SigningKeyRotated { .. } => {}
         }
         if in_month {
@@ -164,9 +165,10 @@ impl Fold {
         self.lines.iter().filter(|l| kinds.contains(&l.kind)).cloned().collect()
     }
 
-    /// What operators changed; corrections are exceptions.
+    /// What operators changed; corrections are exceptions, and approvals are listed by themselves.
     pub(super) fn changes(&self) -> Vec<ChangeLine> {
-        self.lines.iter().filter(|l| l.kind != Kind::Adjusted).cloned().collect()
+        let elsewhere = [Kind::Adjusted, Kind::Escalated, Kind::Approved, Kind::Rejected];
+        self.lines.iter().filter(|l| !elsewhere.contains(&l.kind)).cloned().collect()
     }
 }
 

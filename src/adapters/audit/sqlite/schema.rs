@@ -8,7 +8,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[FIRST, QUESTIONS, CHECKPOINTS, IDENTITY, PRICED, PLAIN_WORDS, MADE];
+const STEPS: &[&str] = &[FIRST, QUESTIONS, CHECKPOINTS, IDENTITY, PRICED, PLAIN_WORDS, MADE, APPROVED];
 
 const FIRST: &str = "
 CREATE TABLE events (
@@ -98,6 +98,33 @@ CREATE INDEX changes ON events (seq) WHERE kind <> 'admitted' AND kind <> 'settl
 const MADE: &str = "
 CREATE INDEX events_that_made ON events (body ->> '$.row.made.object')
     WHERE (kind = 'settled' OR kind = 'adjusted') AND instr(body, '\"made\":{\"object\":') > 0;
+";
+
+/// Who approved each call: a view cannot be changed, so both are made anew.
+const APPROVED: &str = "
+DROP VIEW priced_calls;
+DROP VIEW calls;
+CREATE VIEW calls AS SELECT
+    r.seq, o.body ->> '$.row.call' AS call_id, f.run AS run_id, f.agent AS agent_id, o.body -> '$.row.facts.subject' AS subject,
+    f.key AS key_id, f.policy AS policy_id, o.body ->> '$.row.policy_hash' AS policy_hash, o.body ->> '$.at' AS timestamp_utc,
+    f.vendor, o.body ->> '$.row.endpoint' AS endpoint, o.body ->> '$.row.method' AS method, o.body ->> '$.row.path' AS path,
+    o.body ->> '$.row.action' AS action, o.body ->> '$.row.tier' AS tier, r.verdict, o.body ->> '$.row.enforced' AS enforced,
+    o.body ->> '$.row.reason' AS reason, coalesce(c.body ->> '$.row.http_status', o.body ->> '$.row.http_status') AS http_status,
+    c.body ->> '$.row.vendor_request_id' AS vendor_request_id, o.body ->> '$.row.estimate.usd' AS estimate_usd,
+    CASE WHEN r.outcome IS NOT NULL
+        THEN rtrim(rtrim(printf('%d.%08d', r.usd / 100000000, r.usd % 100000000), '0'), '.') END AS cost_usd,
+    CASE WHEN r.admitted = 0 THEN 'none' WHEN r.outcome = 'expired' THEN 'estimated'
+        ELSE c.body ->> '$.row.cost_source' END AS cost_source,
+    c.body ->> '$.row.tokens.input' AS tokens_in, c.body ->> '$.row.tokens.output' AS tokens_out,
+    c.body ->> '$.row.tokens.cached' AS tokens_cached, c.body ->> '$.row.tokens.reasoning' AS tokens_reasoning,
+    r.outcome, o.body ->> '$.row.approved_by' AS approved_by, c.body ->> '$.row.latency_ms' AS latency_ms,
+    c.body ->> '$.row.overhead_us' AS overhead_us, o.body ->> '$.row.request_hash' AS request_hash,
+    o.body ->> '$.row.trace_id' AS trace_id, c.body ->> '$.row.error' AS error
+FROM call_rows r JOIN events o ON o.seq = r.seq LEFT JOIN events c ON c.seq = r.closed LEFT JOIN facts f ON f.id = r.facts;
+CREATE VIEW priced_calls AS SELECT
+    v.*, c.body -> '$.row.priced' AS priced, c.body ->> '$.row.priced.book' AS price_book,
+    c.body ->> '$.row.priced.runs[0].row' AS price_row
+FROM calls v JOIN call_rows r ON r.seq = v.seq LEFT JOIN events c ON c.seq = r.closed;
 ";
 
 pub(super) fn migrate(db: &mut Connection) -> Result<(), AuditError> {

@@ -194,6 +194,7 @@ pub fn opening(n: u32) -> Opening {
         request_hash: None,
         trace_id: None,
         claimed: false,
+        approved_by: None,
         repeats: None,
         http_status: None,
     }

@@ -90,6 +90,12 @@ fn settings(old: &Policy, new: &Policy, found: &mut Found) {
         let dearest = new.unknown_model == UnknownModel::Dearest;
         found.say(dearest, format!("models without a price are {}", if dearest { "allowed" } else { "refused" }));
     }
+    if old.approval.is_some() && new.approval.is_none() {
+        found.widens("no person is asked any more".to_owned());
+    } else if format!("{:?}", old.approval) != format!("{:?}", new.approval) {
+        // In doubt it asks less.
+        found.say(old.approval.is_some(), "a person is asked about other calls, or on other terms".to_owned());
+    }
     for (flag, before, now) in [
         ("trust_headers", old.trust_headers, new.trust_headers),
         ("delegate", old.delegate.allowed, new.delegate.allowed),

@@ -1,0 +1,94 @@
+//! Tells approvers of requests that wait: a signed message to each one's webhook, as Slack's incoming webhooks take it, with
+//! a link that is that person's own. Repeated until it arrives or the request is decided; after a restart once more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::ControlState;
+use crate::adapters::approvals::Record;
+use crate::adapters::sinks::Webhook;
+use crate::units::time::Timestamp;
+
+/// After a message that did not arrive.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What was told to whom: a request asked anew is another one.
+type Told = HashSet<(String, Timestamp, Arc<str>)>;
+
+/// Until the end. `app` runs it.
+pub async fn keep_asking(state: Arc<ControlState>) {
+    if state.approvers.hooks().next().is_none() {
+        return;
+    }
+    let mut told = Told::new();
+    let mut changes = state.approvals.changes();
+    loop {
+        changes.borrow_and_update();
+        let all = tell_all(&state, &mut told).await;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(AGAIN), if !all => {}
+            () = state.stop.cancelled() => return,
+        }
+    }
+}
+
+/// Says whether everybody knows of everything.
+async fn tell_all(state: &Arc<ControlState>, told: &mut Told) -> bool {
+    let approvals = state.approvals.clone();
+    let listed = tokio::task::spawn_blocking(move || approvals.list(false, Timestamp::now())).await;
+    let Ok(Ok(pending)) = listed else { return false };
+    // What is decided is told to nobody any more.
+    told.retain(|(id, at, _)| pending.iter().any(|r| *r.id.as_str() == **id && r.asked_at == *at));
+    let known = |record: &Record, name: &Arc<str>| (record.id.to_string(), record.asked_at, name.clone());
+    let mut messages = Vec::new();
+    for record in &pending {
+        for (name, hook) in state.approvers.hooks().filter(|(name, _)| !told.contains(&known(record, name))) {
+            messages.push(async move { tell(state, record, name, hook).await.then(|| known(record, name)) });
+        }
+    }
+    let sent = join_all(messages).await;
+    let all = sent.iter().all(Option::is_some);
+    told.extend(sent.into_iter().flatten());
+    all
+}
+
+async fn tell(state: &ControlState, record: &Record, name: &str, hook: &Webhook) -> bool {
+    let link = state.approvers.link(&record.id, name, record.open_until);
+    let id = format!("{}-{}-{name}", record.id, record.asked_at.0);
+    match hook.tell(id, message(record, &link).to_string()).await {
+        Ok(()) => true,
+        Err(why) => {
+            tracing::warn!(approval = %record.id, approver = name, "a request for approval could not be told: {why}");
+            false
+        }
+    }
+}
+
+/// `text` is what receivers show that know no blocks.
+fn message(record: &Record, link: &str) -> Value {
+    let request = &record.request;
+    let agent = request.subject.agent.as_deref().unwrap_or("an agent without a name");
+    let words = plain(&format!(
+        "{agent} wants {} {} at {} (at most {} USD)",
+        request.method, request.path, request.vendor, request.estimate_usd
+    ));
+    let why = plain(&format!("Asked by {}. {} until {}.", request.because.join(", "), record.id, record.open_until));
+    let button = json!({ "type": "button", "text": { "type": "plain_text", "text": "Look and decide" }, "url": link });
+    json!({
+        "text": format!("{words}: <{}|look and decide>", plain(link)),
+        "blocks": [
+            { "type": "section", "text": { "type": "mrkdwn", "text": format!("*{words}*\n{why}") } },
+            { "type": "actions", "elements": [button] },
+        ],
+    })
+}
+
+/// As Slack wants it, so that nothing of a request becomes a link or a mention.
+fn plain(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
