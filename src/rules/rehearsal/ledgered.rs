@@ -69,6 +69,7 @@ fn opening(placed: &Placed<'_>, terms: &Outline, call: crate::units::ids::CallId
         trace_id: None,
         claimed: false,
         repeats: None,
+        approved_by: None,
         http_status: None,
     }
 }
