@@ -66,6 +66,7 @@ fn ask(bench: &mut Criterion, name: &str, target: &str, permitted: bool) {
         path: &path,
         args: Some(&args),
         account_headers: &[],
+        test_mode: false,
     };
     assert_eq!(matches!(set.decide(&question), Decision::Permit(_)), permitted);
     bench.bench_function(name, |b| b.iter(|| black_box(set.decide(black_box(&question)))));

@@ -105,3 +105,51 @@ fn two_nodes_keep_one_rate_and_a_lost_redis_opens_no_new_burst() {
     refused(&after, 403);
     assert_eq!(fleet.vendor.count(), 6);
 }
+
+const LOOPS: &str = "[[loop]]\nper = \"agent\"\nsame = 3\nwithin = \"1h\"\n";
+
+fn looping(answer: &Answer) {
+    assert_eq!(answer.said(), (403, "loop_detected".to_owned()), "{}", answer.text());
+    assert_eq!((answer.header("x-should-retry"), answer.header("retry-after")), (Some("false"), None));
+    assert_eq!(answer.json()["bursar"]["rule"], "looped: 3 times the same in 1h per agent");
+}
+
+fn looped() -> String {
+    format!("name = \"looped\"\nvendors = [\"openai\"]\n[[allow]]\npaths = [\"/**\"]\n{LOOPS}")
+}
+
+#[test]
+fn the_same_call_again_and_again_is_a_loop_also_after_a_crash() {
+    let mut house = House::new(&[&looped()]);
+    let (key, other) = (house.mint("looped", "eager"), house.mint("looped", "calm"));
+    let (ask, another) = (Ask::chat(Some(100)).key(&key), Ask::chat(Some(101)).key(&key));
+    for _ in 0..3 {
+        assert_eq!((house.call(&ask).status, house.call(&another).status), (200, 200), "each is counted by itself");
+    }
+    looping(&house.call(&ask));
+    house.crash();
+    looping(&house.call(&ask));
+    looping(&house.call(&another));
+    assert_eq!(house.call(&Ask::chat(Some(100)).key(&other)).status, 200, "each agent has its own");
+    assert_eq!(house.call(&Ask::chat(Some(102)).key(&key)).status, 200, "another body is another call");
+    assert_eq!(house.vendor.count(), 8);
+    let denied = wait_for("the rows", SOON, || {
+        let found: Vec<Value> =
+            rows(&house.bursar, &["--agent", "eager"]).into_iter().filter(|r| r["verdict"] == "deny").collect();
+        (found.len() == 3).then_some(found)
+    });
+    assert!(
+        denied.iter().all(|r| r["reason"].as_str().is_some_and(|r| r.starts_with("loop_detected: "))),
+        "{denied:?}"
+    );
+}
+
+#[test]
+fn two_nodes_see_one_loop() {
+    let fleet = Fleet::patient(&[&looped()], 2, "");
+    let key = fleet.mint("looped", "eager");
+    let ask = Ask::chat(Some(100)).key(&key);
+    let answers: Vec<Answer> = (0..6).map(|n| fleet.call(n % 2, &ask)).collect();
+    assert_eq!((answers.iter().filter(|a| a.status == 200).count(), fleet.vendor.count()), (3, 3));
+    answers.iter().filter(|a| a.status != 200).for_each(looping);
+}

@@ -3,7 +3,7 @@
 //!
 //! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `ledger` and `vendors` its larger tables, `evidence`
 //! how the books are signed, `sinks` what follows them, `approvers` who is asked, `redis` the address of one, `checked` is what the rest sees. `load`
-//! puts flags, environment, file and defaults in their order. `policy_file` reads one policy.
+//! puts flags, environment, file and defaults in their order. `policy_file` reads one policy, `policy_tests` a table of requests beside it.
 
 mod approvers;
 mod checked;
@@ -13,6 +13,7 @@ mod ledger;
 mod load;
 mod mistake;
 pub mod policy_file;
+pub mod policy_tests;
 mod privacy;
 mod raw;
 pub mod redis;

@@ -7,6 +7,7 @@ mod capture;
 mod lines;
 mod params;
 mod rates;
+mod risk;
 mod rules;
 mod shared;
 mod stripe;
@@ -17,9 +18,8 @@ use sha2::{Digest, Sha256};
 
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
-use crate::rules::books::Tier;
 use crate::rules::ledger::need::Share;
-use crate::rules::policy::{DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, parse_limit};
+use crate::rules::policy::{DEFAULT_FIT, Delegate, Lists, Mode, Policy, parse_limit};
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, UnknownModel};
 use crate::units::amount::Unit;
@@ -27,29 +27,50 @@ use crate::units::ids::Digest32;
 use crate::units::money::MicroCents;
 
 /// What is planned and not built: naming it is a mistake, so that nobody relies on it.
-const NOT_BUILT: [&str; 6] = ["schema", "schemas", "kill", "trigger", "extends", "concurrency"];
+const NOT_BUILT: [&str; 5] = ["schema", "schemas", "kill", "trigger", "concurrency"];
 
 /// Reads one file. `vendors` are those that are configured; none given, none checked.
 pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
-    let hash = Digest32(Sha256::digest(text).into());
-    let policy = raw::read(file, text, |root| policy(&root, hash, vendors))?;
-    Ok(Policy { lines: lines::of(text), ..policy })
+    read_with(file, text, vendors, &Lists::default())
 }
 
-fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<Policy> {
+/// And with lists that it may name.
+pub fn read_with(file: &str, text: &str, vendors: Option<&[Name]>, lists: &Lists) -> Result<Policy, Mistakes> {
+    let hash = Digest32(Sha256::digest(text).into());
+    let policy = raw::read(file, text, |root| policy(&root, hash, vendors, lists))?;
+    Ok(Policy { hash: with_lists(&policy), lines: lines::of(text), ..policy })
+}
+
+/// A list that changes makes another policy of each that names it.
+fn with_lists(policy: &Policy) -> Digest32 {
+    let of_rules = policy.allow.iter().chain(&policy.deny).flat_map(|rule| &rule.params);
+    let mut hashes: Vec<[u8; 32]> =
+        of_rules.chain(&policy.params).flat_map(|param| param.lists()).map(|list| list.hash.0).collect();
+    if hashes.is_empty() {
+        return policy.hash;
+    }
+    hashes.sort_unstable();
+    let mut hasher = Sha256::new();
+    hasher.update(policy.hash.0);
+    hashes.iter().for_each(|hash| hasher.update(hash));
+    Digest32(hasher.finalize().into())
+}
+
+fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, lists: &Lists) -> Option<Policy> {
     for key in NOT_BUILT {
         root.refuse(key, "this is not built yet, and a policy must not rely on it: leave it out");
     }
     let name = root.need("name", "a name such as `refund-agent`").and_then(|node| name(&node));
     let mut policy = Policy::new(name.clone().unwrap_or_else(|| "?".into()), hash);
+    policy.lists = lists.clone();
     policy.global = root.get("global").and_then(|n| n.flag()).unwrap_or(false);
-    policy.vendors = vendor_names(root, policy.global, vendors);
-    if let Some(mode) = root.get("mode") {
-        policy.mode = mode.word(&[("enforce", Mode::Enforce), ("observe", Mode::Observe)]).unwrap_or(policy.mode);
-    }
+    family(root, &mut policy);
+    policy.vendors = vendor_names(root, policy.global || policy.base, vendors);
+    policy.mode = mode(root);
     policy.allow = rules::read(root, "allow", &policy);
     policy.deny = rules::read(root, "deny", &policy);
-    policy.params = root.get("params").map(|n| params::read(&n, params::Side::Policy)).unwrap_or_default();
+    policy.params =
+        root.get("params").map(|n| params::read(&n, params::Side::Policy, &policy.lists)).unwrap_or_default();
     (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
     policy.rates = rates::read(root, &policy);
     settings(root, &mut policy);
@@ -58,6 +79,23 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>) -> Option<
     ends(root, &mut policy);
     root.done();
     name.map(|_| policy)
+}
+
+/// `extends = ["base"]`, and `base = true` for what is only there to be extended.
+fn family(root: &Table<'_>, policy: &mut Policy) {
+    policy.base = root.get("base").and_then(|n| n.flag()).unwrap_or(false);
+    if policy.global && policy.base {
+        root.refuse("base", "the global policy holds for every key, and needs no heirs: leave it out");
+    }
+    let bases = root.get("extends").map(|n| n.one_or_more()).unwrap_or_default();
+    policy.extends = bases.iter().filter_map(|node| node.text().map(Name::from)).collect();
+    policy.said = root.entries().iter().map(|(key, _)| Box::from(*key)).collect();
+}
+
+/// `mode = "observe"`, of a policy or of one rule.
+fn mode(table: &Table<'_>) -> Mode {
+    let words = [("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+    table.get("mode").and_then(|node| node.word(&words)).unwrap_or_default()
 }
 
 fn name(node: &Node<'_>) -> Option<Name> {
@@ -72,8 +110,8 @@ fn name(node: &Node<'_>) -> Option<Name> {
     good.then(|| text.into())
 }
 
-fn vendor_names(root: &Table<'_>, global: bool, known: Option<&[Name]>) -> Vec<Name> {
-    let list = match (root.get("vendors"), global) {
+fn vendor_names(root: &Table<'_>, any: bool, known: Option<&[Name]>) -> Vec<Name> {
+    let list = match (root.get("vendors"), any) {
         (None, true) => return Vec::new(),
         (None, false) => root.need("vendors", "a list such as `[\"stripe\"]`"),
         (list, _) => list,
@@ -94,7 +132,7 @@ fn vendor_names(root: &Table<'_>, global: bool, known: Option<&[Name]>) -> Vec<N
 
 /// The single values.
 fn settings(root: &Table<'_>, policy: &mut Policy) {
-    policy.risk = root.get("risk").and_then(|n| risk(&n)).unwrap_or_default();
+    risk::read(root, policy);
     policy.fit = root.get("fit").and_then(|n| fit(&n)).unwrap_or(DEFAULT_FIT);
     policy.max_output_tokens = root.get("max_output_tokens").and_then(|n| positive(&n));
     policy.ceiling = root.get("ceiling").and_then(|n| ceiling(&n));
@@ -140,21 +178,6 @@ fn ceiling(node: &Node<'_>) -> Option<MicroCents> {
         node.wrong("a ceiling is an amount of money above zero, such as `5 USD`");
     }
     Some(MicroCents(amount))
-}
-
-/// `risk = { mutation = 30 }`
-fn risk(node: &Node<'_>) -> Option<RiskPoints> {
-    let mut points = RiskPoints::default();
-    for (name, node) in node.table()?.entries() {
-        match Tier::parse(name) {
-            Some(tier) => points.set(tier, node.count()?),
-            None => {
-                let known: Vec<&str> = Tier::ALL.iter().map(|t| t.as_str()).collect();
-                node.wrong(format!("no such tier; there are {}", known.join(", ")));
-            }
-        }
-    }
-    Some(points)
 }
 
 /// `fit = "always"`, or `fit = { always = true, floor = 256, share = 25 }`

@@ -95,10 +95,19 @@ impl<'t> Table<'t> {
         if self.field.is_empty() { key.to_owned() } else { format!("{}.{key}", self.field) }
     }
 
+    /// Where it begins, from 1.
+    pub fn line(&self) -> usize {
+        self.doc.mistake(self.span.clone(), &self.field, String::new()).line
+    }
+
     pub fn get(&self, key: &'static str) -> Option<Node<'t>> {
         self.asked.borrow_mut().insert(key);
         let value = self.entries.get(key)?;
         Some(Node { doc: self.doc, field: self.below(key), value })
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.get(key).is_some()
     }
 
     /// As `get`, and a mistake if it is not there.

@@ -152,7 +152,7 @@ impl Judged<'_> {
 
     fn rules_read(&self) -> bool {
         let (policy, vendor, method) = (&self.facts.policy, &self.facts.vendor, self.parts.method.as_str());
-        self.policies.reads_args(policy, vendor, method, &self.routed.path)
+        self.policies.reads_args(policy, vendor, method, &self.routed.path, &self.facts.operation)
     }
 
     async fn body(&self, body: Incoming) -> Result<Sendable, Problem> {
@@ -245,12 +245,20 @@ impl Judged<'_> {
             path: &routed.path,
             args: self.reads_request().then_some(args),
             account_headers: &account_headers,
+            test_mode: self.test_mode(),
         };
         match self.policies.decide(&question) {
             Decision::Permit(permit) => Ok(permit),
             Decision::Deny(denial) => Err(Problem::Denied(denial)),
             Decision::Unreadable(why) => Err(Problem::Unreadable(why)),
         }
+    }
+
+    /// Would it be sent with a credential of the vendor's test mode?
+    fn test_mode(&self) -> bool {
+        let credential = self.policies.get(&self.facts.policy).and_then(|policy| policy.credential.clone());
+        let vendor = &self.place.vendor;
+        vendor.family == Family::Stripe && self.gateway.vault.is_test(&vendor.name, credential.as_ref())
     }
 
     fn account_headers(&self) -> Result<Vec<(&str, &str)>, Problem> {
@@ -286,8 +294,7 @@ impl Judged<'_> {
             ceiling: permit.ceiling(),
             unknown_model: permit.unknown_model(),
             stripe: permit.stripe(),
-            test_key: self.place.vendor.family == Family::Stripe
-                && self.gateway.vault.is_test(&self.place.vendor.name, permit.credential()),
+            test_key: self.test_mode(),
             found,
             counted,
             remembered,

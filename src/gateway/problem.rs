@@ -160,7 +160,7 @@ impl Problem {
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
-            Self::Rate(_) => "rate_limited",
+            Self::Rate(limited) => rated::code(limited),
             Self::Stopped(_) => "killed",
             Self::Aborted(Stopper::Flag(_)) => "revoked",
             Self::Aborted(Stopper::CutOff) => "cut_off",
@@ -181,7 +181,7 @@ impl Problem {
     /// As its row says it.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Rate(_) => Verdict::RateLimited,
+            Self::Rate(limited) if !limited.is_loop() => Verdict::RateLimited,
             Self::Approval(awaited) => awaited.verdict(),
             _ => Verdict::Deny,
         }

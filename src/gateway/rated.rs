@@ -12,11 +12,21 @@ pub fn millis(micros: u64) -> u64 {
 
 /// The wait in milliseconds, if it is worth waiting.
 pub fn soon(limited: &Limited) -> Option<u64> {
-    limited.wait.map(millis).filter(|wait| *wait <= LONGEST_RETRY_MILLIS)
+    limited.wait.map(millis).filter(|wait| *wait <= LONGEST_RETRY_MILLIS && !limited.is_loop())
+}
+
+pub fn code(limited: &Limited) -> &'static str {
+    if limited.is_loop() { "loop_detected" } else { "rate_limited" }
 }
 
 pub fn sentence(limited: &Limited) -> String {
     let rule = &limited.rule;
+    if limited.is_loop() {
+        return format!(
+            "This is the same call again and again, more often than `{rule}` allows. Do not repeat it: its answer has been the \
+             same, so do something else, or ask a person."
+        );
+    }
     match (soon(limited), limited.wait) {
         (Some(millis), _) => format!("Calls come faster than `{rule}` allows. Retry in {} s.", millis.div_ceil(1000)),
         (None, Some(micros)) => format!(

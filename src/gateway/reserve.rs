@@ -23,6 +23,7 @@ use crate::adapters::switchboard::{Cause, Seat};
 use crate::rules::books::{Opening, Verdict};
 use crate::rules::ledger::ask::{ReplayKey, Reserve};
 use crate::rules::ledger::need::Need;
+use crate::rules::ledger::rates;
 use crate::rules::policy::{Denial, PerCall, Permit};
 use crate::rules::subject::Flag;
 use crate::rules::vendors::{Estimate, Plan};
@@ -119,7 +120,7 @@ fn ask(judged: &Judged<'_>, asking: &Asking<'_>, word: &Word, opening: Opening) 
         hold: judged.context.call,
         lines: word.lines.clone(),
         need: word.need.clone(),
-        rates: permit.rates().clone(),
+        rates: rates::of_request(permit.rates(), || which(judged, *body)),
         flags: judged.ground.flags.clone(),
         replay: replay_key(judged, permit, &estimate.plan, *body),
         manner: permit.manner(),
@@ -189,13 +190,22 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, wo
         (None, None, Some(yes)) => (Verdict::Allow, Some(approved(yes, about))),
         (None, None, None) => (Verdict::Allow, about.note()),
     };
-    let mut opening = about.opening(judged.context, verdict, permit.enforced(), reason);
+    // Under a policy that enforces, a single rule may only observe.
+    let enforced = permit.enforced() && would_deny.is_none();
+    let mut opening = about.opening(judged.context, verdict, enforced, reason);
     opening.facts = Some(judged.facts.clone());
     opening.policy_hash = Some(permit.policy_hash());
     opening.tier = Some(permit.tier());
     opening.action = permit.action().cloned().or(opening.action);
     opening.approved_by = word.claimed.as_ref().map(|yes| yes.by.as_str().into());
     opening
+}
+
+/// What a loop is known by, on every node of a fleet.
+fn which(judged: &Judged<'_>, body: Option<&Bytes>) -> String {
+    let (vendor, method) = (&judged.place.vendor.name, judged.parts.method.as_str());
+    let query = judged.place.query.as_deref().unwrap_or_default();
+    rates::which(&[vendor, method, judged.routed.path.as_str(), query], body.map_or(&[], |body| body))
 }
 
 /// Why, as whoever approved it said.

@@ -13,5 +13,6 @@ pub mod path;
 pub mod pattern;
 pub mod policy;
 pub mod price;
+pub mod rehearsal;
 pub mod subject;
 pub mod vendors;

@@ -46,6 +46,7 @@ pub fn permit() -> Permit {
         path: &path,
         args: None,
         account_headers: &[],
+        test_mode: false,
     };
     match set.decide(&question) {
         Decision::Permit(permit) => permit,

@@ -169,7 +169,7 @@ fn curable(answered: &Answered, deadline: Instant) -> Option<Cure> {
         Answered::Short(short) if short.cause == Cause::Held => {
             Some(Cure { queue: short.account.clone(), pause: None })
         }
-        Answered::Limited(limited) => {
+        Answered::Limited(limited) if !limited.is_loop() => {
             let pause = limited.wait.map(Duration::from_micros).filter(|pause| *pause < left)?;
             Some(Cure { queue: limited.cell.clone(), pause: Some(pause) })
         }

@@ -1,13 +1,15 @@
 //! The folder itself: which files count, when they changed, and what they hold. Keeps nothing.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Options, Sandbox};
-use crate::config::{Mistake, Mistakes, policy_file};
+use crate::config::{Mistake, Mistakes, policy_file, policy_tests};
 use crate::rules::ledger::account::Shape;
-use crate::rules::policy::{BadSet, Policy, PolicySet};
+use crate::rules::policy::{BadSet, List, Lists, Policy, PolicySet};
 
 /// Each file's name, time and size, by which a change is seen.
 pub(super) type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
@@ -16,6 +18,9 @@ type Loaded = Vec<(String, Policy)>;
 
 /// The largest file that is read.
 const MAX_FILE: u64 = 1 << 20;
+const MAX_LIST: u64 = 32 << 20;
+/// Below the policies: `lists/customers.txt` is the list `customers`.
+const LISTS: &str = "lists";
 const SANDBOX: &str = include_str!("../../../policies/sandbox.toml");
 
 pub(super) async fn stamps(folder: &Path) -> Stamps {
@@ -44,8 +49,15 @@ fn whole(folder: &Path, what: String) -> Mistakes {
     Mistakes(vec![Mistake::of_file(folder.display().to_string(), what)])
 }
 
-/// `*.toml`, not below, not hidden; sorted. A folder that is not there has none.
+/// The policies, and the lists below them; sorted.
 fn list(folder: &Path) -> std::io::Result<Stamps> {
+    let mut found = files_of(folder, "toml")?;
+    found.extend(files_of(&folder.join(LISTS), "txt")?);
+    Ok(found)
+}
+
+/// By their ending; not below, not hidden, no tests; sorted. A folder that is not there has none.
+fn files_of(folder: &Path, ending: &str) -> std::io::Result<Stamps> {
     let entries = match std::fs::read_dir(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Stamps::new()),
         entries => entries?,
@@ -53,8 +65,9 @@ fn list(folder: &Path) -> std::io::Result<Stamps> {
     let mut found = Stamps::new();
     for entry in entries {
         let path = entry?.path();
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if hidden || path.extension().is_none_or(|e| e != "toml") {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let passed_over = name.is_empty() || name.starts_with('.') || name.ends_with(policy_tests::ENDING);
+        if passed_over || path.extension().is_none_or(|e| e != ending) {
             continue;
         }
         // A file that vanished meanwhile is not there; one that cannot be looked at is, and reading it says why.
@@ -71,9 +84,13 @@ fn list(folder: &Path) -> std::io::Result<Stamps> {
 
 fn read_all(stamps: &Stamps, vendors: &[crate::rules::subject::Name], sandbox: Sandbox) -> Result<Loaded, Mistakes> {
     let (mut loaded, mut mistakes) = (Loaded::new(), Vec::new());
-    for (path, _, size) in stamps {
+    let is_list = |path: &Path| path.extension().is_some_and(|e| e == "txt");
+    let (lists, policies): (Vec<_>, Vec<_>) = stamps.iter().partition(|(path, ..)| is_list(path));
+    let lists = read_lists(&lists, &mut mistakes);
+    for (path, _, size) in policies {
         let file = path.display().to_string();
-        match text(path, *size).and_then(|text| policy_file::read(&file, &text, Some(vendors))) {
+        let read = |text: String| policy_file::read_with(&file, &text, Some(vendors), &lists);
+        match text(path, *size, MAX_FILE).and_then(read) {
             Ok(policy) if sandbox == Sandbox::Closed && &*policy.name == "sandbox" => {}
             Ok(policy) => loaded.push((file, policy)),
             Err(Mistakes(list)) => mistakes.extend(list),
@@ -88,6 +105,26 @@ fn read_all(stamps: &Stamps, vendors: &[crate::rules::subject::Name], sandbox: S
     if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes(mistakes)) }
 }
 
+fn read_lists(stamps: &[&(PathBuf, Option<SystemTime>, u64)], mistakes: &mut Vec<Mistake>) -> Lists {
+    let mut lists = BTreeMap::new();
+    for (path, _, size) in stamps {
+        let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
+        match text(path, *size, MAX_LIST) {
+            Ok(text) => drop(lists.insert(Box::from(&*name), Arc::new(List::parse(&name, &text)))),
+            Err(Mistakes(more)) => mistakes.extend(more),
+        }
+    }
+    lists.into()
+}
+
+/// The lists of a folder of policies, for a policy's file that is read alone.
+pub fn lists_of(folder: &Path) -> Result<Lists, Mistakes> {
+    let found = files_of(&folder.join(LISTS), "txt").map_err(|e| whole(folder, e.to_string()))?;
+    let mut mistakes = Vec::new();
+    let lists = read_lists(&found.iter().collect::<Vec<_>>(), &mut mistakes);
+    if mistakes.is_empty() { Ok(lists) } else { Err(Mistakes(mistakes)) }
+}
+
 /// A policy that asks a person where nobody could answer would refuse its calls for ever.
 fn askable(loaded: Loaded, nobody: Option<&str>) -> Result<Loaded, Mistakes> {
     let Some(why) = nobody else { return Ok(loaded) };
@@ -96,10 +133,10 @@ fn askable(loaded: Loaded, nobody: Option<&str>) -> Result<Loaded, Mistakes> {
     if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes(mistakes)) }
 }
 
-fn text(path: &Path, size: u64) -> Result<String, Mistakes> {
+fn text(path: &Path, size: u64, most: u64) -> Result<String, Mistakes> {
     let wrong = |what: String| Mistakes(vec![Mistake::of_file(path.display().to_string(), what)]);
-    if size > MAX_FILE {
-        return Err(wrong("it is larger than 1MiB, and no policy is".to_owned()));
+    if size > most {
+        return Err(wrong(format!("it is larger than {} MiB, and no such file is", most >> 20)));
     }
     std::fs::read_to_string(path).map_err(|e| wrong(format!("it cannot be read: {e}")))
 }
@@ -116,8 +153,8 @@ pub(super) fn set(loaded: Loaded, extra: Vec<Shape>, folder: &Path) -> Result<Po
 
 fn files(bad: &BadSet, names: &[(String, String)]) -> String {
     let concerns = |name: &str| match bad {
-        BadSet::TwoOfAName(one) => **one == *name,
-        BadSet::TwoGlobals(one, other) => **one == *name || **other == *name,
+        BadSet::TwoOfAName(one) | BadSet::Circle(one) => **one == *name,
+        BadSet::TwoGlobals(one, other) | BadSet::NoBase(one, other) => **one == *name || **other == *name,
     };
     let files = names.iter().filter(|(name, _)| concerns(name)).map(|(_, file)| file.as_str());
     files.collect::<Vec<_>>().join(", ")

@@ -169,3 +169,25 @@ async fn a_key_of_the_sandbox_opens_nothing_where_the_real_vendors_are() {
     rig.write("pretend.toml", "name = \"sandbox\"\n");
     assert!(rig.open(Sandbox::Closed).await.is_err(), "its mistakes are told all the same");
 }
+
+#[tokio::test]
+async fn a_list_that_changes_is_loaded_with_the_policies_that_name_it() {
+    let rig = rig();
+    let listing = "[params]\ncustomer = { one_of = { list = \"customers\" } }\n";
+    rig.write("a.toml", &format!("{}{listing}", policy("a", "agent")));
+    rig.write("b.toml", &policy("b", "agent"));
+    let missing = rig.open(Sandbox::Closed).await.err().expect("no such list");
+    assert!(missing.to_string().contains("lists/customers.txt"), "{missing}");
+    fs::create_dir(rig.folder.path().join("lists")).expect("a folder");
+    rig.write("lists/customers.txt", "# ours\ncus_A\n cus_B \n");
+    let (store, _) = rig.open(Sandbox::Closed).await.expect("sound");
+    let before = store.current();
+    rig.write("lists/customers.txt", "cus_C\n");
+    let changed = store.reload().await.expect("sound");
+    assert_eq!(changed.loaded.iter().map(|c| &*c.policy).collect::<Vec<_>>(), ["a"]);
+    let values = |set: &PolicySet| {
+        let list = set.get("a").expect("loaded").params[0].lists().next().expect("a list").clone();
+        ["cus_A", "cus_B", "cus_C"].map(|value| list.has(value))
+    };
+    assert_eq!((values(&before), values(&store.current())), ([true, true, false], [false, false, true]));
+}

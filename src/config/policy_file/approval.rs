@@ -9,7 +9,7 @@ use super::params::{self, Side};
 use super::rules::tier;
 use crate::config::raw::{Node, Table};
 use crate::rules::ledger::need::Share;
-use crate::rules::policy::{ApprovalRule, CallLimit, Policy, Terms, parse_limit};
+use crate::rules::policy::{ApprovalRule, CallLimit, Mode, Policy, Terms, parse_limit};
 use crate::units::amount::Unit;
 
 /// A call holds its connection meanwhile, and SDKs give up after ten minutes themselves.
@@ -23,7 +23,7 @@ pub(super) fn read(table: &Table<'_>, policy: &Policy) -> ApprovalRule {
         over: table.get("over").and_then(|n| over(&n, policy)),
         tiers: table.get("tiers").map(|n| n.one_or_more().iter().filter_map(tier).collect()).unwrap_or_default(),
         operations: table.get("operations").map(|n| operations(&n)).unwrap_or_default(),
-        params: table.get("params").map(|n| params::read(&n, Side::Deny)).unwrap_or_default(),
+        params: table.get("params").map(|n| params::read(&n, Side::Deny, &policy.lists)).unwrap_or_default(),
         at: table.get("at").and_then(|n| fraction(&n)),
         first_use: table.get("first_use").and_then(|n| n.flag()).unwrap_or(false),
         terms: terms(table),
@@ -42,7 +42,7 @@ fn over(node: &Node<'_>, policy: &Policy) -> Option<CallLimit> {
         node.wrong("one call is one call: name an amount in USD, tokens or risk points");
     }
     let rule = format!("{}: approval over {}", policy.name, unit.show(amount)).into();
-    Some(CallLimit { unit, amount, vendor: None, operations: Vec::new(), rule })
+    Some(CallLimit { unit, amount, vendor: None, operations: Vec::new(), rule, mode: Mode::Enforce })
 }
 
 fn terms(table: &Table<'_>) -> Terms {

@@ -1,5 +1,6 @@
 //! `[[budget]]`: limits on accounts, and limits per call.
 
+use super::mode;
 use super::rules::vendor;
 use crate::config::raw::{Node, Table};
 use crate::rules::ledger::account::{Scope, Shape};
@@ -33,6 +34,7 @@ fn budget(table: &Table<'_>, policy: &Policy) -> Option<Kind> {
     let window = table.get("window").map(|node| (window(&node), node));
     let vendor = table.get("vendor").and_then(|node| vendor(&node, policy));
     let operations = table.get("operations").map(|node| operations(&node)).unwrap_or_default();
+    let mode = mode(table);
     table.done();
     let (per, (unit, amount)) = (per?, parsed?);
     if per == Per::Call {
@@ -47,10 +49,10 @@ fn budget(table: &Table<'_>, policy: &Policy) -> Option<Kind> {
     let shape = Shape { scope, unit, window, vendor, operations };
     let rule = rule_text(&policy.name, amount, per, &shape);
     Some(match per {
-        Per::Scope(_) => Kind::Account(Budget { shape, amount, rule }),
+        Per::Scope(_) => Kind::Account(Budget { shape, amount, rule, mode }),
         Per::Call => {
             let Shape { vendor, operations, .. } = shape;
-            Kind::Call(CallLimit { unit, amount, vendor, operations, rule })
+            Kind::Call(CallLimit { unit, amount, vendor, operations, rule, mode })
         }
     })
 }

@@ -1,9 +1,12 @@
 //! `[params]`, and `params` of a rule: which parameter must be there, and what it may be.
 
+use std::sync::Arc;
+
 use toml::de::DeValue;
 
+use super::mode;
 use crate::config::raw::{Node, Table};
-use crate::rules::policy::{Bound, Param, Presence, Scalar, Target, Test};
+use crate::rules::policy::{Bound, List, Lists, Mode, Param, Presence, Scalar, Target, Test};
 
 /// Where a predicate stands; that says what a missing parameter means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,14 +20,15 @@ pub(super) enum Side {
 }
 
 /// The keys of a predicate.
-const KEYS: [&str; 8] = ["one_of", "not_one_of", "min", "max", "matches", "required", "optional", "absent"];
+const KEYS: [&str; 10] =
+    ["one_of", "not_one_of", "min", "max", "matches", "required", "optional", "absent", "mode", "redact"];
 
-pub(super) fn read(node: &Node<'_>, side: Side) -> Vec<Param> {
+pub(super) fn read(node: &Node<'_>, side: Side, lists: &Lists) -> Vec<Param> {
     let Some(table) = node.table() else { return Vec::new() };
-    table.entries().into_iter().filter_map(|(name, node)| param(name, &node, side)).collect()
+    table.entries().into_iter().filter_map(|(name, node)| param(name, &node, side, lists)).collect()
 }
 
-fn param(name: &str, node: &Node<'_>, side: Side) -> Option<Param> {
+fn param(name: &str, node: &Node<'_>, side: Side, lists: &Lists) -> Option<Param> {
     if !node.value().is_table() {
         node.wrong("a parameter's rule is a table, such as `{ one_of = [\"usd\"] }` or `{ max = 500 }`");
         return None;
@@ -39,15 +43,23 @@ fn param(name: &str, node: &Node<'_>, side: Side) -> Option<Param> {
         return None;
     }
     let presence = presence(&table, side);
-    let tests = tests(&table);
+    let tests = tests(&table, lists);
+    let redact = table.get("redact").and_then(|node| node.flag()).unwrap_or(false);
+    let mode = match side {
+        Side::Policy => mode(&table),
+        _ => {
+            table.refuse("mode", "here the whole rule observes or not: put `mode` beside its `paths`");
+            Mode::Enforce
+        }
+    };
     table.done();
     if presence == Presence::Absent && !tests.is_empty() {
         node.wrong("`absent` goes with no other test: what is not there cannot be tested");
     }
-    if table.entries().iter().all(|(key, _)| *key == "optional") {
+    if table.entries().iter().all(|(key, _)| matches!(*key, "optional" | "mode" | "redact")) {
         node.wrong("it tests nothing: name `one_of`, `not_one_of`, `min`, `max`, `matches`, `required` or `absent`");
     }
-    Some(Param { name: Target::parse(name), presence, tests })
+    Some(Param { name: Target::parse(name), presence, tests, mode, redact })
 }
 
 /// Why no call could have a parameter of this name: the rule would silently say nothing.
@@ -81,18 +93,38 @@ fn presence(table: &Table<'_>, side: Side) -> Presence {
     }
 }
 
-fn tests(table: &Table<'_>) -> Vec<Test> {
-    let list = |key| table.get(key).map(|node| scalars(&node));
+fn tests(table: &Table<'_>, lists: &Lists) -> Vec<Test> {
     let bound = |key| table.get(key).and_then(|node| bound(&node));
     let matches = table.get("matches").and_then(|node| node.parsed(Test::matches));
     let found = [
-        list("one_of").map(Test::OneOf),
-        list("not_one_of").map(Test::NotOneOf),
+        table.get("one_of").and_then(|node| among(&node, lists, Test::OneOf, Test::InList)),
+        table.get("not_one_of").and_then(|node| among(&node, lists, Test::NotOneOf, Test::NotInList)),
         bound("min").map(Test::Min),
         bound("max").map(Test::Max),
         matches,
     ];
     found.into_iter().flatten().collect()
+}
+
+/// `["usd", "eur"]`, or `{ list = "customers" }`: the file `lists/customers.txt` beside the policies.
+fn among(
+    node: &Node<'_>,
+    lists: &Lists,
+    these: impl FnOnce(Vec<Scalar>) -> Test,
+    listed: impl FnOnce(Arc<List>) -> Test,
+) -> Option<Test> {
+    if !node.value().is_table() {
+        return Some(these(scalars(node)));
+    }
+    let table = node.table()?;
+    let name = table.need("list", "the name of a list, such as `customers`");
+    table.done();
+    let name = name?;
+    let found = lists.get(name.text()?);
+    if found.is_none() {
+        name.wrong(format!("there is no such list: write it to `lists/{}.txt` beside the policies", name.text()?));
+    }
+    found.cloned().map(listed)
 }
 
 fn scalars(node: &Node<'_>) -> Vec<Scalar> {

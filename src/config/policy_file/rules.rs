@@ -1,5 +1,6 @@
 //! `[[allow]]` and `[[deny]]`.
 
+use super::mode;
 use super::params::{self, Side};
 use crate::config::raw::{Node, Table};
 use crate::rules::books::Tier;
@@ -28,7 +29,8 @@ fn rule(at: usize, key: &'static str, table: &Table<'_>, policy: &Policy) -> Rul
             .map(|n| paths(&n))
             .unwrap_or_default(),
         tier,
-        params: table.get("params").map(|node| params::read(&node, side)).unwrap_or_default(),
+        params: table.get("params").map(|node| params::read(&node, side, &policy.lists)).unwrap_or_default(),
+        mode: mode(table),
     };
     table.done();
     rule

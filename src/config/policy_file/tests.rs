@@ -1,6 +1,7 @@
 //! The grammar: every mistake is found, each with its line and field, and every setting is read.
 
 use super::*;
+use crate::rules::books::Tier;
 use std::time::Duration;
 
 const HEAD: &str = "name = \"p\"\nvendors = [\"stripe\"]\n";
@@ -50,6 +51,12 @@ fn one_mistake_each() {
         ("stripe = { lookup = true }", "stripe.lookup"),
         ("risk = { dangerous = 5 }", "risk.dangerous"),
         ("risk = { mutation = \"5\" }", "risk.mutation"),
+        ("[risk.operations]\n\"post /x\" = 5", "risk.operations.post /x"),
+        ("[[risk.factor]]\ntest_mode = 0.0001", "risk.factor[0].test_mode"),
+        ("[[risk.factor]]\ntest_mode = 1\nutc = \"01:00-02:00\"\ntimes = 2", "risk.factor[0]"),
+        ("[[risk.factor]]\nutc = \"02:00-01:00\"\ntimes = 2", "risk.factor[0].utc"),
+        ("[[risk.factor]]\ncount = [\"to\"]", "risk.factor[0]"),
+        ("[[risk.factor]]\noperations = [\"POST /x\"]\nparam = \"n\"", "risk.factor[0].steps"),
         ("delegate = \"yes\"", "delegate"),
         ("delegate = { ttl = \"1h\" }", "delegate.ttl"),
         ("accounts = { \"Stripe Account\" = \"x\" }", "accounts.Stripe Account"),
@@ -66,6 +73,9 @@ fn one_mistake_each() {
         ("[[rate]]\nper = \"key\"\nlimit = \"10/s\"\nwindow = \"day\"", "rate[0].window"),
         ("[[rate]]\nper = \"key\"\nlimit = \"10/s\"\nvendor = \"x\"", "rate[0].vendor"),
         ("[[rate]]\nper = \"key\"\nlimit = \"10/s\"\noperations = [\"post /x\"]", "rate[0].operations[0]"),
+        ("[[loop]]\nper = \"agent\"\nwithin = \"5m\"", "loop[0].same"),
+        ("[[loop]]\nper = \"agent\"\nsame = 5\nwithin = \"60d\"", "loop[0].within"),
+        ("[[loop]]\nper = \"call\"\nsame = 5\nwithin = \"5m\"", "loop[0].per"),
         ("[approval]", "approval"),
         ("[approval]\nover = \"5 calls\"", "approval.over"),
         ("[approval]\ntiers = [\"harmless\"]", "approval.tiers[0]"),
@@ -101,6 +111,8 @@ fn one_mistake_each() {
         ("[[allow]]\npaths = [\"/v1\"]\nvendor = \"openai\"", "allow[0].vendor"),
         ("[[deny]]\npaths = [\"/v1\"]\ntier = \"mutation\"", "deny[0].tier"),
         ("[[deny]]\npaths = [\"/v1\"]\nparams.a = { optional = true, max = 1 }", "deny[0].params.a"),
+        ("[params]\na = { one_of = { list = \"nobody\" } }", "params.a.one_of.list"),
+        ("[params]\na = { redact = true }", "params.a"),
         ("[params]\na = 5", "params.a"),
         ("[params]\na = {}", "params.a"),
         ("[params]\na.b = { max = 5 }", "params.a"),

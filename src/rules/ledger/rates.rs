@@ -11,13 +11,48 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 use super::account::AccountName;
 use crate::rules::subject::Name;
+use crate::units::ids::Digest32;
 use crate::units::time::Timestamp;
 
 /// The longest that an empty cell may take to fill: a pace and a burst beyond it are a budget, and integers stay far below 2^53.
 pub const MOST_FILL_MICROS: u64 = 31 * 24 * 3600 * 1_000_000;
+
+/// What stands in the name of a cell that counts one request by itself. Names of scopes have no blanks.
+pub const LOOP: &str = "loop";
+
+fn is_loop(cell: &AccountName) -> bool {
+    cell.0.split(' ').nth(1) == Some(LOOP)
+}
+
+/// The rates of one request: what counts it by itself is told which one it is.
+pub fn of_request(rates: &Arc<[Rate]>, which: impl FnOnce() -> String) -> Arc<[Rate]> {
+    if !rates.iter().any(|rate| is_loop(&rate.cell)) {
+        return rates.clone();
+    }
+    let which = which();
+    let one = |rate: &Rate| match is_loop(&rate.cell) {
+        true => Rate { cell: AccountName(format!("{} same={which}", rate.cell).into()), ..rate.clone() },
+        false => rate.clone(),
+    };
+    rates.iter().map(one).collect()
+}
+
+/// The same for every request that is the same, and for no other.
+pub fn which(address: &[&str], body: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    for part in address.iter().map(|part| part.as_bytes()).chain([body]) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let mut text = Digest32(hash.finalize().into()).to_string();
+    // Half of it: no two requests of one agent share that by chance.
+    text.truncate(32);
+    text
+}
 
 /// One rate of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +108,11 @@ pub struct Ruling {
 }
 
 impl Limited {
+    /// The same request again and again: no wait helps, as it would be the same.
+    pub fn is_loop(&self) -> bool {
+        is_loop(&self.cell)
+    }
+
     /// As a row gives it.
     pub fn reason(&self) -> String {
         format!("rate_limited: {}", self.rule)

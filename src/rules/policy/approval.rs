@@ -63,6 +63,26 @@ impl Terms {
     }
 }
 
+impl ApprovalRule {
+    /// Of a policy and its base: whatever either asks about, on the stricter terms. Of two amounts in different units the
+    /// base's stands.
+    pub(super) fn and(self, base: &Self) -> Self {
+        let over = match (self.over, &base.over) {
+            (Some(own), Some(base)) if own.unit == base.unit && own.amount < base.amount => Some(own),
+            (own, base) => base.clone().or(own),
+        };
+        Self {
+            over,
+            tiers: [self.tiers, base.tiers.clone()].concat(),
+            operations: [self.operations, base.operations.clone()].concat(),
+            params: [self.params, base.params.clone()].concat(),
+            at: [self.at, base.at].into_iter().flatten().min_by_key(|share| share.0),
+            first_use: self.first_use || base.first_use,
+            terms: self.terms.and(base.terms),
+        }
+    }
+}
+
 /// What one policy asks about one call, as far as the request alone says it.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {

@@ -36,6 +36,8 @@ pub struct Question<'a> {
     pub args: Option<&'a Args<'a>>,
     /// Account-selecting headers that the caller sent: lower-case name, value.
     pub account_headers: &'a [(&'a str, &'a str)],
+    /// The credential that the policy picks is one of the vendor's test mode.
+    pub test_mode: bool,
 }
 
 /// The accounts of calls with the same facts and overlays under the same policies: named by the first of them.
@@ -64,12 +66,14 @@ impl PolicySet {
     }
 
     /// Could a rule look at a parameter of such a call? If not, the body may pass unread as far as the policy goes.
-    pub fn reads_args(&self, policy: &str, vendor: &str, method: &str, path: &CanonicalPath) -> bool {
+    pub fn reads_args(&self, policy: &str, vendor: &str, method: &str, path: &CanonicalPath, operation: &str) -> bool {
         let path = path.for_rules();
         let plans = self.plan(policy).map(|own| self.judging(own)).unwrap_or_default();
         plans.into_iter().flatten().any(|plan| {
             let reads = |rules: Vec<&Rule>| rules.iter().any(|rule| !rule.params.is_empty());
             !plan.policy.params.is_empty()
+                || plan.policy.weights.reads(vendor, operation)
+                || plan.policy.tells_requests_apart(vendor, operation)
                 || plan.policy.approval.as_ref().is_some_and(|a| !a.params.is_empty())
                 || reads(plan.catching(vendor, method, &path))
                 || reads(plan.matching(vendor, method, &path))

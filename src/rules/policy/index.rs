@@ -44,6 +44,7 @@ impl RuleIndex {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model::Mode;
     use super::super::rule::{Methods, RulePath};
     use super::*;
 
@@ -55,6 +56,7 @@ mod tests {
             paths: paths.iter().map(|p| RulePath::parse(p).expect(p)).collect(),
             tier: None,
             params: Vec::new(),
+            mode: Mode::Enforce,
         }
     }
 

@@ -1,21 +1,26 @@
-//! The order of evaluation: expiry, vendor, deny, allow, overlays, parameters, account headers, levels. The first reason wins.
+//! The order of evaluation: the key (expiry, vendor, whom it is counted by), deny, allow and overlays, arguments (parameters,
+//! account headers). The first reason wins; `explain` goes on behind it and notes every rule. The bound of the call and the
+//! limits per call come next, and then the ledger: kill flags, rates, risk and budgets in one step.
 //!
 //! The global policy is asked before the key's own at every step, so that nobody loosens it. In `observe` mode a refusal is
 //! noted and the call goes on; each policy's mode speaks for its own refusals alone.
 
+mod bounds;
 mod words;
 
 use super::approval::Ask;
 use super::decide::{Decision, Question};
 use super::denial::{Code, Denial};
+use super::explain::{Explained, Outline};
 use super::lines::{Asked, Uncountable};
-use super::model::{CallLimit, Mode, Policy};
+use super::model::{Mode, Policy};
 use super::overlay::Overlay;
 use super::param::Param;
-use super::permit::{CallBound, Permit};
+use super::permit::Permit;
 use super::rates;
 use super::rule::Rule;
 use super::set::{Plan, PolicySet};
+use super::trace::{Look, Reason, Refusal, Said, Step, Trace};
 use crate::rules::args::{Args, Unreadable};
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Scope;
@@ -35,6 +40,8 @@ struct Judge<'a> {
     /// As a vendor reads it.
     path: &'a str,
     would: Option<Box<Denial>>,
+    /// Only if somebody wants to see what was looked at: then the judgement goes on behind a refusal.
+    trace: Option<Box<Trace>>,
 }
 
 /// A policy, and its rules that are about this call.
@@ -66,15 +73,43 @@ impl From<Unreadable> for Stop {
 
 pub(super) fn decide(set: &PolicySet, q: &Question<'_>) -> Decision {
     let Some(plan) = set.plan(&q.facts.policy) else { return Decision::Deny(words::no_policy(&q.facts.policy)) };
-    let path = q.path.for_rules();
-    let asking = set.judging(plan);
-    let judging = asking.map(|plan| plan.map(|plan| Judging::new(plan, q, &path)));
-    let judge = Judge { plan, asking, judging: &judging, q, path: &path, would: None };
-    match judge.run() {
+    match judge(set, plan, q, None).0 {
         Ok(permit) => Decision::Permit(permit),
         Err(Stop::Deny(denial)) => Decision::Deny(denial),
         Err(Stop::Unreadable(unreadable)) => Decision::Unreadable(unreadable),
     }
+}
+
+pub(super) fn explain(set: &PolicySet, q: &Question<'_>) -> Explained {
+    let Some(plan) = set.plan(&q.facts.policy) else {
+        let denial = words::no_policy(&q.facts.policy);
+        let look = Look { step: Step::Key, rule: denial.rule.clone(), said: Reason::from(&denial).said(true) };
+        return Explained { refused: Some(Refusal::Denied(denial)), looks: vec![look], terms: None };
+    };
+    let (judged, trace) = judge(set, plan, q, Some(Box::default()));
+    let mut trace = trace.unwrap_or_default();
+    let terms = match judged {
+        Ok(permit) => Some(Outline(permit)),
+        Err(Stop::Unreadable(unreadable)) => {
+            trace.unreadable(unreadable);
+            None
+        }
+        Err(Stop::Deny(_)) => None,
+    };
+    Explained { refused: trace.refused, looks: trace.looks, terms }
+}
+
+fn judge(
+    set: &PolicySet,
+    plan: &Plan,
+    q: &Question<'_>,
+    trace: Option<Box<Trace>>,
+) -> (Result<Permit, Stop>, Option<Box<Trace>>) {
+    let path = q.path.for_rules();
+    let asking = set.judging(plan);
+    let judging = asking.map(|plan| plan.map(|plan| Judging::new(plan, q, &path)));
+    let mut judge = Judge { plan, asking, judging: &judging, q, path: &path, would: None, trace };
+    (judge.run(), judge.trace)
 }
 
 /// It reads, costs nothing, and comes at no agent's pace.
@@ -101,20 +136,20 @@ pub(super) fn asked<'a>(policy: &Policy, facts: &'a Facts, overlays: &'a [(&'a K
 }
 
 impl<'a> Judge<'a> {
-    fn run(mut self) -> Result<Permit, Stop> {
+    fn run(&mut self) -> Result<Permit, Stop> {
         self.expiry()?;
         self.vendor()?;
+        let (rates, lines) = (self.rates()?, self.lines()?);
         self.deny_rules()?;
         self.allow_rules()?;
         self.overlay_rules()?;
         self.policy_params()?;
         let tier = self.allow_params()?;
         self.account_headers()?;
-        let lines = self.lines()?;
-        let rates = self.rates()?;
+        let permit = self.permit(tier, lines, rates)?;
         // Nobody is asked about a call that is denied anyhow.
         let asks = Ask::of_all(self.asking, &self.q.facts.operation, tier, |param| self.args(param))?;
-        Ok(Permit { asks, ..self.permit(tier, lines, rates) })
+        Ok(Permit { asks, ..permit })
     }
 
     fn own(&self) -> &'a Policy {
@@ -130,23 +165,36 @@ impl<'a> Judge<'a> {
     }
 
     /// Ends the judgement, or notes what would have ended it.
-    fn refuse(&mut self, mode: Mode, denial: Denial) -> Result<(), Stop> {
-        if mode.enforces() || !denial.code.yields_to_observe() {
-            return Err(Stop::Deny(denial));
+    fn refuse(&mut self, step: Step, mode: Mode, denial: Denial) -> Result<(), Stop> {
+        let stops = mode.enforces() || !denial.code.yields_to_observe();
+        match &mut self.trace {
+            Some(trace) => trace.refusal(step, stops, &denial),
+            None if stops => return Err(Stop::Deny(denial)),
+            None => {}
         }
-        self.would.get_or_insert_with(|| Box::new(denial));
+        if !stops {
+            self.would.get_or_insert_with(|| Box::new(denial));
+        }
         Ok(())
+    }
+
+    fn passed(&mut self, step: Step, rule: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.note(step, rule().into(), Said::Passes(String::new()));
+        }
     }
 
     fn expiry(&mut self) -> Result<(), Stop> {
         for policy in self.policies() {
             if let Some(end) = policy.expires_at.filter(|end| *end <= self.q.now) {
-                self.refuse(policy.mode, words::expired(policy, end))?;
+                self.refuse(Step::Key, policy.mode, words::expired(policy, end))?;
+            } else if policy.expires_at.is_some() {
+                self.passed(Step::Key, || format!("{}: expires_at", policy.name));
             }
         }
         for (key, overlay) in self.q.overlays {
             if let Some(end) = overlay.expires_at.filter(|end| *end <= self.q.now) {
-                self.refuse(self.own().mode, words::overlay_expired(key, end))?;
+                self.refuse(Step::Key, self.own().mode, words::overlay_expired(key, end))?;
             }
         }
         Ok(())
@@ -154,12 +202,18 @@ impl<'a> Judge<'a> {
 
     fn vendor(&mut self) -> Result<(), Stop> {
         let vendor = &*self.q.facts.vendor;
-        for policy in self.policies().filter(|policy| !policy.covers_vendor(vendor)) {
-            self.refuse(policy.mode, words::foreign_vendor(policy, vendor))?;
+        for policy in self.policies() {
+            if !policy.covers_vendor(vendor) {
+                self.refuse(Step::Key, policy.mode, words::foreign_vendor(policy, vendor))?;
+            } else {
+                self.passed(Step::Key, || format!("{}: vendors", policy.name));
+            }
         }
         let outside = self.q.overlays.iter().find(|(_, overlay)| !overlay.covers_vendor(vendor));
         match outside {
-            Some((key, overlay)) => self.refuse(self.own().mode, words::overlay_vendor(key, overlay, vendor)),
+            Some((key, overlay)) => {
+                self.refuse(Step::Key, self.own().mode, words::overlay_vendor(key, overlay, vendor))
+            }
             None => Ok(()),
         }
     }
@@ -169,8 +223,13 @@ impl<'a> Judge<'a> {
             for rule in catching {
                 if self.catches(rule)? {
                     let denial = words::denied(policy, rule, self.q);
-                    self.refuse(policy.mode, denial)?;
+                    self.refuse(Step::Deny, rule.mode.under(policy.mode), denial)?;
+                } else {
+                    self.passed(Step::Deny, || format!("{}: {}", policy.name, rule.label));
                 }
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.elsewhere(Step::Deny, &policy.name, &policy.deny, catching);
             }
         }
         Ok(())
@@ -191,7 +250,13 @@ impl<'a> Judge<'a> {
             let open = policy.global && policy.allow.is_empty() && !self.own().global;
             if !open && matching.is_empty() {
                 let denial = words::not_allowed(policy, self.q);
-                self.refuse(policy.mode, denial)?;
+                self.refuse(Step::Allow, policy.mode, denial)?;
+            }
+            for rule in matching {
+                self.passed(Step::Allow, || format!("{}: {}", policy.name, rule.label));
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.elsewhere(Step::Allow, &policy.name, &policy.allow, matching);
             }
         }
         Ok(())
@@ -200,15 +265,22 @@ impl<'a> Judge<'a> {
     fn overlay_rules(&mut self) -> Result<(), Stop> {
         let outside = self.q.overlays.iter().find(|(_, overlay)| !overlay.allows(self.q.method, self.path));
         match outside {
-            Some((key, overlay)) => self.refuse(self.own().mode, words::overlay_denied(key, overlay, self.q)),
+            Some((key, overlay)) => {
+                self.refuse(Step::Allow, self.own().mode, words::overlay_denied(key, overlay, self.q))
+            }
             None => Ok(()),
         }
     }
 
     fn policy_params(&mut self) -> Result<(), Stop> {
         for policy in self.policies() {
-            if let Some(denial) = self.first_fault(policy, "params", &policy.params)? {
-                self.refuse(policy.mode, denial)?;
+            for param in &policy.params {
+                match self.first_fault(policy, "params", std::slice::from_ref(param))? {
+                    Some(denial) => self.refuse(Step::Arguments, param.mode.under(policy.mode), denial)?,
+                    None => {
+                        self.passed(Step::Arguments, || format!("{}: params: {}", policy.name, param.name.as_str()))
+                    }
+                }
             }
         }
         Ok(())
@@ -218,23 +290,34 @@ impl<'a> Judge<'a> {
     fn allow_params(&mut self) -> Result<Tier, Stop> {
         let mut tier = None;
         for one @ Judging { policy, .. } in self.judging() {
-            let (accepted, denial) = self.first_accepting(one)?;
-            if let Some(denial) = denial {
-                self.refuse(policy.mode, denial)?;
+            let (rule, denial) = self.first_accepting(one)?;
+            match (rule, denial) {
+                (Some(rule), Some(denial)) => {
+                    self.refuse(Step::Arguments, rule.mode.under(policy.mode), denial)?;
+                }
+                (Some(rule), None) => {
+                    self.passed(Step::Arguments, || format!("{}: {}", policy.name, rule.label));
+                }
+                (None, _) => {}
             }
             // Of two overrides the more harmful one counts: the key's own policy cannot talk a global one down.
-            tier = tier.max(accepted.and_then(|rule| rule.tier));
+            tier = tier.max(rule.and_then(|rule| rule.tier));
         }
         Ok(tier.unwrap_or_else(|| self.usual_tier()))
     }
 
-    /// The rule that accepts; or else the first one that matches, with its reason.
+    /// The rule that accepts; or else the first that only observes, or the first that matches, with its reason.
     fn first_accepting(&self, one: &'a Judging<'a>) -> Result<(Option<&'a Rule>, Option<Denial>), Stop> {
-        let mut first = None;
+        let mut first: Option<(&Rule, Denial)> = None;
         for &rule in &one.matching {
             match self.first_fault(one.policy, &rule.label, &rule.params)? {
                 None => return Ok((Some(rule), None)),
-                Some(denial) => first = first.or(Some((rule, denial))),
+                Some(denial)
+                    if first.as_ref().is_none_or(|(kept, _)| kept.mode.enforces() && !rule.mode.enforces()) =>
+                {
+                    first = Some((rule, denial));
+                }
+                Some(_) => {}
             }
         }
         Ok(first.map_or((None, None), |(rule, denial)| (Some(rule), Some(denial))))
@@ -255,103 +338,6 @@ impl<'a> Judge<'a> {
     }
 
     fn usual_tier(&self) -> Tier {
-        self.q.operation.map_or_else(|| by_method(self.q.method), |operation| operation.tier)
-    }
-
-    fn account_headers(&mut self) -> Result<(), Stop> {
-        for (name, value) in self.q.account_headers {
-            let listed =
-                |policy: &Policy| policy.accounts.get(*name).is_some_and(|list| list.iter().any(|v| **v == **value));
-            // The global policy narrows a header that it names; it need not name every header.
-            let refusing = self
-                .policies()
-                .find(|p| !listed(p) && (!p.global || self.own().global || p.accounts.contains_key(*name)));
-            if let Some(policy) = refusing {
-                self.refuse(policy.mode, words::bad_account(policy, name, value))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn lines(&mut self) -> Result<Arc<[Line]>, Stop> {
-        let same = self.q.lines.map(|same| &same.0);
-        if let Some(lines) = same.and_then(OnceLock::get) {
-            return Ok(lines.clone());
-        }
-        let asked = asked(self.own(), self.q.facts, self.q.overlays);
-        let (lines, missing) = asked.lines(&self.plan.lines);
-        let lines: Arc<[Line]> = lines.into();
-        match (missing, same) {
-            // It is said anew of each call.
-            (Some(missing), _) => self.uncountable(&missing)?,
-            (None, Some(same)) => drop(same.set(lines.clone())),
-            (None, None) => {}
-        }
-        Ok(lines)
-    }
-
-    fn rates(&mut self) -> Result<Vec<Rate>, Stop> {
-        let (rates, missing) = rates::of(&self.plan.rates, self.q.facts);
-        if let Some(missing) = missing {
-            self.uncountable(&missing)?;
-        }
-        Ok(rates)
-    }
-
-    fn uncountable(&mut self, missing: &Uncountable) -> Result<(), Stop> {
-        let mode = if missing.enforce { Mode::Enforce } else { Mode::Observe };
-        let claimed = self.q.facts.claimed_run && missing.scope == Scope::Run;
-        self.refuse(mode, words::uncountable(missing, claimed, self.own().trust_headers))
-    }
-
-    fn permit(self, tier: Tier, lines: Arc<[Line]>, rates: Vec<Rate>) -> Permit {
-        Permit {
-            policy: Arc::clone(&self.plan.policy),
-            lines,
-            rates: rates.into(),
-            call_limits: self.call_limits(),
-            tier,
-            action: self.q.operation.map(|operation| operation.action.clone()),
-            risk: self.risk(tier),
-            max_output_tokens: self.policies().filter_map(|p| p.max_output_tokens).min(),
-            ceiling: self.policies().filter_map(|p| p.ceiling).min(),
-            would_deny: self.would,
-            asks: Vec::new(),
-        }
-    }
-
-    fn call_limits(&self) -> Vec<CallBound> {
-        let facts = self.q.facts;
-        let own = self.plan.call_limits.iter().filter(|b| b.limit.covers(&facts.vendor, &facts.operation)).cloned();
-        let enforce = self.own().mode.enforces();
-        let of_keys = self.q.overlays.iter().flat_map(|(_, overlay)| &overlay.budgets);
-        let of_keys = of_keys.filter(|b| b.shape().is_none()).map(|b| CallBound {
-            limit: CallLimit {
-                unit: b.unit(),
-                amount: b.amount(),
-                vendor: None,
-                operations: Vec::new(),
-                rule: b.rule().clone(),
-            },
-            enforce,
-        });
-        own.chain(of_keys).collect()
-    }
-
-    /// The policy's points, never below the global one's; an operation that nobody has mapped costs at least one.
-    fn risk(&self, tier: Tier) -> u64 {
-        let own = self.own().risk.get(tier).unwrap_or_else(|| tier.points());
-        let floor = self.policies().filter_map(|p| p.risk.get(tier)).max().unwrap_or(0);
-        let unmapped = u64::from(self.q.operation.is_none());
-        own.max(floor).max(unmapped)
-    }
-}
-
-/// What a method usually does, where the catalogue knows nothing better.
-fn by_method(method: &str) -> Tier {
-    match method {
-        "GET" | "HEAD" | "OPTIONS" => Tier::ReadOnly,
-        "DELETE" => Tier::Mutation,
-        _ => Tier::WriteExternal,
+        self.q.operation.map_or_else(|| bounds::by_method(self.q.method), |operation| operation.tier)
     }
 }

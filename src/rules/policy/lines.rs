@@ -35,7 +35,7 @@ impl LinePlan {
     pub fn new(shape: &Shape, owners: &[&Policy]) -> Self {
         let limits = owners.iter().flat_map(|owner| {
             let same = owner.budgets.iter().filter(|b| b.shape == *shape);
-            same.map(|b| limit(&b.rule, b.amount, owner.mode.enforces(), shape.scope))
+            same.map(|b| limit(&b.rule, b.amount, b.mode.under(owner.mode).enforces(), shape.scope))
         });
         Self { shape: shape.clone(), limit: limits.reduce(tighter) }
     }

@@ -6,9 +6,12 @@
 //! lines are what it reserves on.
 
 mod approval;
+mod compare;
 mod decide;
 mod denial;
+mod explain;
 mod index;
+mod inherit;
 mod judge;
 mod limit;
 mod lines;
@@ -21,16 +24,22 @@ mod rule;
 mod set;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod weigh;
+mod weights;
 
 pub use approval::{ApprovalRule, Asked, Terms};
+pub use compare::{Change, compare};
 pub use decide::{Decision, Question, SameLines};
 pub use denial::{Code, Denial};
+pub use explain::{Explained, Outline};
 pub use limit::{BadLimit, Per, parse_budget, parse_limit};
-pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Mode, Policy, RiskPoints, rule_text};
+pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Lists, Mode, Policy, RiskPoints, rule_text};
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
-pub use param::{Bound, Fault, Param, Presence, Scalar, Target, Test};
+pub use param::{Bound, Fault, List, Param, Presence, Scalar, Target, Test};
 pub use permit::{PerCall, Permit};
 pub use rates::{BadRate, RateRule, parse_rate};
 pub use rule::{Methods, Rule, RulePath};
 pub use set::{BadSet, PolicySet};
+pub use trace::{Look, Reason, Refusal, Said, Step, UNREADABLE};
+pub use weights::{Factor, Kind, Times, Weights};

@@ -1,13 +1,15 @@
 //! One policy, checked: every field is already what it says. Reads no file; `config::policy_file` makes it, `decide` asks it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::approval::ApprovalRule;
 use super::limit::Per;
-use super::param::Param;
+use super::param::{List, Param};
 use super::rates::RateRule;
 use super::rule::Rule;
+use super::weights::Weights;
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Manner;
@@ -28,20 +30,30 @@ pub struct Policy {
     pub hash: Digest32,
     /// The file, one setting or rule a line, whatever its layout: two of them are compared by these.
     pub lines: Vec<String>,
-    /// Empty in the global policy alone, where it means all.
+    /// Empty in the global policy and in bases alone, where it means all.
     pub vendors: Vec<Name>,
     pub mode: Mode,
     /// Its denials, parameters and limits hold for every key, under whatever policy.
     pub global: bool,
+    /// Only for others to extend: no key lives under it.
+    pub base: bool,
+    /// Policies whose rules and settings it takes over.
+    pub extends: Vec<Name>,
+    /// The settings that its file names.
+    pub said: BTreeSet<Box<str>>,
     pub expires_at: Option<Timestamp>,
     /// In the order of the file. What matches nothing is denied (an empty list in the global policy allows all).
     pub allow: Vec<Rule>,
     pub deny: Vec<Rule>,
     pub params: Vec<Param>,
+    /// What stands in files of its own, by name.
+    pub lists: Lists,
     pub budgets: Vec<Budget>,
     pub call_limits: Vec<CallLimit>,
     pub rates: Vec<RateRule>,
     pub risk: RiskPoints,
+    /// Points of single operations, and what multiplies them.
+    pub weights: Weights,
     pub fit: FitRule,
     /// For callers who name no output limit.
     pub max_output_tokens: Option<u64>,
@@ -69,6 +81,9 @@ pub struct Policy {
     pub approval: Option<ApprovalRule>,
 }
 
+/// Lists by name.
+pub type Lists = Arc<BTreeMap<Box<str>, Arc<List>>>;
+
 /// What is kept of a call's bodies, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capture {
@@ -89,14 +104,19 @@ impl Policy {
             vendors: Vec::new(),
             mode: Mode::Enforce,
             global: false,
+            base: false,
+            extends: Vec::new(),
+            said: BTreeSet::new(),
             expires_at: None,
             allow: Vec::new(),
             deny: Vec::new(),
             params: Vec::new(),
+            lists: Lists::default(),
             budgets: Vec::new(),
             call_limits: Vec::new(),
             rates: Vec::new(),
             risk: RiskPoints::default(),
+            weights: Weights::default(),
             fit: DEFAULT_FIT,
             max_output_tokens: None,
             ceiling: None,
@@ -119,17 +139,24 @@ impl Policy {
         !claimed || self.trust_headers
     }
 
+    /// Does a rule count the same call again? Then its body is looked at.
+    pub fn tells_requests_apart(&self, vendor: &str, operation: &str) -> bool {
+        let here = |rate: &&RateRule| covers(rate.vendor.as_ref(), &rate.operations, vendor, operation);
+        self.rates.iter().filter(here).any(|rate| rate.same)
+    }
+
     pub fn covers_vendor(&self, vendor: &str) -> bool {
-        (self.global && self.vendors.is_empty()) || self.vendors.iter().any(|v| **v == *vendor)
+        ((self.global || self.base) && self.vendors.is_empty()) || self.vendors.iter().any(|v| **v == *vendor)
     }
 }
 
 /// How long a call waits for holds to settle, unless the policy says otherwise.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(2);
 
-/// `observe` decides and records, and denies nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `observe` decides and records, and denies nothing. Of a whole policy, or of one rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
+    #[default]
     Enforce,
     Observe,
 }
@@ -137,6 +164,11 @@ pub enum Mode {
 impl Mode {
     pub fn enforces(self) -> bool {
         self == Self::Enforce
+    }
+
+    /// A rule's own mode under its policy's: one that observes is enough.
+    pub fn under(self, policy: Self) -> Self {
+        if self.enforces() { policy } else { self }
     }
 }
 
@@ -147,6 +179,7 @@ pub struct Budget {
     pub amount: u64,
     /// As a refusal names it: `refund-agent: 500 USD a day per agent`.
     pub rule: Name,
+    pub mode: Mode,
 }
 
 /// A limit on every single call.
@@ -157,6 +190,7 @@ pub struct CallLimit {
     pub vendor: Option<Name>,
     pub operations: Vec<OperationPattern>,
     pub rule: Name,
+    pub mode: Mode,
 }
 
 impl CallLimit {
@@ -200,6 +234,11 @@ impl RiskPoints {
 
     pub fn get(&self, tier: Tier) -> Option<u64> {
         self.0[tier as usize]
+    }
+
+    /// Where these say nothing, those.
+    pub fn or(self, those: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at].or(those.0[at])))
     }
 }
 

@@ -6,6 +6,7 @@ mod narrows;
 mod text;
 
 pub use narrows::Widening;
+pub(super) use narrows::samples;
 
 use super::limit::Per;
 use super::model::rule_text;

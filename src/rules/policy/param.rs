@@ -4,12 +4,16 @@
 //! allow, `one_of` wants the very text; to deny, another letter case or another spelling of a number is the same value, and
 //! a value that a test cannot read is caught by it.
 
+mod list;
 mod predicate;
 
+pub use list::List;
 pub use predicate::{Bound, Scalar, Test};
 
+use super::model::Mode;
 use crate::rules::args::{Args, Name, Unreadable, Value};
 use std::fmt;
+use std::sync::Arc;
 
 /// A predicate on one parameter.
 #[derive(Clone, Debug)]
@@ -18,6 +22,10 @@ pub struct Param {
     pub presence: Presence,
     /// All of them; of a list every element.
     pub tests: Vec<Test>,
+    /// In `[params]`: one that observes refuses nothing.
+    pub mode: Mode,
+    /// Neither the value nor what was wanted stands in a reason.
+    pub redact: bool,
 }
 
 /// Must the parameter be there?
@@ -50,6 +58,20 @@ impl Target {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Every plain value that the name leads to, in order; of a list its elements.
+    pub fn values<'v>(&self, args: &'v Args<'_>) -> Result<Vec<Value<'v>>, Unreadable> {
+        let Some(value) = args.get_named(&self.head)? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        walk(value, &self.rest, &mut |leaf| {
+            match leaf {
+                Leaf::Value(value) | Leaf::NoList(value) => found.push(value),
+                Leaf::Missing | Leaf::EmptyList => {}
+            }
+            None::<()>
+        })?;
+        Ok(found)
+    }
 }
 
 /// `a.*.b.*` is `a`, `b` and nothing.
@@ -69,7 +91,12 @@ fn split_at_stars(text: &str, separator: &str) -> Vec<Option<Name>> {
 pub enum Fault {
     Missing,
     Present,
-    Value { shown: String, wanted: String },
+    Value {
+        shown: String,
+        wanted: String,
+    },
+    /// As `Value`, of a parameter that is not to be shown.
+    Hidden,
 }
 
 impl fmt::Display for Fault {
@@ -77,12 +104,21 @@ impl fmt::Display for Fault {
         match self {
             Self::Missing => f.write_str("is not there, and it must be"),
             Self::Present => f.write_str("is there, and it must not be"),
+            Self::Hidden => f.write_str("is not as it must be; its value is not shown"),
             Self::Value { shown, wanted } => write!(f, "is {shown}, and it must be {wanted}"),
         }
     }
 }
 
 impl Param {
+    /// What it is looked up in.
+    pub fn lists(&self) -> impl Iterator<Item = &Arc<List>> {
+        self.tests.iter().filter_map(|test| match test {
+            Test::InList(list) | Test::NotInList(list) => Some(list),
+            _ => None,
+        })
+    }
+
     /// On the allowing side: what is wrong, if anything is.
     pub fn fault(&self, args: &Args<'_>) -> Result<Option<Fault>, Unreadable> {
         let required = || (self.presence == Presence::Required).then_some(Fault::Missing);
@@ -90,10 +126,14 @@ impl Param {
         if self.presence == Presence::Absent {
             return Ok(Some(Fault::Present));
         }
-        walk(value, &self.name.rest, &mut |leaf| match leaf {
+        let found = walk(value, &self.name.rest, &mut |leaf| match leaf {
             Leaf::Value(value) => self.fault_of(value),
             Leaf::Missing | Leaf::EmptyList => required(),
             Leaf::NoList(value) => Some(Fault::Value { shown: predicate::show(value), wanted: "a list".to_owned() }),
+        })?;
+        Ok(match found {
+            Some(Fault::Value { .. }) if self.redact => Some(Fault::Hidden),
+            found => found,
         })
     }
 

@@ -2,9 +2,9 @@
 //! does, on the cells that are named here.
 
 use super::lines::Uncountable;
-use super::model::{Policy, covers};
+use super::model::{Mode, Policy, covers};
 use crate::rules::ledger::account::{AccountName, Scope};
-use crate::rules::ledger::rates::{MOST_FILL_MICROS, Rate, add};
+use crate::rules::ledger::rates::{LOOP, MOST_FILL_MICROS, Rate, add};
 use crate::rules::pattern::OperationPattern;
 use crate::rules::subject::{Facts, Name};
 
@@ -23,6 +23,9 @@ pub struct RateRule {
     pub limit: Name,
     /// As a refusal names it: `refund-agent: 600/min per agent`.
     pub rule: Name,
+    pub mode: Mode,
+    /// Counts each request by itself: the same operation, address and body again.
+    pub same: bool,
 }
 
 /// Why a text is no rate.
@@ -74,14 +77,39 @@ impl RateRule {
             only(vendor.as_deref(), &operations, " on ", " for ", ", ")
         );
         let (limit, rule) = (limit.into(), rule.into());
-        good.then_some(Self { scope, interval, burst, vendor, operations, limit, rule })
+        good.then_some(Self {
+            scope,
+            interval,
+            burst,
+            vendor,
+            operations,
+            limit,
+            rule,
+            mode: Mode::Enforce,
+            same: false,
+        })
+    }
+
+    /// Of calls that are the same in everything: at most so many in this time.
+    pub fn of_loops(
+        owner: &str,
+        (most, micros): (u64, u64),
+        within: &str,
+        scope: Scope,
+        vendor: Option<Name>,
+        operations: Vec<OperationPattern>,
+    ) -> Option<Self> {
+        let limit = format!("{most} times the same in {within}");
+        let rate = Self::new(owner, &limit, (most, micros), None, scope, vendor, operations)?;
+        Some(Self { same: true, ..rate })
     }
 
     /// The cell of one value of the scope: `agent:default/a rate 100000us vendor=stripe`.
     fn cell(&self, value: &str) -> AccountName {
         let colon = if self.scope.has_values() { ":" } else { "" };
         let only = only(self.vendor.as_deref(), &self.operations, " vendor=", " op=", " op=");
-        AccountName(format!("{}{colon}{value} rate {}us{only}", self.scope.as_str(), self.interval).into())
+        let kind = if self.same { LOOP } else { "rate" };
+        AccountName(format!("{}{colon}{value} {kind} {}us{only}", self.scope.as_str(), self.interval).into())
     }
 
     /// Does it concern such a call?
@@ -106,8 +134,8 @@ pub(super) struct RatePlan {
 
 impl RatePlan {
     pub fn of(owner: &Policy) -> Vec<Self> {
-        let enforce = owner.mode.enforces();
-        owner.rates.iter().map(|rule| Self { rule: rule.clone(), enforce }).collect()
+        let enforce = |rule: &RateRule| rule.mode.under(owner.mode).enforces();
+        owner.rates.iter().map(|rule| Self { enforce: enforce(rule), rule: rule.clone() }).collect()
     }
 
     fn rate(&self, value: &str) -> Rate {

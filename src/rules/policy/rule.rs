@@ -1,5 +1,6 @@
 //! One `[[allow]]` or `[[deny]]`: vendors, methods, paths, parameters. Matches paths as vendors read them; decides nothing.
 
+use super::model::Mode;
 use super::param::Param;
 use crate::rules::books::Tier;
 use crate::rules::pattern::{BadPattern, PathPattern};
@@ -19,6 +20,8 @@ pub struct Rule {
     pub tier: Option<Tier>,
     /// All of them.
     pub params: Vec<Param>,
+    /// A deny rule that observes denies nothing; an allow rule that does lets a call pass whose parameters are not as it wants.
+    pub mode: Mode,
 }
 
 impl Rule {

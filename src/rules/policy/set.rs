@@ -2,14 +2,16 @@
 //! all. Immutable; a reload makes another, and calls in flight keep theirs. `decide` asks it.
 
 use super::index::RuleIndex;
+use super::inherit;
 use super::lines::LinePlan;
-use super::model::{Capture, Policy};
+use super::model::{CallLimit, Capture, Policy};
 use super::permit::CallBound;
 use super::rates::RatePlan;
 use super::rule::Rule;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Down;
 use crate::rules::subject::Name;
+use crate::units::amount::Unit;
 use crate::units::ids::Digest32;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,8 @@ use std::sync::Arc;
 pub struct PolicySet {
     plans: BTreeMap<Name, Arc<Plan>>,
     global: Option<Arc<Policy>>,
+    /// Policies that others extend and no key lives under.
+    bases: Vec<Arc<Policy>>,
     /// Sorted: narrow scopes first, which is the order in which a refusal is reported.
     shapes: Vec<Shape>,
     /// Of the keys' own budgets.
@@ -44,6 +48,10 @@ pub(super) struct Plan {
 pub enum BadSet {
     #[error("two policies are called `{0}`; a name is given once")]
     TwoOfAName(Name),
+    #[error("`{0}` extends `{1}`, and no such policy is there to be extended")]
+    NoBase(Name, Name),
+    #[error("`{0}` extends itself, or a chain of policies that is too long to follow")]
+    Circle(Name),
     #[error("both `{0}` and `{1}` say `global = true`; there is one global policy at most")]
     TwoGlobals(Name, Name),
 }
@@ -51,14 +59,38 @@ pub enum BadSet {
 impl PolicySet {
     /// `extra` are the shapes of keys' own budgets, which count beside the policies'.
     pub fn new(policies: Vec<Policy>, extra: Vec<Shape>) -> Result<Self, Vec<BadSet>> {
-        let policies: Vec<Arc<Policy>> = policies.into_iter().map(Arc::new).collect();
         let bad = conflicts(&policies);
-        if bad.is_empty() { Ok(Self::build(policies, extra)) } else { Err(bad) }
+        if !bad.is_empty() {
+            return Err(bad);
+        }
+        let whole = inherit::resolve(policies)?.into_iter().map(Arc::new);
+        let (bases, policies) = whole.partition(|policy| policy.base);
+        Ok(Self { bases, ..Self::build(policies, extra) })
+    }
+
+    /// The same with one policy in the place of another of its name, or beside the rest.
+    pub fn with(&self, policy: Policy) -> Result<Self, Vec<BadSet>> {
+        let others = self.policies().chain(&self.bases).filter(|other| other.name != policy.name);
+        let policies = others.map(|other| Policy::clone(other)).chain([policy.clone()]).collect();
+        Self::new(policies, self.extra.clone())
+    }
+
+    /// The same without any rule that reads a parameter: what is left can be decided of a call whose body nobody kept.
+    pub fn without_params(&self) -> Self {
+        let bare = |policy: &Arc<Policy>| {
+            let mut policy = Policy::clone(policy);
+            policy.params.clear();
+            policy.weights.forget_params();
+            policy.allow.iter_mut().for_each(|rule| rule.params.clear());
+            policy.deny.retain(|rule| rule.params.is_empty());
+            Arc::new(policy)
+        };
+        Self::build(self.policies().map(bare).collect(), self.extra.clone())
     }
 
     /// The same policies with other shapes of keys' own budgets.
     pub fn with_extra(&self, extra: Vec<Shape>) -> Self {
-        Self::build(self.policies().cloned().collect(), extra)
+        Self { bases: self.bases.clone(), ..Self::build(self.policies().cloned().collect(), extra) }
     }
 
     fn build(policies: Vec<Arc<Policy>>, extra: Vec<Shape>) -> Self {
@@ -70,7 +102,7 @@ impl PolicySet {
         let hash = Some(hash(&policies));
         let plan = |policy: Arc<Policy>| (policy.name.clone(), Arc::new(Plan::new(policy, global.as_deref(), &shapes)));
         let plans = policies.into_iter().map(plan).collect();
-        Self { plans, global, shapes, extra, hash }
+        Self { plans, global, bases: Vec::new(), shapes, extra, hash }
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Policy>> {
@@ -151,10 +183,13 @@ impl Plan {
     fn new(policy: Arc<Policy>, global: Option<&Policy>, shapes: &[Shape]) -> Self {
         // The global policy's own keys are not counted twice.
         let owners: Vec<&Policy> = [Some(&*policy), global.filter(|_| !policy.global)].into_iter().flatten().collect();
-        let lines = shapes.iter().map(|shape| LinePlan::new(shape, &owners)).collect();
+        let mut lines: Vec<LinePlan> = shapes.iter().map(|shape| LinePlan::new(shape, &owners)).collect();
+        // The first account that is short is the one that a refusal names, and risk is asked before money.
+        lines.sort_by_key(|line| line.shape.unit != Unit::Risk);
         let bound = |owner: &&Policy| {
-            let enforce = owner.mode.enforces();
-            owner.call_limits.iter().map(move |limit| CallBound { limit: limit.clone(), enforce }).collect::<Vec<_>>()
+            let enforce = |limit: &CallLimit| limit.mode.under(owner.mode).enforces();
+            let bound = |limit: &CallLimit| CallBound { limit: limit.clone(), enforce: enforce(limit) };
+            owner.call_limits.iter().map(bound).collect::<Vec<_>>()
         };
         let call_limits = owners.iter().flat_map(bound).collect();
         let rates = owners.iter().flat_map(|owner| RatePlan::of(owner)).collect();
@@ -164,7 +199,7 @@ impl Plan {
     }
 }
 
-fn conflicts(policies: &[Arc<Policy>]) -> Vec<BadSet> {
+fn conflicts(policies: &[Policy]) -> Vec<BadSet> {
     let mut bad = Vec::new();
     let mut names = BTreeSet::new();
     bad.extend(policies.iter().filter(|p| !names.insert(&p.name)).map(|p| BadSet::TwoOfAName(p.name.clone())));

@@ -1,14 +1,18 @@
 //! What the tables share: policies as TOML, calls as a line, and a short word for each decision.
 
 mod approvals;
+mod compare;
 mod decisions;
+mod explain;
 mod fit;
+mod inheritance;
 mod lines;
 mod overlays;
 mod params;
 mod properties;
 mod rates;
 mod shipped;
+mod weights;
 
 use super::*;
 use crate::config::policy_file;
@@ -48,6 +52,7 @@ pub struct Call<'a> {
     pub overlays: Vec<(KeyId, Overlay)>,
     pub headers: Vec<(&'a str, &'a str)>,
     pub claimed: bool,
+    pub test_mode: bool,
     pub now: Timestamp,
     /// Passed on unread, as if `reads_args` had said so.
     pub unread: bool,
@@ -63,6 +68,7 @@ pub fn call<'a>(method: &'a str, target: &'a str, body: &'a str) -> Call<'a> {
         overlays: Vec::new(),
         headers: Vec::new(),
         claimed: false,
+        test_mode: false,
         now: at("2026-06-15T12:00:00Z"),
         unread: false,
     }
@@ -125,6 +131,7 @@ impl Call<'_> {
                 path: &target.path,
                 args: (!self.unread).then_some(&args),
                 account_headers: &self.headers,
+                test_mode: self.test_mode,
             })
         };
         // Whether its accounts are named anew, or by an earlier call, changes nothing.

@@ -28,5 +28,6 @@ pub use fx::{Fx, Rate, decimals, ecb};
 pub use names::is_region;
 pub use rates::{Limits, Rates};
 pub use row::{Priced, Row, Served, TierAsked};
+pub use schedule::Hours;
 pub use tokens::{Kind, Measure, Tokens};
 pub use update::{Change, Update, update};

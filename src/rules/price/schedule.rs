@@ -31,13 +31,13 @@ pub(super) struct TierRates {
 
 /// Hours of the week, in UTC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hours {
+pub struct Hours {
     /// Monday first.
-    pub days: [bool; 7],
+    pub(super) days: [bool; 7],
     /// Minutes of the day, from and until.
-    pub spans: Box<[(u16, u16)]>,
+    pub(super) spans: Box<[(u16, u16)]>,
     /// Days without these hours, as days since 1970.
-    pub except: Box<[i64]>,
+    pub(super) except: Box<[i64]>,
 }
 
 /// The rates of a span of time.
@@ -51,7 +51,7 @@ pub(super) struct Schedule {
 }
 
 impl Hours {
-    fn cover(&self, at: Timestamp) -> bool {
+    pub fn cover(&self, at: Timestamp) -> bool {
         let day = at.0.div_euclid(DAY_MICROS);
         let minute = at.0.rem_euclid(DAY_MICROS) / MINUTE_MICROS;
         // 1970 began on a Thursday.

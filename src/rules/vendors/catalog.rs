@@ -47,6 +47,12 @@ const FILES: [(&str, &str); 38] = [
     ("vercel", include_str!("catalog/vercel.toml")),
 ];
 
+/// Whole published APIs, operation by operation.
+const TABLES: [(&str, &str); 2] = [
+    ("github", include_str!("catalog/operations/github.tsv")),
+    ("stripe", include_str!("catalog/operations/stripe.tsv")),
+];
+
 /// Names of the shipped vendors.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FILES.into_iter().map(|(name, _)| name)
@@ -55,5 +61,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// A shipped vendor's table, for the operator's to go on top; `None` if none of that name ships. A file that does not parse
 /// is a mistake in bursar, which the tests of this module find.
 pub fn shipped(name: &str) -> Option<Result<RawVendor, toml::de::Error>> {
-    FILES.into_iter().find(|(own, _)| *own == name).map(|(_, text)| toml::from_str(text))
+    let table = TABLES.into_iter().find(|(own, _)| *own == name).map(|(_, table)| table);
+    let (_, text) = FILES.into_iter().find(|(own, _)| *own == name)?;
+    Some(toml::from_str(text).map(|raw| RawVendor { table, ..raw }))
 }

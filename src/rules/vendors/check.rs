@@ -6,6 +6,7 @@ use super::dialect::Dialect;
 use super::entry::{Adapter, Base, BodyKind, Envelope, Family, Host, Operation, Placement, Price, Vendor};
 use super::raw::{RawHost, RawOperations, RawPlacement, RawPrice, RawVendor};
 use super::route::Routes;
+use super::table;
 use crate::rules::books::Tier;
 use crate::rules::pattern::OperationPattern;
 use crate::rules::subject::Name;
@@ -60,8 +61,8 @@ impl Reader {
         }
         let family = self.family(raw);
         self.read_rules(raw);
-        let operations: Vec<Operation> =
-            raw.operations.iter().enumerate().flat_map(|(i, group)| self.operations(i, group)).collect();
+        let otherwise = raw.otherwise.as_ref().and_then(|price| self.price("otherwise", price));
+        let operations = self.all_operations(raw, otherwise.as_ref());
         let hosts = self.hosts(raw);
         Some(Vendor {
             name: name.into(),
@@ -81,7 +82,7 @@ impl Reader {
             request_id_header: raw.request_id_header.as_deref().map(|h| h.to_ascii_lowercase().into()),
             routes: Routes::new(&operations),
             operations,
-            otherwise: raw.otherwise.as_ref().and_then(|price| self.price("otherwise", price)),
+            otherwise,
             private_network: raw.private_network.unwrap_or(false),
             callback: raw.callback,
             host_names: lower(raw.hosts.as_deref().unwrap_or_default()),
@@ -214,6 +215,17 @@ impl Reader {
                 self.wrong(format!("rules.{name}.{field}"), problem);
             }
             self.rules.insert(name.clone(), checked.ok());
+        }
+    }
+
+    fn all_operations(&mut self, raw: &RawVendor, otherwise: Option<&Price>) -> Vec<Operation> {
+        let groups: Vec<Vec<Operation>> =
+            raw.operations.iter().enumerate().map(|(i, group)| self.operations(i, group)).collect();
+        let own = groups.iter().take(raw.own).map(Vec::len).sum();
+        let listed = groups.into_iter().flatten().collect();
+        match raw.table {
+            Some(table) => table::mapped(listed, own, table, otherwise),
+            None => listed,
         }
     }
 

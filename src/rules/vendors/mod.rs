@@ -38,6 +38,7 @@ pub mod look_up;
 mod openai;
 mod route;
 mod stripe;
+mod table;
 #[cfg(test)]
 mod testkit;
 

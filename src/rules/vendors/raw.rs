@@ -48,6 +48,12 @@ pub struct RawVendor {
     pub rules: BTreeMap<String, RawRule>,
     /// What one of something costs; rules name these.
     pub rates: BTreeMap<String, RawRate>,
+    /// The whole published API, of vendors that ship with it.
+    #[serde(skip)]
+    pub table: Option<&'static str>,
+    /// So many groups of operations are the operator's.
+    #[serde(skip)]
+    pub own: usize,
 }
 
 /// Another origin of a vendor.
@@ -96,6 +102,7 @@ pub struct RawOperations {
 impl RawVendor {
     /// The operator's table on top of the catalogue's: a named field replaces, operations and rules are added in front.
     pub fn merge(self, over: Self) -> Self {
+        let own = self.own + over.operations.len();
         let mut operations = over.operations;
         operations.extend(self.operations);
         let mut rules = self.rules;
@@ -129,6 +136,8 @@ impl RawVendor {
             operations,
             rules,
             rates,
+            table: self.table,
+            own,
         }
     }
 }

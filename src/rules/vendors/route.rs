@@ -73,7 +73,7 @@ impl Routes {
         Self { root }
     }
 
-    fn find(&self, method: &str, segments: &[&str]) -> Option<usize> {
+    pub(super) fn find(&self, method: &str, segments: &[&str]) -> Option<usize> {
         self.root.find(method, segments)
     }
 }

@@ -142,7 +142,7 @@ fn parent_limit(parent: &Overlay, budget: &OverlayBudget) -> Option<u64> {
 }
 
 /// Paths that a pattern matches: the one that it names, or some for each way in which a wildcard can be filled.
-fn samples(pattern: &str) -> Vec<String> {
+pub fn samples(pattern: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     for segment in pattern.split('/').skip(1) {
         let fillings: Vec<String> = match segment {

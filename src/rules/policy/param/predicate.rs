@@ -4,12 +4,17 @@
 use crate::rules::args::{Decimal, Value};
 use regex::Regex;
 use std::fmt;
+use std::sync::Arc;
+
+use super::list::List;
 
 /// One test of one value.
 #[derive(Clone, Debug)]
 pub enum Test {
     OneOf(Vec<Scalar>),
     NotOneOf(Vec<Scalar>),
+    InList(Arc<List>),
+    NotInList(Arc<List>),
     Min(Bound),
     Max(Bound),
     /// On the whole value.
@@ -35,6 +40,10 @@ impl Bound {
     pub fn parse(text: &str) -> Option<Self> {
         Some(Self { value: Decimal::parse(text)?, text: text.into() })
     }
+
+    pub fn value(&self) -> Decimal {
+        self.value
+    }
 }
 
 /// A regular expression on a whole value.
@@ -59,6 +68,8 @@ impl Test {
         match self {
             Self::OneOf(list) => list.iter().any(|s| s.is_exactly(value)),
             Self::NotOneOf(list) => readable(value) && !list.iter().any(|s| s.is_like(value)),
+            Self::InList(list) => plain(value).is_some_and(|text| list.has(text)),
+            Self::NotInList(list) => plain(value).is_some_and(|text| !list.has_alike(text)),
             Self::Min(bound) => value.decimal().is_some_and(|n| n >= bound.value),
             Self::Max(bound) => value.decimal().is_some_and(|n| n <= bound.value),
             Self::Matches(pattern) => plain(value).is_some_and(|text| pattern.regex.is_match(text)),
@@ -71,6 +82,8 @@ impl Test {
         match self {
             Self::OneOf(list) => unreadable(value) || list.iter().any(|s| s.is_like(value)),
             Self::NotOneOf(list) => !list.iter().any(|s| s.is_exactly(value)),
+            Self::InList(list) => plain(value).is_none_or(|text| list.has_alike(text)),
+            Self::NotInList(list) => plain(value).is_none_or(|text| !list.has(text)),
             Self::Min(bound) => value.decimal().is_none_or(|n| n >= bound.value),
             Self::Max(bound) => value.decimal().is_none_or(|n| n <= bound.value),
             Self::Matches(pattern) => plain(value).is_none_or(|text| pattern.regex.is_match(text)),
@@ -147,6 +160,8 @@ impl fmt::Display for Test {
         match self {
             Self::OneOf(list) => write!(f, "one of {}", listed(list)),
             Self::NotOneOf(list) => write!(f, "none of {}", listed(list)),
+            Self::InList(list) => write!(f, "one of {list}"),
+            Self::NotInList(list) => write!(f, "none of {list}"),
             Self::Min(bound) => write!(f, "a number of at least {}", bound.text),
             Self::Max(bound) => write!(f, "a number of at most {}", bound.text),
             Self::Matches(pattern) => write!(f, "a text that matches `{}`", pattern.text),

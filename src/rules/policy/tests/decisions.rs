@@ -322,7 +322,7 @@ fn arguments_are_read_only_where_a_rule_looks() {
         ("GET", "/elsewhere", false),
     ] {
         let path = CanonicalPath::parse(target).expect("canonical").path;
-        assert_eq!(set.reads_args("p", "stripe", method, &path), reads, "{method} {target}");
+        assert_eq!(set.reads_args("p", "stripe", method, &path, ""), reads, "{method} {target}");
         let mut call = call(method, target, "");
         call.unread = true;
         assert_eq!(call.word(&set) == "unreadable", reads, "{method} {target}");

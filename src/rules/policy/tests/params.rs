@@ -197,3 +197,50 @@ fn on_the_denying_side_doubt_is_caught() {
         &[("items[0][price]=p1", false), ("items[0][price]=p1&items[1][price]=p9", true), (r#"{"items": "p9"}"#, true)],
     );
 }
+
+fn listing(rule: &str) -> PolicySet {
+    let list = List::parse("ours", "# customers\ncus_A\n  cus_B\n\n42\n");
+    let lists: Lists = [("ours".into(), list.into())].into_iter().collect::<std::collections::BTreeMap<_, _>>().into();
+    let text = format!("name = \"p\"\nvendors = [\"stripe\"]\n{rule}");
+    let policy = policy_file::read_with("p.toml", &text, None, &lists).unwrap_or_else(|e| panic!("{e}"));
+    PolicySet::new(vec![policy], Vec::new()).expect("a set of one")
+}
+
+#[test]
+fn values_of_a_list_are_found_exactly_to_allow_and_in_any_spelling_to_deny() {
+    let allow = listing("[params]\nc = { one_of = { list = \"ours\" } }\n[[allow]]\npaths = [\"/**\"]\n");
+    let deny = listing(
+        "[[allow]]\npaths = [\"/**\"]\n[[deny]]\npaths = [\"/**\"]\nparams.c = { one_of = { list = \"ours\" } }\n",
+    );
+    let not = listing("[params]\nc = { not_one_of = { list = \"ours\" } }\n[[allow]]\npaths = [\"/**\"]\n");
+    for (target, allowed, denied) in [
+        ("/x?c=cus_A", true, true),
+        ("/x?c=cus_B", true, true),
+        ("/x?c=CUS_A", false, true),
+        ("/x?c=+cus_A+", false, true),
+        ("/x?c=42.0", false, true),
+        ("/x?c=42", true, true),
+        ("/x?c=cus_Z", false, false),
+        ("/x?c=%23+customers", false, false),
+    ] {
+        let word = |set: &PolicySet| call("GET", target, "").word(set);
+        assert_eq!(word(&allow), if allowed { "allow" } else { "param_denied" }, "{target}");
+        assert_eq!(word(&deny), if denied { "policy_denied" } else { "allow" }, "{target}");
+        assert_eq!(word(&not), if denied { "param_denied" } else { "allow" }, "{target}");
+    }
+    let denial = call("GET", "/x?c=cus_Z", "").denial(&allow);
+    assert!(denial.sentence.contains("is \"cus_Z\", and it must be one of the list `ours`"), "{}", denial.sentence);
+}
+
+#[test]
+fn what_is_redacted_stands_in_no_reason() {
+    let set =
+        listing("[params]\nc = { one_of = [\"secret-customer\"], redact = true }\n[[allow]]\npaths = [\"/**\"]\n");
+    let denial = call("GET", "/x?c=hunter2", "").denial(&set);
+    assert!(denial.sentence.contains("`c` is not as it must be"), "{}", denial.sentence);
+    assert!(
+        !denial.sentence.contains("hunter2") && !denial.sentence.contains("secret-customer"),
+        "{}",
+        denial.sentence
+    );
+}

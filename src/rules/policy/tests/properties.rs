@@ -27,7 +27,7 @@ fn budget() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
-    fn policy_text(name: &'static str)(
+    pub fn policy_text(name: &'static str)(
         allow in prop::collection::vec(rule("allow"), 0..4),
         deny in prop::collection::vec(rule("deny"), 0..3),
         budgets in prop::collection::vec(budget(), 0..4),
@@ -42,7 +42,7 @@ prop_compose! {
     }
 }
 
-fn overlay_text() -> impl Strategy<Value = String> {
+pub fn overlay_text() -> impl Strategy<Value = String> {
     let rule = (prop::option::of(prop::sample::select(&METHODS[..])), prop::sample::select(&PATHS[..]));
     let rules = prop::collection::vec(rule, 0..3);
     let vendors = prop::option::of(prop::sample::select(vec!["stripe", "openai"]));
@@ -56,7 +56,7 @@ fn overlay_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn any_call() -> impl Strategy<Value = Call<'static>> {
+pub fn any_call() -> impl Strategy<Value = Call<'static>> {
     let run = prop::option::of(Just("r"));
     let all = Subject {
         app: Some("a".into()),
@@ -77,7 +77,7 @@ fn any_call() -> impl Strategy<Value = Call<'static>> {
         })
 }
 
-fn allowed(call: &Call<'_>, set: &PolicySet) -> bool {
+pub fn allowed(call: &Call<'_>, set: &PolicySet) -> bool {
     call.word(set) == "allow"
 }
 
@@ -136,7 +136,7 @@ proptest! {
         let path = CanonicalPath::parse(call.target).expect("canonical").path;
         let whole = call.word(&set);
         call.unread = true;
-        if !set.reads_args("p", "stripe", call.method, &path) {
+        if !set.reads_args("p", "stripe", call.method, &path, &call.facts.operation) {
             prop_assert_eq!(call.word(&set), whole, "{}", text);
         }
     }

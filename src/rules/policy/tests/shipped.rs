@@ -1,6 +1,8 @@
 //! The policies that ship: each loads, and does what its comments say.
 
 use super::*;
+use crate::config::policy_tests;
+use crate::rules::rehearsal::Rehearsal;
 
 fn shipped(name: &str) -> PolicySet {
     let path = format!("{}/policies/{name}.toml", env!("CARGO_MANIFEST_DIR"));
@@ -140,14 +142,30 @@ fn coding_agent() {
     );
 }
 
-#[test]
-fn all_of_them_load_together() {
+fn shipped_files(wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
     let files = std::fs::read_dir(folder).expect("the folder").map(|f| f.expect("an entry").path());
-    let policies: Vec<Policy> = files
-        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
-        .map(|path| policy(&std::fs::read_to_string(path).expect("readable")))
-        .collect();
-    assert!(policies.len() >= 5);
-    PolicySet::new(policies, Vec::new()).expect("they go together");
+    let named = files.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path));
+    let texts = named.filter(|(name, _)| wanted(name));
+    texts.map(|(name, path)| (name, std::fs::read_to_string(path).expect("readable"))).collect()
+}
+
+#[test]
+fn all_of_them_go_together_and_do_what_their_tables_say() {
+    let tables = shipped_files(|name| name.ends_with(policy_tests::ENDING));
+    let texts = shipped_files(|name| name.ends_with(".toml") && !name.ends_with(policy_tests::ENDING));
+    let policies: Vec<Policy> = texts.iter().map(|(_, text)| policy(text)).collect();
+    assert!(policies.len() >= 10);
+    let tabled = |policy: &Policy| tables.iter().any(|(name, _)| **name == format!("{}.test.toml", policy.name));
+    assert!(policies.iter().all(|policy| policy.base || tabled(policy)), "each has a table beside it");
+    let set = PolicySet::new(policies, Vec::new()).expect("they go together");
+    let vendors = crate::config::read("defaults", "", &|_| None).expect("the defaults").vendors;
+    let prices = crate::rules::price::PriceBook::load(None).expect("the shipped book");
+    let mut rehearsal = Rehearsal::new(set.into(), vendors, prices.into());
+    for (name, text) in &tables {
+        let policy = name.strip_suffix(policy_tests::ENDING).expect("a table");
+        for case in policy_tests::read(name, text, policy).unwrap_or_else(|e| panic!("{e}")) {
+            assert_eq!(case.wrong(&mut rehearsal), None, "{name}:{}: {}", case.line, case.name);
+        }
+    }
 }

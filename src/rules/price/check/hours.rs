@@ -25,6 +25,16 @@ impl Check<'_> {
     }
 }
 
+impl Hours {
+    /// As a policy writes them; the whole day if `utc` is empty. `None` if one of them is none.
+    pub fn of_week(days: Option<&str>, utc: &[&str]) -> Option<Self> {
+        let days = days.map_or(Some([true; 7]), self::days)?;
+        let spans: Vec<(u16, u16)> = utc.iter().map(|text| span(text)).collect::<Option<_>>()?;
+        let spans = if spans.is_empty() { vec![(0, 24 * 60)] } else { spans };
+        Some(Self { days, spans: spans.into(), ..Self::default() })
+    }
+}
+
 fn days(text: &str) -> Option<[bool; 7]> {
     let number = |name: &str| DAYS.iter().position(|day| *day == name.trim());
     let mut found = [false; 7];

@@ -1,0 +1,86 @@
+//! What `compare` says of two versions.
+
+use super::*;
+use crate::rules::vendors::{RawVendor, Vendor, catalog};
+use std::sync::Arc;
+
+fn stripe() -> Vec<Arc<Vendor>> {
+    let raw: RawVendor = catalog::shipped("stripe").expect("shipped").expect("sound");
+    vec![Arc::new(raw.check("stripe").expect("sound"))]
+}
+
+/// `+ what` for what widens.
+fn changes(old: &[&str], new: &[&str]) -> Vec<String> {
+    let found = compare(&set(old), &set(new), &stripe());
+    found.iter().map(|c| format!("{} {}", if c.widens { "+" } else { "-" }, c.what)).collect()
+}
+
+const HEAD: &str = "name = \"p\"\nvendors = [\"stripe\"]\n";
+
+fn with(more: &str) -> String {
+    format!("{HEAD}{more}")
+}
+
+#[test]
+fn the_same_is_no_change() {
+    let text = with("[[allow]]\npaths = [\"/v1/refunds\"]\n[[budget]]\nper = \"agent\"\nlimit = \"5 USD\"\n");
+    assert!(changes(&[&text], &[&format!("# a comment\n{text}")]).is_empty());
+}
+
+#[test]
+fn operations_that_are_newly_allowed_are_named() {
+    let old = with("[[allow]]\nmethods = [\"GET\"]\npaths = [\"/v1/refunds/**\"]\n");
+    let new = with("[[allow]]\npaths = [\"/v1/refunds/**\"]\nparams.amount = { max = 5, optional = true }\n");
+    let found = changes(&[&old], &[&new]);
+    assert!(found.contains(&"+ newly allowed, with parameters: POST /v1/refunds at stripe".to_owned()), "{found:?}");
+    assert!(found.contains(&"- only with some parameters: GET /v1/refunds/** at stripe".to_owned()), "{found:?}");
+    let barred = format!("{old}[[deny]]\npaths = [\"/v1/refunds/*\"]\n");
+    let found = changes(&[&barred], &[&old]);
+    assert!(found.contains(&"+ newly allowed: GET /v1/refunds/{refund} at stripe".to_owned()), "{found:?}");
+    let floor = "name = \"floor\"\nglobal = true\n[[deny]]\npaths = [\"/v1/refunds/*\"]\n";
+    let found = changes(&[&old, floor], &[&old]);
+    assert!(found.contains(&"+ newly allowed: GET /v1/refunds/{refund} at stripe".to_owned()), "{found:?}");
+    assert!(found.contains(&"+ the global policy is gone".to_owned()), "{found:?}");
+}
+
+#[test]
+fn limits_that_rise_fall_or_go_are_named() {
+    let old = with(
+        "[[budget]]\nper = \"agent\"\nlimit = \"5 USD\"\n[[budget]]\nper = \"key\"\nlimit = \"9 calls\"\n\
+         [[budget]]\nper = \"call\"\nlimit = \"2 USD\"\n[[rate]]\nper = \"key\"\nlimit = \"5/s\"\n",
+    );
+    let new = with(
+        "ceiling = \"1 USD\"\n[[budget]]\nper = \"agent\"\nlimit = \"50 USD\"\n\
+         [[budget]]\nper = \"call\"\nlimit = \"1 USD\"\n[[rate]]\nmode = \"observe\"\nper = \"key\"\nlimit = \"5/s\"\n",
+    );
+    assert_eq!(
+        changes(&[&old], &[&new]),
+        [
+            "+ a budget is gone: p: 9 calls per key",
+            "+ now only observed: p: 5/s per key",
+            "+ raised: `p: 5 USD per agent` is now `p: 50 USD per agent`",
+            "+ the ceiling is 1 USD, not none",
+            "- lowered: `p: 2 USD per call` is now `p: 1 USD per call`",
+        ]
+    );
+}
+
+#[test]
+fn parameters_are_compared_by_what_they_let_pass() {
+    let old = with("[params]\na = { max = 5 }\nb = { one_of = [\"x\"] }\nc = { required = true }\n");
+    let new = with("[params]\na = { max = 50 }\nb = { one_of = [\"x\", \"y\"] }\nd = { absent = true }\n");
+    assert_eq!(
+        changes(&[&old], &[&new]),
+        [
+            "+ params: `a` must be a number of at most 50, not a number of at most 5",
+            "+ params: `b` must be one of \"x\", \"y\", not one of \"x\"",
+            "+ params: `c` is no longer looked at",
+            "- params: `d` must be absent",
+        ]
+    );
+    assert!(
+        changes(&[&new], &[&old])
+            .iter()
+            .any(|c| c == "- params: `a` must be a number of at most 5, not a number of at most 50")
+    );
+}
