@@ -29,6 +29,7 @@ fn with_ask<T>(vendor: &Vendor, prices: &Arc<PriceBook>, then: impl FnOnce(&Ask<
     then(&Ask {
         vendor,
         operation: Some(operation),
+        host: &routed.host.base.host,
         args: &args,
         body: REQUEST.as_bytes(),
         headers: &HeaderMap::new(),
@@ -42,9 +43,9 @@ fn with_ask<T>(vendor: &Vendor, prices: &Arc<PriceBook>, then: impl FnOnce(&Ask<
         test_key: false,
         found: &[],
         counted: bursar::rules::vendors::Counted::Nothing,
-        remembered: &|_| None,
+        remembered: &|_, _| None,
         recalled: None,
-        batch: false,
+        batch: None,
     })
 }
 

@@ -431,7 +431,7 @@ fn late_changes_reach_the_row(store: &dyn AuditStore) {
 fn what_calls_made_is_found(store: &dyn AuditStore) {
     let made = |object: &str, of: Option<&str>, ask: Option<&str>| {
         let (of, ask) = (of.map(Into::into), ask.map(str::to_owned));
-        Some(Box::new(Made { of, ask, ..Made::named(object) }))
+        Some(Box::new(Made { of, ask, place: Some(Digest32([1; 32])), ..Made::named(object) }))
     };
     let ended = |n: u128, charge: u64, made: Option<Box<Made>>| {
         let (charge, row) = (usd(charge), Box::new(Closing { made, ..*closing(n, usd(charge), Outcome::Ok) }));
@@ -449,7 +449,11 @@ fn what_calls_made_is_found(store: &dyn AuditStore) {
     ];
     let entries: Vec<Entry> = (1..).zip(entries).map(|(seq, op)| entry(seq, op)).collect();
     store.apply(&records(&entries), false).expect("written");
-    let recall = |vendor: &str, object: &str| made::recall(store, vendor, object).expect("an answer");
+    let at = |place: u8, vendor: &str, object: &str| {
+        made::recall(store, vendor, Digest32([place; 32]), object).expect("an answer")
+    };
+    let recall = |vendor: &str, object: &str| at(1, vendor, object);
+    assert!(at(2, "openai", "batch_1").is_none() && at(2, "openai", "file-out").is_none(), "another account's");
     let batch = recall("openai", "batch_1").expect("it was made");
     assert_eq!((batch.call, batch.charge, batch.settled), (call(1), usd(900), false));
     let results = recall("openai", "file-out").expect("they are a batch's");

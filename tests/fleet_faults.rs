@@ -3,6 +3,8 @@
 
 mod common;
 
+#[path = "fleet_faults/alone.rs"]
+mod alone;
 #[path = "fleet_faults/dollar.rs"]
 mod dollar;
 #[path = "fleet_faults/load.rs"]

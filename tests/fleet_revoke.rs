@@ -103,6 +103,30 @@ fn the_books_have_each_change_once(fleet: &Fleet, rounds: usize) {
     });
 }
 
+/// Nodes that serve from their slices know of it when the command returns, too.
+#[test]
+fn nodes_that_do_not_ask_redis_obey_as_soon() {
+    let fleet = Fleet::new(&[&OPEN.replace("vendors =", "lease = true\nvendors =")], 3);
+    let key = fleet.mint("open", "runaway");
+    for round in 0..5 {
+        wait_for("slices on every node", SOON, || {
+            fleet.nodes.iter().for_each(|node| assert_eq!(said(node, &key).0, 200));
+            let lent = fleet.redis.cli(&["hkeys", "{bursar}:slices"]).unwrap_or_default();
+            (lent.lines().filter(|field| !field.starts_with(['#', '@', '!'])).count() >= 3).then_some(())
+        });
+        let streams = open_streams(&fleet, &key);
+        let done = fleet.nodes[round % 3].json(&["key", "revoke", &key.id]).swap_remove(0);
+        let returned = Instant::now();
+        assert_eq!(heard(&done), (3, vec![]), "{done}");
+        for node in &fleet.nodes {
+            assert_eq!(said(node, &key), (401, "key_revoked".to_owned()));
+        }
+        let worst = join_all(streams).into_iter().max().expect("streams");
+        assert!(worst.saturating_duration_since(returned) <= A_SECOND);
+        restore_everywhere(&fleet, (round + 1) % 3, &key);
+    }
+}
+
 /// What a node says first of all. The flag comes after it; a node that dies in between leaves nothing behind.
 #[test]
 fn streams_end_everywhere_before_the_flag_is_set() {

@@ -104,8 +104,8 @@ pub struct Known<'a> {
     /// What an earlier call made that this one names.
     pub recalled: Option<&'a Recalled>,
     pub counted: Counted,
-    /// Tokens that a response of that id left behind.
-    pub remembered: &'a dyn Fn(&str) -> Option<u64>,
+    /// Tokens that a response of that id, and of that row's model, left behind.
+    pub remembered: &'a dyn Fn(&str, &str) -> Option<u64>,
 }
 
 /// A request body: read whole, because something looks at it, or left as a stream.
@@ -261,6 +261,7 @@ impl Judged<'_> {
         Ask {
             vendor: &self.place.vendor,
             operation: self.routed.operation,
+            host: &self.routed.host.base.host,
             args,
             body: body.map_or(&[], |b| b),
             headers: &self.parts.headers,
@@ -276,7 +277,7 @@ impl Judged<'_> {
             counted,
             remembered,
             recalled,
-            batch: false,
+            batch: None,
         }
     }
 

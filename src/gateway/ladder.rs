@@ -17,6 +17,7 @@ use crate::rules::vendors::count::{self, Encoding};
 use crate::rules::vendors::look_up::Question;
 use crate::rules::vendors::{Counted, Estimate, Price, Unpriceable};
 use crate::units::amount::Unit;
+use crate::units::ids::Digest32;
 
 /// What would bound a call better than what is known of it.
 #[derive(Default)]
@@ -36,8 +37,8 @@ struct Climb {
 
 /// What an estimate still lacks.
 enum Next {
-    /// What an earlier call made, of this name.
-    Recall(String),
+    /// What an earlier call made, of this name at this place.
+    Recall(Digest32, String),
     LookUp(Permit, Vec<Question>),
 }
 
@@ -105,13 +106,13 @@ impl Judged<'_> {
             let next = {
                 let args = self.args(body)?;
                 let permit = self.decide(&args)?;
-                let remembered = |id: &str| self.memory(&permit).recall(id);
+                let remembered = |id: &str, row: &str| self.memory(&permit).recall(id, row);
                 let known = Known { found: &found, recalled: recalled.as_ref(), counted, remembered: &remembered };
                 let ask = self.ask(&permit, &args, body.bytes(), known);
                 let named = if sought { None } else { ask.recalls() };
                 let wanted = if permit.may_look_up() { ask.questions() } else { Vec::new() };
                 match named {
-                    Some(named) => Next::Recall(named),
+                    Some(named) => Next::Recall(self.memory(&permit).place(), named),
                     None if wanted.is_empty() => {
                         let estimate = self.estimate(&permit, ask, about)?;
                         return Ok((permit, estimate));
@@ -121,8 +122,9 @@ impl Judged<'_> {
             };
             let (permit, wanted) = match next {
                 Next::LookUp(permit, wanted) => (permit, wanted),
-                Next::Recall(named) => {
-                    (recalled, sought) = (self.gateway.recall(&self.place.vendor.name, &named).await?, true);
+                Next::Recall(place, named) => {
+                    let vendor = &self.place.vendor.name;
+                    (recalled, sought) = (self.gateway.recall(vendor, place, &named).await?, true);
                     continue;
                 }
             };
@@ -136,7 +138,7 @@ impl Judged<'_> {
     fn better(&self, body: &Sendable) -> Result<Better, Problem> {
         let args = self.args(body)?;
         let permit = self.decide(&args)?;
-        let known = Known { found: &[], recalled: None, counted: Counted::Nothing, remembered: &|_| None };
+        let known = Known { found: &[], recalled: None, counted: Counted::Nothing, remembered: &|_, _| None };
         let ask = self.ask(&permit, &args, body.bytes(), known);
         let there = if permit.may_look_up() { ask.count_question() } else { None };
         Ok(Better { here: ask.encoding(), there })

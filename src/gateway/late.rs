@@ -13,7 +13,7 @@ use crate::rules::subject::{Flag, Name};
 use crate::rules::vendors::look_up::Question;
 use crate::rules::vendors::{Due, Plan};
 use crate::units::amount::Amounts;
-use crate::units::ids::CallId;
+use crate::units::ids::{CallId, Digest32};
 use crate::units::time::Timestamp;
 
 /// No price is asked for later than this.
@@ -30,6 +30,8 @@ pub struct Afterwards {
     pub follow: Option<(Box<Follow>, Question)>,
     pub made: Option<Box<Made>>,
     pub due: Option<Box<Due>>,
+    /// Where both are known by their names.
+    pub place: Option<Digest32>,
 }
 
 impl Afterwards {
@@ -40,8 +42,8 @@ impl Afterwards {
         if let Some((follow, question)) = self.follow {
             tokio::spawn(follow.run(question, charge, Duration::ZERO));
         }
-        if let Some(due) = self.due {
-            tokio::spawn(gateway.clone().settle_made(vendor.clone(), due, call));
+        if let Some((due, place)) = self.due.zip(self.place) {
+            tokio::spawn(gateway.clone().settle_made(vendor.clone(), place, due, call));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::rules::ledger::ask::Correct;
 use crate::rules::subject::Name;
 use crate::rules::vendors::{Due, Recalled};
 use crate::units::amount::Amounts;
-use crate::units::ids::CallId;
+use crate::units::ids::{CallId, Digest32};
 use crate::units::time::Timestamp;
 
 /// The change of a charge that nobody adjusted before.
@@ -33,7 +33,7 @@ const SHOWN: Duration = Duration::from_secs(5);
 /// A true price that could not be put into the books is tried again after these.
 const AGAIN_SECS: [u64; 5] = [1, 5, 30, 120, 600];
 
-/// By vendor and name, in the order in which they came.
+/// By vendor, place and name, in the order in which they came.
 pub struct Makings {
     recent: Mutex<Recent>,
     /// One at a time, so that nothing is said twice.
@@ -48,7 +48,7 @@ impl Default for Makings {
     }
 }
 
-type Key = (Name, Name);
+type Key = (Name, Option<Digest32>, Name);
 
 #[derive(Default)]
 struct Recent {
@@ -59,7 +59,7 @@ struct Recent {
 impl Makings {
     /// A call has ended, and made this.
     pub fn remember(&self, vendor: &Name, made: Made, call: CallId, charge: Amounts, at: Timestamp) {
-        let key = (vendor.clone(), made.object.clone());
+        let key = (vendor.clone(), made.place, made.object.clone());
         let mut recent = self.recent.lock();
         let known = recent.known.insert(key.clone(), Recalled { made, call, charge, at, settled: false });
         if known.is_none() {
@@ -72,9 +72,9 @@ impl Makings {
         }
     }
 
-    fn recall(&self, vendor: &Name, object: &str) -> Option<Recalled> {
+    fn recall(&self, vendor: &Name, place: Digest32, object: &str) -> Option<Recalled> {
         let recent = self.recent.lock();
-        let of = |object: &str| recent.known.get(&(vendor.clone(), object.into()));
+        let of = |object: &str| recent.known.get(&(vendor.clone(), Some(place), object.into()));
         let found = of(object)?;
         match &found.made.of {
             None => Some(found.clone()),
@@ -82,21 +82,21 @@ impl Makings {
         }
     }
 
-    fn settled(&self, vendor: &Name, object: &Name) {
-        if let Some(known) = self.recent.lock().known.get_mut(&(vendor.clone(), object.clone())) {
+    fn settled(&self, vendor: &Name, place: Digest32, object: &Name) {
+        if let Some(known) = self.recent.lock().known.get_mut(&(vendor.clone(), Some(place), object.clone())) {
             known.settled = true;
         }
     }
 }
 
 impl Gateway {
-    /// What an earlier call made, of this name.
-    pub async fn recall(&self, vendor: &Name, object: &str) -> Result<Option<Recalled>, Problem> {
-        if let Some(known) = self.makings.recall(vendor, object) {
+    /// What an earlier call made, of this name and at this place.
+    pub async fn recall(&self, vendor: &Name, place: Digest32, object: &str) -> Result<Option<Recalled>, Problem> {
+        if let Some(known) = self.makings.recall(vendor, place, object) {
             return Ok(Some(known));
         }
         let (vendor, object) = (vendor.clone(), object.to_owned());
-        let asked = self.books.ask(move |store| made::recall(store, &vendor, &object)).await;
+        let asked = self.books.ask(move |store| made::recall(store, &vendor, place, &object)).await;
         asked.map_err(|error| {
             tracing::error!(%error, "what an earlier call made cannot be looked up");
             Problem::StoreDown
@@ -104,21 +104,21 @@ impl Gateway {
     }
 
     /// Something that an earlier call made turned out to cost this much: once, whoever says it again.
-    pub async fn settle_made(self: Arc<Self>, vendor: Name, due: Box<Due>, by: CallId) {
+    pub async fn settle_made(self: Arc<Self>, vendor: Name, place: Digest32, due: Box<Due>, by: CallId) {
         for secs in AGAIN_SECS {
-            if self.is_settled(&vendor, &due, by).await {
+            if self.is_settled(&vendor, place, &due, by).await {
                 return;
             }
             tokio::time::sleep(Duration::from_secs(secs)).await;
         }
-        if !self.is_settled(&vendor, &due, by).await {
+        if !self.is_settled(&vendor, place, &due, by).await {
             tracing::error!(call = %by, object = &*due.object, "the true price that its results say is not in the books");
         }
     }
 
     /// False if it may be said again later.
-    async fn is_settled(&self, vendor: &Name, due: &Due, by: CallId) -> bool {
-        let found = match self.recall(vendor, &due.object).await {
+    async fn is_settled(&self, vendor: &Name, place: Digest32, due: &Due, by: CallId) -> bool {
+        let found = match self.recall(vendor, place, &due.object).await {
             Ok(Some(found)) if !found.settled => found,
             // What is not to be found is nobody's here; its charge stands where it was made.
             Ok(_) => return true,
@@ -127,7 +127,7 @@ impl Gateway {
         let charge = Amounts { usd: due.usd, tokens: due.tokens, ..found.charge };
         let right = self.put_right(found.call, charge, format!("results of {}, read by call {by}", due.object)).await;
         if right {
-            self.makings.settled(vendor, &due.object);
+            self.makings.settled(vendor, place, &due.object);
         }
         right
     }
@@ -174,5 +174,28 @@ impl Gateway {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_counts_at_its_own_place_alone() {
+        let (makings, vendor): (Makings, Name) = (Makings::default(), "openai".into());
+        let (ours, theirs) = (Digest32([1; 32]), Digest32([2; 32]));
+        let call = |n: u8| CallId(format!("01900000-0000-7000-8000-00000000000{n}").parse().expect("an id"));
+        let remember = |made: Made, n: u8| makings.remember(&vendor, made, call(n), Amounts::ZERO, Timestamp(0));
+        remember(Made { place: Some(ours), ..Made::named("batch_1") }, 1);
+        remember(Made { place: Some(ours), of: Some("batch_1".into()), ..Made::named("file-out") }, 2);
+        let of = |place, name: &str| makings.recall(&vendor, place, name).map(|known| known.call);
+        assert_eq!((of(ours, "batch_1"), of(ours, "file-out")), (Some(call(1)), Some(call(1))));
+        assert_eq!((of(theirs, "batch_1"), of(theirs, "file-out")), (None, None));
+        // Two accounts may have things of one name.
+        remember(Made { place: Some(theirs), ..Made::named("batch_1") }, 3);
+        makings.settled(&vendor, theirs, &"batch_1".into());
+        assert_eq!((of(ours, "batch_1"), of(theirs, "batch_1")), (Some(call(1)), Some(call(3))));
+        assert!(makings.recall(&vendor, ours, "batch_1").is_some_and(|known| !known.settled));
     }
 }

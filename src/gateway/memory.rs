@@ -6,6 +6,8 @@ use super::admit::Judged;
 use crate::adapters::remembered::{Place, Remembered};
 use crate::adapters::vault::DEFAULT;
 use crate::rules::policy::Permit;
+use crate::rules::vendors::Left;
+use crate::units::ids::Digest32;
 
 /// The memory of one place.
 #[derive(Clone)]
@@ -15,12 +17,17 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub fn recall(&self, id: &str) -> Option<u64> {
-        self.all.get(&self.place, id)
+    pub fn recall(&self, id: &str, row: &str) -> Option<u64> {
+        self.all.get(&self.place, id, row)
     }
 
-    pub fn keep(&self, id: &str, tokens: u64) {
-        self.all.put(&self.place, id, tokens);
+    pub fn keep(&self, id: &str, left: &Left) {
+        self.all.put(&self.place, id, &left.row, left.tokens);
+    }
+
+    /// Names the place in the books.
+    pub fn place(&self) -> Digest32 {
+        self.place.digest()
     }
 }
 

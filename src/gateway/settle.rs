@@ -32,7 +32,7 @@ pub struct Dues {
     pub taking: Option<Box<Taking>>,
     /// Asks for a price that comes later.
     pub follow: Option<Box<Follow>>,
-    /// Keeps what its answer leaves behind.
+    /// Of a call that leaves something at its vendor.
     pub memory: Option<Memory>,
 }
 
@@ -57,8 +57,12 @@ impl Dues {
     /// call cost is known before, so nobody waits for a ledger on another machine.
     pub async fn finish(mut self, mut ending: Ending) -> Settlement {
         capture::end(self.taking.take(), &mut ending).await;
-        if let (Some(memory), Some((id, tokens))) = (&self.memory, &ending.usage.remember) {
-            memory.keep(id, *tokens);
+        if let (Some(memory), Some((id, left))) = (&self.memory, &ending.usage.remember) {
+            memory.keep(id, left);
+        }
+        let place = self.memory.as_ref().map(Memory::place);
+        if let Some(made) = &mut ending.usage.made {
+            made.place = place;
         }
         let held = *self.hold.amounts();
         // The vendor repeated an answer whose money is in the books already.
@@ -73,7 +77,7 @@ impl Dues {
         let first = self.hold.shares().is_none();
         let (usage, follow) = (&mut ending.usage, self.follow);
         let follow = follow.zip(usage.late.take()).filter(|_| first);
-        let afterwards = Afterwards { follow, made: closing.made.clone(), due: usage.due.take() };
+        let afterwards = Afterwards { follow, made: closing.made.clone(), due: usage.due.take(), place };
         let (context, hold, seat) = (self.context, self.hold, self.seat);
         let (gateway, vendor, call) = (self.gateway, self.facts.vendor.clone(), context.call);
         let aside = hold.ends_aside();

@@ -48,23 +48,56 @@ fn boundary(content_type: &str) -> Option<&str> {
 fn part(bytes: &[u8]) -> Option<Part<'_>> {
     let end = memchr::memmem::find(&bytes[..bytes.len().min(LONGEST_HEAD)], b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
-    let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
-    let own = |(name, _): &(&str, &str)| name.trim().eq_ignore_ascii_case("content-disposition");
-    let disposition = lines.find(own)?.1;
-    let coded = |(name, _): (&str, &str)| name.trim().eq_ignore_ascii_case("content-transfer-encoding");
-    if lines.clone().any(|line| own(&line)) || head.split("\r\n").filter_map(|l| l.split_once(':')).any(coded) {
-        return None;
+    let lines: Option<Vec<(&str, &str)>> = head.split("\r\n").map(line).collect();
+    let mut disposition = None;
+    for (field, value) in lines? {
+        if field.eq_ignore_ascii_case("content-transfer-encoding") {
+            return None;
+        }
+        if field.eq_ignore_ascii_case("content-disposition") && disposition.replace(value).is_some() {
+            return None;
+        }
     }
-    Some(Part { name: name(disposition)?, content: &bytes[end + 4..] })
+    Some(Part { name: name(disposition?)?, content: &bytes[end + 4..] })
 }
 
-/// `form-data; name="purpose"; filename="a.jsonl"`
+/// Field and value of a line that every reader divides alike: not one that goes on, or ends early for some.
+fn line(line: &str) -> Option<(&str, &str)> {
+    let (field, value) = line.split_once(':')?;
+    let plain = !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (plain && !line.contains(['\r', '\n', '\0'])).then_some((field, value.trim()))
+}
+
+/// `form-data; name="purpose"; filename="a.jsonl"`: the name once, a file's name at most once, and nothing else.
 fn name(disposition: &str) -> Option<&str> {
-    let rest = disposition.trim().strip_prefix("form-data")?;
-    let mut names = rest.split(';').map(str::trim).filter_map(|text| text.strip_prefix("name="));
-    let quoted = names.next()?.strip_prefix('"')?.strip_suffix('"')?;
-    let plain = quoted.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
-    (plain && !quoted.is_empty() && names.next().is_none()).then_some(quoted)
+    let mut parameters = parameters(disposition).into_iter();
+    if !parameters.next()?.trim().eq_ignore_ascii_case("form-data") {
+        return None;
+    }
+    let (mut name, mut file) = (None, None);
+    for parameter in parameters {
+        let (key, value) = parameter.trim().split_once('=')?;
+        let value = value.strip_prefix('"')?.strip_suffix('"')?;
+        let place = match key.to_ascii_lowercase().as_str() {
+            "name" => &mut name,
+            "filename" => &mut file,
+            _ => return None,
+        };
+        if value.contains(['"', '\\']) || place.replace(value).is_some() {
+            return None;
+        }
+    }
+    name.filter(|name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()))
+}
+
+/// Cut at each `;` that does not stand between quotes.
+fn parameters(text: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let cut = |c: char| {
+        quoted ^= c == '"';
+        c == ';' && !quoted
+    };
+    text.split(cut).collect()
 }
 
 #[cfg(test)]
@@ -84,6 +117,14 @@ mod tests {
         let told: Vec<_> = found.iter().map(|p| (p.name, String::from_utf8_lossy(p.content).into_owned())).collect();
         assert_eq!(told, [("purpose", "batch".to_owned()), ("file", "{}\n--xy\r\n{}".to_owned())]);
         assert_eq!(parts("multipart/form-data; boundary=\"xyz\"", whole.as_bytes()).map(|p| p.len()), Some(2));
+        for good in [
+            whole
+                .replace("; filename=\"a.jsonl\"", "; filename=\"a; name=b.jsonl\"\r\nContent-Type: application/jsonl"),
+            whole.replace("name=\"file\"; filename=\"a.jsonl\"", "filename=\"a.jsonl\" ;name=\"file\""),
+            whole.replace("form-data; name=\"file\"", "Form-Data; Name=\"file\""),
+        ] {
+            assert_eq!(parts(KIND, good.as_bytes()).map(|p| (p.len(), p[1].name)), Some((2, "file")), "{good}");
+        }
         for (kind, body) in [
             ("multipart/form-data", whole.clone()),
             ("multipart/form-data; boundary=xyz; boundary=abc", whole.clone()),
@@ -94,6 +135,17 @@ mod tests {
             (KIND, whole.replace("name=\"file\"", "name=\"Purpose\"")),
             (KIND, whole.replace("name=\"file\"", "name=\"file\"; name=\"x\"")),
             (KIND, whole.replace("name=\"file\"", "name=file")),
+            // What one reader takes for a part's name, and another for nothing.
+            (KIND, whole.replace("name=\"file\"", "name=\"file\"; NAME=\"purpose\"")),
+            (KIND, whole.replace("name=\"file\"", "name=\"file\"; name =\"purpose\"")),
+            (KIND, whole.replace("name=\"file\"", "name=\"file\"; name*=utf-8''purpose")),
+            (KIND, whole.replace("name=\"file\"", "name=\"file\"; x=\"; name=purpose\"")),
+            (KIND, whole.replace("; filename=\"a.jsonl\"", "; filename=\"a\"; filename=\"b\"")),
+            (KIND, whole.replace("; filename=\"a.jsonl\"", ";\r\n filename=\"a.jsonl\"")),
+            (KIND, whole.replace("; filename=\"a.jsonl\"", "\n; filename=\"a.jsonl\"")),
+            (KIND, whole.replace("; filename=\"a.jsonl\"", "\r\nno header")),
+            (KIND, whole.replace("; filename=\"a.jsonl\"", "\r\nX-A : b")),
+            (KIND, whole.replace("form-data; name=\"file\"", "form-datax; name=\"file\"")),
             (KIND, whole.replace("\r\n\r\n", "\r\nContent-Transfer-Encoding: base64\r\n\r\n")),
             (KIND, String::new()),
         ] {

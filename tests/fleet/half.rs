@@ -12,7 +12,7 @@ use crate::common::{SOON, http_get, wait_for};
 const CALL: u64 = USD / 100;
 const EPOCH: [&str; 3] = ["hget", "{bursar}:meta", "epoch"];
 
-fn ready(node: &Bursar) {
+pub fn ready(node: &Bursar) {
     let ready = || http_get(node.gateway, "/-/ready").is_some_and(|(status, _)| status == 200).then_some(());
     wait_for("a node to admit calls", SOON, ready);
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::caps::{USD, left};
-use super::lost::lose;
+use super::half::ready;
+use super::lost::{lose, making};
 use crate::common::books::{admitted, agree, all_closed, micro, rows, spend};
 use crate::common::bursar::Key;
 use crate::common::client::{Ask, join_all, send_all, spawn_all};
@@ -45,7 +46,25 @@ fn spend_the_rest(fleet: &Fleet, key: &Key) {
         let answers = send_all(fleet.port(n), (0..6).map(|_| ask(key)).collect());
         answers.iter().all(|a| a.code() == "budget_spent").then_some(())
     };
-    (0..3).for_each(|n| wait_for("everything to be spent", 3 * SOON, || spent(n)));
+    (0..fleet.nodes.len()).for_each(|n| wait_for("everything to be spent", 3 * SOON, || spent(n)));
+}
+
+fn all_is_spent_once(fleet: &Fleet, key: &Key) {
+    spend_the_rest(fleet, key);
+    all_closed(&fleet.nodes[0], &["--agent", "eager"], 60 * Duration::from_secs(1));
+    let through: Vec<Value> = rows(&fleet.nodes[0], &["--agent", "eager"]).into_iter().filter(admitted).collect();
+    let charged: u64 = through.iter().map(|row| micro(&row["cost_usd"])).sum();
+    println!("{} at the vendor, {} rows, {charged} charged", fleet.vendor.count(), through.len());
+    agree(&fleet.vendor.received(), &through);
+    assert_eq!(charged, USD, "all is spent, and no more");
+    assert!(fleet.vendor.count() <= 100);
+    for node in &fleet.nodes {
+        assert_eq!(micro(&spend(node, &["--agent", "eager"])["cost_usd"]), USD);
+        wait_for("nothing to be held", SOON, || (left(node, key) == (USD, 0)).then_some(()));
+    }
+    let checked = fleet.nodes[0].json(&["ledger", "check"]).swap_remove(0);
+    assert_eq!(checked["differences"].as_array().map(Vec::len), Some(0), "{checked}");
+    fleet.nodes[0].ok(&["audit", "verify"]);
 }
 
 #[test]
@@ -60,21 +79,40 @@ fn the_cap_holds_over_a_redis_that_forgets_what_it_lent() {
     println!("{} slices, {} calls when it is whole again", slices(&fleet), fleet.vendor.count());
     stop.store(true, Ordering::SeqCst);
     join_all(callers);
-    spend_the_rest(&fleet, &key);
-    all_closed(&fleet.nodes[0], &["--agent", "eager"], 60 * Duration::from_secs(1));
-    let through: Vec<Value> = rows(&fleet.nodes[0], &["--agent", "eager"]).into_iter().filter(admitted).collect();
-    let charged: u64 = through.iter().map(|row| micro(&row["cost_usd"])).sum();
-    println!("{} at the vendor, {} rows, {charged} charged", fleet.vendor.count(), through.len());
-    agree(&fleet.vendor.received(), &through);
-    assert_eq!(charged, USD, "all is spent, and no more");
-    assert!(fleet.vendor.count() <= 100);
-    for node in &fleet.nodes {
-        assert_eq!(micro(&spend(node, &["--agent", "eager"])["cost_usd"]), USD);
-        wait_for("nothing to be held", SOON, || (left(node, &key) == (USD, 0)).then_some(()));
-    }
-    let checked = fleet.nodes[0].json(&["ledger", "check"]).swap_remove(0);
-    assert_eq!(checked["differences"].as_array().map(Vec::len), Some(0), "{checked}");
-    fleet.nodes[0].ok(&["audit", "verify"]);
+    all_is_spent_once(&fleet, &key);
+}
+
+/// What it spent alone nobody knows, and what it was lent is known to Redis alone: others may not have it.
+#[test]
+fn what_a_dead_node_was_lent_stays_held_although_the_ledger_is_put_back() {
+    let alone = pennies("lent", "1 USD", "lease = true\n\n[store_down]\nledger = \"leased\"\nfor = \"60s\"");
+    let mut fleet = Fleet::patient(&[&alone], 2, "");
+    let key = fleet.mint("lent", "eager");
+    wait_for("a slice", SOON, || {
+        assert_eq!(fleet.call(1, &ask(&key)).status, 200);
+        (slices(&fleet) > 0).then_some(())
+    });
+    fleet.redis.hang();
+    let serves = || (fleet.call(1, &ask(&key)).status == 200).then_some(());
+    wait_for("a call from the slice", SOON, serves);
+    fleet.nodes[1].server.kill();
+    fleet.redis.go_on();
+    let before = making(&fleet).expect("a ledger");
+    fleet.redis.must(&["hset", "{bursar}:meta", "epoch", &format!("{before}?")]);
+    wait_for("the ledger to be put back", 3 * SOON, || {
+        making(&fleet).filter(|now| !now.starts_with(&before)).map(drop)
+    });
+    ready(&fleet.nodes[0]);
+    assert!(slices(&fleet) > 0, "it is still lent");
+    let (spent, held) = wait_for("the other node to have spent all that is left", SOON, || {
+        let refused = fleet.call(0, &ask(&key)).status != 200;
+        let (spent, held) = left(&fleet.nodes[0], &key);
+        (refused && spent + held == USD).then_some((spent, held))
+    });
+    println!("{spent} spent, {held} held for the node that is dead");
+    assert!(held > 0);
+    fleet.nodes[1].restart();
+    all_is_spent_once(&fleet, &key);
 }
 
 #[test]
@@ -86,6 +124,9 @@ fn a_stop_that_redis_does_not_hear_holds_on_its_own_node() {
         assert_eq!(fleet.call(0, &ask(&key)).status, 200);
         (slices(&fleet) > 0).then_some(())
     });
+    // What only Redis and this process know dies with both.
+    let known = || rows(&fleet.nodes[0], &["--agent", "eager"]).len() == fleet.vendor.count();
+    wait_for("the books to have it all", SOON, || known().then_some(()));
     fleet.redis.kill();
     let serves = || (fleet.call(0, &ask(&key)).status == 200).then_some(());
     wait_for("a call from the slice", SOON, serves);
@@ -94,7 +135,10 @@ fn a_stop_that_redis_does_not_hear_holds_on_its_own_node() {
     let answer = fleet.call(0, &ask(&key));
     assert_eq!(answer.status, 403, "{}", answer.text());
     let before = fleet.vendor.count();
+    // It is on this node's own disk.
+    fleet.nodes[0].server.kill();
     fleet.redis.restart();
+    fleet.nodes[0].restart();
     let flags = || fleet.redis.cli(&["scard", "{bursar}:flags"]).unwrap_or_default();
     let whole = || fleet.call(0, &ask(&key)).status == 403 && flags() == "1";
     wait_for("the ledger to know of the stop", 3 * SOON, || whole().then_some(()));

@@ -70,6 +70,10 @@ fn what_an_emptied_redis_had_is_put_back() {
         settled(node, &["--agent", "eager"], 6, SOON);
     }
     lose(&mut fleet, Redis::restart_empty);
+    let told = |log: &str| {
+        log.contains("the ledger was put back from the books and the nodes") && log.contains("loaded.flags=1")
+    };
+    assert!(fleet.nodes.iter().any(|node| told(&node.server.output())), "whoever put it back says what");
     for node in &fleet.nodes {
         assert_eq!(left(node, &key), (6 * CALL, 0));
         assert_eq!(ask(&stopped).now(node.gateway).status, 403);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::load::{LIMIT_OF_A_DOLLAR, ready, same_everywhere};
-use super::servers::{LEDGER, fleet_on};
+use super::servers::{LEDGER, fleet_on, keeping_all};
 use crate::common::books::{admitted, agree, all_closed, flagged, micro, rows};
 use crate::common::bursar::Key;
 use crate::common::client::{Ask, join_all, spawn_all};
@@ -72,6 +72,11 @@ fn a_hundred_although_a_node_is_killed() {
 #[test]
 fn a_hundred_although_redis_is_started_again_without_data() {
     a_hundred(&mut Fleet::new(&[&a_dollar()], 3), |fleet| fleet.redis.restart_empty());
+}
+
+#[test]
+fn a_hundred_although_redis_is_started_again() {
+    a_hundred(&mut keeping_all(Fleet::new(&[&a_dollar()], 3)), |fleet| fleet.redis.restart());
 }
 
 #[test]

@@ -25,13 +25,18 @@ pub fn fleet_on(url: &str, policy: &str) -> Fleet {
     fleet
 }
 
-#[test]
-fn killed_and_started_again_with_its_data() {
-    let mut fleet = fleet();
+/// Redis keeps whatever it acknowledges.
+pub fn keeping_all(fleet: Fleet) -> Fleet {
     fleet.redis.must(&["config", "set", "appendonly", "yes"]);
     fleet.redis.must(&["config", "set", "appendfsync", "always"]);
     let saved = || fleet.redis.info("aof_rewrite_in_progress").filter(|n| n == "0").map(drop);
     wait_for("the log to be begun", SOON, saved);
+    fleet
+}
+
+#[test]
+fn killed_and_started_again_with_its_data() {
+    let mut fleet = keeping_all(fleet());
     under_load(&mut fleet, |fleet, load| {
         fleet.redis.restart();
         fleet.nodes.iter().for_each(ready);
@@ -79,6 +84,24 @@ fn failed_over_to_its_replica() {
         watched.servers[0].kill();
         watched.wait_for_primary(1);
         load.serves(5);
+    });
+}
+
+/// It had missed what was written last, and all of that is put back.
+#[test]
+fn failed_over_to_a_replica_that_lacks_the_last_writes() {
+    const EPOCH: [&str; 3] = ["hget", "{bursar}:meta", "epoch"];
+    let mut watched = Watched::start();
+    let mut fleet = fleet_on(&watched.url(), &capped());
+    under_load(&mut fleet, |_, load| {
+        // The sentinels would mend that after five seconds.
+        watched.servers[1].must(&["replicaof", "127.0.0.1", "1"]);
+        load.serves(12);
+        let before = watched.servers[0].must(&EPOCH);
+        watched.servers[0].kill();
+        watched.wait_for_primary(1);
+        load.serves(10);
+        assert_ne!(watched.servers[1].must(&EPOCH), before, "the ledger was begun anew");
     });
 }
 

@@ -1,7 +1,9 @@
 //! Redis hangs, or is gone for a while; and a node that dies meanwhile.
 
+use std::time::{Duration, Instant};
+
 use bursar::adapters::ledger::{Ledger, LedgerError};
-use bursar::rules::ledger::ask::{Manner, Reservation};
+use bursar::rules::ledger::ask::{Down, Manner, Reservation};
 use bursar::rules::ledger::entry::{Entry, Op};
 use bursar::units::ids::CallId;
 
@@ -25,6 +27,8 @@ async fn while_redis_hangs_each_policy_does_what_it_says_and_afterwards_all_is_t
     .await;
     // Until then it may admit as if Redis were well: what it heard last still holds.
     tokio::time::sleep(bursar::adapters::ledger::leased::FRESH).await;
+    let closed = node.ledger.reserve(ask(1_000_000, 1, LEASE)).await;
+    assert!(matches!(closed, Err(LedgerError::Down(_))), "its right to admit alone has run out: {closed:?}");
     let mut held = Vec::new();
     for _ in 0..lent_then / 2 {
         held.push(reserve(&node.ledger, 1_000_000, 1, LEASED).await.expect("from the slice"));
@@ -57,6 +61,28 @@ async fn while_redis_hangs_each_policy_does_what_it_says_and_afterwards_all_is_t
     // A reserve that was given up may have been taken by the server all the same; its hold is the lease's to end.
     let (now, _) = account(node.ledger.redis()).await;
     assert_eq!((now, lent(&server).await), (spent, 0));
+}
+
+#[tokio::test]
+async fn a_node_goes_on_alone_only_as_long_as_the_policy_says() {
+    for down in [Down::Leased { secs: 2 }, Down::Open { secs: 2 }] {
+        let manner = Manner { lease: true, down };
+        let server = server();
+        let node = Node::start(&server).await;
+        warm_up(&server, &node, 1_000_000, LEASED).await;
+        server.hang();
+        let begun = Instant::now();
+        reserve(&node.ledger, 1_000_000, 1, manner).await.expect("alone");
+        until("its time is over", || async {
+            let answer = node.ledger.reserve(ask(1_000_000, 1, manner)).await;
+            matches!(answer, Err(LedgerError::Down(_))) && begun.elapsed() > Duration::from_secs(1)
+        })
+        .await;
+        assert!(begun.elapsed() > Duration::from_millis(1800), "{down:?}: {:?}", begun.elapsed());
+        let other = node.ledger.reserve(ask(1_000_000, 1, LEASED)).await;
+        assert!(matches!(other, Ok(Reservation::Held(_))), "another policy says longer: {other:?}");
+        server.go_on();
+    }
 }
 
 #[tokio::test]

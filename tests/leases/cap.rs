@@ -11,6 +11,10 @@ use bursar::rules::ledger::need::{Fit, Share};
 use bursar::rules::subject::Flag;
 use bursar::units::money::MicroCents;
 
+use tempfile::TempDir;
+
+use crate::common::calls;
+use crate::common::redis::Redis as Server;
 use crate::scene::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -47,23 +51,39 @@ async fn four_hundred_calls_over_three_nodes_spend_the_limit_and_no_more() {
     assert_eq!(of(|op| matches!(op, Op::Commit { .. })), 100);
 }
 
+/// Scripts that were run so far.
+async fn scripts(server: &Server) -> u64 {
+    let info: String = ask_server(server, &["INFO", "commandstats"]).await;
+    let line = info.lines().find(|l| l.starts_with("cmdstat_evalsha:")).unwrap_or_default();
+    line.split(['=', ',']).nth(1).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Where no slices are wanted.
+#[tokio::test]
+async fn a_call_is_one_script_before_and_one_after() {
+    let (server, dir) = (server(), TempDir::new().expect("a folder"));
+    let ledger = redis(&server, &dir).await;
+    let begun = scripts(&server).await;
+    for _ in 0..50 {
+        let call = ask(1_000_000, 1, Manner::default());
+        let hold = call.hold;
+        assert!(matches!(ledger.reserve(call).await, Ok(Reservation::Held(_))));
+        ledger.settle(calls::commit(hold, 1, true)).await.expect("an end is never refused");
+    }
+    assert_eq!(scripts(&server).await - begun, 100);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn most_calls_are_served_without_asking() {
     let server = server();
     let node = Node::start(&server).await;
     let before = warm_up(&server, &node, 1_000_000, LEASE).await;
-    let scripts = || async {
-        let info: String = ask_server(&server, &["INFO", "commandstats"]).await;
-        let line = info.lines().find(|l| l.starts_with("cmdstat_evalsha:")).unwrap_or_default().to_owned();
-        let calls = line.split(['=', ',']).nth(1).and_then(|n| n.parse::<u64>().ok());
-        calls.unwrap_or(0)
-    };
-    let begun = scripts().await;
+    let begun = scripts(&server).await;
     for _ in 0..1000 {
         let hold = reserve(&node.ledger, 1_000_000, 1, LEASE).await.expect("there is room");
         commit(&node.ledger, hold, 1).await;
     }
-    let asked = scripts().await - begun;
+    let asked = scripts(&server).await - begun;
     assert!(asked < 1000, "{asked} scripts for 2,000 steps");
     node.ledger.flush().await.expect("told");
     assert_eq!(account(node.ledger.redis()).await, (before + 1000, 0));

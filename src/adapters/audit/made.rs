@@ -7,7 +7,7 @@ use crate::rules::books::{Closing, Made, Opening};
 use crate::rules::ledger::entry::Op;
 use crate::rules::vendors::Recalled;
 use crate::units::amount::Amounts;
-use crate::units::ids::CallId;
+use crate::units::ids::{CallId, Digest32};
 use crate::units::time::Timestamp;
 
 /// A call that made something.
@@ -69,22 +69,32 @@ fn closing(op: &Op) -> Option<&Closing> {
     }
 }
 
-/// The last call that made this at the vendor.
+/// The last call that made this at the vendor, wherever there: its names are nobody else's.
 pub fn making(store: &dyn AuditStore, vendor: &str, object: &str) -> Result<Option<Making>, AuditError> {
+    found(store, object, |making| making.is_of(vendor))
+}
+
+fn found(store: &dyn AuditStore, object: &str, test: impl Fn(&Making) -> bool) -> Result<Option<Making>, AuditError> {
     for call in store.made(object)? {
-        let found = Making::of(store, call)?;
-        if found.as_ref().is_some_and(|making| making.is_of(vendor)) {
+        let found = Making::of(store, call)?.filter(&test);
+        if found.is_some() {
             return Ok(found);
         }
     }
     Ok(None)
 }
 
-/// The same, and where it is a part of something, the call that is charged for the whole.
-pub fn recall(store: &dyn AuditStore, vendor: &str, object: &str) -> Result<Option<Recalled>, AuditError> {
-    let Some(making) = making(store, vendor, object)? else { return Ok(None) };
+/// The last call that made this at this place, and where it is a part of something, the call that is charged for the whole.
+pub fn recall(
+    store: &dyn AuditStore,
+    vendor: &str,
+    place: Digest32,
+    object: &str,
+) -> Result<Option<Recalled>, AuditError> {
+    let here = |making: &Making| making.is_of(vendor) && making.made.place == Some(place);
+    let Some(making) = found(store, object, here)? else { return Ok(None) };
     let Some(whole) = making.made.of.clone() else { return Ok(Some(making.recalled())) };
-    let charged = self::making(store, vendor, &whole)?;
+    let charged = found(store, &whole, here)?;
     Ok(charged.map(|charged| Recalled { made: making.made, ..charged.recalled() }))
 }
 

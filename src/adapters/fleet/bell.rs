@@ -17,8 +17,6 @@ pub enum Ring {
     Projected(Seq),
     /// This flag is about to be set: calls in flight need not wait for it.
     Stopping(Flag),
-    /// What was lent of this account is wanted back.
-    Recall(String),
     /// Whoever writes the books is asked to sign what stands in them.
     Sign,
 }
@@ -42,7 +40,6 @@ impl Ring {
                 Some(Self::Shared { number: number.parse().ok()?, name: name.to_owned() })
             }
             "projected" => rest.parse().ok().map(Self::Projected),
-            "recall" => Some(Self::Recall(rest.to_owned())),
             "stopping" => serde_json::from_str(rest).ok().map(Self::Stopping),
             "sign" => Some(Self::Sign),
             _ => None,
@@ -106,7 +103,6 @@ mod tests {
             ("key 3 key vk a b", Some(Ring::Shared { number: 3, name: "key vk a b".to_owned() })),
             ("key 3", None),
             ("projected 12", Some(Ring::Projected(12))),
-            ("recall key:a", Some(Ring::Recall("key:a".to_owned()))),
             ("stopping {\"kind\":\"everyone\"}", Some(Ring::Stopping(Flag::Everyone))),
             ("stopping what", None),
             ("sign", Some(Ring::Sign)),

@@ -19,7 +19,7 @@ mod talk;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -58,6 +58,8 @@ struct Inner {
     home: Home,
     state: Mutex<State>,
     right: Right,
+    /// So many entries may be untold.
+    backlog: AtomicUsize,
     wake: OnceLock<Arc<Wake>>,
     /// The last message got no answer.
     failing: AtomicBool,
@@ -157,6 +159,7 @@ impl Leased {
             home,
             state: Mutex::new(State { entries, last, ..State::default() }),
             right,
+            backlog: AtomicUsize::new(usize::MAX),
             wake: OnceLock::new(),
             failing: AtomicBool::new(false),
             talking: tokio::sync::Mutex::default(),
@@ -181,22 +184,6 @@ impl Leased {
     /// What this node did and Redis has not confirmed.
     pub fn untold(&self) -> usize {
         self.0.state.lock().slices.untold()
-    }
-
-    /// A change of flags that was heard of by another way, such as the bell.
-    pub fn flag(&self, flag: &Flag, set: bool) {
-        let mut state = self.0.state.lock();
-        if set {
-            state.own.insert(flag.clone());
-        } else {
-            state.own.remove(flag);
-            state.flags.remove(flag);
-        }
-    }
-
-    /// Somebody is short for an account: what is not used of it is given back.
-    pub fn recall(&self, account: &str) {
-        self.0.recall(account);
     }
 }
 
@@ -231,6 +218,7 @@ impl Inner {
         }
     }
 
+    /// This node is short itself: what is not used of it is given back.
     fn recall(&self, account: &str) {
         let mut state = self.state.lock();
         let keys: Vec<SliceKey> = state.slices.keys().filter(|k| *k.account.0 == *account).cloned().collect();

@@ -290,6 +290,15 @@ impl Inner {
         self.guarded(self.link.run(call).await?, &making)
     }
 
+    /// As `call`; where the wanted number of replicas does not have what it wrote, that is an error, and it may be done all the same.
+    async fn call_kept(&self, call: &ScriptInvocation<'_>) -> Result<Vec<String>, LedgerError> {
+        self.may_ask().await?;
+        let making = self.epoch.lock().clone();
+        let kept = self.link.run_kept(call).await?;
+        let answer = self.guarded(kept.value, &making)?;
+        kept.lacking.map_or(Ok(answer), |why| Err(LedgerError::Down(why)))
+    }
+
     /// What the link knows of the server is its own trouble to tell; here stands what the ledger on it lacks.
     fn guarded(&self, answer: Value, making: &str) -> Result<Vec<String>, LedgerError> {
         let read = redis::from_redis_value(answer).map_err(|_| answer::unreadable())?;

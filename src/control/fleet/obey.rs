@@ -115,7 +115,7 @@ async fn rung(state: &Arc<ControlState>, others: &Others, fleet: &Arc<Fleet>, ri
         // Those that come until it is set are ended when it is.
         Ring::Stopping(flag) => end_calls(state, &flag),
         Ring::Sign => sign(state),
-        Ring::Projected(_) | Ring::Recall(_) => {}
+        Ring::Projected(_) => {}
     }
 }
 

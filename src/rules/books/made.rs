@@ -12,12 +12,21 @@ use crate::units::money::MicroCents;
 pub struct Made {
     /// As the vendor names it. First: stores find it there.
     pub object: Name,
+    /// Whose credential and account it lies under; its name says nothing under another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Digest32>,
     /// It is a part of this one: the results of a batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<Name>,
     /// What it costs at most to run it, of a file that was uploaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<MadeBound>,
+    /// The one operation that all of the file's lines ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Name>,
+    /// Some of a batch's items ask for a place that costs more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geo: Option<Name>,
     /// Why nothing bounds that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unbounded: Option<String>,
@@ -37,6 +46,7 @@ pub struct MadeBound {
 impl Made {
     /// Of this name, and nothing else known.
     pub fn named(object: &str) -> Self {
-        Self { object: object.into(), of: None, bound: None, unbounded: None, ask: None }
+        let object = object.into();
+        Self { object, place: None, of: None, bound: None, endpoint: None, geo: None, unbounded: None, ask: None }
     }
 }

@@ -33,7 +33,7 @@ pub struct RateRule {
 pub enum BadRate {
     #[error("`{0}` is no rate: write calls and a time, such as `10/s`, `600/min`, `100/hour` or `50/day`")]
     Form(String),
-    #[error("`{0}` cannot be kept: from one call a month to a million a second")]
+    #[error("`{0}` cannot be kept: write one call a day at least, and a million a second at most")]
     Range(String),
 }
 

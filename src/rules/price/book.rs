@@ -103,6 +103,11 @@ impl PriceBook {
         self.shelves.get(vendor)?.dearest()
     }
 
+    /// What tools cost with all of the vendor's models that name no fee of their own.
+    pub(super) fn fees(&self, vendor: &str) -> &[(Box<str>, crate::units::money::PicoUsd)] {
+        self.shelves.get(vendor).map_or(&[], |shelf| &shelf.fees)
+    }
+
     /// The vendors whose models it lists, in the order of their names.
     pub fn vendors(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.shelves.keys().map(|name| &**name).collect();

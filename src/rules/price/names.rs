@@ -3,8 +3,8 @@
 
 /// Endings that lead to the same model.
 const ENDINGS: [&str; 5] = ["-latest", "@latest", "@default", "-preview", "-exp"];
-/// Behind a model of OpenRouter's: what does not make it dearer.
-const WAYS: [&str; 6] = ["free", "floor", "nitro", "exacto", "beta", "batch"];
+/// Behind a model of OpenRouter's: what makes none of its tokens dearer.
+const WAYS: [&str; 7] = ["free", "floor", "nitro", "exacto", "beta", "batch", "online"];
 /// Before a model of Bedrock's: where it may run.
 const REGIONS: [&str; 10] = ["us.", "eu.", "apac.", "au.", "jp.", "ca.", "sa.", "us-gov.", "global.", "in."];
 /// Before the model in the name of a cloud's resource. What follows an application's profile is no model's name.
@@ -161,6 +161,7 @@ mod tests {
             ("ft:gpt-4o-mini-2024-07-18:acme::abc", "ft:gpt-4o-mini-2024-07-18"),
             ("ft:gpt-4o-mini-2024-07-18:acme::abc", "ft:gpt-4o-mini"),
             ("deepseek/deepseek-v4:free", "deepseek/deepseek-v4"),
+            ("openai/gpt-4o:online", "openai/gpt-4o"),
             ("accounts/fireworks/models/kimi-k3", "kimi-k3"),
         ] {
             let found = spellings(name);

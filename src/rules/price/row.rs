@@ -52,6 +52,10 @@ pub enum TierAsked<'a> {
     /// The account's own setting decides; it may be the dearer one.
     Auto,
     Named(&'a str),
+    /// It is an item of a batch, which runs within so many seconds.
+    Batch {
+        within: i64,
+    },
 }
 
 /// The tiers that the book lists. A request that names another may be charged at any of them.
@@ -70,21 +74,37 @@ fn tier_name(name: &str) -> &str {
 }
 
 impl TierAsked<'_> {
-    /// A vendor may always fall back to the standard tier.
+    /// A vendor may always fall back to the standard tier. A caller's word for what is only a batch's says nothing.
     fn admits(self, tier: &str) -> bool {
         match self {
-            Self::Named(asked) if TIERS.contains(&tier_name(asked)) => tier == STANDARD || tier == tier_name(asked),
+            Self::Batch { .. } => tier == STANDARD,
+            // No account can be set to any other: what is faster still, or cheaper, must be asked for by name.
+            Self::Auto => matches!(tier, STANDARD | "priority"),
+            Self::Named(asked) if tier_name(asked) != BATCH && TIERS.contains(&tier_name(asked)) => {
+                tier == STANDARD || tier == tier_name(asked)
+            }
             _ => tier != BATCH,
         }
+    }
+
+    /// Until when the call may be charged at a price that starts meanwhile.
+    fn until(self, now: Timestamp) -> Timestamp {
+        now.plus_secs(if let Self::Batch { within } = self { within } else { SOON_SECS })
     }
 }
 
 impl Row {
-    /// The same of a batch, which is served in no other tier.
-    fn dearest_batch(&self, times: [Timestamp; 2], prompt: u64) -> Option<Rates> {
-        let schedules = times.into_iter().filter_map(|at| self.schedule(at));
-        let rates = schedules.flat_map(|(_, s)| [0, prompt].map(|prompt| s.rates(BATCH, prompt)));
-        rates.flatten().reduce(|a, b| a.max(&b))
+    /// The schedules that hold at some time between the two.
+    fn schedules_within(&self, now: Timestamp, until: Timestamp) -> Vec<&Schedule> {
+        let starts = self.schedules.iter().flat_map(|s| [Some(s.from), s.until]).flatten();
+        let days = starts.filter(|at| now < *at && *at < until).chain([now, until]);
+        let mut found: Vec<&Schedule> = days.filter_map(|at| self.schedule(at)).map(|(_, schedule)| schedule).collect();
+        // Hours of the week come by in less than a day.
+        if until > now.plus_secs(SOON_SECS) {
+            let hours = self.schedules.iter().filter(|s| s.hours.is_some());
+            found.extend(hours.filter(|s| s.from <= until && s.until.is_none_or(|end| now < end)));
+        }
+        found
     }
 
     /// The last schedule that covers `at`, as a later price replaces an earlier one, and certain hours all hours.
@@ -113,15 +133,16 @@ impl Row {
 
     /// Rate by rate the dearest that a request could meet now or soon, for a prompt of at most `prompt` tokens.
     pub fn dearest(&self, now: Timestamp, asked: TierAsked<'_>, prompt: u64) -> Option<Rates> {
-        let times = [now, now.plus_secs(SOON_SECS)];
-        let batch = if asked == TierAsked::Named(BATCH) { self.dearest_batch(times, prompt) } else { None };
-        if batch.is_some() {
-            return batch;
+        let schedules = self.schedules_within(now, asked.until(now));
+        if let TierAsked::Batch { .. } = asked {
+            let rates = schedules.iter().flat_map(|s| [0, prompt].map(|prompt| s.rates(BATCH, prompt)));
+            // Where one of them has no price for batches, none of the others' is a bound.
+            if let Some(rates) = rates.reduce(|a, b| Some(a?.max(&b?))).flatten() {
+                return Some(rates);
+            }
         }
-        let [first, second] = times.map(|at| self.schedule(at));
-        let schedules = first.into_iter().chain(second).map(|(_, schedule)| schedule);
-        let tiers =
-            schedules.flat_map(|s| &s.tiers).filter(|t| asked.admits(&t.tier) && (t.above == 0 || prompt > t.above));
+        let tiers = schedules.iter().flat_map(|s| &s.tiers);
+        let tiers = tiers.filter(|t| asked.admits(&t.tier) && (t.above == 0 || prompt > t.above));
         tiers.map(|t| Rates::of(&t.rates)).reduce(|a, b| a.max(&b))
     }
 
@@ -139,6 +160,11 @@ impl Row {
 
     fn factor(&self, name: &str) -> Option<Thousandths> {
         self.multipliers.iter().find(|(own, _)| **own == *name).map(|(_, factor)| *factor)
+    }
+
+    /// What single uses cost, by name.
+    pub fn fees(&self) -> impl Iterator<Item = (&str, PicoUsd)> {
+        self.fees.iter().map(|(name, fee)| (&**name, *fee))
     }
 
     /// What one use of a tool costs.

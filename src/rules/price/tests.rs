@@ -98,9 +98,12 @@ fn the_dearest_rate_is_never_below_a_rate_that_may_be_served() {
         astra.dearest(now, asked, prompt).and_then(|r| r.dearest(&[Kind::Input, Kind::CacheWrite])).map(|p| p.0)
     };
     assert_eq!(input(TierAsked::Named("default"), 1000), Some(12_500_000));
-    // A project's default may be ultrafast.
-    assert_eq!(input(TierAsked::Auto, 1000), Some(75_000_000));
-    assert_eq!(input(TierAsked::Auto, 300_000), Some(150_000_000));
+    // A project's default may be the priority tier.
+    assert_eq!(input(TierAsked::Auto, 1000), Some(25_000_000));
+    assert_eq!(input(TierAsked::Auto, 300_000), Some(50_000_000));
+    assert_eq!(input(TierAsked::Named("fast"), 1000), Some(25_000_000));
+    assert_eq!(input(TierAsked::Named("ultrafast"), 1000), Some(75_000_000));
+    assert_eq!(input(TierAsked::Named("batch"), 1000), Some(75_000_000));
     assert_eq!(input(TierAsked::Named("priority"), 1000), Some(25_000_000));
     assert_eq!(input(TierAsked::Named("Priority"), 1000), Some(75_000_000));
     assert_eq!(input(TierAsked::Named("flex"), 1000), Some(12_500_000));

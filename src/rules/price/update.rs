@@ -1,10 +1,13 @@
 //! What a new price list would change in the book, and the lines that change it. Refuses nothing; the command asks. Reads no
 //! file and writes none.
 
+mod whole;
+
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::whole::Both;
 use super::book::{Mistake, PriceBook};
 use super::import::{self, Listed};
 use super::rates::Limits;
@@ -20,12 +23,13 @@ use crate::units::time::Timestamp;
 pub struct Change {
     pub vendor: String,
     pub model: String,
+    /// Of a factor or a fee: its name.
     pub tier: String,
     pub above: u64,
     pub kind: &'static str,
     /// As price files write it; none if it is new.
     pub old: Option<String>,
-    /// `gone` if the model has no such rate any more.
+    /// `gone` if the model has no such rate, factor or fee any more.
     pub new: String,
     /// The day from which it holds, if that is to come.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,15 +72,8 @@ fn own(book: &PriceBook, file: &str, text: &str, now: Timestamp) -> Result<Updat
     for model in &raw.model {
         for name in &model.names {
             let Some(row) = new.find(&model.vendor, name) else { continue };
-            let before = book.find(&model.vendor, name);
-            let Some(number) = row.schedule_at(now) else { continue };
-            for tier in &row.schedules[number].tiers {
-                for (kind, pico) in &tier.rates {
-                    let old = before.and_then(|row| listed_rate(row, now, &tier.tier, tier.above, *kind));
-                    update.put(&model.vendor, name, (&tier.tier, tier.above, *kind), old, *pico, None);
-                }
-            }
-            before.into_iter().for_each(|before| update.gone(&model.vendor, name, before, row, now));
+            let both = Both { vendor: &model.vendor, name, before: book.find(&model.vendor, name), row, now };
+            update.replaced(&both, book.fees(&model.vendor));
         }
         if let Some(row) = model.names.first().and_then(|name| new.find(&model.vendor, name)) {
             let before = model.names.iter().find_map(|name| book.find(&model.vendor, name));
@@ -138,27 +135,6 @@ impl Update {
         if self.changes.len() > found {
             let row = changed(before, &listed, from, now);
             self.lines.push(row.to_json(listed.vendor, &[name]).to_string());
-        }
-    }
-
-    /// Rates that no row has any more.
-    fn gone(&mut self, vendor: &str, model: &str, before: &Row, row: &Row, now: Timestamp) {
-        let tiers = before.schedule_at(now).map_or(&[][..], |number| &before.schedules[number].tiers[..]);
-        for (tier, (kind, pico)) in tiers.iter().flat_map(|tier| tier.rates.iter().map(move |rate| (tier, rate))) {
-            if listed_rate(row, now, &tier.tier, tier.above, *kind).is_some() {
-                continue;
-            }
-            self.changes.push(Change {
-                vendor: vendor.to_owned(),
-                model: model.to_owned(),
-                tier: tier.tier.to_string(),
-                above: tier.above,
-                kind: kind.name(),
-                old: Some(rate(*kind, *pico)),
-                new: "gone".to_owned(),
-                from: None,
-                large: true,
-            });
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) fn rate(kind: Kind, pico: u64) -> String {
 }
 
 /// Days as days, other instants whole.
-fn instant(at: Timestamp) -> String {
+pub(super) fn instant(at: Timestamp) -> String {
     let text = at.to_string();
     text.strip_suffix("T00:00:00Z").map(str::to_owned).unwrap_or(text)
 }

@@ -25,6 +25,8 @@ use crate::units::time::Timestamp;
 pub struct Ask<'a> {
     pub vendor: &'a Vendor,
     pub operation: Option<&'a Operation>,
+    /// Where the call goes: prices may differ by it.
+    pub host: &'a str,
     /// Of the whole body whenever `Price::reads_request` says so; else it may be read from nothing.
     pub args: &'a Args<'a>,
     pub body: &'a [u8],
@@ -45,12 +47,13 @@ pub struct Ask<'a> {
     pub found: &'a [Found],
     /// What is known of the prompt's length beside its bytes.
     pub counted: Counted,
-    /// How many tokens a response of that id left behind, as far as it was seen here with this credential.
-    pub remembered: &'a dyn Fn(&str) -> Option<u64>,
+    /// How many tokens a response of that id, of the model of that row, left behind, as far as it was seen here with this
+    /// credential. Of another model's nothing is known: one picture is not as many tokens to each.
+    pub remembered: &'a dyn Fn(&str, &str) -> Option<u64>,
     /// What an earlier call made that this one names (`recalls`), if that is known here.
     pub recalled: Option<&'a Recalled>,
-    /// It is an item of a batch.
-    pub batch: bool,
+    /// It is an item of a batch, which runs within so many seconds.
+    pub batch: Option<i64>,
 }
 
 /// What is known of a prompt's length beside its bytes.

@@ -10,7 +10,7 @@ mod tests;
 use http::HeaderMap;
 
 pub use read::Due;
-pub(super) use read::{Reading, TIER, plain};
+pub(super) use read::{Reading, plain};
 
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::entry::{Adapter, Price};
@@ -41,15 +41,20 @@ pub struct Recalled {
 #[derive(Debug)]
 pub(super) enum Batch {
     /// A file that was uploaded: what running it costs at most, or why that is not known.
-    Upload(Option<Result<MadeBound, String>>),
-    Making,
+    Upload(Option<Result<FileBound, String>>),
+    /// `geo`: a place that some item asks for, and that costs more.
+    Making { geo: Option<Name> },
     /// How far one is, and where its results lie.
     Status,
     /// The results, one in a line, of the batch of this name.
-    Results {
-        of: Name,
-        plan: Box<LlmPlan>,
-    },
+    Results { of: Name, plan: Box<LlmPlan> },
+}
+
+/// What running a file costs at most, at the one operation that its lines ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FileBound {
+    pub bound: MadeBound,
+    pub endpoint: Name,
 }
 
 impl Ask<'_> {
@@ -88,30 +93,45 @@ pub(super) fn results(ask: &Ask<'_>, api: Api) -> Bounded {
     // A file that is no batch's results is none's.
     let of = recalled.made.of.clone().or((api == Api::Messages).then(|| recalled.made.object.clone()));
     let Some(of) = of else { return free(How::Free) };
-    free(How::Batch(Batch::Results { of, plan: Box::new(LlmPlan::of_batch(ask, api)) }))
+    let plan = LlmPlan::of_batch(ask, api, recalled.made.geo.as_deref());
+    free(How::Batch(Batch::Results { of, plan: Box::new(plan) }))
 }
 
 /// A batch of messages: all of them stand in its body.
 pub(super) fn of_messages(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
-    let need = bound::of_messages(ask)?;
-    let tokens = ask.prices.dearest(&ask.vendor.prices).map_or(0, |row| row.limits.one_run());
-    Ok(Bounded { need, how: How::Batch(Batch::Making), tokens, countable: false })
+    let (need, geo) = bound::of_messages(ask)?;
+    Ok(making(ask, need, geo))
 }
 
 /// A batch of a file: what its upload was bounded at.
 pub(super) fn of_file(ask: &Ask<'_>) -> Bounded {
-    let field = || "input_file_id".to_owned();
-    let bound = ask.recalled.and_then(|recalled| recalled.made.bound);
-    let why = ask.recalled.and_then(|recalled| recalled.made.unbounded.clone());
-    let need = match (bound, why) {
-        (Some(bound), _) if bound.book == ask.prices.hash() => Ok(Need::fixed(PicoUsd::from(bound.usd), bound.tokens)),
-        (Some(_), _) => Err("prices have changed since the file was uploaded: upload it again".to_owned()),
-        (None, Some(why)) => Err(format!("the file has a line that nothing bounds: {why}")),
-        (None, None) => Err("the file was not uploaded through bursar as a batch's".to_owned()),
-    };
-    let need = need.map_err(|why| Unpriceable::Remembered { field: field(), why });
+    making(ask, uploaded(ask), None)
+}
+
+fn making(ask: &Ask<'_>, need: Result<Need, Unpriceable>, geo: Option<Name>) -> Bounded {
     let tokens = ask.prices.dearest(&ask.vendor.prices).map_or(0, |row| row.limits.one_run());
-    Bounded { need, how: How::Batch(Batch::Making), tokens, countable: false }
+    Bounded { need, how: How::Batch(Batch::Making { geo }), tokens, countable: false }
+}
+
+fn uploaded(ask: &Ask<'_>) -> Result<Need, Unpriceable> {
+    let remembered = |field: &str, why: &str| Unpriceable::Remembered { field: field.to_owned(), why: why.to_owned() };
+    let why = |why: &str| remembered("input_file_id", why);
+    let made = ask.recalled.map(|recalled| &recalled.made);
+    let made = made.ok_or_else(|| why("the file was not uploaded through bursar as a batch's"))?;
+    let bound = made.bound.ok_or_else(|| match &made.unbounded {
+        Some(reason) => why(&format!("the file has a line that nothing bounds: {reason}")),
+        None => why("the file was not uploaded through bursar as a batch's"),
+    })?;
+    if bound.book != ask.prices.hash() {
+        return Err(why("prices have changed since the file was uploaded: upload it again"));
+    }
+    let named = ask.args.document().and_then(|document| document.root().member("endpoint")?.text());
+    match named {
+        Some(named) if made.endpoint.as_deref() == Some(named) => {
+            Ok(Need::fixed(PicoUsd::from(bound.usd), bound.tokens))
+        }
+        _ => Err(remembered("endpoint", "it is not that of the file's lines, by which they were bounded")),
+    }
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> &'h str {

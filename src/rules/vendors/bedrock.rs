@@ -62,6 +62,12 @@ pub(super) fn dear_header(ask: &Ask<'_>) -> Option<Unpriceable> {
 
 const DEAR_WHY: &str = "what it adds to the cost is not in the request";
 
+/// A prompt that lies at the vendor brings text, limits and a model of its own.
+fn kept_prompt(ask: &Ask<'_>) -> Option<Unpriceable> {
+    let kept = ask.args.in_path("model").is_some_and(|model| model.contains(":prompt/"));
+    kept.then(|| Unpriceable::unbounded("modelId", "the prompt and its limit lie at the vendor"))
+}
+
 /// Converse.
 pub(super) fn converse(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let body = Body::camel(ask)?;
@@ -106,7 +112,7 @@ pub(super) fn converse(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
             none: false,
             ..Output::SILENT
         },
-        unbounded: dear.map(|field| Unpriceable::unbounded(field, DEAR_WHY)),
+        unbounded: dear.map(|field| Unpriceable::unbounded(field, DEAR_WHY)).or_else(|| kept_prompt(ask)),
     };
     Ok(bounded(ask, request, Extra { incomplete: dear == Some("guardrailConfig"), ..Extra::default() }))
 }
@@ -169,7 +175,7 @@ pub(super) fn invoke(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         tier: tier(ask.headers).or(Some("standard")),
         factors: Vec::new(),
         output: Output { asked: Some(u64::MAX), answers: 1, none, fixed: true, ..Output::SILENT },
-        unbounded: dear_header(ask),
+        unbounded: dear_header(ask).or_else(|| kept_prompt(ask)),
     };
     Ok(bounded(ask, request, Extra { incomplete: is_guarded(ask.headers), ..Extra::default() }))
 }

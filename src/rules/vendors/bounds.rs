@@ -1,10 +1,10 @@
-//! Is what is held for ordinary chats near what they cost? Requests as agents make them, with an output limit, and answers that
-//! use more than half of it, at the shipped prices: the hold lies between once and four times the cost. Tests only.
+//! Is what is held for ordinary chats near what they cost? Requests as agents make them, with an output limit, short and long, with
+//! short and long answers, at the shipped prices: how many times the cost is held. Tests only.
 
 use tiktoken_rs::o200k_base_singleton;
 
+use super::End;
 use super::testkit::{call, exact, json, run};
-use super::{End, Usage};
 
 const PROSE: &str = "The committee met on Tuesday to review the results of the last quarter. Sales in the northern region had \
     grown by nearly a tenth, while costs stayed flat; the chair asked for a short summary of what had changed and why. ";
@@ -14,21 +14,25 @@ const DATA: &str =
     r#"{"id":4211,"name":"Anna Berg","email":"anna.berg@example.org","orders":[{"sku":"A-19","count":2}]},"#;
 
 /// What is asked: its text, the output limit, and what was used of that.
-const CHATS: [(&str, usize, u64, u64); 6] = [
-    (PROSE, 1, 300, 180),
-    (PROSE, 10, 800, 520),
-    (PROSE, 20, 1000, 700),
-    (CODE, 20, 1200, 800),
-    (DATA, 25, 1000, 700),
-    (CODE, 40, 4000, 2600),
-];
+type Chat = (&'static str, usize, u64, u64);
+
+/// Long answers use two thirds of their limit, short ones a fifth.
+const SHORT_LONG: [Chat; 2] = [(PROSE, 1, 300, 200), (CODE, 2, 600, 400)];
+const SHORT_SHORT: [Chat; 2] = [(PROSE, 1, 300, 60), (CODE, 2, 600, 120)];
+const LONG_LONG: [Chat; 3] = [(PROSE, 80, 2000, 1300), (CODE, 80, 2000, 1300), (DATA, 150, 2000, 1300)];
+const LONG_SHORT: [Chat; 3] = [(PROSE, 80, 500, 100), (CODE, 80, 500, 100), (DATA, 150, 500, 100)];
 
 /// Vendor, path, model.
-const MODELS: [(&str, &str, &str); 12] = [
+type Model = (&'static str, &'static str, &'static str);
+
+/// Whose tokenizers are published, and whose are not.
+const PUBLISHED: [Model; 4] = [
     ("openai", "/v1/chat/completions", "gpt-4o"),
     ("openai", "/v1/chat/completions", "gpt-4o-mini"),
     ("openai", "/v1/chat/completions", "gpt-5"),
     ("openai", "/v1/responses", "gpt-5-mini"),
+];
+const OTHERS: [Model; 8] = [
     ("anthropic", "/v1/messages", "claude-sonnet-4-5"),
     ("anthropic", "/v1/messages", "claude-haiku-4-5"),
     ("google", "/v1beta/models/gemini-2.5-flash:generateContent", ""),
@@ -71,22 +75,95 @@ fn chat(path: &str, model: &str, text: &str, limit: u64, used: u64) -> (String, 
     }
 }
 
+/// Hold by cost in percent, the largest of these chats with these models; and no hold is below what all of the limit would cost.
+fn worst(models: &[Model], chats: &[Chat], standard: bool) -> u64 {
+    let of = |(vendor, path, model): &Model, (text, times, limit, used): &Chat| {
+        let mut call = call(vendor, path);
+        call.vendor.auto_tier_is_standard |= standard;
+        let text = text.repeat(*times);
+        let (request, answer) = chat(path, model, &text, *limit, *used);
+        let estimate = call.estimate(&request).unwrap_or_else(|why| panic!("{vendor} {model}: {why}"));
+        let cost = |answer: &str| exact(run(&estimate.plan, 200, &json(), [answer.as_bytes()], End::Complete).1.usage);
+        let held = estimate.need.wanted().usd.0;
+        let most = cost(&chat(path, model, &text, *limit, *limit).1);
+        assert!(held >= most, "{vendor} {model}: {held} is held, {most} may be charged");
+        (held * 100).div_ceil(cost(&answer))
+    };
+    models.iter().flat_map(|model| chats.iter().map(move |chat| of(model, chat))).max().unwrap_or(0)
+}
+
+/// What README says of it: the largest that was measured, rounded up to a tenth.
 #[test]
-fn ordinary_chats_are_held_at_once_to_four_times_their_cost() {
-    for (vendor, path, model) in MODELS {
-        let call = call(vendor, path);
-        for (at, (text, times, limit, used)) in CHATS.into_iter().enumerate() {
-            let (request, answer) = chat(path, model, &text.repeat(times), limit, used);
-            let estimate = call.estimate(&request).unwrap_or_else(|why| panic!("{vendor} {model}: {why}"));
-            let held = estimate.need.wanted().usd.0;
-            let cost = exact(run(&estimate.plan, 200, &json(), [answer.as_bytes()], End::Complete).1.usage);
-            assert!(held >= cost, "{vendor} {model} {path}, chat {at}: {held} is held, {cost} is charged");
-            assert!(held <= 4 * cost, "{vendor} {model} {path}, chat {at}: {held} is held for {cost}");
-            // Nor below what all of the limit would cost.
-            let (_, whole) = chat(path, model, &text.repeat(times), limit, limit);
-            let most = run(&estimate.plan, 200, &json(), [whole.as_bytes()], End::Complete).1.usage;
-            assert!(matches!(most, Usage::Exact(charge) if charge.usd.0 <= held), "{vendor} {model}, chat {at}");
-        }
+fn ordinary_chats_are_held_at_what_readme_says() {
+    let kinds = [&SHORT_LONG[..], &SHORT_SHORT, &LONG_LONG, &LONG_SHORT];
+    let readme = include_str!("../../../README.md");
+    for (who, models, standard) in [
+        ("a published tokenizer, the tier known", &PUBLISHED[..], true),
+        ("a published tokenizer, the tier left open", &PUBLISHED, false),
+        ("any other", &OTHERS, false),
+    ] {
+        let measured = kinds.map(|chats| worst(models, chats, standard).div_ceil(10));
+        let cells = measured.map(|tenths| format!("{}.{}", tenths / 10, tenths % 10));
+        let row = format!("| {who} | {} |", cells.join(" | "));
+        assert!(readme.contains(&row), "measured: {row}");
+        // Where the answer uses its limit, or the prompt outweighs it; no bound knows what an answer leaves unused.
+        let [short_long, _, long_long, long_short] = measured;
+        assert!(!standard || short_long.max(long_long).max(long_short) <= 40, "{row}");
+    }
+}
+
+/// A prompt that lies at Amazon is in no body; not even the dearest model bounds it.
+#[test]
+fn a_kept_prompt_is_not_bounded_by_its_body() {
+    for end in ["converse", "converse-stream", "invoke"] {
+        let path = format!("/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aprompt%2FABC%3A2/{end}");
+        let mut call = call("bedrock", path.leak());
+        call.unknown_model = super::UnknownModel::Dearest;
+        let why = call.estimate("{}").expect_err("nothing bounds it").to_string();
+        assert!(why.contains("`modelId`") && why.contains("ceiling"), "{why}");
+        call.vendor.hosts[0].base.host = "bedrock-runtime.eu-west-1.amazonaws.com".into();
+        assert!(call.estimate("{}").is_err());
+    }
+}
+
+/// It is the vendors' word for what runs in a batch. A caller who writes it into a call of its own holds no less, and pays no less.
+#[test]
+fn the_word_batch_makes_no_call_cheaper() {
+    let chat = |tier: &str| format!(r#"{{"model":"gpt-5.5"{tier},"max_tokens":900,"messages":[]}}"#);
+    let gemini = |tier: &str| format!(r#"{{"contents":[],"generationConfig":{{"maxOutputTokens":900}}{tier}}}"#);
+    let converse = |tier: &str| format!(r#"{{"messages":[],"inferenceConfig":{{"maxTokens":900}}{tier}}}"#);
+    let openai = r#"{"model":"gpt-5.5","choices":[{}],"usage":{"prompt_tokens":20,"completion_tokens":50}}"#;
+    let google = r#"{"usageMetadata":{"promptTokenCount":20,"candidatesTokenCount":50}}"#;
+    let bedrock = r#"{"usage":{"inputTokens":20,"outputTokens":50}}"#;
+    let vertex = "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent";
+    let nova = "/model/amazon.nova-pro-v1%3A0/converse";
+    let header = [("x-vertex-ai-llm-shared-request-type", "batch")];
+    for (vendor, path, plain, named, sent, answer) in [
+        (
+            "openai",
+            "/v1/chat/completions",
+            chat(r#","service_tier":"default""#),
+            chat(r#","service_tier":"batch""#),
+            &[][..],
+            openai,
+        ),
+        (
+            "google",
+            "/v1beta/models/gemini-2.5-flash:generateContent",
+            gemini(""),
+            gemini(r#","serviceTier":"batch""#),
+            &[],
+            google,
+        ),
+        ("vertex", vertex, gemini(""), gemini(""), &header, google),
+        ("bedrock", nova, converse(""), converse(r#","serviceTier":{"type":"batch"}"#), &[], bedrock),
+    ] {
+        let (usual, mut other) = (call(vendor, path), call(vendor, path));
+        other.headers = super::testkit::headers(sent);
+        let (held, asked) = (usual.bound(&plain), other.bound(&named));
+        assert!(asked >= held, "{vendor}: {asked} is held, and {held} without the word");
+        let of = |plan| exact(run(plan, 200, &json(), [answer.as_bytes()], End::Complete).1.usage);
+        assert_eq!(of(&other.plan(&named)), of(&usual.plan(&plain)), "{vendor}");
     }
 }
 

@@ -1,8 +1,10 @@
-//! How many tokens a prompt is, where its bytes say too many: counted here for OpenAI's models whose tokenizer is published, and
-//! asked of the vendor's own endpoint. Bounds nothing itself; `llm` does.
+//! How many tokens a prompt is, where its bytes say too many: for OpenAI's models whose tokenizer is published by a look at its
+//! words (`most`) and then by a count, and asked of the vendor's own endpoint. Bounds nothing itself; `llm` does.
 //!
 //! Counted here is only what stands between two tokens of the vendor's frame, so that the count is that of the text alone: the
 //! whole text of a message, the instructions. All else of the body stays at a token a byte, and so pays for the frame.
+
+mod most;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -24,6 +26,10 @@ pub enum Encoding {
     Cl100k,
 }
 
+/// Of a shorter body the answer costs more than the prompt; a longer one takes too long.
+const WORTH_A_LOOK: std::ops::RangeInclusive<usize> = 512..=128 * 1024;
+/// Beyond what a look says, for what a vendor does to a text before its published tokenizer sees it.
+const LOOK_PERCENT: u64 = 25;
 /// Longer than this is no word of any language: the tokenizer's patterns do not get it, and a byte of it stays a token.
 const LONGEST_RUN: usize = 4096;
 /// What the vendors' counts may leave out: "an estimate", says one.
@@ -56,11 +62,24 @@ fn adapter(ask: &Ask<'_>) -> Option<Adapter> {
 /// second for the tokenizer itself.
 pub fn fewer(body: &[u8], encoding: Encoding) -> u64 {
     let Ok(document) = Document::parse(body) else { return 0 };
-    let root = document.root();
-    let lists = ["messages", "input"].into_iter().filter_map(|name| root.member(name));
+    texts(document.root()).map(|node| less(node, |text| tokens(text, encoding))).sum()
+}
+
+/// The same at least, without counting them: quick enough for every call.
+pub(super) fn surely_fewer(ask: &Ask<'_>) -> u64 {
+    if !WORTH_A_LOOK.contains(&ask.body.len()) || encoding(ask).is_none() {
+        return 0;
+    }
+    let near = |text: &str| most::most(text).saturating_mul(100 + LOOK_PERCENT) / 100;
+    ask.args.document().map_or(0, |document| texts(document.root()).map(|node| less(node, near)).sum())
+}
+
+/// The texts of a body that stand between two tokens of the vendor's frame.
+fn texts<'d>(root: NodeRef<'d>) -> impl Iterator<Item = NodeRef<'d>> {
+    let lists = ["messages", "input"].into_iter().filter_map(move |name| root.member(name));
     let items = lists.flat_map(NodeRef::children).filter_map(whole_text);
-    let alone = ["instructions", "input"].into_iter().filter_map(|name| root.member(name));
-    items.chain(alone.filter(|node| node.text().is_some())).map(|node| less(node, encoding)).sum()
+    let alone = ["instructions", "input"].into_iter().filter_map(move |name| root.member(name));
+    items.chain(alone.filter(|node| node.text().is_some()))
 }
 
 /// The text of a message that is all that it says. Where there are several, their seams are not known.
@@ -79,15 +98,19 @@ fn whole_text(item: NodeRef<'_>) -> Option<NodeRef<'_>> {
     }
 }
 
-fn less(node: NodeRef<'_>, encoding: Encoding) -> u64 {
+fn less(node: NodeRef<'_>, tokens: impl Fn(&str) -> u64) -> u64 {
     let text = node.text().unwrap_or_default();
+    // Its quotes stay where they are.
+    (node.span().len() as u64).saturating_sub(2).saturating_sub(tokens(text))
+}
+
+fn tokens(text: &str, encoding: Encoding) -> u64 {
     let tokenizer = match encoding {
         Encoding::O200k => o200k_base_singleton(),
         Encoding::Cl100k => cl100k_base_singleton(),
     };
     let tokens = if is_ordinary(text) { tokenizer.count_ordinary(text) } else { text.len() };
-    // Its quotes stay where they are.
-    (node.span().len() as u64).saturating_sub(2).saturating_sub(tokens as u64)
+    tokens as u64
 }
 
 /// Are there white space and words by turns, none of them very long?
@@ -109,8 +132,8 @@ pub(super) fn question(ask: &Ask<'_>) -> Option<Question> {
     let own = ask.operation?.name.split_once(' ')?.1;
     let document = ask.args.document()?;
     let (path, body) = match adapter(ask)? {
-        Adapter::Messages => (format!("{own}/count_tokens"), some_of(&document.root(), ask.body, &OF_MESSAGES)),
-        Adapter::Responses => (format!("{own}/input_tokens"), some_of(&document.root(), ask.body, &OF_RESPONSES)),
+        Adapter::Messages => (format!("{own}/count_tokens"), without(&document.root(), ask.body, &BESIDE_MESSAGES)),
+        Adapter::Responses => (format!("{own}/input_tokens"), without(&document.root(), ask.body, &BESIDE_RESPONSES)),
         Adapter::Gemini => gemini(ask, own)?,
         _ => return None,
     };
@@ -120,32 +143,50 @@ pub(super) fn question(ask: &Ask<'_>) -> Option<Question> {
     free.then(|| Question { path, query: None, body: Some(body) })
 }
 
-/// Fields that the endpoints take.
-const OF_MESSAGES: [&str; 9] =
-    ["model", "messages", "system", "tools", "tool_choice", "thinking", "cache_control", "output_config", "speed"];
-const OF_RESPONSES: [&str; 11] = [
-    "model",
-    "input",
-    "instructions",
-    "tools",
-    "tool_choice",
-    "text",
-    "reasoning",
-    "parallel_tool_calls",
-    "previous_response_id",
-    "conversation",
-    "truncation",
+/// Fields that the endpoints do not take, and that are no part of the prompt. All others are sent along: one that is new here is
+/// counted by the vendor, or refused by it, and then the bytes bound the call.
+const BESIDE_MESSAGES: [&str; 9] = [
+    "max_tokens",
+    "stream",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop_sequences",
+    "metadata",
+    "service_tier",
+    "inference_geo",
+];
+const BESIDE_RESPONSES: [&str; 18] = [
+    "max_output_tokens",
+    "max_tool_calls",
+    "store",
+    "user",
+    "stream",
+    "stream_options",
+    "background",
+    "include",
+    "temperature",
+    "top_p",
+    "top_logprobs",
+    "metadata",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
+    "moderation",
 ];
 
-/// Those members of an object, each as it was written.
-fn some_of(object: &NodeRef<'_>, body: &[u8], fields: &[&str]) -> Bytes {
+/// The members of an object but for these, each as it was written.
+fn without(object: &NodeRef<'_>, body: &[u8], fields: &[&str]) -> Bytes {
     let taken = object.children().filter_map(|node| Some((node.key()?, node.span())));
     let mut out = b"{".to_vec();
-    for (key, span) in taken.filter(|(key, _)| fields.contains(key)) {
+    for (key, span) in taken.filter(|(key, _)| !fields.contains(key)) {
         if out.len() > 1 {
             out.push(b',');
         }
-        out.extend_from_slice(format!("\"{key}\":").as_bytes());
+        out.extend_from_slice(serde_json::to_string(key).unwrap_or_default().as_bytes());
+        out.push(b':');
         out.extend_from_slice(body.get(span).unwrap_or_default());
     }
     out.push(b'}');

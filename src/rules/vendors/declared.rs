@@ -1,7 +1,7 @@
 //! Price rules that the catalogue writes down instead of code: an estimate from the request, an actual cost from the answer.
-//! Exact decimals of 1e-12. Knows no vendor; `raw` reads the form, `take` the request, `shape` bounds and counts a number, `sound`
-//! names what is malformed, `zero` says when nothing is charged, `late` where a price is found that comes later, `sms` counts message segments. `meter` asks it
-//! last.
+//! Exact decimals of 1e-12. Knows no vendor: `raw` reads the form, `sound` names what is malformed in it, `take` reads the
+//! request, `shape` bounds and counts a number, `sms` counts message segments, `zero` says when nothing is charged, `late` where
+//! a price is found that comes later. `meter` asks it last.
 
 mod late;
 mod raw;
@@ -146,9 +146,7 @@ impl Rule {
             dedupe,
         })
     }
-}
 
-impl Rule {
     /// What is still to be asked for of a call whose request nobody has any more; `None` if that took anything from it.
     pub(super) fn resumed(&self) -> Option<Bound> {
         let late = self.late.as_ref()?.resumed(&self.currency)?;

@@ -261,15 +261,12 @@ impl Vendor {
     pub fn price_of<'v>(&'v self, operation: Option<&'v Operation>) -> Option<&'v Price> {
         operation.map_or(self.otherwise.as_ref(), |operation| Some(&operation.price))
     }
+}
 
-    /// Multipliers of prices that follow from where its default host stands: `host.eu`.
-    pub fn host_factor(&self) -> Option<&'static str> {
-        let host = &self.hosts.first()?.base.host;
-        [("eu.", "host.eu"), ("us.", "host.us")]
-            .into_iter()
-            .find(|(prefix, _)| host.starts_with(prefix))
-            .map(|(_, factor)| factor)
-    }
+/// The multiplier of prices that follows from where a host stands: `host.eu`.
+pub(super) fn host_factor(host: &str) -> Option<&'static str> {
+    let places = [("eu.", "host.eu"), ("us.", "host.us")];
+    places.into_iter().find(|(prefix, _)| host.starts_with(prefix)).map(|(_, factor)| factor)
 }
 
 impl Envelope {

@@ -15,7 +15,7 @@ use super::testkit::{Call, call, headers, run};
 use super::{End, Usage};
 use crate::rules::price::PriceBook;
 
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("anthropic", include_str!("fixtures/anthropic.toml")),
     ("azure", include_str!("fixtures/azure.toml")),
     ("bedrock", include_str!("fixtures/bedrock.toml")),
@@ -24,6 +24,7 @@ const FILES: [(&str, &str); 13] = [
     ("google", include_str!("fixtures/google.toml")),
     ("listed_claude", include_str!("fixtures/listed_claude.toml")),
     ("listed_google", include_str!("fixtures/listed_google.toml")),
+    ("listed_more", include_str!("fixtures/listed_more.toml")),
     ("listed_openai", include_str!("fixtures/listed_openai.toml")),
     ("listed_others", include_str!("fixtures/listed_others.toml")),
     ("openai", include_str!("fixtures/openai.toml")),

@@ -2,12 +2,12 @@
 //! change of the limit, and the price of what an answer reports. Knows no vendor's field names; `openai` and `anthropic` do.
 
 mod asked;
-mod batch;
 pub(super) mod body;
 mod growth;
 pub(super) mod image;
 mod limit;
 pub(super) mod number;
+mod plain;
 mod report;
 mod running;
 
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use self::running::Prompted;
 use super::ask::{Ask, Bounded, Counted, UnknownModel, Unpriceable};
 use super::dialect::Dialect;
+use super::entry::host_factor;
 use super::plan::{How, OwnedEdit};
 use crate::rules::ledger::need::{Fit, Need};
 use crate::rules::price::{Kind, PriceBook, Rates, Row, TierAsked};
@@ -26,7 +27,7 @@ use crate::units::money::PicoUsd;
 pub(super) use asked::{Output, Prompt};
 pub(super) use growth::most_tokens;
 pub(super) use limit::{Add, LimitField};
-pub(super) use report::{Fee, Part, Reported, Seen, exact, price};
+pub(super) use report::{Fee, Part, Reported, Seen, exact, known, price};
 pub use running::Running;
 
 /// The answers' shapes.
@@ -154,7 +155,7 @@ pub(super) struct Extra {
 pub(super) const FAST: &str = "speed.fast";
 
 /// The row that a model is priced by.
-fn row<'b>(book: &'b PriceBook, shelf: &str, model: &str, unknown: UnknownModel) -> Option<&'b Arc<Row>> {
+pub(super) fn row<'b>(book: &'b PriceBook, shelf: &str, model: &str, unknown: UnknownModel) -> Option<&'b Arc<Row>> {
     let known = book.find(shelf, model);
     known.or_else(|| if unknown == UnknownModel::Dearest { book.dearest(shelf) } else { None })
 }
@@ -181,15 +182,9 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
     let once = matches!(request.prompt, Prompt::Tokens(_) | Prompt::Most(_)) && request.reads == 1;
     let countable = once && request.unbounded.is_none() && row.is_some();
     let plan = LlmPlan {
-        api: request.api,
-        dialect: ask.vendor.dialect,
-        model: request.model.into(),
-        shelf: ask.vendor.prices.clone(),
-        unknown_model: ask.unknown_model,
         stream: request.stream,
         hide_usage: extra.hide_usage,
         tier: request.tier.map(Into::into),
-        host_factor: ask.vendor.host_factor(),
         geo: extra.geo,
         speed: extra.speed,
         long_cache: extra.long_cache,
@@ -199,9 +194,9 @@ pub(super) fn bounded(ask: &Ask<'_>, request: Request<'_>, extra: Extra) -> Boun
         place: extra.place,
         prompted: prompted.filter(|_| request.stream),
         unbounded: need.is_err(),
-        region: region.map(Into::into),
         limit: (!request.output.none && !request.output.fixed).then_some(limit),
         edits: extra.edits,
+        ..LlmPlan::plain(ask, request.api, request.model)
     };
     Bounded { need, how: How::Llm(plan), tokens, countable }
 }
@@ -212,13 +207,13 @@ fn need(ask: &Ask<'_>, row: &Arc<Row>, request: &Request<'_>) -> Result<(Need, O
     }
     let prompt = prompt_tokens(row, &request.prompt, ask.counted)?;
     let asked = match request.tier {
-        _ if ask.batch => TierAsked::Named(super::batch::TIER),
+        _ if ask.batch.is_some() => TierAsked::Batch { within: ask.batch.unwrap_or_default() },
         Some(name) if !matches!(name, "" | "auto") => TierAsked::Named(name),
         _ if ask.vendor.auto_tier_is_standard => TierAsked::Named("standard"),
         _ => TierAsked::Auto,
     };
     let rates = row.dearest(ask.now, asked, prompt).ok_or_else(|| no_rate(request.model))?;
-    let factors = ask.vendor.host_factor().into_iter().chain(request.factors.iter().copied());
+    let factors = host_factor(ask.host).into_iter().chain(request.factors.iter().copied());
     let factors: Vec<&str> = factors.collect();
     if !knows_speed(row, &factors) {
         return Err(Unpriceable::unbounded("speed", "the model's price in fast mode is not known"));

@@ -23,7 +23,7 @@ use super::batch::{self, Batch, Due};
 use super::llm::{self, Api, Reported, Running, Seen};
 use super::look_up::Question;
 use super::plan::{How, Inner};
-use super::usage::{Charge, Metered, Usage};
+use super::usage::{Charge, Left, Metered, Usage};
 use super::{anthropic, bedrock, cohere, google, openai, stripe};
 use crate::rules::books::{Basis, CostSource, Made};
 use crate::rules::price::Kind;
@@ -54,7 +54,7 @@ pub struct Meter {
 struct Told {
     id: Option<String>,
     priced: Option<Box<Basis>>,
-    remember: Option<(String, u64)>,
+    remember: Option<(String, Left)>,
     made: Option<Made>,
     due: Option<Due>,
 }
@@ -207,7 +207,7 @@ impl Meter {
     /// Around a batch only its making costs anything, and that is not known yet.
     fn without_body(&self) -> Usage {
         match &self.inner.how {
-            How::Batch(Batch::Making) => Usage::UNKNOWN,
+            How::Batch(Batch::Making { .. }) => Usage::UNKNOWN,
             How::Batch(_) => Usage::ZERO,
             _ => Usage::UNKNOWN,
         }
@@ -218,10 +218,12 @@ impl Meter {
         told.id = reported.id.take();
         self.served(plan.api, &mut reported);
         let (usage, priced) = llm::price(&self.inner, plan, &reported);
+        let answered = llm::known(&self.inner, plan, &reported);
         // What the vendor's own tools brought along may stand in no usage of this one.
         let plain = plan.api == Api::Responses && usage.is_exact() && reported.fees.is_empty();
         let tokens = usage.charge().tokens.filter(|_| plain).map(|tokens| tokens.total());
-        told.remember = told.id.clone().zip(tokens);
+        let left = answered.zip(tokens).map(|(row, tokens)| Left { row, tokens });
+        told.remember = told.id.clone().zip(left);
         told.priced = priced;
         usage
     }
@@ -259,7 +261,7 @@ fn certain(inner: &Inner, status: u16) -> Option<Usage> {
         (How::Free, _) | (_, 400..=499) => Some(Usage::ZERO),
         (How::Rule(bound), _) if bound.is_zero_at(status) => Some(Usage::ZERO),
         // It may have been begun all the same.
-        (How::Batch(Batch::Making), 500..) => Some(Usage::UNKNOWN),
+        (How::Batch(Batch::Making { .. }), 500..) => Some(Usage::UNKNOWN),
         // A part of the results is not what all of them cost.
         (How::Batch(Batch::Results { .. }), 0..=199 | 201..) => Some(Usage::ZERO),
         (How::Batch(Batch::Upload(_) | Batch::Status), 300..) => Some(Usage::ZERO),

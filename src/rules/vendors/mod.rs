@@ -55,4 +55,4 @@ pub use plan::{OwnedEdit, Plan};
 pub use raw::RawVendor;
 pub use route::Routed;
 pub use stripe::{Class, Move, StripeRule, is_test_key};
-pub use usage::{Charge, Metered, Usage};
+pub use usage::{Charge, Left, Metered, Usage};

@@ -1,6 +1,6 @@
 //! OpenAI's chat completions, and those of all who speak alike (`dialect`): what a request can cost at most. `responses` and
 //! `others` do the same for the other calls, `answer` reads what it did cost. Bounds come from the bytes of the body, as
-//! byte-level tokenizers never make more tokens than bytes; where the body does not show how much is read, the model's
+//! byte-level tokenizers never make more tokens than bytes, and from its words where the tokenizer is known; where the body does not show how much is read, the model's
 //! longest prompt stands in, or the call has no bound.
 
 pub(super) mod answer;
@@ -14,6 +14,7 @@ mod tests;
 mod usage;
 
 use super::ask::{Ask, Bounded, Counted, Unpriceable};
+use super::count::surely_fewer;
 use super::dialect::Dialect;
 use super::entry::Family;
 use super::llm::body::{Body, find, flag, text_of};
@@ -43,7 +44,7 @@ fn prompt(ask: &Ask<'_>, added: u64, hidden: Option<String>, pictures: Pictures)
         true => ask.body.len() as u64,
         false => most_tokens(ask.body),
     };
-    let fewer = if let Counted::Fewer(n) = ask.counted { n } else { 0 };
+    let fewer = if let Counted::Fewer(n) = ask.counted { n } else { surely_fewer(ask) };
     let text = text.saturating_sub(pictures.bytes).saturating_sub(fewer).saturating_add(pictures.tokens);
     hidden.map_or(Prompt::Tokens(text.saturating_add(added)), Prompt::Most)
 }

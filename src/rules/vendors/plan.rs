@@ -134,9 +134,13 @@ impl Plan {
         matches!(&self.inner.how, How::Llm(llm) if llm.unbounded)
     }
 
-    /// May later calls go on from what this one leaves at the vendor?
+    /// May later calls go on from what this one leaves at the vendor, or is it about such a thing?
     pub fn is_remembered(&self) -> bool {
-        matches!(&self.inner.how, How::Llm(llm) if llm.api == Api::Responses)
+        match &self.inner.how {
+            How::Llm(llm) => llm.api == Api::Responses,
+            How::Batch(_) => true,
+            _ => false,
+        }
     }
 
     /// The model that was asked for.

@@ -22,8 +22,7 @@ pub fn of_signature(headers: &HeaderMap) -> Option<&str> {
 impl Ask<'_> {
     /// The region that this call is priced by; only Bedrock's prices differ by it.
     pub(super) fn region(&self) -> Option<&str> {
-        let host = &self.vendor.hosts.first()?.base.host;
-        let region = || of_host(host).or_else(|| of_signature(self.headers));
+        let region = || of_host(self.host).or_else(|| of_signature(self.headers));
         if self.vendor.family == Family::Bedrock { region() } else { None }
     }
 }
@@ -45,6 +44,22 @@ mod tests {
         ] {
             assert_eq!(of_host(host), region, "{host}");
         }
+    }
+
+    /// Signed for one host and priced by another, a call would cost what it does not.
+    #[test]
+    fn the_host_that_a_call_goes_to_decides() {
+        let mut call = super::super::testkit::call("bedrock", "/model/amazon.nova-pro-v1%3A0/converse");
+        let body = r#"{"messages":[],"inferenceConfig":{"maxTokens":9}}"#;
+        let mut other = call.vendor.hosts[0].clone();
+        other.base.host = "bedrock-runtime.eu-west-2.amazonaws.com".into();
+        call.vendor.hosts[0].base.host = "bedrock-runtime.us-east-1.amazonaws.com".into();
+        call.vendor.hosts.push(other);
+        let region = |at: usize| {
+            let host = call.vendor.hosts[at].base.host.clone();
+            call.with(body, |ask| Ask { host: &host, ..*ask }.region().map(str::to_owned)).expect("readable")
+        };
+        assert_eq!((region(0).as_deref(), region(1).as_deref()), (Some("us-east-1"), Some("eu-west-2")));
     }
 
     #[test]

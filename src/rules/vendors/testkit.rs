@@ -37,7 +37,8 @@ pub struct Call {
     pub test_key: bool,
     pub found: Vec<Found>,
     pub counted: Counted,
-    pub remembered: Option<(String, u64)>,
+    /// By id and row.
+    pub remembered: Option<(String, String, u64)>,
     pub recalled: Option<Recalled>,
 }
 
@@ -85,7 +86,8 @@ impl Call {
         let query = self.query;
         let sent = Sent { query, content_type: Some(self.content_type), path, body: body_read, ..Sent::default() };
         let args = Args::read(sent, &bodies)?;
-        Ok(self.asked_of(&self.vendor, routed.operation, &args, body.as_bytes(), work))
+        let host = &routed.host.base.host;
+        Ok(self.asked_of((&self.vendor, host), routed.operation, &args, body.as_bytes(), work))
     }
 
     /// The bound of a call without a body.
@@ -95,12 +97,12 @@ impl Call {
         operation: Option<&Operation>,
         args: &Args<'_>,
     ) -> Result<Estimate, Unpriceable> {
-        self.asked_of(vendor, operation, args, b"", |ask| ask.estimate())
+        self.asked_of((vendor, &vendor.hosts[0].base.host), operation, args, b"", |ask| ask.estimate())
     }
 
     fn asked_of<T>(
         &self,
-        vendor: &Vendor,
+        (vendor, host): (&Vendor, &str),
         operation: Option<&Operation>,
         args: &Args<'_>,
         body: &[u8],
@@ -109,6 +111,7 @@ impl Call {
         let ask = Ask {
             vendor,
             operation,
+            host,
             args,
             body,
             headers: &self.headers,
@@ -122,9 +125,12 @@ impl Call {
             test_key: self.test_key,
             found: &self.found,
             counted: self.counted,
-            remembered: &|id| self.remembered.as_ref().filter(|(own, _)| own == id).map(|(_, tokens)| *tokens),
+            remembered: &|id, row| {
+                let own = self.remembered.as_ref().filter(|(own, of, _)| own == id && of == row);
+                own.map(|(.., tokens)| *tokens)
+            },
             recalled: self.recalled.as_ref(),
-            batch: false,
+            batch: None,
         };
         work(&ask)
     }

@@ -3,6 +3,7 @@
 use super::batch::Due;
 use super::look_up::Question;
 use crate::rules::books::{Basis, CostSource, Made, TokenCounts};
+use crate::rules::subject::Name;
 use crate::units::money::MicroCents;
 
 /// How much of the cost is known.
@@ -24,6 +25,13 @@ pub struct Charge {
     pub source: CostSource,
 }
 
+/// What a response leaves behind at its vendor: so many tokens, of the model of that row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub row: Name,
+    pub tokens: u64,
+}
+
 /// All that a meter read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metered {
@@ -37,7 +45,7 @@ pub struct Metered {
     /// Where a price is to be asked for that comes later.
     pub late: Option<Question>,
     /// A response that later ones may go on from, and the tokens that it leaves behind.
-    pub remember: Option<(String, u64)>,
+    pub remember: Option<(String, Left)>,
     /// What the call made that another answer prices.
     pub made: Option<Box<Made>>,
     /// What an earlier call turned out to cost.

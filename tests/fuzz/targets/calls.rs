@@ -114,6 +114,7 @@ pub fn estimated(call: &Call, body: &[u8]) -> Option<Estimate> {
     let ask = Ask {
         vendor,
         operation: Some(operation),
+        host: &routed.host.base.host,
         args: &args,
         body,
         headers: &headers,
@@ -127,9 +128,9 @@ pub fn estimated(call: &Call, body: &[u8]) -> Option<Estimate> {
         test_key: false,
         found: &[],
         recalled: Some(&recalled),
-        batch: false,
+        batch: None,
         counted: bursar::rules::vendors::Counted::Nothing,
-        remembered: &|_| None,
+        remembered: &|_, _| None,
     };
     let _ = (ask.questions(), ask.recalls());
     ask.estimate().ok()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Inner, Life, Local, State};
@@ -32,6 +33,9 @@ pub(super) enum Why {
 /// What the row says of a call that nobody looked at as usual.
 const FROM_SLICES: &str = "store_down: admitted from this node's slices while the ledger was away";
 const UNLOOKED: &str = "store_down: admitted without looking while the ledger was away";
+
+/// While Redis answers, so many entries may be untold: from there on calls ask Redis, and go as fast as it can be told.
+const MOST_UNTOLD: usize = 100_000;
 
 /// Cells of rates beyond which those that have filled up are dropped.
 const MOST_CELLS: usize = 10_000;
@@ -92,7 +96,10 @@ impl Inner {
         if let Some(flag) = ask.flags.iter().find(|f| state.flags.contains(*f) || state.own.contains(*f)) {
             return Ok(Some((Reservation::Killed(flag.clone()), 0)));
         }
-        let Some(now) = state.now(lines).filter(|_| why != Why::Quick || quick(ask, lines)) else { return Ok(None) };
+        let most = self.backlog.load(Ordering::Relaxed);
+        let most = if why == Why::Quick { most.min(MOST_UNTOLD) } else { most };
+        let fits = state.slices.untold() < most && (why != Why::Quick || quick(ask, lines));
+        let Some(now) = state.now(lines).filter(|_| fits) else { return Ok(None) };
         let moved = match why {
             Why::Slices => match state.paced(&ask.rates, now) {
                 Ok(moved) => moved,

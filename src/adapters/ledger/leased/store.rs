@@ -1,6 +1,7 @@
 //! What serving needs beside the operations is Redis's in all: what a node does alone is in the stream once it is told.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
@@ -25,6 +26,7 @@ impl Store for Leased {
     }
 
     fn bound_backlog(&self, entries: u64) {
+        self.0.backlog.store(usize::try_from(entries).unwrap_or(usize::MAX), Ordering::Relaxed);
         self.0.redis.bound_backlog(entries);
     }
 }

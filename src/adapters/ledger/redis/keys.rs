@@ -2,9 +2,9 @@
 //! each holds stands in DESIGN and at the top of the Lua files.
 
 /// In the order in which `lua/lib.lua` names them.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "meta", "flags", "shapes", "accounts", "holds", "leases", "ended", "replays", "paid", "events", "rates", "slices",
-    "nodes", "left", "again",
+    "nodes", "left", "again", "lent",
 ];
 
 /// Names of the keys. All carry the ledger's name as their hash tag.

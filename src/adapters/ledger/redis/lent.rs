@@ -147,7 +147,8 @@ impl Redis {
         let mut call = self.0.prepare(&self.0.scripts.slice);
         call.arg(node).arg(number).arg(told).arg(flagged).arg(wanted.len());
         self::wanted(&mut call, wanted);
-        let answer = self.0.call(&call).await?;
+        // What too few replicas have may be lost, and then somebody else is lent it.
+        let answer = self.0.call_kept(&call).await?;
         let mut parts = newest(&answer)?;
         let (mark, at) = (parts.number()?, Timestamp(parts.number()?));
         let (now, shaped) = (parts.number()?, parts.number()?);

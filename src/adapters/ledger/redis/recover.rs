@@ -280,9 +280,12 @@ impl Inner {
         let back = self.put_back_own(false).await.inspect_err(|_| self.not_taken_part())?;
         self.come_forward(&knows.me, &epoch).await?;
         let late = self.wait_for_all(&epoch, loss, begun).await?;
-        self.call(&self.prepare(&self.scripts.reopen)).await?;
+        let opened = self.call(&self.prepare(&self.scripts.reopen)).await?;
+        // Of nodes that did not come forward.
+        let lent = opened.get(2).map_or("", String::as_str);
         tracing::warn!(
             upto,
+            lent,
             loaded.flags,
             loaded.open,
             loaded.remembered,

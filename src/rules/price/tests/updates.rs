@@ -117,7 +117,7 @@ fn our_own_form_comes_back_as_it_went() {
     assert_eq!(all[0], "openai/gpt-5.5 standard 0 input 5->0 !");
     // What its row had and this one has not is said as well.
     assert!(all.contains(&"openai/gpt-5.5 standard 0 output 30->gone !".to_owned()), "{all:?}");
-    assert!(all.len() > 4 && all[1..].iter().all(|change| change.ends_with("->gone !")), "{all:?}");
+    assert!(all.len() > 4 && all[1..].iter().all(|change| change.ends_with(" !")), "{all:?}");
     // A row says where it is from, and keeps its limits, unless the file says otherwise.
     let line: serde_json::Value = serde_json::from_str(&free.lines[0]).expect("JSON");
     assert_eq!((&line["source"], &line["checked"]), (&"prices update: list".into(), &"2026-11-22".into()));
@@ -129,6 +129,61 @@ fn our_own_form_comes_back_as_it_went() {
     let line: serde_json::Value = serde_json::from_str(&own.lines[0]).expect("JSON");
     assert_eq!((&line["source"], &line["checked"]), (&"a contract".into(), &"2026-11-01".into()));
     assert_eq!(line["limits"], serde_json::json!({ "output": 7 }));
+}
+
+/// Our own form replaces a row whole: what it leaves out of factors, fees and prices to come is said, and wants a yes.
+#[test]
+fn what_our_own_form_leaves_out_is_said() {
+    let book = PriceBook::load(None).expect("it ships");
+    let left = |vendor: &str, name: &str, drop: &[&str]| {
+        let row = book.find(vendor, name).expect("in the book");
+        let mut line = row.to_json(vendor, &[name]);
+        for field in drop {
+            line.as_object_mut().expect("an object").remove(*field).unwrap_or_else(|| panic!("{name} has {field}"));
+        }
+        told(&of(&format!("{{}}\n{line}")).changes)
+    };
+    assert_eq!(
+        left("openai", "gpt-5.5", &["multipliers"]),
+        ["openai/gpt-5.5 host.eu 0 multiplier 1.1->gone !", "openai/gpt-5.5 host.us 0 multiplier 1.1->gone !"]
+    );
+    // The fees of all its vendor's models take the place of its own.
+    assert_eq!(left("openai", "gpt-5.5", &["fees"]), ["openai/gpt-5.5 web_search 0 fee 0.01->0.025 !"]);
+    let peak = left("deepseek", "deepseek-v4-pro", &[]);
+    assert_eq!(peak, Vec::<String>::new());
+    let mut row = book.find("google", "gemini-4-argon").expect("in the book").to_json("google", &["gemini-4-argon"]);
+    let prices = row["price"].as_array_mut().expect("a list");
+    let later = prices.iter().filter(|price| price["from"].as_str().is_some_and(|day| day > "2026-11-22")).count();
+    assert!(later > 0, "it doubles soon");
+    prices.retain(|price| price["from"].as_str().is_none_or(|day| day <= "2026-11-22"));
+    let found = of(&format!("{{}}\n{row}"));
+    assert!(
+        !found.changes.is_empty() && found.changes.iter().all(|c| c.new == "gone" && c.large),
+        "{:?}",
+        found.changes
+    );
+    assert!(found.changes.iter().all(|change| change.from.as_deref() == Some("2026-12-01")), "{:?}", found.changes);
+}
+
+/// So is what comes later and costs nothing, or far less.
+#[test]
+fn prices_to_come_and_certain_hours_are_compared_too() {
+    let later = of("[[model]]\nvendor = \"google\"\nnames = [\"gemini-4-argon\"]\nprice = [\
+        { rates = [{ input = \"2\", cache_read = \"0.1\", output = \"10\", audio_input = \"2\", audio_cached = \"0.1\" }] },\
+        { from = \"2026-12-01\", rates = [{ input = \"0\", output = \"20\" }] }]\nfees = { maps = \"0.014\", web_search = \"0\" }");
+    let all = told(&later.changes);
+    let zero = later.changes.iter().find(|change| change.new == "0" && change.kind == "input").expect("compared");
+    assert_eq!((zero.old.as_deref(), zero.from.as_deref(), zero.large), (Some("4"), Some("2026-12-01"), true));
+    assert!(all.contains(&"google/gemini-4-argon web_search 0 fee 0.014->0 !".to_owned()), "{all:?}");
+    let book = PriceBook::load(None).expect("it ships");
+    let mut row = book.find("deepseek", "deepseek-v4-pro").expect("there").to_json("deepseek", &["deepseek-v4-pro"]);
+    row["price"].as_array_mut().expect("a list").retain(|price| price["hours"].is_null());
+    let found = of(&format!("{{}}\n{row}"));
+    assert!(
+        !found.changes.is_empty() && found.changes.iter().all(|c| c.new == "gone" && c.large),
+        "{:?}",
+        found.changes
+    );
 }
 
 /// Lists write zero for what they do not have; where the book has a price, somebody should look.

@@ -50,6 +50,17 @@ fn deepseek_is_dearer_in_the_peak_hours_of_working_days() {
     let row = book().find("deepseek", "deepseek-v4-pro").expect("in the book");
     let rate = |now| row.dearest(at(now), TierAsked::Auto, 1).and_then(|r| r.get(Kind::Input)).map(|p| p.0);
     assert_eq!((rate("2026-11-20T00:44:00Z"), rate("2026-11-20T00:50:00Z")), (Some(660_000), Some(1_320_000)));
+    // What runs for a day meets the peak, and what runs longer the next price; not one that is over.
+    let within = |vendor: &str, model: &str, now: &str, secs: i64| {
+        let row = book().find(vendor, model).expect("in the book");
+        row.dearest(at(now), TierAsked::Batch { within: secs }, 1).and_then(|r| r.get(Kind::Input)).map(|p| p.0)
+    };
+    assert_eq!(within("deepseek", "deepseek-v4-pro", "2026-11-20T11:00:00Z", 600), Some(660_000));
+    assert_eq!(within("deepseek", "deepseek-v4-pro", "2026-11-20T11:00:00Z", 90_000), Some(1_320_000));
+    let (eve, day) = ("2026-11-30T12:00:00Z", 86_400);
+    assert_eq!(within("google", "gemini-4-argon", eve, day / 4), Some(1_000_000));
+    assert_eq!(within("google", "gemini-4-argon", eve, day), Some(2_000_000));
+    assert_eq!(within("openai", "gpt-5.6-luna", "2026-08-01T00:00:00Z", day), Some(100_000));
 }
 
 #[test]

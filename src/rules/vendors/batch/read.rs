@@ -10,7 +10,7 @@ use super::super::look_up::is_plain_id;
 use super::super::objects::Objects;
 use super::super::plan::Inner;
 use super::super::{anthropic, openai};
-use super::Batch;
+use super::{Batch, FileBound};
 use crate::rules::books::{Made, TokenCounts};
 use crate::rules::subject::Name;
 use crate::units::money::{ExactUsd, MicroCents};
@@ -57,16 +57,19 @@ struct Counts {
 pub(in super::super) fn plain(batch: &Batch, body: &[u8]) -> (Option<Made>, Option<Due>) {
     match batch {
         Batch::Upload(bound) => (uploaded(body, bound.as_ref()), None),
-        Batch::Making => (serde_json::from_slice::<Named>(body).ok().and_then(|named| made(&named.id)), None),
+        Batch::Making { geo } => {
+            let made = serde_json::from_slice::<Named>(body).ok().and_then(|named| made(&named.id));
+            (made.map(|made| Made { geo: geo.clone(), ..made }), None)
+        }
         Batch::Status => status(body),
         Batch::Results { .. } => (None, None),
     }
 }
 
-fn uploaded(body: &[u8], bound: Option<&Result<super::MadeBound, String>>) -> Option<Made> {
+fn uploaded(body: &[u8], bound: Option<&Result<FileBound, String>>) -> Option<Made> {
     let made = made(&serde_json::from_slice::<Named>(body).ok()?.id)?;
     Some(match bound? {
-        Ok(bound) => Made { bound: Some(*bound), ..made },
+        Ok(file) => Made { bound: Some(file.bound), endpoint: Some(file.endpoint.clone()), ..made },
         Err(why) => Made { unbounded: Some(why.clone()), ..made },
     })
 }

@@ -19,6 +19,14 @@ limits = { context = 100000, output = 4000 }
 [[model.price]]
 rates = [{ input = "2", cache_read = "0.5", output = "8" }, { tier = "batch", input = "1", cache_read = "0.25", output = "4" }]
 [[model]]
+vendor = "azure"
+names = ["gpt-batch"]
+limits = { context = 100000, output = 4000 }
+[[model.price]]
+rates = [{ input = "2.2", output = "8.8" }, { tier = "batch", input = "1.1", output = "4.4" }]
+[alias.azure]
+my-batches = "gpt-batch"
+[[model]]
 vendor = "openai"
 names = ["gpt-single"]
 limits = { context = 100000, output = 4000 }
@@ -28,6 +36,7 @@ rates = [{ input = "2", output = "8" }]
 vendor = "anthropic"
 names = ["claude-batch"]
 limits = { context = 200000, output = 8000 }
+multipliers = { "geo.us" = "1.1" }
 [[model.price]]
 rates = [
   { input = "3", cache_read = "0.3", cache_write = "3.75", cache_write_long = "6", output = "15" },
@@ -143,6 +152,36 @@ fn results_of_messages_are_added_up() {
     assert_eq!(answered(&results, "", "application/x-jsonl", ok).due, None);
 }
 
+/// Results that do not say where they ran may have run where some item asked for.
+#[test]
+fn a_place_that_an_item_asked_for_is_remembered() {
+    let batch = asked("anthropic", "POST", "/v1/messages/batches");
+    let made = |geo: &str| {
+        let params = message("hello", 100).replace("\"model\"", &format!("{geo}\"model\""));
+        let body = format!(r#"{{"requests":[{{"custom_id":"a","params":{params}}}]}}"#);
+        let made = answered(&batch, &body, "application/json", r#"{"id":"msgbatch_1","type":"message_batch"}"#).made;
+        *made.expect("it is remembered")
+    };
+    let cost = |geo: &str, said: &str| {
+        let mut results = asked("anthropic", "GET", "/v1/messages/batches/msgbatch_1/results");
+        results.recalled = Some(recalled(made(geo)));
+        let usage = format!(r#"{{"input_tokens":1000,"output_tokens":100{said}}}"#);
+        let line = format!(
+            r#"{{"custom_id":"a","result":{{"type":"succeeded","message":{{"model":"claude-batch","usage":{usage}}}}}}}"#
+        );
+        answered(&results, "", "application/x-jsonl", &line).due.expect("known").usd.0
+    };
+    // 1000 * 1.5 + 100 * 7.5 = 2250 per million; a tenth more in the place of one's own.
+    for (asked, said, usd) in [
+        ("", "", 225_000),
+        (r#""inference_geo":"us","#, "", 247_500),
+        (r#""inference_geo":"us","#, r#","inference_geo":"global""#, 225_000),
+        (r#""inference_geo":"global","#, r#","inference_geo":"us""#, 247_500),
+    ] {
+        assert_eq!(cost(asked, said), usd, "{asked} {said}");
+    }
+}
+
 fn file(lines: &[&str], purpose: &str) -> String {
     let lines = lines.join("\n");
     format!(
@@ -189,15 +228,27 @@ fn a_file_is_bounded_when_it_is_uploaded_and_held_when_it_runs() {
                 .replace("\"model\"", "\"web_search_options\":{},\"model\""),
             "web_search",
         ),
-        (LINE.replace("chat/completions", "videos"), "not known"),
+        (LINE.replace("chat/completions", "videos"), "same in every line"),
         (LINE.replace("\"body\":{", "\"Body\":{"), "body"),
         ("{}".to_owned(), "body"),
+        // Each line is bounded by its own operation, and run by the batch's.
+        (LINE.replace("chat/completions", "completions"), "same in every line"),
+        (LINE.replace(r#""method":"POST","#, ""), "method"),
+        (LINE.replace(r#""url":"/v1/chat/completions","#, ""), "url"),
         ("not json".to_owned(), "JSON"),
     ] {
         let made = uploaded(&file(&[LINE, &bad], "batch")).expect("remembered");
         let why = making(Some(recalled(made))).expect_err("nothing bounds it").to_string();
         assert!(why.contains("line 2") && why.contains(word) && why.contains("ceiling"), "{why}");
     }
+    // Free is only what checks texts.
+    let lone = |url: &str| uploaded(&file(&[&LINE.replace("/v1/chat/completions", url)], "batch")).expect("remembered");
+    assert_eq!(lone("/v1/moderations").bound.map(|b| b.usd), Some(MicroCents::ZERO));
+    for unpriced in ["/v1/responses/input_tokens", "/v1/videos", "/v1/nothing"] {
+        assert!(lone(unpriced).unbounded.is_some_and(|why| why.contains("not known")), "{unpriced}");
+    }
+    let elsewhere = making(Some(recalled(lone("/v1/moderations")))).expect_err("another operation").to_string();
+    assert!(elsewhere.contains("`endpoint`"), "{elsewhere}");
     let unknown = making(None).expect_err("nobody knows the file").to_string();
     assert!(unknown.contains("not uploaded through bursar"), "{unknown}");
     let other = MadeBound { book: crate::units::ids::Digest32([9; 32]), ..bound };
@@ -247,5 +298,33 @@ fn results_of_a_file_are_found_by_the_state_of_their_batch() {
     ] {
         let metered = answered(&output, "", "application/octet-stream", &format!("{ok}\n{broken}\n"));
         assert_eq!(metered.due, None, "the bound stands: {broken}");
+    }
+}
+
+/// Azure's batches are OpenAI's, but for their lines: those name the operation without its version, and a deployment.
+#[test]
+fn a_batch_of_azures_is_bounded_by_its_deployments() {
+    let kind = "multipart/form-data; boundary=b";
+    let line = LINE.replace("/v1/chat/completions", "/chat/completions").replace("gpt-batch", "my-batches");
+    for (files, batches, output) in [
+        ("/openai/files", "/openai/batches", "/openai/files/file-out/content"),
+        ("/openai/v1/files", "/openai/v1/batches", "/openai/v1/files/file-out/content"),
+    ] {
+        let upload =
+            Call { content_type: kind, headers: headers(&[("content-type", kind)]), ..asked("azure", "POST", files) };
+        let made = answered(&upload, &file(&[&line], "batch"), "application/json", r#"{"id":"file-in"}"#).made;
+        let made = *made.expect("it is remembered");
+        // The bytes at 1.1 and a hundred tokens at 4.4 USD per million.
+        let bytes = line.split("\"body\":").nth(1).expect("a body").len() as u64 - 1;
+        assert_eq!(made.bound.map(|b| b.usd.0), Some(bytes * 110 + 44_000), "{:?}", made.unbounded);
+        let making = Call { recalled: Some(recalled(made)), ..asked("azure", "POST", batches) };
+        let body = r#"{"input_file_id":"file-in","endpoint":"/chat/completions","completion_window":"24h"}"#;
+        assert_eq!(making.bound(body), bytes * 110 + 44_000);
+        let mut read = asked("azure", "GET", output);
+        read.recalled = Some(recalled(Made { of: Some("batch_1".into()), ..Made::named("file-out") }));
+        let results = r#"{"custom_id":"a","response":{"body":{"object":"chat.completion","model":"gpt-batch","choices":[],"usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}},"request_id":"r","status_code":200},"error":null}"#;
+        // 1000 * 1.1 + 100 * 4.4 = 1540 per million USD.
+        let due = answered(&read, "", "application/octet-stream", results).due.expect("known");
+        assert_eq!((&*due.object, due.usd), ("batch_1", MicroCents(154_000)));
     }
 }

@@ -2,7 +2,65 @@
 
 use super::super::ask::Counted;
 use super::super::testkit::{Call, call};
+use proptest::strategy::Strategy;
+
 use super::*;
+
+/// What `most` takes for one token is one, in both vocabularies.
+#[test]
+fn what_is_known_of_the_vocabularies_is_so() {
+    let letters = || (b'a'..=b'z').map(char::from);
+    let pairs = letters().flat_map(|a| letters().map(move |b| format!("{a}{b}")));
+    let pairs = pairs.filter(|pair| !most::APART.split_ascii_whitespace().any(|apart| apart == pair));
+    let spaced = letters().flat_map(|a| [format!(" {a}"), format!(" {}", a.to_ascii_uppercase())]);
+    let words = most::words().map(|word| format!(" {word}"));
+    let digits = (0..1000).flat_map(|n| [format!("{n}"), format!("{n:03}")]);
+    let indents = (1..=most::LONGEST_INDENT).map(|n| " ".repeat(n));
+    for text in pairs.chain(spaced).chain(words).chain(digits).chain(indents) {
+        for tokenizer in [o200k_base_singleton(), cl100k_base_singleton()] {
+            assert_eq!(tokenizer.count_ordinary(&text), 1, "`{text}`");
+        }
+    }
+    assert!(most::words().all(|word| word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())));
+    assert!(most::words().count() == 8000 && most::words().all(|word| word.len() > 2));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(2000))]
+    /// Whatever the text, it is never more tokens than was said.
+    #[test]
+    fn a_look_never_says_too_little(
+        parts in proptest::collection::vec(proptest::prop_oneof![
+            "[a-z]{1,9}", " [a-z]{1,12}", "[A-Za-z]{1,6}", "[0-9]{1,7}", " {1,90}", "[ \t\r\n]{1,4}", "'(s|t|re|ve|m|ll|d)",
+            "[!-/:-@]{1,4}", "\\PC{1,3}", "[éßж漢½٣\u{301}\u{a0}\u{17f}]{1,3}",
+            proptest::sample::select(most::words().collect::<Vec<_>>()).prop_map(|word| format!(" {word}")),
+        ], 0..40),
+    ) {
+        let text = parts.concat();
+        for tokenizer in [o200k_base_singleton(), cl100k_base_singleton()] {
+            let tokens = tokenizer.count_ordinary(&text) as u64;
+            proptest::prop_assert!(most::most(&text) >= tokens, "{} are said of {tokens}: `{text}`", most::most(&text));
+        }
+        proptest::prop_assert!(most::most(&text) <= text.len() as u64);
+    }
+}
+
+/// Of ordinary texts it says less than three times their tokens, of prose less than twice.
+#[test]
+fn a_look_is_near_the_count() {
+    let prose = "The committee met on Tuesday to review the results of the last quarter, and asked what had changed. ";
+    let code = "    for (index, item) in items.iter().enumerate() {\n        if item.price > 1000 {\n            total += 1;\n";
+    for (text, percent) in [(prose, 200), (code, 300)] {
+        let tokens = o200k_base_singleton().count_ordinary(text) as u64;
+        let most = most::most(text);
+        assert!((tokens..=tokens * percent / 100).contains(&most), "{most} are said of {tokens}: {text}");
+    }
+    // However long a run is, a look takes time in proportion to it.
+    for run in [" ", "1", "a", "'", "é", "1é"] {
+        let text = run.repeat(400_000);
+        assert!(most::most(&text) <= text.len() as u64);
+    }
+}
 
 /// Words as long as ours, and what the published tokenizer makes of them.
 #[test]
@@ -29,10 +87,19 @@ fn texts_of_messages_are_counted_and_nothing_else() {
         assert!(counted == less || (less == 500 && counted >= 500), "{counted} of {less}: {body}");
     }
     let mut call = call("openai", "/v1/chat/completions");
-    let before = call.estimate(&chat).expect("bounded").need.tokens;
+    // By a look at its words it is somewhat more than by a count: a quarter is added.
+    let looked = call.estimate(&chat).expect("bounded").need.tokens;
+    let frame = chat.len() as u64 - bytes;
+    assert!((frame + tokens..frame + 2 * tokens).contains(&looked), "{looked} of {tokens}");
     call.counted = Counted::Fewer(fewer(chat.as_bytes(), Encoding::O200k));
     let after = call.estimate(&chat).expect("bounded").need.tokens;
-    assert_eq!((before, after), (chat.len() as u64, chat.len() as u64 - bytes + tokens));
+    assert_eq!(after, frame + tokens);
+    // A text of no words stays at its bytes, and so does what other tokenizers read.
+    let strange = chat.replace(&text, &"x".repeat(text.len()));
+    call.counted = Counted::Nothing;
+    assert_eq!(call.estimate(&strange).expect("bounded").need.tokens, chat.len() as u64);
+    let unknown = chat.replace("gpt-4o", "gpt-6-astra");
+    assert_eq!(call.estimate(&unknown).expect("bounded").need.tokens, unknown.len() as u64);
     // As the vendor counts: the text, and seven of the frame.
     assert!(after >= tokens + 7);
 }
@@ -98,6 +165,21 @@ fn each_vendor_is_asked_in_its_own_shape() {
     assert_eq!(asked(&call("groq", "/openai/v1/chat/completions"), chat), None);
 }
 
+/// A field that nobody here knows may be a part of the prompt: the vendor counts it, or refuses to count at all.
+#[test]
+fn what_is_asked_leaves_out_only_what_is_no_prompt() {
+    let messages = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"temperature":1,"metadata":{"user_id":"u"},"messages":[],"output_format":{"type":"json_schema"},"brand_new":[1]}"#;
+    assert_eq!(
+        asked(&call("anthropic", "/v1/messages"), messages).map(|(_, body)| body).as_deref(),
+        Some(r#"{"model":"claude-sonnet-4-5","messages":[],"output_format":{"type":"json_schema"},"brand_new":[1]}"#)
+    );
+    let responses = r#"{"model":"gpt-5","max_output_tokens":99,"store":true,"stream":true,"input":"x","brand_new":"y","user":"u","service_tier":"flex"}"#;
+    assert_eq!(
+        asked(&call("openai", "/v1/responses"), responses).map(|(_, body)| body).as_deref(),
+        Some(r#"{"model":"gpt-5","input":"x","brand_new":"y"}"#)
+    );
+}
+
 #[test]
 fn a_count_bounds_the_prompt_with_a_margin() {
     assert_eq!(told(br#"{"input_tokens":1000}"#), Some(1150));
@@ -117,12 +199,17 @@ fn a_count_bounds_the_prompt_with_a_margin() {
 #[test]
 fn what_was_seen_of_a_response_bounds_the_one_that_goes_on() {
     let mut call = call("openai", "/v1/responses");
-    call.remembered = Some(("resp_1".to_owned(), 500));
+    call.remembered = Some(("resp_1".to_owned(), "gpt-4o".to_owned(), 500));
     let body =
         |id: &str| format!(r#"{{"model":"gpt-4o","max_output_tokens":9,"previous_response_id":"{id}","input":"x"}}"#);
     let tokens = |id: &str| call.estimate(&body(id)).expect("bounded").need.tokens;
     assert_eq!(tokens("resp_1"), body("resp_1").len() as u64 + 500 + 9);
     assert_eq!(tokens("resp_2"), 128_000 + 9);
+    // Another model may read the same pictures as many times the tokens.
+    let other = body("resp_1").replace("gpt-4o", "gpt-4.1-mini");
+    assert_eq!(call.estimate(&other).expect("bounded").need.tokens, 1_047_576 + 9);
+    let dated = body("resp_1").replace("gpt-4o", "gpt-4o-2024-11-20");
+    assert_eq!(call.estimate(&dated).expect("bounded").need.tokens, dated.len() as u64 + 500 + 9);
     let both = body("resp_1").replace(r#""input""#, r#""conversation":"conv_1","input""#);
     assert_eq!(call.estimate(&both).expect("bounded").need.tokens, 128_000 + 9);
 }

@@ -116,9 +116,7 @@ impl Late {
             wait: self.wait.clone(),
         }))
     }
-}
 
-impl Late {
     /// Without the request: the path is known by then.
     pub fn resumed(&self, currency: &str) -> Option<LateBound> {
         let nothing = Args::read(Sent::default(), &[]).ok().filter(|_| !self.cost.reads_request())?;

@@ -97,6 +97,19 @@ impl Split {
         split
     }
 
+    /// So many of it, where nobody says which: what costs least new comes first, so that the rest is never too cheap.
+    fn first(self, mut count: u64) -> Self {
+        let mut take = |of: u64, last: bool| {
+            let taken = if last { count } else { of.min(count) };
+            count -= taken;
+            taken
+        };
+        let text = take(self.text, false);
+        let (image, video, audio) = (take(self.image, false), take(self.video, false), take(self.audio, false));
+        // More than there is was text.
+        Self { text: text.saturating_add(take(0, true)), image, video, audio }
+    }
+
     /// Without what was read from the cache.
     fn without(self, cached: Self) -> Self {
         Self {
@@ -130,7 +143,10 @@ impl Usage {
 
     fn part(&self) -> Option<Part> {
         let prompt = Split::of(Some(self.prompt_token_count?), self.prompt_tokens_details.as_ref());
-        let cached = Split::of(self.cached_content_token_count, self.cache_tokens_details.as_ref());
+        let cached = match (&self.cache_tokens_details, self.cached_content_token_count) {
+            (None, Some(all)) => prompt.first(all),
+            (details, all) => Split::of(all, details.as_ref()),
+        };
         let found = Split::of(self.tool_use_prompt_token_count, self.tool_use_prompt_tokens_details.as_ref());
         let fresh = prompt.without(cached).plus(found);
         let made = Split::of(self.candidates_token_count, self.candidates_tokens_details.as_ref());

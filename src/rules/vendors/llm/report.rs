@@ -9,7 +9,11 @@ use super::super::usage::{Charge, Usage};
 use super::{FAST, LlmPlan, knows_speed, listed, row};
 use crate::rules::books::{Basis, CostSource, TokenCounts};
 use crate::rules::price::{Row, Served, Tokens, run};
+use crate::rules::subject::Name;
 use crate::units::money::{ExactUsd, PicoUsd};
+
+/// Tiers that cost less than the standard one: an answer that names none was served in no such.
+const CHEAPER: [&str; 2] = ["flex", "batch"];
 
 /// Uses of something that is charged by the use.
 pub(in super::super) type Fee = (Cow<'static, str>, u64);
@@ -76,6 +80,12 @@ pub(super) fn row_of<'i>(inner: &'i Inner, plan: &LlmPlan, model: &str) -> Optio
     row(&inner.prices, &plan.shelf, &listed(plan.region.as_deref(), model), plan.unknown_model)
 }
 
+/// The row of the model that answered, if the book has it by its own name.
+pub(in super::super) fn known(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<Name> {
+    let answered = reported.model.as_deref().filter(|model| !model.is_empty()).unwrap_or(&plan.model);
+    inner.prices.find(&plan.shelf, answered).map(|row| row.id.clone())
+}
+
 /// The price of one of many reports, not yet rounded; `None` if some of it is not known.
 pub(in super::super) fn exact(inner: &Inner, plan: &LlmPlan, reported: &Reported) -> Option<(ExactUsd, TokenCounts)> {
     if reported.seen != Seen::All {
@@ -98,7 +108,8 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -
     let mut factors: Vec<&str> = plan.host_factor.into_iter().chain(plan.place).collect();
     factors.extend((geo == Some("us")).then_some("geo.us"));
     factors.extend((speed == Some("fast")).then_some(FAST));
-    let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|t| *t != "flex"));
+    // A cheaper tier that was asked for may not have been served.
+    let tier = reported.tier.as_deref().or(plan.tier.as_deref().filter(|tier| !CHEAPER.contains(tier)));
     let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
     let mut fees = reported.fees.as_slice();
     reported.parts.iter().try_fold(ExactUsd::ZERO, |sum, part| {

@@ -4,10 +4,10 @@
 use super::super::ask::{Ask, Bounded, Unpriceable};
 use super::super::llm::body::Body;
 use super::super::llm::image::Pictures;
-use super::super::llm::{Api, Extra, Prompt, Request, bounded};
+use super::super::llm::{Api, Extra, Output, Prompt, Request, bounded};
 use super::{ask_for_usage, input_kinds, model, output, prompt};
 use crate::rules::json::Kind;
-use crate::rules::price::Kind as Token;
+use crate::rules::price::{Kind as Token, Rates, Row};
 
 /// Completions. Of several answers that the vendor ranks itself, each is charged; so is each of several prompts.
 pub(in super::super) fn completions(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
@@ -40,7 +40,7 @@ pub(in super::super) fn embeddings(ask: &Ask<'_>) -> Result<Bounded, Unpriceable
     Ok(bounded(ask, request, Extra::default()))
 }
 
-/// Pictures from a text: a flat price each, or tokens, of which the model's most is charged for each.
+/// Pictures from a text: a flat price each, or tokens, of which those of its size and quality are held for each.
 pub(in super::super) fn images(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let body = Body::of(ask)?;
     let pictures = body.count("n")?.unwrap_or(1).max(1);
@@ -61,11 +61,41 @@ pub(in super::super) fn images(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         request.fees = vec![fee.clone()];
     } else if flat {
         request.units = vec![(Token::ImagesOut, pictures)];
+    } else if let Some(tokens) =
+        row.zip(rates.as_ref()).map(|(row, rates)| drawn(&body, row, rates)).transpose()?.flatten()
+    {
+        request.output_kinds = vec![Token::ImageOutput, Token::Output];
+        let once = Output { none: false, fixed: true, lifted: true, ..Output::SILENT };
+        request.output = Output { asked: Some(tokens), answers: pictures, ..once };
     } else {
         request.unbounded =
             Some(Unpriceable::unbounded("size", "how many tokens a picture of this model is, is not in the request"));
     }
     Ok(bounded(ask, request, Extra { picture, ..Extra::default() }))
+}
+
+/// What may be drawn beside a picture: pieces of it while it comes, and words.
+const BESIDE: u64 = 3 * 100 + 100;
+
+/// The most tokens that one picture of this size and quality is, by what the vendor says that it costs, which is rounded. What the
+/// request leaves open may be the dearest of what is listed.
+fn drawn(body: &Body<'_>, row: &Row, rates: &Rates) -> Result<Option<u64>, Unpriceable> {
+    let open = |text: &&str| *text != "auto";
+    let (size, quality) = (body.text("size")?.filter(open), body.text("quality")?.filter(open));
+    // Lines are drawn by another model beside.
+    if body.text("output_format")?.is_some_and(|format| !matches!(format, "png" | "jpeg" | "webp")) {
+        return Ok(None);
+    }
+    let fits = |name: &str| {
+        let (own, pixels) = name.strip_prefix("image.").and_then(|name| name.split_once('.')).unwrap_or_default();
+        size.is_none_or(|size| size == pixels) && quality.is_none_or(|quality| quality == own)
+    };
+    let listed: Vec<_> = row.fees().filter(|(name, _)| name.starts_with("image.") && fits(name)).collect();
+    let dearest = listed.iter().any(|(name, _)| quality.is_some() || name.starts_with("image.high."));
+    let most = listed.iter().map(|(_, usd)| *usd).max().filter(|_| dearest);
+    let rate = rates.get(Token::ImageOutput).filter(|rate| rate.0 > 0);
+    let tokens = most.zip(rate).and_then(|(usd, rate)| u64::try_from(usd.0.div_ceil(rate.0)).ok());
+    Ok(tokens.map(|tokens| tokens.saturating_add(tokens / 20).saturating_add(BESIDE)))
 }
 
 /// The name of the price of one picture, if the request says what decides it.

@@ -12,9 +12,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use self::event::Event;
+use super::super::ask::UnknownModel;
+use super::super::entry::host_factor;
+use super::super::llm::{Part, row};
 use super::super::usage::{Charge, Usage};
 use crate::rules::books::{CostSource, TokenCounts};
-use crate::rules::price::{PriceBook, Served, Tokens};
+use crate::rules::price::{PriceBook, Served};
 use crate::rules::subject::Name;
 use crate::units::money::ExactUsd;
 use crate::units::time::Timestamp;
@@ -24,11 +27,21 @@ const LONGEST: usize = 8 * 1024 * 1024;
 /// Responses that may be open at once; a session has one, and some beside it.
 const MOST_OPEN: usize = 1000;
 
+/// By what a session is priced.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    pub prices: Arc<PriceBook>,
+    /// The vendor's own models.
+    pub shelf: Name,
+    pub unknown_model: UnknownModel,
+    /// Where the socket leads: prices may differ by it.
+    pub host: Box<str>,
+}
+
 /// What one session has used so far.
 #[derive(Debug)]
 pub struct Session {
-    prices: Arc<PriceBook>,
-    shelf: Name,
+    terms: Terms,
     model: String,
     /// The model that writes down what was heard, if the session says.
     scribe: Option<String>,
@@ -43,11 +56,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with this model, at the prices of this vendor's shelf.
-    pub fn new(prices: Arc<PriceBook>, shelf: Name, model: &str) -> Self {
+    /// A session with this model.
+    pub fn new(terms: Terms, model: &str) -> Self {
         Self {
-            prices,
-            shelf,
+            terms,
             model: model.to_owned(),
             scribe: None,
             message: BytesMut::new(),
@@ -90,29 +102,33 @@ impl Session {
                 }
                 false
             }
-            Some(Event::Done { id, model, tokens }) => {
+            Some(Event::Done { id, model, tier, used }) => {
                 self.open.remove(&id);
                 let model = model.unwrap_or_else(|| self.model.clone());
-                self.add(Some(&model), tokens, now)
+                self.add(Some(&model), tier.as_deref(), used, now)
             }
-            Some(Event::Heard(tokens)) => {
+            Some(Event::Heard(used)) => {
                 let scribe = self.scribe.clone();
-                self.add(scribe.as_deref(), tokens, now)
+                self.add(scribe.as_deref(), None, used, now)
             }
         }
     }
 
-    fn add(&mut self, model: Option<&str>, tokens: Option<Tokens>, now: Timestamp) -> bool {
-        let Some(tokens) = tokens else {
+    fn add(&mut self, model: Option<&str>, tier: Option<&str>, used: Option<Part>, now: Timestamp) -> bool {
+        let Some(used) = used else {
             self.lost = true;
             return false;
         };
-        let counts = tokens.counts(0);
+        let counts = used.tokens.counts(used.reasoning);
         self.tokens.input = self.tokens.input.saturating_add(counts.input);
         self.tokens.output = self.tokens.output.saturating_add(counts.output);
         self.tokens.cached = self.tokens.cached.saturating_add(counts.cached);
-        let row = model.and_then(|model| self.prices.find(&self.shelf, model));
-        let Some(priced) = row.and_then(|row| row.cost(now, &tokens, Served::default())) else {
+        self.tokens.reasoning = self.tokens.reasoning.saturating_add(counts.reasoning);
+        let Terms { prices, shelf, unknown_model, host } = &self.terms;
+        let factors: Vec<&str> = host_factor(host).into_iter().collect();
+        let served = Served { tier, factors: &factors, fees: &[] };
+        let row = model.and_then(|model| row(prices, shelf, model, *unknown_model));
+        let Some(priced) = row.and_then(|row| row.cost(now, &used.tokens, served)) else {
             self.lost = true;
             return false;
         };

@@ -43,7 +43,7 @@ pub(in super::super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable>
         true => None,
         false => hidden_in_responses(&body, model, ask.vendor.dialect, &mut pictures),
     };
-    let before = before(ask, &body)?;
+    let before = before(ask, &body, model)?;
     let hidden = if before.is_none() { Some(BEFORE.to_owned()) } else { hidden };
     let prompt = match tools.hosted {
         true => Prompt::Grows("tools".to_owned()),
@@ -69,9 +69,11 @@ pub(in super::super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable>
     Ok(bounded(ask, request, Extra::default()))
 }
 
-/// Tokens of the responses that this one goes on from; `None` if they were not seen here.
-fn before(ask: &Ask<'_>, body: &Body<'_>) -> Result<Option<u64>, Unpriceable> {
-    Ok(body.text(BEFORE)?.map_or(Some(0), ask.remembered))
+/// Tokens of the responses that this one goes on from; `None` if they were not seen here, by this model.
+fn before(ask: &Ask<'_>, body: &Body<'_>, model: &str) -> Result<Option<u64>, Unpriceable> {
+    let Some(id) = body.text(BEFORE)? else { return Ok(Some(0)) };
+    let row = ask.prices.find(&ask.vendor.prices, model);
+    Ok(row.and_then(|row| (ask.remembered)(id, &row.id)))
 }
 
 /// Fields that bring tools of their own, or let the model run more than once.

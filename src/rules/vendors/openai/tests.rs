@@ -29,9 +29,9 @@ fn a_chat_is_bound_by_its_bytes_and_its_limit() {
         (format!(r#""model":"gpt-4o",{standard},"max_tokens":100,"n":2"#), 450_000),
         // No tier: the project may have set priority, 4.25 and 17: 1000 * 4.25 + 100 * 17
         (r#""model":"gpt-4o-2024-11-20","max_tokens":100"#.to_owned(), 595_000),
-        // ... or ultrafast: 1000 * 75 + 100 * 300
-        (r#""model":"gpt-6-astra","max_completion_tokens":100"#.to_owned(), 10_500_000),
-        // A tier that nobody here knows may be any.
+        // 1000 * 25 + 100 * 100
+        (r#""model":"gpt-6-astra","max_completion_tokens":100"#.to_owned(), 3_500_000),
+        // A tier that nobody here knows may be any, ultrafast too: 1000 * 75 + 100 * 300
         (r#""model":"gpt-6-astra","service_tier":"warp","max_completion_tokens":100"#.to_owned(), 10_500_000),
         // Above the model's most, 16,384: 1000 * 2.5 + 16384 * 10
         (format!(r#""model":"gpt-4o",{standard},"max_tokens":1000000"#), 16_634_000),

@@ -14,6 +14,10 @@ fn stripe(path: &'static str) -> Call {
     call("stripe", path)
 }
 
+/// 800 of 900.
+const CAPTURED: &str =
+    r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#;
+
 #[test]
 fn a_request_holds_the_amount_that_it_names() {
     for (path, body, usd) in [
@@ -186,19 +190,9 @@ fn what_moved_stands_in_the_answer() {
             r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#,
             900,
         ),
-        (
-            "/v1/payment_intents/pi/capture",
-            "a=b",
-            r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
-            800,
-        ),
+        ("/v1/payment_intents/pi/capture", "a=b", CAPTURED, 800),
         // Less than was asked for.
-        (
-            "/v1/payment_intents/pi/capture",
-            "amount_to_capture=900",
-            r#"{"object":"payment_intent","amount":900,"amount_received":800,"currency":"usd","status":"succeeded"}"#,
-            800,
-        ),
+        ("/v1/payment_intents/pi/capture", "amount_to_capture=900", CAPTURED, 800),
         (
             "/v1/payment_intents/pi/verify_microdeposits",
             "descriptor_code=SM11AA",
@@ -232,6 +226,29 @@ fn what_moved_stands_in_the_answer() {
             700,
         ),
         ("/v1/refunds", "charge=ch", r#"{"object":"refund","amount":700,"currency":"usd","status":"failed"}"#, 0),
+        ("/v1/refunds", "charge=ch", r#"{"object":"refund","amount":700,"currency":"usd","status":"canceled"}"#, 0),
+        // More may be taken later: nothing is yet.
+        (
+            "/v1/payment_intents/pi/increment_authorization",
+            "amount=2500",
+            r#"{"object":"payment_intent","amount":2500,"amount_received":0,"currency":"usd","status":"requires_capture"}"#,
+            0,
+        ),
+        (
+            "/v1/payment_intents/pi/apply_customer_balance",
+            "amount=500",
+            r#"{"object":"payment_intent","amount":500,"amount_received":500,"currency":"usd","status":"succeeded"}"#,
+            500,
+        ),
+        ("/v1/payouts", charge, r#"{"object":"payout","amount":2000,"currency":"usd","status":"failed"}"#, 0),
+        ("/v1/topups", charge, r#"{"object":"topup","amount":2000,"currency":"usd","status":"canceled"}"#, 0),
+        ("/v1/application_fees/fee_1/refunds", "a=b", r#"{"object":"fee_refund","amount":30,"currency":"usd"}"#, 30),
+        (
+            "/v1/treasury/inbound_transfers",
+            charge,
+            r#"{"object":"treasury.inbound_transfer","amount":2000,"currency":"usd","status":"processing"}"#,
+            2000,
+        ),
         (
             "/v1/charges/ch/refund",
             "amount=300",

@@ -97,7 +97,6 @@ local function recall(short)
   local account = lines[first + LINE * short.line + 1]
   if short.cause == 'held' and redis.call('HEXISTS', SLICES, '@' .. account) == 1 then
     redis.call('HSET', SLICES, '!' .. account, at_text)
-    redis.call('PUBLISH', string.gsub(META, 'meta$', 'bell'), 'recall ' .. account)
   end
 end
 

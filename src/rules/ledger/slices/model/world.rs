@@ -210,14 +210,18 @@ impl World {
     fn start(&mut self, node: usize) -> bool {
         let peer = &mut self.central.peers[node];
         let Node { mem, journal, number, recovering, calls, .. } = &mut self.nodes[node];
+        let (first, mark) = (peer.number == 0, peer.mark);
         peer.number = peer.number.max(*number) + 1;
         (*number, *recovering) = (peer.number, true);
-        let mut again = Slices::begin(peer.mark);
-        for (seq, (call, begins)) in (1..).zip(journal.iter()).filter(|(seq, _)| *seq > peer.mark) {
+        let mut again = Slices::begin(mark);
+        for (seq, (call, begins)) in (1..).zip(journal.iter()).filter(|(seq, _)| *seq > mark) {
             match begins {
                 true => drop(again.admit(seq, *call, Vec::new())),
                 false => again.end(seq, *call, |_| 0),
             }
+        }
+        if first {
+            again.put_back(|call| self.central.found(call));
         }
         for call in again.orphans() {
             journal.push((call, false));
@@ -232,16 +236,21 @@ impl World {
         true
     }
 
-    /// All that are on the way name the making that is lost. Every node is there to put back its part.
+    /// All that are on the way name the making that is lost. Nodes that live put back their part; what others were lent is kept,
+    /// and nothing else of them is known any more.
     fn lose(&mut self) -> bool {
         let key = self.key();
-        if !std::mem::take(&mut self.loses) || self.nodes.iter().any(|n| n.mem.is_none() || n.recovering) {
+        if !std::mem::take(&mut self.loses) || self.nodes.iter().any(|n| n.recovering) {
             return false;
         }
         self.late.clear();
+        let lent: Vec<u64> = self.central.peers.iter().map(|peer| peer.lent).collect();
         self.central.lose();
         for (at, node) in self.nodes.iter_mut().enumerate() {
-            let Some(mem) = &mut node.mem else { continue };
+            let Some(mem) = &mut node.mem else {
+                self.central.put_back(at, Peer { lent: lent[at], ..Peer::default() });
+                continue;
+            };
             mem.put_back(|call| self.central.found(call));
             node.number += 1;
             let lent = mem.usable(&key);

@@ -85,6 +85,10 @@ const EXAMPLES: &[Example] = &[
     Example { vendor: "brave", on: "GET /res/v1/web/search?q=x", rates: "", body: "", hold: 500_000, header: NONE, answer: "{}", cost: 500_000 },
     Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"OK"}"#, cost: 500_000 },
     Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"REQUEST_DENIED"}"#, cost: 0 },
+    Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"OVER_QUERY_LIMIT"}"#, cost: 0 },
+    Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"INVALID_REQUEST"}"#, cost: 0 },
+    // It found nothing, and was asked.
+    Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"ZERO_RESULTS"}"#, cost: 500_000 },
     // 2 * 3 elements * 0.005.
     Example { vendor: "google_maps", on: "/distanceMatrix/v2:computeRouteMatrix", rates: "rates.matrix_element = { usd = \"0.005\" }", body: r#"{"origins":[1,2],"destinations":[1,2,3]}"#, hold: 3_000_000, header: NONE, answer: "[]", cost: 3_000_000 },
     // ceil(90 / 60) minutes * 0.014.

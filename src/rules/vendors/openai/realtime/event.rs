@@ -1,9 +1,10 @@
-//! One event of a realtime session, as far as it says what something cost: sums are taken apart into units that do not overlap.
-//! Cached tokens are parts of each modality's. Adds nothing up.
+//! One event of a realtime session, as far as it says what something cost; `usage` takes its sums apart. Adds nothing up.
 
 use serde::Deserialize;
 
+use super::super::super::llm::Part;
 use super::super::super::llm::number::Num;
+use super::super::usage::{InputDetails, OutputDetails, part};
 use crate::rules::price::{Kind, Tokens};
 
 /// What an event says of the cost.
@@ -14,14 +15,15 @@ pub(super) enum Event {
     },
     /// A response begins.
     Begun(String),
-    /// A response has ended, whether or not it came to its own end; without tokens it does not say what it cost.
+    /// A response has ended, whether or not it came to its own end; without a usage it does not say what it cost.
     Done {
         id: String,
         model: Option<String>,
-        tokens: Option<Tokens>,
+        tier: Option<String>,
+        used: Option<Part>,
     },
     /// What the caller said was written down, at so much.
-    Heard(Option<Tokens>),
+    Heard(Option<Part>),
 }
 
 #[derive(Deserialize)]
@@ -37,6 +39,7 @@ struct Raw {
 struct Response {
     id: Option<String>,
     model: Option<String>,
+    service_tier: Option<String>,
     usage: Option<Usage>,
 }
 
@@ -66,57 +69,20 @@ struct Scribe {
 struct Usage {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
-    input_token_details: Option<Details>,
-    output_token_details: Option<Split>,
+    input_token_details: Option<InputDetails>,
+    output_token_details: Option<OutputDetails>,
     seconds: Option<Num>,
 }
 
-#[derive(Deserialize, Default)]
-struct Details {
-    #[serde(flatten)]
-    split: Split,
-    cached_tokens: Option<u64>,
-    cached_tokens_details: Option<Split>,
-}
-
-#[derive(Clone, Copy, Deserialize, Default)]
-struct Split {
-    audio_tokens: Option<u64>,
-    image_tokens: Option<u64>,
-}
-
-/// Audio, pictures, and the rest, which is text.
-fn split(all: u64, parts: Split) -> (u64, u64, u64) {
-    let audio = parts.audio_tokens.unwrap_or(0).min(all);
-    let image = parts.image_tokens.unwrap_or(0).min(all - audio);
-    (all - audio - image, audio, image)
-}
-
 impl Usage {
-    fn tokens(&self) -> Option<Tokens> {
+    fn part(&self) -> Option<Part> {
         if let Some(seconds) = self.seconds {
-            return Some(Tokens::default().with(Kind::AudioTimeIn, seconds.millis()?));
+            let tokens = Tokens::default().with(Kind::AudioTimeIn, seconds.millis()?);
+            return Some(Part { tokens, ..Part::default() });
         }
-        let (input, output) = (self.input_tokens?, self.output_tokens?);
-        let none = Details::default();
-        let details = self.input_token_details.as_ref().unwrap_or(&none);
-        let (text, audio, image) = split(input, details.split);
-        let cached = details.cached_tokens.unwrap_or(0).min(input);
-        // Where the parts of what was cached are not told, it was text: that is never too cheap.
-        let (old_text, old_audio, old_image) = split(cached, details.cached_tokens_details.unwrap_or_default());
-        let (old_text, old_audio, old_image) = (old_text.min(text), old_audio.min(audio), old_image.min(image));
-        let (said, spoken, _) = split(output, self.output_token_details.unwrap_or_default());
-        Some(
-            Tokens::default()
-                .with(Kind::Input, text - old_text)
-                .with(Kind::CacheRead, old_text)
-                .with(Kind::AudioInput, audio - old_audio)
-                .with(Kind::AudioCached, old_audio)
-                .with(Kind::ImageInput, image - old_image)
-                .with(Kind::ImageCached, old_image)
-                .with(Kind::Output, said)
-                .with(Kind::AudioOutput, spoken),
-        )
+        let (heard, said) =
+            (self.input_token_details.unwrap_or_default(), self.output_token_details.unwrap_or_default());
+        Some(part(self.input_tokens?, self.output_tokens?, &heard, &said))
     }
 }
 
@@ -136,11 +102,12 @@ pub(super) fn read(data: &[u8]) -> Option<Event> {
         "response.created" => Event::Begun(raw.response?.id?),
         "response.done" => {
             let response = raw.response?;
-            let tokens = response.usage.as_ref().and_then(Usage::tokens);
-            Event::Done { id: response.id.unwrap_or_default(), model: response.model, tokens }
+            let used = response.usage.as_ref().and_then(Usage::part);
+            let (id, model, tier) = (response.id.unwrap_or_default(), response.model, response.service_tier);
+            Event::Done { id, model, tier, used }
         }
         "conversation.item.input_audio_transcription.completed" => {
-            Event::Heard(raw.usage.as_ref().and_then(Usage::tokens))
+            Event::Heard(raw.usage.as_ref().and_then(Usage::part))
         }
         _ => return None,
     })

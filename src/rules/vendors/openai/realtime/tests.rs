@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::Session;
+use super::{Session, Terms};
 use crate::rules::price::PriceBook;
-use crate::rules::vendors::Usage;
 use crate::rules::vendors::testkit::now;
+use crate::rules::vendors::{UnknownModel, Usage};
 
 static PRICES: LazyLock<Arc<PriceBook>> = LazyLock::new(|| {
     let own = include_str!("../../fixtures/prices.toml");
@@ -23,8 +23,13 @@ const COST: u64 = 2_271_000;
 const HEARD: &str = r#"{"type":"conversation.item.input_audio_transcription.completed","item_id":"i","content_index":0,"transcript":"hi","usage":{"type":"tokens","total_tokens":124,"input_tokens":104,"output_tokens":20,"input_token_details":{"text_tokens":14,"audio_tokens":90}}}"#;
 const HEARING: u64 = 77_500;
 
+fn at(host: &str, unknown_model: UnknownModel) -> Session {
+    let terms = Terms { prices: PRICES.clone(), shelf: "openai".into(), unknown_model, host: host.into() };
+    Session::new(terms, "gpt-fix")
+}
+
 fn session() -> Session {
-    Session::new(PRICES.clone(), "openai".into(), "gpt-fix")
+    at("api.openai.com", UnknownModel::Refuse)
 }
 
 fn after(events: &[&str]) -> Usage {
@@ -65,10 +70,34 @@ fn what_was_heard_is_written_down_by_another_model() {
 #[test]
 fn what_is_cached_without_its_parts_is_never_too_cheap() {
     let plain = r#"{"type":"response.done","response":{"id":"r","usage":{"input_tokens":100,"output_tokens":10,"input_token_details":{"audio_tokens":60,"cached_tokens":50}}}}"#;
-    // 40 of text, all cached, and 60 of sound, all new: 40 * 0.2 + 60 * 32 + 10 * 8 = 2008 per million
-    assert_eq!(sum(after(&[CREATED, plain])), (true, 200_800, Some(110)));
+    // 40 of text, all cached, so that 10 of sound must be: 40 * 0.2 + 50 * 32 + 10 * 3 + 10 * 8 = 1718 per million
+    assert_eq!(sum(after(&[CREATED, plain])), (true, 171_800, Some(110)));
     let bare = r#"{"type":"response.done","response":{"id":"r","usage":{"input_tokens":100,"output_tokens":10}}}"#;
     assert_eq!(sum(after(&[CREATED, bare])), (true, 28_000, Some(110)));
+}
+
+/// As every other call: the tier that the answer names, the place of the host, and the dearest for a model that nobody knows.
+#[test]
+fn tier_place_and_unknown_models_count() {
+    let tokens = r#"{"input_tokens":100,"output_tokens":10}"#;
+    let done = |more: &str| format!(r#"{{"type":"response.done","response":{{"id":"r"{more},"usage":{tokens}}}}}"#);
+    let of = |host: &str, unknown: UnknownModel, event: &str| {
+        let mut session = at(host, unknown);
+        session.push(event.as_bytes(), true, now());
+        sum(session.usage())
+    };
+    // 100 * 2 + 10 * 8; 100 * 4 + 10 * 16 of the priority tier.
+    assert_eq!(of("api.openai.com", UnknownModel::Refuse, &done("")), (true, 28_000, Some(110)));
+    let priority = done(r#","service_tier":"priority""#);
+    assert_eq!(of("api.openai.com", UnknownModel::Refuse, &priority), (true, 56_000, Some(110)));
+    // The place costs a tenth more where the model has such a factor.
+    let placed = done(r#","model":"gpt-5.5""#);
+    let [usual, there] = ["api.openai.com", "eu.api.openai.com"].map(|host| of(host, UnknownModel::Refuse, &placed).1);
+    assert_eq!((usual, there), (80_000, 88_000), "(100 * 5 + 10 * 30) per million, and a tenth");
+    let strange = done(r#","model":"nobody""#);
+    assert!(!of("api.openai.com", UnknownModel::Refuse, &strange).0);
+    let (known, usd, _) = of("api.openai.com", UnknownModel::Dearest, &strange);
+    assert!(known && usd > usual, "{usd}");
 }
 
 #[test]
