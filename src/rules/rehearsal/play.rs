@@ -226,6 +226,7 @@ impl Rehearsal {
         let ask = Ask {
             vendor: placed.vendor,
             operation: placed.routed.operation,
+            host: &placed.routed.host.base.host,
             args,
             body: &placed.request.body,
             headers: &placed.request.headers,
@@ -239,9 +240,9 @@ impl Rehearsal {
             test_key: placed.vendor.family == Family::Stripe && actor.test_key,
             found: &[],
             counted: Counted::Nothing,
-            remembered: &|_| None,
+            remembered: &|_, _| None,
             recalled: None,
-            batch: false,
+            batch: None,
         };
         let why = match ask.estimate() {
             Ok(estimate) => return Some(estimate),
