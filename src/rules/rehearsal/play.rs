@@ -171,6 +171,7 @@ impl Rehearsal {
         self.policies.explain(&Question {
             now: *now,
             facts,
+            lines: None,
             overlays: &overlays,
             operation: routed.operation,
             method: &request.method,

@@ -13,6 +13,7 @@ impl Call<'_> {
         Some(set.explain(&Question {
             now: self.now,
             facts: &self.facts(set),
+            lines: None,
             overlays: &overlays,
             operation: self.operation.as_ref(),
             method: self.method,
