@@ -143,7 +143,7 @@ impl Redis {
     /// A ledger that is not there is made only if the books are empty too. Otherwise Redis has lost it: it opens, and answers
     /// that it is down until it is put back from the books.
     pub async fn open(url: &str, name: &str, node: &str, books: Arc<dyn AuditStore>) -> Result<Self, LedgerError> {
-        Self::open_with(url, name, node, books, (Options::default(), None)).await
+        Self::open_with(url, name, node, books, (Options::default(), Scripts::new(), None)).await
     }
 
     /// And with the patience, and so on, of the configuration.
@@ -154,7 +154,7 @@ impl Redis {
         books: Arc<dyn AuditStore>,
         options: Options,
     ) -> Result<Self, LedgerError> {
-        Self::open_with(url, name, node, books, (options, None)).await
+        Self::open_with(url, name, node, books, (options, Scripts::new(), None)).await
     }
 
     /// `clock` is a test's own clock, for a ledger that is made now.
@@ -163,9 +163,9 @@ impl Redis {
         name: &str,
         node: &str,
         books: Arc<dyn AuditStore>,
-        (options, clock): (Options, Option<i64>),
+        (options, scripts, clock): (Options, Scripts, Option<i64>),
     ) -> Result<Self, LedgerError> {
-        let (keys, scripts) = (Keys::new(name), Scripts::new());
+        let keys = Keys::new(name);
         let link = connect(url, &keys, options).await?;
         let upto = place(&books).await?;
         let found = find(&link, &keys, &scripts, upto, clock).await?;

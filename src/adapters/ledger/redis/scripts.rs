@@ -46,12 +46,14 @@ pub struct Scripts {
     pub doubt: Script,
 }
 
-fn script(head: &str, parts: &[&str]) -> Script {
-    Script::new(&format!("{head}{}", parts.concat()))
-}
-
 impl Scripts {
     pub fn new() -> Self {
+        Self::told_apart("")
+    }
+
+    /// Under hashes of their own, as another version has them: with these words on top.
+    pub(super) fn told_apart(words: &str) -> Self {
+        let script = |head: &str, parts: &[&str]| Script::new(&format!("{head}{words}{}", parts.concat()));
         let append = include_str!("lua/append.lua");
         let base = |head, rest: &[&str]| script(head, &[&[TIME, LIB], rest].concat());
         let ends = |rest| base(ALWAYS, &[HOLDS, ENDS, rest]);
