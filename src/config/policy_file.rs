@@ -44,8 +44,13 @@ pub fn read_with(file: &str, text: &str, vendors: Option<&[Name]>, lists: &Lists
 /// A list that changes makes another policy of each that names it.
 fn with_lists(policy: &Policy) -> Digest32 {
     let of_rules = policy.allow.iter().chain(&policy.deny).flat_map(|rule| &rule.params);
-    let mut hashes: Vec<[u8; 32]> =
-        of_rules.chain(&policy.params).flat_map(|param| param.lists()).map(|list| list.hash.0).collect();
+    let of_approval = policy.approval.iter().flat_map(|approval| &approval.params);
+    let mut hashes: Vec<[u8; 32]> = of_rules
+        .chain(&policy.params)
+        .chain(of_approval)
+        .flat_map(|param| param.lists())
+        .map(|list| list.hash.0)
+        .collect();
     if hashes.is_empty() {
         return policy.hash;
     }

@@ -20,7 +20,7 @@ const TRIGGERS: [&str; 5] = ["over", "tiers", "operations", "params", "at"];
 
 pub(super) fn read(table: &Table<'_>, policy: &Policy) -> ApprovalRule {
     let rule = ApprovalRule {
-        over: table.get("over").and_then(|n| over(&n, policy)),
+        over: table.get("over").and_then(|n| over(&n, policy)).into_iter().collect(),
         tiers: table.get("tiers").map(|n| n.one_or_more().iter().filter_map(tier).collect()).unwrap_or_default(),
         operations: table.get("operations").map(|n| operations(&n)).unwrap_or_default(),
         params: table.get("params").map(|n| params::read(&n, Side::Deny, &policy.lists)).unwrap_or_default(),

@@ -127,10 +127,22 @@ fn asks(rule: &ApprovalRule) -> Value {
     let operations: Vec<&str> = rule.operations.iter().map(|o| o.as_str()).collect();
     let params: Vec<&str> = rule.params.iter().map(|p| p.name.as_str()).collect();
     json!({
-        "over": rule.over.as_ref().map(|limit| limit.unit.show(limit.amount)), "tiers": rule.tiers, "operations": operations,
+        "over": over(&rule.over), "tiers": rule.tiers, "operations": operations,
         "params": params, "at_percent": rule.at.map(|at| at.0), "first_use": rule.first_use,
         "wait_secs": rule.terms.wait.as_secs(), "people": rule.terms.people,
     })
+}
+
+/// One amount, the smallest of each unit; a policy and its bases may name several.
+fn over(limits: &[CallLimit]) -> Value {
+    let smallest = |limit: &&CallLimit| limits.iter().all(|o| o.unit != limit.unit || o.amount >= limit.amount);
+    let mut shown: Vec<String> = limits.iter().filter(smallest).map(|limit| limit.unit.show(limit.amount)).collect();
+    shown.sort();
+    shown.dedup();
+    match shown.as_slice() {
+        [] => Value::Null,
+        _ => json!(shown.join(", ")),
+    }
 }
 
 /// Its requests that wait for a person, or that a person let through and that it may send again.

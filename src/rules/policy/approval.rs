@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct ApprovalRule {
     /// One call that can need more than this.
-    pub over: Option<CallLimit>,
+    pub over: Vec<CallLimit>,
     pub tiers: Vec<Tier>,
     pub operations: Vec<OperationPattern>,
     /// As in a deny rule: doubt asks.
@@ -64,15 +64,10 @@ impl Terms {
 }
 
 impl ApprovalRule {
-    /// Of a policy and its base: whatever either asks about, on the stricter terms. Of two amounts in different units the
-    /// base's stands.
+    /// Of a policy and its base: whatever either asks about, on the stricter terms.
     pub(super) fn and(self, base: &Self) -> Self {
-        let over = match (self.over, &base.over) {
-            (Some(own), Some(base)) if own.unit == base.unit && own.amount < base.amount => Some(own),
-            (own, base) => base.clone().or(own),
-        };
         Self {
-            over,
+            over: [self.over, base.over.clone()].concat(),
             tiers: [self.tiers, base.tiers.clone()].concat(),
             operations: [self.operations, base.operations.clone()].concat(),
             params: [self.params, base.params.clone()].concat(),
@@ -171,7 +166,7 @@ impl Permit {
             if new && rule.first_use {
                 because.push(ask.name("of a first use"));
             }
-            if let Some(limit) = &rule.over {
+            for limit in &rule.over {
                 match bounded(&asked.need, limit) {
                     Ok(lowered) if !unbounded && enforce => asked.need = lowered,
                     Ok(_) if !unbounded => {}

@@ -49,6 +49,32 @@ fn both(old: &Policy, new: &Policy, found: &mut Found) {
     }
     limits::compare(old, new, found);
     params::compare(old, new, found);
+    unweighed(old, new, found);
+}
+
+/// Settings that nobody weighs: whoever reads the differences must.
+const UNWEIGHED: [&str; 8] = [
+    "risk.operations",
+    "risk.factor",
+    "fit",
+    "max_output_tokens",
+    "lease",
+    "store_down",
+    "wait_for_holds",
+    "delegate.",
+];
+
+fn unweighed(old: &Policy, new: &Policy, found: &mut Found) {
+    let of = |line: &&String| UNWEIGHED.iter().any(|key| line.trim_start_matches("[[").starts_with(key));
+    for line in new.lines.iter().filter(of).filter(|line| !old.lines.contains(line)) {
+        found.widens(format!("may let more pass: `{line}` is new"));
+    }
+    for line in old.lines.iter().filter(of).filter(|line| !new.lines.contains(line)) {
+        found.widens(format!("may let more pass: `{line}` is gone"));
+    }
+    for header in old.accounts.keys().filter(|header| new.global && !new.accounts.contains_key(*header)) {
+        found.widens(format!("`{header}` is no longer looked at"));
+    }
 }
 
 /// Differences as they are found.

@@ -66,7 +66,8 @@ fn rules(heir: &mut Policy, base: &Policy) {
     let lines = base.lines.iter().map(|line| format!("{}: {line}", base.name));
     before(&mut heir.lines, lines.collect::<Vec<_>>());
     for (header, values) in &base.accounts {
-        heir.accounts.entry(header.clone()).or_insert_with(|| values.clone());
+        let own = heir.accounts.entry(header.clone()).or_insert_with(|| values.clone());
+        own.retain(|value| values.contains(value));
     }
 }
 

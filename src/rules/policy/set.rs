@@ -83,6 +83,9 @@ impl PolicySet {
             policy.weights.forget_params();
             policy.allow.iter_mut().for_each(|rule| rule.params.clear());
             policy.deny.retain(|rule| rule.params.is_empty());
+            // Whether it is the same call again, only its body says.
+            policy.rates.retain(|rate| !rate.same);
+            policy.approval.iter_mut().for_each(|approval| approval.params.clear());
             Arc::new(policy)
         };
         Self::build(self.policies().map(bare).collect(), self.extra.clone())

@@ -37,7 +37,9 @@ fn call_limits(old: &Policy, new: &Policy, found: &mut Found) {
 }
 
 fn rates(old: &Policy, new: &Policy, found: &mut Found) {
-    let same = |a: &RateRule, b: &RateRule| a.scope == b.scope && a.vendor == b.vendor && a.operations == b.operations;
+    let same = |a: &RateRule, b: &RateRule| {
+        a.scope == b.scope && a.vendor == b.vendor && a.operations == b.operations && a.same == b.same
+    };
     for rate in &old.rates {
         let now = new.rates.iter().filter(|b| same(b, rate)).max_by_key(|b| b.interval);
         let Some(now) = now else {

@@ -12,10 +12,26 @@ pub(super) fn compare(old: &Policy, new: &Policy, found: &mut Found) {
         // Rules that were moved or rewritten show as operations that are newly allowed, or not.
         if let Some(now) = new.allow.iter().find(same) {
             loosened(&now.label, &rule.params, &now.params, found);
+            if rule.mode.enforces() && !now.mode.enforces() {
+                found.widens(format!("{}: it only observes", now.label));
+            }
+        }
+    }
+    for (at, rule) in new.allow.iter().enumerate().filter(|(_, rule)| !rule.params.is_empty()) {
+        let of_old = |known: fn(&[Param], &[Param]) -> bool| {
+            old.allow.iter().any(|other| about(other) == about(rule) && known(&other.params, &rule.params))
+        };
+        // The first one of its kind was compared above.
+        let later = new.allow[..at].iter().any(|other| about(other) == about(rule));
+        if later && of_old(|_, _| true) && !of_old(|old, new| shown(old) == shown(new)) {
+            found.widens(format!("{}: one more rule for the same calls lets other parameters pass", rule.label));
         }
     }
     for rule in old.deny.iter().filter(|rule| !rule.params.is_empty()) {
-        let same = |other: &&Rule| about(other) == about(rule) && shown(&other.params) == shown(&rule.params);
+        let same = |other: &&Rule| {
+            let looks_alike = about(other) == about(rule) && shown(&other.params) == shown(&rule.params);
+            looks_alike && (other.mode.enforces() || !rule.mode.enforces())
+        };
         if !new.deny.iter().any(|other| same(&other)) {
             let paths: Vec<&str> = rule.paths.iter().map(|p| p.as_str()).collect();
             found.widens(format!("{} ({}) is gone or asks for other parameters", rule.label, paths.join(", ")));

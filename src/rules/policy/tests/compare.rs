@@ -84,3 +84,35 @@ fn parameters_are_compared_by_what_they_let_pass() {
             .any(|c| c == "- params: `a` must be a number of at most 5, not a number of at most 50")
     );
 }
+
+#[test]
+fn what_lets_more_pass_beside_reach_and_limits_is_named() {
+    let rule = |max: u32| format!("[[allow]]\npaths = [\"/v1/refunds\"]\nparams.amount = {{ max = {max} }}\n");
+    let deny = "[[deny]]\npaths = [\"/v1/refunds\"]\nparams.amount = { min = 400 }\n";
+    let loops = "[[loop]]\nper = \"agent\"\nsame = 8\nwithin = \"10m\"\n";
+    let rate = "[[rate]]\nper = \"agent\"\nlimit = \"5/s\"\n";
+    let cases = [
+        (rule(500), rule(500) + &rule(50_000), "one more rule for the same calls"),
+        (
+            rule(500) + deny,
+            rule(500) + &deny.replace("paths", "mode = \"observe\"\npaths"),
+            "is gone or asks for other",
+        ),
+        (rule(500), rule(500).replace("paths", "mode = \"observe\"\npaths"), "it only observes"),
+        (rule(500) + loops + rate, rule(500) + rate, "a rate is gone"),
+        (
+            rule(500),
+            format!("max_output_tokens = 5\n{}", rule(500)),
+            "may let more pass: `max_output_tokens = 5` is new",
+        ),
+        (
+            rule(500),
+            rule(500) + "[risk]\noperations = { \"POST /v1/refunds\" = 0 }\n",
+            "may let more pass: `risk.operations",
+        ),
+    ];
+    for (old, new, what) in cases {
+        let found = changes(&[&with(&old)], &[&with(&new)]);
+        assert!(found.iter().any(|change| change.starts_with("+ ") && change.contains(what)), "{what}: {found:?}");
+    }
+}
