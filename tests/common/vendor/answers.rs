@@ -48,6 +48,8 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         ("POST", "/v1/responses") => responses(&entry, &seen),
         ("POST", "/v1/messages") => messages::stream(entry, script, &seen),
         ("POST", "/v1/messages/count_tokens") => plain(200, &json!({"input_tokens": messages::COUNTED})),
+        ("POST", path) if path.ends_with("/count-tokens") => plain(200, &json!({"inputTokens": messages::COUNTED})),
+        ("POST", path) if path.ends_with("/converse") => plain(200, &messages::converse()),
         ("POST", "/v1/charges" | "/v1/refunds") => money(&entry, &seen),
         ("GET", "/v1/charges/ch_1") => plain(200, &charge()),
         ("GET", "/v1/charges/ch_gone") => plain(404, &json!({"error": {"type": "invalid_request_error"}})),
