@@ -95,7 +95,7 @@ impl Judged<'_> {
     fn upload(&self, body: Sendable, held: &HeldCall) -> Result<(Upload, Arc<Progress>, Option<Bytes>), Problem> {
         let bytes = match body {
             Sendable::Stream(body) => {
-                let (upload, progress) = Upload::stream(body);
+                let (upload, progress) = Upload::stream(body, self.caller.carried.clone());
                 return Ok((upload, progress, None));
             }
             Sendable::Whole(bytes) => bytes,

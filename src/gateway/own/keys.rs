@@ -42,13 +42,21 @@ pub(super) struct Child {
     label: Option<String>,
 }
 
-pub(super) async fn mint(gateway: &Gateway, caller: &Caller, child: Child) -> Result<Value, Problem> {
-    let delegate = caller.policy.delegate;
-    let rule = format!("{}: delegate", caller.policy.name);
-    if !delegate.allowed {
-        let why = "keys under this policy mint no others; ask the operator for a narrower key".to_owned();
-        return Err(Problem::NotMinted { rule, why });
+/// May this key mint others at all? Asked before anything that it sends is read.
+pub(super) fn allowed(caller: &Caller) -> Result<(), Problem> {
+    if caller.policy.delegate.allowed {
+        return Ok(());
     }
+    let why = "keys under this policy mint no others; ask the operator for a narrower key".to_owned();
+    Err(Problem::NotMinted { rule: rule(caller), why })
+}
+
+fn rule(caller: &Caller) -> String {
+    format!("{}: delegate", caller.policy.name)
+}
+
+pub(super) async fn mint(gateway: &Gateway, caller: &Caller, child: Child) -> Result<Value, Problem> {
+    let (delegate, rule) = (caller.policy.delegate, rule(caller));
     let minter = gateway.minter.get().ok_or(Problem::StoreDown)?;
     let own = subject(gateway, caller).await?;
     let asked =
