@@ -271,7 +271,7 @@ impl Judged<'_> {
     }
 
     /// Would it be sent with a credential of the vendor's test mode?
-    pub fn test_mode(&self) -> bool {
+    fn test_mode(&self) -> bool {
         let credential = self.policies.get(&self.facts.policy).and_then(|policy| policy.credential.clone());
         let vendor = &self.place.vendor;
         vendor.family == Family::Stripe && self.gateway.vault.is_test(&vendor.name, credential.as_ref())
@@ -310,7 +310,7 @@ impl Judged<'_> {
             ceiling: permit.ceiling(),
             unknown_model: permit.unknown_model(),
             stripe: permit.stripe(),
-            test_key: self.test_mode(),
+            test_key: permit.test_mode(),
             found,
             counted,
             remembered,
@@ -319,11 +319,7 @@ impl Judged<'_> {
         }
     }
 
-    pub fn estimate(
-        &self,
-        permit: &Permit,
-        ask: Ask<'_>,
-    ) -> Result<(Estimate, Option<Denial>), Problem> {
+    pub fn estimate(&self, permit: &Permit, ask: Ask<'_>) -> Result<(Estimate, Option<Denial>), Problem> {
         match ask.estimate() {
             // Only watched, it goes out all the same; it holds no money, as nobody can say how much.
             Err(why) if !permit.enforced() && why.ceiling_helps() => {

@@ -64,7 +64,7 @@ pub async fn answer(
             decide::decide(gateway, context, caller, read(gateway, body, gateway.limits.body).await?).await?
         }
         Page::Keys => {
-            keys::allowed(caller)?;
+            keys::allowed(gateway, caller)?;
             keys::mint(gateway, caller, read(gateway, body, MOST_OF_A_KEY).await?).await?
         }
     };

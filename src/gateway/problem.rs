@@ -199,7 +199,9 @@ impl Problem {
         match self {
             Self::Budget(short) if short.cause == Cause::Held => Retry::In(1000),
             Self::Rate(limited) => rated::soon(limited).map_or(Retry::Never, Retry::In),
-            Self::StoreDown | Self::Changed | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
+            Self::StoreDown | Self::Changed | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => {
+                Retry::AsUsual
+            }
             _ => Retry::Never,
         }
     }

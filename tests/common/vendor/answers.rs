@@ -271,6 +271,7 @@ fn large(entry: Entry, script: &Script) -> Response<Reply> {
         Piece::Data(full.slice(..size as usize), 0)
     });
     let mut response = Response::new(flow(Some(entry), Box::new(pieces), pause(script, "pause")));
+    *response.status_mut() = StatusCode::from_u16(script.number("status").unwrap_or(200)).expect("a status");
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     if !script.has("chunked") {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(total));
