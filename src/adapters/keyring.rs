@@ -187,7 +187,7 @@ impl Keyring {
 
     /// Goes over all keys: a child is minted rarely beside how often one is used.
     fn room_below(&self, parent: &KeyRecord, now: Timestamp) -> Result<(), KeyringError> {
-        let root = parent.ancestors.first().unwrap_or(&parent.id);
+        let root = parent.ancestors.last().unwrap_or(&parent.id);
         let lives = |key: &KeyRecord| key.expires_at.is_none_or(|end| end > now) && key.ancestors.contains(root);
         match self.keys.iter().filter(|key| lives(key)).count() < MAX_CHILDREN {
             true => Ok(()),
