@@ -2,6 +2,7 @@
 //! call that holds its worst case (`&Reserved`). Prints none of them; knows no vault key. `gateway::forward` places what it opens.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -78,7 +79,7 @@ struct Entry {
     source: Source,
     current: ArcSwapOption<Credential>,
     /// Of the file when it was read last.
-    stamp: parking_lot::Mutex<Option<SystemTime>>,
+    stamp: parking_lot::Mutex<Option<Stamp>>,
 }
 
 /// All credentials, by vendor and name.
@@ -156,7 +157,7 @@ impl Vault {
 impl Entry {
     fn changed(&self) -> bool {
         match &self.source {
-            Source::File(path) => modified(path) != *self.stamp.lock(),
+            Source::File(path) => stamp(path) != *self.stamp.lock(),
             Source::Env(_) | Source::Given(_) => false,
         }
     }
@@ -166,7 +167,7 @@ impl Entry {
             Source::Given(_) => "the sandbox".to_owned(),
             Source::Env(name) => format!("`{name}`"),
             Source::File(path) => {
-                *self.stamp.lock() = modified(path);
+                *self.stamp.lock() = stamp(path);
                 format!("`{}`", path.display())
             }
         };
@@ -182,8 +183,12 @@ impl Entry {
     }
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|m| m.modified()).ok()
+/// What tells a file from what it was: written twice within one tick of the clock, it has another length or is another file.
+type Stamp = (SystemTime, u64, u64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let at = std::fs::metadata(path).ok()?;
+    Some((at.modified().ok()?, at.len(), at.ino()))
 }
 
 fn from_env(name: &str) -> Result<Secret, Missing> {
