@@ -87,6 +87,7 @@ impl Parts {
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
             grounds: Grounds::default(),
+            watch: Arc::default(),
             ledger: ledger.clone(),
             books: books.clone(),
             makings: Arc::default(),
@@ -173,6 +174,7 @@ impl Parts {
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
+            trips: control::Trips::default(),
             door: control::Door::default(),
         })
     }

@@ -20,11 +20,12 @@ use super::problem::Problem;
 use super::refusal::About;
 use super::reserve::Ends;
 use super::route::Place;
+use super::watch::{self, Sighting};
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::price::PriceBook;
-use crate::rules::subject::{Facts, Flag};
+use crate::rules::subject::Facts;
 use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
@@ -49,6 +50,8 @@ pub struct Judged<'a> {
     pub ground: Arc<Ground>,
     /// When the whole request was there.
     now: Timestamp,
+    /// What watches it, and what it looks like there.
+    pub sighting: Option<Arc<Sighting>>,
     pub content_type: Option<String>,
     content_encoding: Option<String>,
 }
@@ -74,6 +77,11 @@ pub async fn admit(
     judged.refresh()?;
     judged.given_once()?;
     about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
+    if judged.ground.armed.is_some() {
+        judged.sighting = watch::came(&judged, &body).await;
+        about.sighting = judged.sighting.clone();
+        judged.door()?;
+    }
     let mut ends = Ends::default();
     let (held, credential) = loop {
         match judged.attempt(&body, about, &mut ends).await? {
@@ -135,6 +143,7 @@ impl<'a> Judged<'a> {
             facts: ground.facts.clone(),
             ground,
             now: context.at,
+            sighting: None,
             content_type: headers::joined(&parts.headers, &header::CONTENT_TYPE),
             content_encoding: headers::joined(&parts.headers, &header::CONTENT_ENCODING),
         }
@@ -208,7 +217,7 @@ impl Judged<'_> {
         match self.gateway.keyring.standing(&self.caller.key, self.now) {
             Standing::Good => Ok(()),
             Standing::Expired(at) => Err(Problem::Expired(at)),
-            Standing::Revoked(_) => Err(Problem::Revoked),
+            Standing::Revoked(by) => Err(Problem::off(by.flag.clone(), Some(&by))),
         }
     }
 
@@ -322,10 +331,9 @@ impl Judged<'_> {
 
     /// The keyring's flags, which hold even while the ledger has not heard of them. The ledger asks again as it reserves.
     pub fn door(&self) -> Result<(), Problem> {
-        match self.gateway.keyring.stopped(&self.facts).map(|record| record.flag) {
+        match self.gateway.keyring.stopped(&self.facts) {
             None => Ok(()),
-            Some(Flag::Key { .. }) => Err(Problem::Revoked),
-            Some(wider) => Err(Problem::Stopped(wider)),
+            Some(by) => Err(Problem::off(by.flag.clone(), Some(&by))),
         }
     }
 

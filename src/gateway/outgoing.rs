@@ -87,6 +87,7 @@ impl Judged<'_> {
             grip: held.grip,
             memory: held.memory,
             taking,
+            sighting: self.sighting.clone(),
             links: Links::new(vendor.clone(), self.place.base.clone()),
         })
     }

@@ -12,13 +12,14 @@ use super::body::Reply;
 use super::envelope::{self, Told};
 use super::grip::Outgrown;
 use super::rated;
+use crate::adapters::keyring::FlagRecord;
 use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::args::Unreadable;
 use crate::rules::books::Verdict;
 use crate::rules::ledger::ask::{Cause, Short};
 use crate::rules::ledger::rates::Limited;
 use crate::rules::path::PathRefusal;
-use crate::rules::policy::Denial;
+use crate::rules::policy::{Denial, tripped};
 use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
@@ -67,6 +68,8 @@ pub enum Problem {
     Rate(Limited),
     /// A flag wider than the key, before anything left.
     Stopped(Flag),
+    /// The same, by a switch of a policy; also of a key.
+    Tripped(Box<Tripped>),
     /// What ended this call in flight.
     Aborted(Stopper),
     /// Its answer cost more than was held, and there was no room for more.
@@ -93,6 +96,14 @@ pub enum Problem {
     },
 }
 
+/// What a switch turned off, and why.
+#[derive(Clone, Debug)]
+pub struct Tripped {
+    flag: Flag,
+    suspended: bool,
+    why: String,
+}
+
 /// May the caller try the same again?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
@@ -114,9 +125,19 @@ pub fn stopped(cause: &Stopper) -> Problem {
 }
 
 impl Problem {
+    /// Of calls that a flag is over, with what is known of who set it.
+    pub fn off(flag: Flag, record: Option<&FlagRecord>) -> Self {
+        match (record.and_then(|record| tripped(&record.act)), flag) {
+            (Some((suspended, why)), flag) => Self::Tripped(Box::new(Tripped { flag, suspended, why: why.to_owned() })),
+            (None, Flag::Key { .. }) => Self::Revoked,
+            (None, wider) => Self::Stopped(wider),
+        }
+    }
+
     pub fn status(&self) -> u16 {
         match self {
             Self::NoKey | Self::UnknownKey | Self::TwoKeys | Self::Expired(_) | Self::Revoked => 401,
+            Self::Tripped(by) => by.status(),
             Self::Upgrade | Self::Malformed(_) | Self::BadQuestion(_) | Self::Path(_) | Self::BrokenBody => 400,
             Self::Unreadable(u) => u.status(),
             Self::TooLarge(_) => 413,
@@ -162,6 +183,7 @@ impl Problem {
             Self::Budget(_) => "budget_spent",
             Self::Rate(limited) => rated::code(limited),
             Self::Stopped(_) => "killed",
+            Self::Tripped(by) => by.code(),
             Self::Aborted(Stopper::Flag(_)) => "revoked",
             Self::Aborted(Stopper::CutOff) => "cut_off",
             Self::Aborted(Stopper::Closing) => "stopped",
@@ -242,6 +264,7 @@ impl Problem {
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Rate(limited) => rated::sentence(limited),
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
+            Self::Tripped(by) => by.sentence(),
             Self::Aborted(cause) => aborted(cause),
             Self::Outgrown(why) => why.sentence(),
             Self::NoCredential(vendor) => {
@@ -273,7 +296,8 @@ impl Problem {
         map.insert("call".into(), json!(call));
         match self {
             Self::Denied(denial) | Self::Outgrown(Outgrown::Call(denial)) => {
-                drop(map.insert("rule".into(), json!(denial.rule)));
+                map.insert("rule".into(), json!(denial.rule));
+                denial.resets_at.into_iter().for_each(|at| drop(map.insert("resets_at".into(), json!(at))));
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
             Self::Approval(awaited) => awaited.detail(&mut map),
@@ -282,6 +306,7 @@ impl Problem {
                 map.insert("rule".into(), json!(limited.rule));
                 map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));
             }
+            Self::Tripped(by) => drop(map.insert("rule".into(), json!(by.flag.to_string()))),
             Self::Stopped(flag) | Self::Aborted(Stopper::Flag(flag)) => {
                 drop(map.insert("rule".into(), json!(flag.to_string())));
             }
