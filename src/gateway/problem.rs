@@ -2,6 +2,7 @@
 //! exhaustive match each. Names no key, no credential and no internal error; `words` has what is longer, and `envelope` gives
 //! the body its shape.
 
+mod off;
 mod words;
 
 use http::{HeaderValue, Response, StatusCode, header};
@@ -12,18 +13,18 @@ use super::body::Reply;
 use super::envelope::{self, Told};
 use super::grip::Outgrown;
 use super::rated;
-use crate::adapters::keyring::FlagRecord;
 use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::args::Unreadable;
 use crate::rules::books::Verdict;
 use crate::rules::ledger::ask::{Cause, Short};
 use crate::rules::ledger::rates::Limited;
 use crate::rules::path::PathRefusal;
-use crate::rules::policy::{Denial, tripped};
+use crate::rules::policy::Denial;
 use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
+pub use off::Tripped;
 use words::{aborted, address_refused, budget_detail, outcome_unknown, unusable};
 
 /// Why the caller does not get the vendor's answer.
@@ -96,14 +97,6 @@ pub enum Problem {
     },
 }
 
-/// What a switch turned off, and why.
-#[derive(Clone, Debug)]
-pub struct Tripped {
-    flag: Flag,
-    suspended: bool,
-    why: String,
-}
-
 /// May the caller try the same again?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Retry {
@@ -125,15 +118,6 @@ pub fn stopped(cause: &Stopper) -> Problem {
 }
 
 impl Problem {
-    /// Of calls that a flag is over, with what is known of who set it.
-    pub fn off(flag: Flag, record: Option<&FlagRecord>) -> Self {
-        match (record.and_then(|record| tripped(&record.act)), flag) {
-            (Some((suspended, why)), flag) => Self::Tripped(Box::new(Tripped { flag, suspended, why: why.to_owned() })),
-            (None, Flag::Key { .. }) => Self::Revoked,
-            (None, wider) => Self::Stopped(wider),
-        }
-    }
-
     pub fn status(&self) -> u16 {
         match self {
             Self::NoKey | Self::UnknownKey | Self::TwoKeys | Self::Expired(_) | Self::Revoked => 401,

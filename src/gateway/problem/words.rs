@@ -2,10 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Tripped;
 use crate::adapters::switchboard::Cause as Stopper;
 use crate::rules::ledger::ask::Short;
-use crate::rules::subject::Flag;
 
 pub(super) fn aborted(cause: &Stopper) -> String {
     match cause {
@@ -13,28 +11,6 @@ pub(super) fn aborted(cause: &Stopper) -> String {
         Stopper::CutOff | Stopper::Closing => format!(
             "This call was ended while it ran: {cause}. The vendor may have carried it out; look there before you repeat it."
         ),
-    }
-}
-
-impl Tripped {
-    /// As of what a person turned off; a suspension is no end.
-    pub(super) fn status(&self) -> u16 {
-        if matches!(self.flag, Flag::Key { .. }) && !self.suspended { 401 } else { 403 }
-    }
-
-    pub(super) fn code(&self) -> &'static str {
-        match (self.suspended, &self.flag) {
-            (true, _) => "suspended",
-            (false, Flag::Key { .. }) => "key_revoked",
-            (false, _) => "killed",
-        }
-    }
-
-    pub(super) fn sentence(&self) -> String {
-        let Self { flag, why, .. } = self;
-        format!(
-            "Calls of {flag} were {why}. Nothing was sent; do not retry until an operator has looked and restored them."
-        )
     }
 }
 
