@@ -47,7 +47,7 @@ impl IntoResponse for No {
 }
 
 async fn look(State(state): State<Arc<ControlState>>, id: Id, proof: Proof) -> Result<Response, No> {
-    let (id, _) = proved(&state, id, proof)?;
+    let (id, _) = proved(&state, id, proof).await?;
     let record = find(&state, &id).await?;
     let form = match record.state {
         Stage::Pending => FORM,
@@ -62,7 +62,7 @@ async fn answer(
     proof: Proof,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, No> {
-    let (id, by) = proved(&state, id, proof)?;
+    let (id, by) = proved(&state, id, proof).await?;
     let body = body.map_err(|_| bad("The form is not what it should be."))?;
     let (mut yes, mut reason) = (None, None);
     for (name, value) in form(&body) {
@@ -86,13 +86,23 @@ fn bad(why: &str) -> No {
 }
 
 /// The request, and who has the link.
-fn proved(state: &ControlState, id: Id, proof: Proof) -> Result<(ApprovalId, String), No> {
+async fn proved(state: &Arc<ControlState>, id: Id, proof: Proof) -> Result<(ApprovalId, String), No> {
     let (Ok(Path(id)), Ok(Query(signed))) = (id, proof) else { return Err(bad("This is no whole link.")) };
     let id = ApprovalId(id.into());
-    match state.approvers.vouches(&id, &signed, Timestamp::now()) {
-        Ok(()) => Ok((id, signed.by)),
-        Err(why) => Err(No(StatusCode::FORBIDDEN, why.to_owned())),
+    let (now, own) = (Timestamp::now(), state.approvers.vouches(&id, &signed, Timestamp::now()));
+    if own.is_ok() || !state.approvers.knows(&signed.by) {
+        return own.map(|()| (id, signed.by)).map_err(forbidden);
     }
+    // Another node may have made it: what it sent stands with the request.
+    let told = state.approvals.find(id.clone(), now).await.ok().and_then(|record| record.told.get(&signed.by).copied());
+    match told.filter(|told| signed.is(&id, told.proof)).map(|_| signed.in_time(now)) {
+        Some(done) => done.map(|()| (id, signed.by)).map_err(forbidden),
+        None => own.map(|()| (id, signed.by)).map_err(forbidden),
+    }
+}
+
+fn forbidden(why: &'static str) -> No {
+    No(StatusCode::FORBIDDEN, why.to_owned())
 }
 
 fn form(body: &[u8]) -> Vec<(String, String)> {

@@ -165,9 +165,11 @@ impl Asker<'_> {
         loop {
             let now = Timestamp::now();
             changes.borrow_and_update();
-            let (store, id) = (approvals.clone(), record.id.clone());
-            let found = tokio::task::spawn_blocking(move || store.find(&id, now)).await;
-            let record = found.unwrap_or_else(|e| Err(ApprovalError::Store(e.to_string()))).map_err(down)?;
+            let record = match approvals.find(record.id.clone(), now).await {
+                // What was asked waits there all the same, and is told of when it can be read again.
+                Err(ApprovalError::Store(_)) => record.clone().at(now),
+                found => found.map_err(down)?,
+            };
             match record.state {
                 State::Pending => {}
                 State::Rejected | State::TimedOut => return Err(said_no(&record, about)),

@@ -219,8 +219,11 @@ impl Crossing {
             return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), told)));
         }
         let mut ready = VecDeque::new();
-        let Some((stop, trailers)) = flow.fill(WHOLE, &mut ready).await else {
-            return Ok(flowing(parts, Flowing::new(flow, ready, told)));
+        let (stop, trailers) = match flow.fill(WHOLE, &mut ready).await {
+            Some(end) => end,
+            // Whatever else it says of our credential is not for the caller.
+            None if rejected => (Stop::Cut("the vendor's refusal is too long"), None),
+            None => return Ok(flowing(parts, Flowing::new(flow, ready, told))),
         };
         if let Stop::Aborted(cause) = &stop
             && self.writes

@@ -65,6 +65,8 @@ pub struct HeldCall {
     pub grip: Option<Box<Grip>>,
     /// Keeps what its answer leaves behind.
     pub memory: Option<Memory>,
+    /// It was judged as a call in the vendor's test mode.
+    pub test_mode: bool,
 }
 
 /// How an attempt ended, if not refused.
@@ -175,7 +177,8 @@ fn held(judged: &Judged<'_>, asking: Asking<'_>, mut hold: Reserved, need: &Need
     let grip = streams.then(|| Box::new(Grip::new(permit.clone(), &estimate.plan)));
     let memory = estimate.plan.is_remembered().then(|| judged.memory(permit));
     let plan = estimate.plan;
-    Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory }))
+    let test_mode = permit.test_mode();
+    Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory, test_mode }))
 }
 
 fn down(error: LedgerError) -> Problem {

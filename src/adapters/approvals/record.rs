@@ -1,6 +1,8 @@
 //! One request and how it goes on: it waits, is approved or rejected by persons, is used once, or runs out of time. Pure;
 //! `store` keeps it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Wanted;
@@ -48,6 +50,29 @@ pub struct Decision {
     pub reason: Option<String>,
 }
 
+/// That an approver is told of a request, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What they were sent is known by it, on whichever node they come in.
+    pub proof: Digest32,
+    /// A node is at it until then. `None`: they know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Whose turn it is to tell somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    Mine,
+    /// Another node is at it.
+    Theirs,
+    /// They know.
+    Done,
+}
+
+/// Longer than any message takes.
+const TELLING_SECS: i64 = 60;
+
 /// Who it is, however they came in.
 pub fn person(actor: &str) -> String {
     actor.split_once(':').map_or(actor, |(_, name)| name).trim().to_lowercase()
@@ -68,6 +93,9 @@ pub struct Record {
     pub decisions: Vec<Decision>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<CallId>,
+    /// Which approvers were told of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<String, Told>,
     pub fingerprint: Digest32,
     pub request: Request,
 }
@@ -84,13 +112,14 @@ impl Record {
             valid_until: None,
             decisions: Vec::new(),
             used_by: None,
+            told: BTreeMap::new(),
             fingerprint,
             request,
         }
     }
 
     /// As it stands at a later time.
-    pub(super) fn at(mut self, now: Timestamp) -> Self {
+    pub fn at(mut self, now: Timestamp) -> Self {
         match self.state {
             State::Pending if self.open_until <= now => self.state = State::TimedOut,
             State::Approved if self.valid_until.is_none_or(|end| end <= now) => self.state = State::Lapsed,
@@ -130,6 +159,25 @@ impl Record {
 
     pub(super) fn give_back(&mut self) {
         (self.state, self.used_by) = (State::Approved, None);
+    }
+
+    pub(super) fn begin_telling(&mut self, who: &str, proof: Digest32, now: Timestamp) -> Telling {
+        match self.told.get(who).map(|told| told.until) {
+            Some(None) => Telling::Done,
+            Some(Some(until)) if until > now => Telling::Theirs,
+            _ => {
+                let until = Some(now.plus_secs(TELLING_SECS));
+                self.told.insert(who.to_owned(), Told { proof, until });
+                Telling::Mine
+            }
+        }
+    }
+
+    pub(super) fn told(&mut self, who: &str, done: bool) {
+        if let Some(told) = self.told.get_mut(who) {
+            // What failed may have arrived all the same, and its link is good.
+            told.until = (!done).then_some(Timestamp(0));
+        }
     }
 
     /// Why this person's word does not count, if it does not. `owners` are those whose key the call came with.
@@ -251,6 +299,21 @@ mod tests {
         record.give_back();
         assert!(record.covers(MicroCents(500), 2));
         assert_eq!(record.approvers(), "socket:ann, link:eve");
+    }
+
+    #[test]
+    fn one_node_at_a_time_tells_each_approver() {
+        let (mut record, proof) = (fresh(500, 1), Digest32([7; 32]));
+        let late = Timestamp(61_000_000);
+        assert_eq!(record.begin_telling("ann", proof, Timestamp(0)), Telling::Mine);
+        assert_eq!(record.begin_telling("ann", proof, Timestamp(1)), Telling::Theirs);
+        assert_eq!(record.begin_telling("ann", proof, late), Telling::Mine, "it died over it");
+        record.told("ann", false);
+        assert_eq!(record.begin_telling("ann", proof, late), Telling::Mine, "it did not arrive");
+        record.told("ann", true);
+        assert_eq!(record.begin_telling("ann", proof, late), Telling::Done);
+        assert_eq!(record.begin_telling("bob", proof, late), Telling::Mine);
+        assert_eq!(record.told["ann"].proof, proof);
     }
 
     #[test]
