@@ -24,7 +24,7 @@ use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
-pub use off::Tripped;
+pub use off::{Tripped, stopped};
 use words::{aborted, address_refused, budget_detail, outcome_unknown, unusable};
 
 /// Why the caller does not get the vendor's answer.
@@ -107,16 +107,6 @@ enum Retry {
     In(u64),
     /// As the SDK sees fit.
     AsUsual,
-}
-
-/// Of a call that was stopped before anything of it left.
-pub fn stopped(cause: &Stopper) -> Problem {
-    match cause {
-        Stopper::Flag(Flag::Key { .. }) => Problem::Revoked,
-        Stopper::Flag(wider) => Problem::Stopped(wider.clone()),
-        // Another node, or this one a little later, may take it.
-        Stopper::CutOff | Stopper::Closing => Problem::StoreDown,
-    }
 }
 
 impl Problem {

@@ -2,6 +2,7 @@
 
 use super::Problem;
 use crate::adapters::keyring::FlagRecord;
+use crate::adapters::switchboard::Cause;
 use crate::rules::policy::tripped;
 use crate::rules::subject::Flag;
 
@@ -11,6 +12,16 @@ pub struct Tripped {
     pub flag: Flag,
     suspended: bool,
     why: String,
+}
+
+/// Of a call that was stopped before anything of it left.
+pub fn stopped(cause: &Cause) -> Problem {
+    match cause {
+        Cause::Flag(Flag::Key { .. }) => Problem::Revoked,
+        Cause::Flag(wider) => Problem::Stopped(wider.clone()),
+        // Another node, or this one a little later, may take it.
+        Cause::CutOff | Cause::Closing => Problem::StoreDown,
+    }
 }
 
 impl Problem {
