@@ -22,7 +22,7 @@ const CARD: &str = "4242424242424242";
 /// A policy that allows all but one path.
 fn policy(name: &str, switch: &str) -> String {
     format!(
-        "name = \"{name}\"\nvendors = [\"openai\", \"stripe\"]\n[[allow]]\npaths = [\"/**\"]\n[[deny]]\npaths = [\"/v1/no\"]\n\
+        "name = \"{name}\"\nvendors = [\"openai\", \"stripe\"]\nceiling = \"0.01 USD\"\n[[allow]]\npaths = [\"/**\"]\n[[deny]]\npaths = [\"/v1/no\"]\n\
          [[budget]]\nper = \"agent\"\nlimit = \"1000 USD\"\n{switch}\n"
     )
 }
