@@ -150,7 +150,7 @@ fn who_and_why_can_be_told_from_what_a_person_did() {
     assert_eq!(act.actor, "switch:p");
     let (suspended, why) = tripped(&act).expect("a switch did it");
     assert!(suspended && why.contains("suspended by `p: suspend key on 3 times the same in 1m`: 3 times"), "{why}");
-    assert!(!tripped(&Trip { deed: Deed::Kill, ..trip }.act()).expect("a switch did it").0);
-    let person = crate::rules::books::Act { actor: "socket:switch:p".into(), reason: act.reason };
+    assert!(!tripped(&Trip { deed: Deed::Kill, ..trip.clone() }.act()).expect("a switch did it").0);
+    let person = crate::rules::books::Act { actor: "socket:switch:p".into(), reason: act.reason.clone() };
     assert!(tripped(&person).is_none());
 }
