@@ -2,6 +2,7 @@
 //! comes out holds its worst case on every account, with its row durable. `forward` comes next.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,9 +24,10 @@ use super::route::Place;
 use super::watch::{self, Sighting};
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
+use crate::rules::books::said;
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::price::PriceBook;
-use crate::rules::subject::Facts;
+use crate::rules::subject::{Facts, Name};
 use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
@@ -295,6 +297,12 @@ impl Judged<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// The same, to be shown to a person.
+    pub fn account_headers_shown(&self) -> BTreeMap<Name, Box<str>> {
+        let found = self.account_headers().unwrap_or_default();
+        found.into_iter().map(|(name, value)| (name.into(), said(value).into())).collect()
     }
 
     pub fn ask<'a>(

@@ -14,6 +14,7 @@ use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::Gateway;
+use super::approval::Yes;
 use super::body::Reply;
 use super::context::{self, Context};
 use super::filter::Filter;
@@ -60,6 +61,8 @@ pub struct Outgoing {
     pub grip: Option<Box<Grip>>,
     /// Keeps what its answer leaves behind.
     pub memory: Option<Memory>,
+    /// The person's yes that it leaves with.
+    pub yes: Option<Yes>,
     /// Keeps the answer, if a policy asks for it.
     pub taking: Option<Box<Taking>>,
     /// What watches it.
@@ -130,6 +133,7 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
         follow,
         grip,
         memory,
+        yes,
         taking,
         sighting,
         links,
@@ -139,6 +143,9 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
     let meters = gateway.meters.clone();
     let owner = gateway.clone();
     let hold = hold.dispatch();
+    if let Some(yes) = yes {
+        yes.spend();
+    }
     let dues =
         Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, sighting, follow, memory };
     let writes = !request.method().is_safe();

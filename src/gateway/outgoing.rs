@@ -90,6 +90,7 @@ impl Judged<'_> {
             follow: held.follow,
             grip: held.grip,
             memory: held.memory,
+            yes: held.yes,
             taking,
             sighting: self.sighting.clone(),
             links: Links::new(vendor.clone(), self.place.base.clone()),

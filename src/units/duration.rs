@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Result<Duration, BadDuration> {
 pub fn show(length: Duration) -> String {
     let millis = length.as_millis();
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let whole = units.into_iter().find(|(_, unit)| millis > 0 && millis % unit == 0);
+    let whole = units.into_iter().find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
     whole.map_or_else(|| format!("{millis}ms"), |(name, unit)| format!("{}{name}", millis / unit))
 }
 
