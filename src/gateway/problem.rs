@@ -25,7 +25,7 @@ use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
 pub use off::{Tripped, stopped};
-use words::{aborted, address_refused, budget_detail, outcome_unknown, unusable};
+use words::{aborted, address_refused, budget_detail, outcome_unknown, too_large, unusable};
 
 /// Why the caller does not get the vendor's answer.
 #[derive(Clone, Debug)]
@@ -234,11 +234,7 @@ impl Problem {
                 "bursar has nothing at this address; `/bursar/v1/self` tells what this key may do.".into()
             }
             Self::Unreadable(u) => format!("This request cannot be judged: {}.", u.sentence()),
-            Self::TooLarge(limit) => {
-                format!(
-                    "This request's body must be read before it is sent, and is larger than the {limit} bytes that bursar reads."
-                )
-            }
+            Self::TooLarge(limit) => too_large(*limit),
             Self::BrokenBody => "The body of this request broke off before its end; nothing was sent.".into(),
             Self::SlowBody => "The body of this request did not arrive in time; nothing was sent.".into(),
             Self::Denied(denial) => denial.sentence.clone(),

@@ -131,11 +131,11 @@ fn finds(table: &Table<'_>, known: &[Find], usual: &[Find]) -> Option<Trigger> {
     let kinds: Vec<Find> = match table.get("kinds") {
         None => usual.to_vec(),
         Some(node) => {
-            let kinds = node.one_or_more().iter().filter_map(|node| node.word(&words)).collect::<Vec<_>>();
-            if kinds.is_empty() {
+            let named = node.one_or_more();
+            if named.is_empty() {
                 node.wrong("it names no kind; leave `kinds` out for the usual ones");
             }
-            kinds
+            named.iter().filter_map(|node| node.word(&words)).collect()
         }
     };
     Some(Trigger::Finds { count: count?, kinds: Kinds::of(kinds) })
