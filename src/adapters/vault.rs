@@ -14,6 +14,7 @@ use super::ledger::hold::Reserved;
 use crate::rules::subject::Name;
 use crate::rules::vendors::credential::Ready;
 use crate::rules::vendors::{Placement, is_test_key};
+use crate::rules::watch::scan::Traces;
 use crate::units::secret::Secret;
 use crate::units::vault_key::VaultKey;
 
@@ -58,11 +59,12 @@ pub enum Missing {
 pub struct Credential {
     secret: Secret,
     ready: OnceLock<Ready>,
+    traces: OnceLock<Arc<Traces>>,
 }
 
 impl Credential {
     fn new(secret: Secret) -> Self {
-        Self { secret, ready: OnceLock::new() }
+        Self { secret, ready: OnceLock::new(), traces: OnceLock::new() }
     }
 
     pub fn secret(&self) -> &Secret {
@@ -131,6 +133,12 @@ impl Vault {
     pub fn is_test(&self, vendor: &Name, name: Option<&Name>) -> bool {
         self.entry(vendor, name)
             .is_some_and(|e| e.current.load().as_ref().is_some_and(|c| is_test_key(c.secret.expose())))
+    }
+
+    /// What all of them look like, for answers that are searched for them.
+    pub fn traces(&self) -> Vec<Arc<Traces>> {
+        let held = self.all().filter_map(|(_, _, entry)| entry.current.load_full());
+        held.map(|held| held.traces.get_or_init(|| Arc::new(Traces::of(&held.secret))).clone()).collect()
     }
 
     /// Names of vendor and credential, and whether it is there. For operators.

@@ -91,6 +91,7 @@ impl Parts {
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
             grounds: Grounds::default(),
+            watch: Arc::default(),
             ledger: ledger.clone(),
             books: books.clone(),
             makings: Arc::default(),
@@ -177,6 +178,7 @@ impl Parts {
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
+            trips: control::Trips::default(),
             door: control::Door::default(),
         })
     }

@@ -4,6 +4,7 @@
 mod approval;
 mod budgets;
 mod capture;
+mod hours;
 mod lines;
 mod params;
 mod rates;
@@ -11,8 +12,10 @@ mod risk;
 mod rules;
 mod shared;
 mod stripe;
+mod switches;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use sha2::{Digest, Sha256};
 
@@ -78,6 +81,8 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, lists: &Li
         root.get("params").map(|n| params::read(&n, params::Side::Policy, &policy.lists)).unwrap_or_default();
     (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
     policy.rates = rates::read(root, &policy);
+    policy.windows = windows::read(root, &policy);
+    policy.switches = switches::read(root, &policy);
     settings(root, &mut policy);
     policy.approval = root.get("approval").and_then(|n| n.table()).map(|t| approval::read(&t, &policy));
     policy.manner = shared::read(root, policy.global);

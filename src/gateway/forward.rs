@@ -28,6 +28,7 @@ use super::meter::{Flow, Stop};
 use super::problem::{Problem, stopped};
 use super::settle::{Dues, Settlement};
 use super::unanswered;
+use super::watch::{Scanning, Sighting};
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::Reserved;
 use crate::adapters::switchboard::{Cause, Seat};
@@ -64,6 +65,8 @@ pub struct Outgoing {
     pub yes: Option<Yes>,
     /// Keeps the answer, if a policy asks for it.
     pub taking: Option<Box<Taking>>,
+    /// What watches it.
+    pub sighting: Option<Arc<Sighting>>,
     pub links: Links,
 }
 
@@ -132,6 +135,7 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
         memory,
         yes,
         taking,
+        sighting,
         links,
     } = *out;
     let overhead_us = context.elapsed_us();
@@ -142,7 +146,8 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
     if let Some(yes) = yes {
         yes.spend();
     }
-    let dues = Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, follow, memory };
+    let dues =
+        Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, sighting, follow, memory };
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, grip, links, gateway: gateway.clone() };
@@ -213,7 +218,9 @@ impl Crossing {
         let envelope = self.vendor.envelope;
         // Boxed: it is moved from hand to hand.
         let grip = self.grip.take();
-        let mut flow = Box::new(Flow { upstream, meter, filter, dues, grip, status, events, envelope, idle, drain });
+        let scan = Scanning::of(&self.gateway, dues.sighting.as_ref());
+        let mut flow =
+            Box::new(Flow { upstream, meter, scan, filter, dues, grip, status, events, envelope, idle, drain });
         let rejected = status == 401;
         if !rejected && (events || streams(&parts.headers, length)) {
             return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), told)));

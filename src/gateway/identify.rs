@@ -81,7 +81,7 @@ pub async fn identify(
     match gateway.keyring.standing(&key, context.at) {
         Standing::Good => {}
         Standing::Expired(at) => return Err(Problem::Expired(at)),
-        Standing::Revoked(_) => return Err(Problem::Revoked),
+        Standing::Revoked(by) => return Err(Problem::off(by.flag.clone(), Some(&by))),
     }
     let policies = gateway.policies.current();
     let policy = policies.get(&key.policy).cloned().ok_or_else(|| Problem::NoPolicy(key.policy.to_string()))?;

@@ -9,6 +9,7 @@ mod body;
 mod callback;
 mod capture;
 mod context;
+mod door;
 mod envelope;
 mod filter;
 mod flowing;
@@ -37,6 +38,7 @@ mod settle;
 mod sign;
 mod unanswered;
 mod vendors;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -69,6 +71,7 @@ pub use late::resume;
 pub use own::{Minter, Unminted};
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
+pub use watch::{Tripper, Watch};
 
 use body::Reply;
 use context::Context;
@@ -97,6 +100,7 @@ pub struct Gateway {
     pub strangers: Arc<DenialBudget>,
     pub meters: Arc<Meters>,
     pub grounds: Grounds,
+    pub watch: Arc<Watch>,
     pub limits: Limits,
     /// Mints child keys; set once operators' side is there.
     pub minter: Arc<OnceLock<Minter>>,
@@ -139,6 +143,7 @@ impl Gateway {
             strangers: self.strangers.clone(),
             meters: self.meters.clone(),
             grounds: Grounds::default(),
+            watch: self.watch.clone(),
             limits: self.limits,
             minter: self.minter.clone(),
             tls: self.tls,

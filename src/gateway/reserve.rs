@@ -25,7 +25,6 @@ use crate::rules::ledger::ask::{ReplayKey, Reserve};
 use crate::rules::ledger::need::Need;
 use crate::rules::ledger::rates;
 use crate::rules::policy::{Denial, PerCall, Permit};
-use crate::rules::subject::Flag;
 use crate::rules::vendors::{Estimate, Plan};
 use crate::units::ids::Digest32;
 
@@ -115,7 +114,7 @@ pub async fn reserve(
                 Ok(rule) => past = Some(rule),
                 Err(short) => return Err(Problem::Budget(Box::new(short))),
             },
-            Ok(answered) => return Err(refusal(answered)),
+            Ok(answered) => return Err(refusal(judged, answered)),
         }
     }
 }
@@ -156,12 +155,14 @@ async fn answered(
     gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)
 }
 
-fn refusal(answered: Answered) -> Problem {
+fn refusal(judged: &Judged<'_>, answered: Answered) -> Problem {
     match answered {
         Answered::Short(short) => Problem::Budget(short),
         Answered::Limited(limited) => Problem::Rate(limited),
-        Answered::Killed(Flag::Key { .. }) => Problem::Revoked,
-        Answered::Killed(wider) => Problem::Stopped(wider),
+        Answered::Killed(flag) => {
+            let record = judged.gateway.keyring.flag(&flag);
+            Problem::off(flag, record.as_ref())
+        }
         // It is no refusal, and the caller has taken it out before.
         Answered::Held(_) => Problem::StoreDown,
     }
@@ -215,7 +216,7 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, wo
 }
 
 /// What a loop is known by, on every node of a fleet.
-fn which(judged: &Judged<'_>, body: Option<&Bytes>) -> String {
+pub fn which(judged: &Judged<'_>, body: Option<&Bytes>) -> String {
     let (vendor, method) = (&judged.place.vendor.name, judged.parts.method.as_str());
     let query = judged.place.query.as_deref().unwrap_or_default();
     rates::which(&[vendor, method, judged.routed.path.as_str(), query], body.map_or(&[], |body| body))

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::late::{Afterwards, Follow};
 use super::memory::Memory;
 use super::record::Meters;
+use super::watch::{self, Sighting};
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::InFlight;
@@ -30,6 +31,8 @@ pub struct Dues {
     pub overhead_us: u64,
     pub meters: Arc<Meters>,
     pub taking: Option<Box<Taking>>,
+    /// What watches it.
+    pub sighting: Option<Arc<Sighting>>,
     /// Asks for a price that comes later.
     pub follow: Option<Box<Follow>>,
     /// Of a call that leaves something at its vendor.
@@ -79,6 +82,7 @@ impl Dues {
         let follow = follow.zip(usage.late.take()).filter(|_| first);
         let afterwards = Afterwards { follow, made: closing.made.clone(), due: usage.due.take(), place };
         let (context, hold, seat) = (self.context, self.hold, self.seat);
+        let seen = self.sighting.map(|sighting| (sighting, (ending.outcome, ending.http_status, cost)));
         let (gateway, vendor, call) = (self.gateway, self.facts.vendor.clone(), context.call);
         let aside = hold.ends_aside();
         let end = async move {
@@ -94,6 +98,9 @@ impl Dues {
                 }
             }
             drop(seat);
+            if let Some((sighting, how)) = seen {
+                watch::ended(&gateway, &sighting, how).await;
+            }
         };
         if aside {
             tokio::spawn(end);

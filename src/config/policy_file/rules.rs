@@ -42,7 +42,7 @@ pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {
 }
 
 /// `vendor = "stripe"`, or several: two vendors of a policy may have the same path.
-fn vendors(node: &Node<'_>, policy: &Policy) -> Vec<Name> {
+pub(super) fn vendors(node: &Node<'_>, policy: &Policy) -> Vec<Name> {
     let nodes = node.one_or_more();
     if nodes.is_empty() {
         node.wrong("it names no vendor; leave `vendor` out for all");
@@ -59,7 +59,7 @@ pub(super) fn vendor(node: &Node<'_>, policy: &Policy) -> Option<Name> {
     Some(text.into())
 }
 
-fn methods(node: &Node<'_>) -> Methods {
+pub(super) fn methods(node: &Node<'_>) -> Methods {
     let nodes = node.one_or_more();
     if nodes.is_empty() {
         node.wrong("it names no method; leave `methods` out for all");
@@ -71,7 +71,7 @@ fn methods(node: &Node<'_>) -> Methods {
     Methods::only(texts.map(|(_, text)| text.into()).collect::<Vec<_>>())
 }
 
-fn paths(node: &Node<'_>) -> Vec<RulePath> {
+pub(super) fn paths(node: &Node<'_>) -> Vec<RulePath> {
     let nodes = node.one_or_more();
     if nodes.is_empty() {
         node.wrong("it names no path");

@@ -10,7 +10,7 @@ use crate::gateway::identify::Caller;
 use crate::gateway::problem::Problem;
 use crate::rules::books::Request;
 use crate::rules::ledger::ask::{AccountState, Line};
-use crate::rules::policy::{ApprovalRule, CallLimit, Mode, Policy, RateRule, Rule};
+use crate::rules::policy::{ApprovalRule, CallLimit, Mode, Policy, RateRule, Rule, Switch, Window};
 use crate::rules::subject::{Facts, Name};
 use crate::units::time::Timestamp;
 
@@ -113,10 +113,25 @@ fn rules(caller: &Caller) -> Vec<Value> {
             "deny": policy.deny.iter().map(rule).collect::<Vec<_>>(),
             "params": policy.params.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
             "call_limits": policy.call_limits.iter().map(call_limit).collect::<Vec<_>>(),
+            "windows": policy.windows.iter().map(|window| self::window(name, window)).collect::<Vec<_>>(),
+            "switches": policy.switches.iter().map(switch).collect::<Vec<_>>(),
             "approval": policy.approval.as_ref().map(asks),
         })
     };
     owners(caller).map(view).collect()
+}
+
+/// Open now, or when next.
+fn window(policy: &str, window: &Window) -> Value {
+    let (now, open) = (Timestamp::now(), &window.open);
+    json!({
+        "rule": format!("{policy}: {}", window.rule.label), "allows": window.words(), "open": open.cover(now),
+        "opens_at": if open.cover(now) { None } else { open.next(now) },
+    })
+}
+
+fn switch(switch: &Switch) -> Value {
+    json!({"rule": switch.rule, "on": switch.on.as_str(), "per": switch.per.as_str(), "do": switch.deed.as_str()})
 }
 
 fn call_limit(limit: &CallLimit) -> Value {

@@ -39,6 +39,12 @@ pub(super) fn budget_detail(short: &Short, map: &mut Map<String, Value>) {
     }
 }
 
+pub(super) fn too_large(limit: usize) -> String {
+    format!(
+        "This request's body must be read before it is sent, and is larger than the {limit} bytes that bursar reads."
+    )
+}
+
 pub(super) fn outcome_unknown(vendor: &str) -> String {
     format!(
         "{vendor} may have carried out this call, but no answer came. Look there before you repeat it; with an idempotency key it could have been repeated safely."

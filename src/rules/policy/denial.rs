@@ -18,6 +18,8 @@ pub enum Code {
     PolicyDenied,
     ParamDenied,
     AccountHeaderDenied,
+    /// Such calls are allowed at other times.
+    WindowClosed,
     /// A budget per run, and no run that counts.
     RunRequired,
     /// A budget per agent, app, …, and a key that names none.
@@ -41,6 +43,7 @@ impl Code {
             Self::PolicyDenied => "policy_denied",
             Self::ParamDenied => "param_denied",
             Self::AccountHeaderDenied => "account_header_denied",
+            Self::WindowClosed => "window_closed",
             Self::RunRequired => "run_required",
             Self::LevelRequired => "level_required",
             Self::CostUnknown => "cost_unknown",
@@ -74,6 +77,8 @@ pub struct Denial {
     /// Policy and rule: `refund-agent: deny rule 1`.
     pub rule: Name,
     pub sentence: String,
+    /// When the same call would not be refused for this reason, if time cures it.
+    pub resets_at: Option<Timestamp>,
 }
 
 /// `code: sentence`, as the row's reason.
@@ -85,7 +90,7 @@ impl fmt::Display for Denial {
 
 impl Denial {
     pub(super) fn new(code: Code, rule: impl Into<Name>, sentence: String) -> Self {
-        Self { code, rule: rule.into(), sentence }
+        Self { code, rule: rule.into(), sentence, resets_at: None }
     }
 
     /// What enforcement would have said of a call without a bound.

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::model::Policy;
 use super::rule::Rule;
 use super::set::BadSet;
+use super::windows::Window;
 use crate::rules::subject::Name;
 use crate::units::ids::Digest32;
 
@@ -61,6 +62,8 @@ fn rules(heir: &mut Policy, base: &Policy) {
     before(&mut heir.budgets, base.budgets.iter().cloned());
     before(&mut heir.call_limits, base.call_limits.iter().cloned());
     before(&mut heir.rates, base.rates.iter().cloned());
+    before(&mut heir.windows, base.windows.iter().map(|window| Window::of(theirs(&window.rule), window)));
+    before(&mut heir.switches, base.switches.iter().cloned());
     before(&mut heir.weights.operations, base.weights.operations.iter().cloned());
     before(&mut heir.weights.factors, base.weights.factors.iter().cloned());
     let lines = base.lines.iter().map(|line| format!("{}: {line}", base.name));

@@ -142,6 +142,7 @@ impl<'a> Judge<'a> {
         self.vendor()?;
         let (rates, lines) = (self.rates()?, self.lines()?);
         self.deny_rules()?;
+        self.windows()?;
         self.allow_rules()?;
         self.overlay_rules()?;
         self.policy_params()?;

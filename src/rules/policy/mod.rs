@@ -22,11 +22,13 @@ mod permit;
 mod rates;
 mod rule;
 mod set;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod weigh;
 mod weights;
+mod windows;
 
 pub use approval::{ApprovalRule, Asked, Terms};
 pub use compare::{Change, compare};
@@ -41,5 +43,7 @@ pub use permit::{PerCall, Permit};
 pub use rates::{BadRate, RateRule, parse_rate};
 pub use rule::{Methods, Rule, RulePath};
 pub use set::{BadSet, PolicySet};
+pub use switches::{Armed, Deed, Switch, Trip, Whom, tripped};
 pub use trace::{Look, Reason, Refusal, Said, Step, UNREADABLE};
 pub use weights::{Factor, Kind, Times, Weights};
+pub use windows::Window;

@@ -9,7 +9,9 @@ use super::limit::Per;
 use super::param::{List, Param};
 use super::rates::RateRule;
 use super::rule::Rule;
+use super::switches::Switch;
 use super::weights::Weights;
+use super::windows::Window;
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Manner;
@@ -51,6 +53,10 @@ pub struct Policy {
     pub budgets: Vec<Budget>,
     pub call_limits: Vec<CallLimit>,
     pub rates: Vec<RateRule>,
+    /// Times outside which some calls are denied.
+    pub windows: Vec<Window>,
+    /// What it turns off by itself.
+    pub switches: Vec<Switch>,
     pub risk: RiskPoints,
     /// Points of single operations, and what multiplies them.
     pub weights: Weights,
@@ -115,6 +121,8 @@ impl Policy {
             budgets: Vec::new(),
             call_limits: Vec::new(),
             rates: Vec::new(),
+            windows: Vec::new(),
+            switches: Vec::new(),
             risk: RiskPoints::default(),
             weights: Weights::default(),
             fit: DEFAULT_FIT,
@@ -142,7 +150,8 @@ impl Policy {
     /// Does a rule count the same call again? Then its body is looked at.
     pub fn tells_requests_apart(&self, vendor: &str, operation: &str) -> bool {
         let here = |rate: &&RateRule| covers(rate.vendor.as_ref(), &rate.operations, vendor, operation);
-        self.rates.iter().filter(here).any(|rate| rate.same)
+        let told = |switch: &Switch| switch.on.tells_apart() && switch.covers(vendor, operation);
+        self.rates.iter().filter(here).any(|rate| rate.same) || self.switches.iter().any(told)
     }
 
     pub fn covers_vendor(&self, vendor: &str) -> bool {

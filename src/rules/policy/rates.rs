@@ -119,7 +119,7 @@ impl RateRule {
 }
 
 /// What it is kept to, as text.
-fn only(vendor: Option<&str>, operations: &[OperationPattern], on: &str, first: &str, next: &str) -> String {
+pub(super) fn only(vendor: Option<&str>, operations: &[OperationPattern], on: &str, first: &str, next: &str) -> String {
     let vendor = vendor.map(|v| format!("{on}{v}")).unwrap_or_default();
     let before = |at| if at == 0 { first } else { next };
     operations.iter().enumerate().fold(vendor, |text, (at, o)| format!("{text}{}{}", before(at), o.as_str()))

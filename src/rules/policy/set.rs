@@ -8,6 +8,7 @@ use super::model::{CallLimit, Capture, Policy};
 use super::permit::CallBound;
 use super::rates::RatePlan;
 use super::rule::Rule;
+use super::switches::SwitchPlan;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Down;
 use crate::rules::subject::Name;
@@ -38,6 +39,7 @@ pub(super) struct Plan {
     pub lines: Vec<LinePlan>,
     pub call_limits: Vec<CallBound>,
     pub rates: Vec<RatePlan>,
+    pub switches: Vec<SwitchPlan>,
     pub allow: RuleIndex,
     /// In small letters.
     pub deny: RuleIndex,
@@ -85,6 +87,7 @@ impl PolicySet {
             policy.deny.retain(|rule| rule.params.is_empty());
             // Whether it is the same call again, only its body says.
             policy.rates.retain(|rate| !rate.same);
+            policy.switches.clear();
             policy.approval.iter_mut().for_each(|approval| approval.params.clear());
             Arc::new(policy)
         };
@@ -196,9 +199,10 @@ impl Plan {
         };
         let call_limits = owners.iter().flat_map(bound).collect();
         let rates = owners.iter().flat_map(|owner| RatePlan::of(owner)).collect();
+        let switches = owners.iter().flat_map(|owner| SwitchPlan::of(owner)).collect();
         let allow = RuleIndex::new(&policy.allow, |plain| plain.into());
         let deny = RuleIndex::new(&policy.deny, |plain| plain.to_ascii_lowercase().into());
-        Self { lines, call_limits, rates, allow, deny, policy }
+        Self { lines, call_limits, rates, switches, allow, deny, policy }
     }
 }
 

@@ -13,6 +13,7 @@ mod properties;
 mod rates;
 mod shipped;
 mod weights;
+mod windows;
 
 use super::*;
 use crate::config::policy_file;

@@ -2,6 +2,7 @@
 
 use super::{Code, Denial, Overlay, Policy, Question, Rule, Scope, Uncountable};
 use crate::rules::policy::param::{Fault, Param};
+use crate::rules::policy::windows::Window;
 use crate::rules::subject::Name;
 use crate::units::ids::KeyId;
 use crate::units::time::Timestamp;
@@ -50,6 +51,21 @@ pub(super) fn denied(policy: &Policy, rule: &Rule, q: &Question<'_>) -> Denial {
         call(q)
     );
     Denial::new(Code::PolicyDenied, format!("{name}: {label}"), sentence)
+}
+
+pub(super) fn closed(policy: &Policy, window: &Window, q: &Question<'_>) -> Denial {
+    let (name, label, open) = (&policy.name, &window.rule.label, &window.open);
+    let next = open.next(q.now);
+    let then = match next {
+        Some(at) => format!("It opens next at {at}; do not retry before then"),
+        None => "It does not open within a year; do not retry".to_owned(),
+    };
+    let sentence = format!(
+        "{} is allowed at given times only: {} ({label} of the policy `{name}`). {then}. Only the operator can change it.",
+        call(q),
+        open.as_str()
+    );
+    Denial { resets_at: next, ..Denial::new(Code::WindowClosed, format!("{name}: {label}"), sentence) }
 }
 
 pub(super) fn not_allowed(policy: &Policy, q: &Question<'_>) -> Denial {

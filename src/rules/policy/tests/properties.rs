@@ -26,11 +26,19 @@ fn budget() -> impl Strategy<Value = String> {
     })
 }
 
+/// Calls come at noon.
+fn window() -> impl Strategy<Value = String> {
+    (prop::sample::select(&PATHS[..]), 9_u32..15).prop_map(|(path, from)| {
+        format!("[[window]]\npaths = [\"{path}\"]\nhours = \"{from:02}:00-{:02}:00\"\n", from + 2)
+    })
+}
+
 prop_compose! {
     pub fn policy_text(name: &'static str)(
         allow in prop::collection::vec(rule("allow"), 0..4),
         deny in prop::collection::vec(rule("deny"), 0..3),
         budgets in prop::collection::vec(budget(), 0..4),
+        windows in prop::collection::vec(window(), 0..2),
         observe in prop::bool::weighted(0.2),
     ) -> String {
         let mode = if observe { "observe" } else { "enforce" };
@@ -38,7 +46,7 @@ prop_compose! {
             "floor" => "name = \"floor\"\nglobal = true\n".to_owned(),
             _ => format!("name = \"{name}\"\nvendors = [\"stripe\"]\n"),
         };
-        format!("{head}mode = \"{mode}\"\n{}{}{}", allow.concat(), deny.concat(), budgets.concat())
+        format!("{head}mode = \"{mode}\"\n{}{}{}{}", allow.concat(), deny.concat(), budgets.concat(), windows.concat())
     }
 }
 
