@@ -3,7 +3,7 @@
 
 mod differential;
 mod outside;
-mod server;
+pub(super) mod server;
 mod simulation;
 mod turns;
 mod waits;

@@ -1,0 +1,84 @@
+//! How nodes put a lost ledger back together, step by step, on a real Redis: who may write when, and what was lent to whom.
+
+use std::sync::Arc;
+
+use super::super::Redis;
+use super::super::tests::server::Server;
+use super::{PUTTING_BACK, load};
+use crate::adapters::audit::sqlite::SqliteBooks;
+use crate::adapters::ledger::Ledger;
+use crate::rules::ledger::ask::Reservation;
+use crate::rules::ledger::book::Book;
+use crate::rules::ledger::book::rig::{ask, usd};
+
+/// The making that is begun.
+const MAKING: &str = "anew";
+
+struct Scene {
+    server: Server,
+    books: Arc<SqliteBooks>,
+    /// Puts the ledger back.
+    one: Redis,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let server = Server::start().await;
+        let books = server.books("ledger");
+        let one = Redis::open(&server.url, "ledger", "one", books.clone()).await.expect("it opens");
+        Self { server, books, one }
+    }
+
+    async fn node(&self, name: &str) -> Redis {
+        Redis::open(&self.server.url, "ledger", name, self.books.clone()).await.expect("it opens")
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let mut asked = redis::cmd(command[0]);
+        asked.arg(&command[1..]);
+        asked.query_async(&mut self.server.connection().await).await.expect("it answers")
+    }
+
+    async fn begin(&self, was: &str) {
+        assert!(self.one.0.begin_rebuild(MAKING, &Book::default(), was).await.expect("it answers"));
+        self.one.0.begin_anew(&format!("{MAKING}!"), 0);
+    }
+
+    async fn load(&self) {
+        load::load(&self.one.0, &Book::default(), &[]).await.expect("loaded");
+    }
+
+    async fn reopen(&self) {
+        self.one.0.call(&self.one.0.prepare(&self.one.0.scripts.reopen)).await.expect("opened");
+        self.one.0.go_on(MAKING, "the test says so");
+    }
+
+    async fn at(&self, limit: u64) -> (u64, u64) {
+        let state = self.one.accounts(vec![usd("a", limit)]).await.expect("it answers").remove(0);
+        (state.spent, state.held)
+    }
+}
+
+/// What is still to be loaded would overwrite it.
+#[tokio::test]
+async fn nobody_puts_back_into_a_ledger_before_its_books_are_loaded() {
+    let scene = Scene::new().await;
+    let two = scene.node("two").await;
+    assert!(matches!(two.reserve(ask(1, &[usd("a", 100)], 60)).await, Ok(Reservation::Held(_))));
+    let _: () = scene.ask(&["FLUSHALL"]).await;
+    scene.begin("").await;
+    let put_back = async || {
+        let now = two.0.standing().await.expect("it answers").expect("a ledger");
+        PUTTING_BACK.scope((), two.0.join("two", &now)).await.expect("it answers");
+        let part: String = scene.ask(&["HGET", "{ledger}:rebuilt", "two"]).await;
+        (part, scene.ask::<u64>(&["HLEN", "{ledger}:holds"]).await)
+    };
+    assert_eq!(put_back().await, (String::new(), 0), "it is there, and waits");
+    scene.load().await;
+    assert_eq!(put_back().await, (format!("{MAKING}!"), 1));
+    scene.reopen().await;
+    assert_eq!(scene.at(100).await, (0, 60));
+    // The next making begins from the first again.
+    scene.begin(MAKING).await;
+    assert!(!scene.one.0.standing().await.expect("it answers").expect("a ledger").loaded);
+}
