@@ -1,6 +1,8 @@
 //! The scripts beside the book: `differential` gives both the same random history (`turns` has what happens), `simulation` runs
-//! the book's own on nodes; on a server that `server` starts and `outside` looks at. `waits` is about those who wait.
+//! the book's own on nodes; on a server that `server` starts and `outside` looks at. `waits` is about those who wait, `corrected`
+//! about charges that are put right.
 
+mod corrected;
 mod differential;
 mod outside;
 pub(super) mod server;
