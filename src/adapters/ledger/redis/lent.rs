@@ -26,16 +26,6 @@ pub struct Hello {
     pub lent: Vec<(SliceKey, u64)>,
 }
 
-impl Hello {
-    /// The ledger knows nothing of the node: it is new, or the ledger was put back.
-    pub fn is_first(&self) -> bool {
-        self.number <= FIRST
-    }
-}
-
-/// The script begins so.
-const FIRST: u64 = 1_000_000;
-
 /// What a slice shall be.
 pub struct Wanted {
     pub key: SliceKey,
