@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::Redis;
+use super::super::lent::Wanted;
 use super::super::tests::server::Server;
 use super::{PUTTING_BACK, load};
 use crate::adapters::audit::sqlite::SqliteBooks;
@@ -10,6 +11,8 @@ use crate::adapters::ledger::Ledger;
 use crate::rules::ledger::ask::Reservation;
 use crate::rules::ledger::book::Book;
 use crate::rules::ledger::book::rig::{ask, usd};
+use crate::rules::ledger::slices::SliceKey;
+use crate::units::time::{Timestamp, Window};
 
 /// The making that is begun.
 const MAKING: &str = "anew";
@@ -81,4 +84,32 @@ async fn nobody_puts_back_into_a_ledger_before_its_books_are_loaded() {
     // The next making begins from the first again.
     scene.begin(MAKING).await;
     assert!(!scene.one.0.standing().await.expect("it answers").expect("a ledger").loaded);
+}
+
+/// A node that only asks who it is has put back nothing of what it was lent.
+#[tokio::test]
+async fn what_was_lent_stays_held_until_its_node_puts_it_back() {
+    for (puts_back, held) in [(false, 30), (true, 10)] {
+        let scene = Scene::new().await;
+        let key = SliceKey { account: usd("a", 100).account, start: Timestamp(0), limit: 100 };
+        let wanted = |target| [Wanted { key: key.clone(), window: Window::Total, target }];
+        let first = scene.one.hello("n", 0).await.expect("it answers").number;
+        scene.one.look("n", first + 1, 0, 0, &wanted(30)).await.expect("it answers");
+        let was: String = scene.ask(&["HGET", "{ledger}:meta", "epoch"]).await;
+        scene.begin(&was).await;
+        scene.load().await;
+        let again = scene.one.hello("n", 0).await.expect("it answers");
+        assert_eq!(again.lent, []);
+        if puts_back {
+            scene.one.put_back("n", again.number + 1, 0, &wanted(10)).await.expect("put back");
+        }
+        scene.reopen().await;
+        let lent = scene.one.hello("n", 0).await.expect("it answers").lent;
+        assert_eq!(lent, [(key, held)], "puts back: {puts_back}");
+        let total = [(0, held)];
+        let mut line = usd("a", 100);
+        line.window = Window::Total;
+        let state = scene.one.accounts(vec![line]).await.expect("it answers").remove(0);
+        assert_eq!([(state.spent, state.held)], total);
+    }
 }
