@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::super::Redis;
 use super::super::lent::Wanted;
 use super::super::tests::server::Server;
-use super::{PUTTING_BACK, load};
+use super::{PUTTING_BACK, load, putting};
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::ledger::Ledger;
-use crate::rules::ledger::ask::Reservation;
+use crate::rules::ledger::ask::{End, Reservation, Settle};
 use crate::rules::ledger::book::Book;
-use crate::rules::ledger::book::rig::{ask, usd};
+use crate::rules::ledger::book::rig::{amounts, ask, closing, id, keyed, usd};
 use crate::rules::ledger::slices::SliceKey;
 use crate::units::time::{Timestamp, Window};
 
@@ -49,6 +49,13 @@ impl Scene {
 
     async fn load(&self) {
         load::load(&self.one.0, &Book::default(), &[]).await.expect("loaded");
+    }
+
+    /// Puts back what a node knows.
+    async fn put_back(&self, node: &Redis) -> usize {
+        node.0.begin_anew(&format!("{MAKING}!"), 0);
+        let kept = node.0.kept.all();
+        PUTTING_BACK.scope((), putting::put_back(&node.0, &kept)).await.expect("put back").done
     }
 
     async fn reopen(&self) {
@@ -112,4 +119,29 @@ async fn what_was_lent_stays_held_until_its_node_puts_it_back() {
         let state = scene.one.accounts(vec![line]).await.expect("it answers").remove(0);
         assert_eq!([(state.spent, state.held)], total);
     }
+}
+
+/// Each node puts back its own part, in whatever order.
+#[tokio::test]
+async fn a_repeat_that_is_put_back_before_its_first_call_shares_its_money() {
+    let scene = Scene::new().await;
+    let two = scene.node("two").await;
+    let line = [usd("a", 100)];
+    assert!(matches!(scene.one.reserve(keyed(ask(1, &line, 60), 1)).await, Ok(Reservation::Held(_))));
+    for n in [2, 3] {
+        let repeat = two.reserve(keyed(ask(n, &line, 60), 1)).await;
+        assert!(matches!(repeat, Ok(Reservation::Held(held)) if held.shares == Some(id(1))));
+    }
+    let _: () = scene.ask(&["FLUSHALL"]).await;
+    scene.begin("").await;
+    scene.load().await;
+    assert_eq!((scene.put_back(&two).await, scene.put_back(&scene.one).await), (2, 1));
+    scene.reopen().await;
+    assert_eq!(scene.at(100).await, (0, 60));
+    let end = |n, end| Settle { hold: id(n), end, closing: closing(n) };
+    scene.one.settle(end(1, End::Release)).await.expect("it goes over to a repeat");
+    assert_eq!(scene.at(100).await, (0, 60));
+    scene.one.settle(end(3, End::Commit { charge: amounts(40, 0, 1, 0), exact: true })).await.expect("it says more");
+    scene.one.settle(end(2, End::Commit { charge: amounts(0, 0, 1, 0), exact: false })).await.expect("committed");
+    assert_eq!(scene.at(100).await, (40, 0));
 }
