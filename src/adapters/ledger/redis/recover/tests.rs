@@ -145,3 +145,19 @@ async fn a_repeat_that_is_put_back_before_its_first_call_shares_its_money() {
     scene.one.settle(end(2, End::Commit { charge: amounts(0, 0, 1, 0), exact: false })).await.expect("committed");
     assert_eq!(scene.at(100).await, (40, 0));
 }
+
+/// Its node may be gone, and its limits with it.
+#[tokio::test]
+async fn a_hold_that_grew_is_put_back_as_large_as_it_was() {
+    let scene = Scene::new().await;
+    assert!(matches!(scene.one.reserve(ask(1, &[usd("a", 100)], 10)).await, Ok(Reservation::Held(_))));
+    let grown = scene.one.resize(id(1), 1, amounts(60, 0, 1, 0)).await;
+    assert!(matches!(grown, Ok(Reservation::Held(_))));
+    scene.one.forget(id(1));
+    let _: () = scene.ask(&["FLUSHALL"]).await;
+    scene.begin("").await;
+    scene.load().await;
+    assert_eq!(scene.put_back(&scene.one).await, 2);
+    scene.reopen().await;
+    assert_eq!(scene.at(100).await, (0, 60));
+}
