@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::super::Redis;
+use super::super::kept::Redo;
 use super::super::lent::Wanted;
 use super::super::tests::server::Server;
-use super::{PUTTING_BACK, load, putting};
+use super::{PUTTING_BACK, event, load, putting};
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::ledger::Ledger;
 use crate::rules::ledger::ask::{End, Reservation, Settle};
 use crate::rules::ledger::book::Book;
-use crate::rules::ledger::book::rig::{amounts, ask, closing, id, keyed, usd};
+use crate::rules::ledger::book::rig::{NOON, act, amounts, ask, closing, id, keyed, usd};
+use crate::rules::ledger::entry::{Entry, Op, Past};
 use crate::rules::ledger::slices::SliceKey;
 use crate::units::time::{Timestamp, Window};
 
@@ -160,4 +162,31 @@ async fn a_hold_that_grew_is_put_back_as_large_as_it_was() {
     assert_eq!(scene.put_back(&scene.one).await, 2);
     scene.reopen().await;
     assert_eq!(scene.at(100).await, (0, 60));
+}
+
+/// It stood in the stream alone, and the ledger had forgotten the call before.
+#[tokio::test]
+async fn a_correction_of_a_forgotten_call_is_put_back() {
+    let scene = Scene::new().await;
+    let _: () = scene.ask(&["FLUSHALL"]).await;
+    scene.begin("").await;
+    scene.load().await;
+    let past = Past { charge: amounts(100, 0, 1, 0), postings: [].into(), taken: NOON, facts: None };
+    let op = Op::Adjust {
+        hold: id(1),
+        step: 3,
+        charge: amounts(20, 0, 1, 0),
+        exact: true,
+        heard: None,
+        passed: None,
+        row: None,
+        past: Some(Box::new(past)),
+        act: act(),
+    };
+    let redo = Redo::of(Entry { seq: 1, at: NOON, op: op.clone() }).expect("it is put back");
+    scene.one.0.kept.adopt(1, Arc::new(redo));
+    assert_eq!(scene.put_back(&scene.one).await, 1);
+    let all: redis::streams::StreamRangeReply = scene.ask(&["XRANGE", "{ledger}:events", "-", "+"]).await;
+    let entries: Vec<Entry> = all.ids.iter().map(|item| event::entry(item).expect("it reads back")).collect();
+    assert_eq!(entries.iter().map(|entry| &entry.op).collect::<Vec<_>>(), [&op]);
 }
