@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use futures_util::StreamExt;
 
 use super::{Ledger, LedgerError};
 use crate::rules::books::{Closing, CostSource, Outcome};
@@ -20,6 +21,9 @@ use crate::rules::subject::Flag;
 use crate::units::amount::Amounts;
 use crate::units::ids::CallId;
 use crate::units::table::Hashing;
+
+/// Leases that are renewed side by side.
+const RENEWED_AT_ONCE: usize = 64;
 
 /// The answer to a reserve, as a value to go on with.
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
@@ -284,10 +288,22 @@ async fn renew(holds: std::sync::Weak<Holds>) {
         tokio::time::sleep(age / 2).await;
         let Some(holds) = holds.upgrade() else { return };
         let due: Vec<CallId> = holds.live.iter().filter(|h| h.elapsed() >= age / 2).map(|h| *h.key()).collect();
-        for hold in due {
-            if let Err(error) = holds.ledger.renew(hold).await {
+        renew_each(due, |hold| holds.ledger.renew(hold)).await;
+    }
+}
+
+/// Side by side: one after the other they could take longer than a lease lasts.
+async fn renew_each<F>(due: Vec<CallId>, renew: impl Fn(CallId) -> F)
+where
+    F: Future<Output = Result<(), LedgerError>>,
+{
+    let each = |hold| {
+        let renewed = renew(hold);
+        async move {
+            if let Err(error) = renewed.await {
                 tracing::warn!(call = %hold, %error, "a lease could not be renewed");
             }
         }
-    }
+    };
+    futures_util::stream::iter(due).for_each_concurrent(RENEWED_AT_ONCE, each).await;
 }

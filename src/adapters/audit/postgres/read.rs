@@ -52,7 +52,8 @@ pub(super) async fn entries_of(db: &Client, call: CallId) -> Result<Vec<Entry>, 
 }
 
 /// Said as the index says it, or it is not used.
-const MADE: &str = "kind IN ('settled', 'adjusted') AND strpos(body, '\"made\":{\"object\":') > 0";
+const MADE: &str =
+    "kind IN ('settled', 'adjusted') AND strpos(body, '\"made\":{\"object\":') > 0 AND strpos(body, '\\u0000') = 0";
 
 pub(super) async fn made(db: &Client, object: String) -> Result<Vec<CallId>, AuditError> {
     let sql = format!(
