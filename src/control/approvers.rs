@@ -179,7 +179,7 @@ mod tests {
             ("ap_1", signed("eve", 2000, sig), early),
             ("ap_1", signed("ann", 2001, sig), early),
             ("ap_1", signed("ann", 2000, ""), early),
-            ("ap_1", good, until),
+            ("ap_1", good.clone(), until),
         ] {
             assert!(approvers.vouches(&ApprovalId(id.into()), &bad, now).is_err(), "{id} {bad:?}");
         }
