@@ -3,11 +3,14 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bursar::adapters::approvals::{ApprovalError, Approvals, Decision, MOST_PENDING, State, Telling, Wanted, use_of};
+use bursar::adapters::approvals::{
+    ApprovalError, Approvals, Decision, Extent, MOST_PENDING, State, Telling, Wanted, use_of,
+};
 use bursar::rules::books::Request;
 use bursar::rules::policy::Terms;
 use bursar::rules::subject::Subject;
@@ -31,6 +34,8 @@ fn node(server: &Postgres, fleet: &str) -> Node {
     Arc::new(Approvals::join(&server.url("postgres"), None, fleet).expect("an address"))
 }
 
+const MOST: Extent = Extent { usd: MicroCents(500), tokens: 20, risk: 3, people: 1 };
+
 /// The `n`-th request.
 fn wanted(n: u8, people: u32) -> Wanted {
     let request = Request {
@@ -43,7 +48,11 @@ fn wanted(n: u8, people: u32) -> Wanted {
         method: "POST".into(),
         path: "/v1/charges".into(),
         request_hash: None,
-        estimate_usd: MicroCents(500),
+        query: None,
+        accounts: BTreeMap::new(),
+        estimate_usd: MOST.usd,
+        tokens: MOST.tokens,
+        risk: MOST.risk,
         because: vec!["p: approval over 5 USD".into()],
         people,
     };
@@ -59,11 +68,11 @@ fn says(actor: &str, yes: bool) -> Decision {
 }
 
 async fn asked(at: &Node, wanted: Wanted) -> ApprovalId {
-    at.ask(wanted, Timestamp::now()).await.expect("asked").0.id
+    at.ask(wanted, Timestamp::now()).await.expect("asked").record.id
 }
 
 async fn claims(at: &Node, n: u8, by: u128) -> bool {
-    let claimed = at.claim(Digest32([n; 32]), (MicroCents(500), 1), call(by), Timestamp::now()).await;
+    let claimed = at.claim(Digest32([n; 32]), MOST, call(by), Timestamp::now()).await;
     claimed.expect("an answer").is_some()
 }
 
@@ -76,13 +85,11 @@ async fn one_request_asks_once_however_many_come_at_once() {
                 tokio::spawn(async move { at.ask(wanted(1, 1), Timestamp::now()).await.expect("asked") })
             })
             .collect();
-        let (mut ids, mut fresh) = (Vec::new(), 0);
+        let mut ids = Vec::new();
         for task in tasks {
-            let (record, new) = task.await.expect("no panic");
-            ids.push(record.id);
-            fresh += u32::from(new);
+            ids.push(task.await.expect("no panic").record.id);
         }
-        assert!(ids.iter().all(|id| *id == ids[0]) && fresh == 1, "{ids:?} {fresh}");
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
         assert_ne!(asked(&b, wanted(2, 1)).await, ids[0]);
         assert_eq!(a.list(false, Timestamp::now()).await.expect("a list").len(), 2);
     })
@@ -121,6 +128,51 @@ async fn a_yes_is_heard_everywhere_and_taken_once() {
     .await;
 }
 
+/// A word on what was asked before counts for no more than that, however late it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_is_another_request() {
+    on_each(|a, b| async move {
+        let wants = |usd, tokens, risk| {
+            let wanted = wanted(1, 1);
+            Wanted { request: Request { estimate_usd: MicroCents(usd), tokens, risk, ..wanted.request }, ..wanted }
+        };
+        let first = asked(&a, wants(500, 20, 3)).await;
+        assert_eq!(asked(&b, wants(400, 20, 3)).await, first, "less is covered by it");
+        for (usd, tokens, risk) in [(501, 20, 3), (501, 21, 3), (501, 21, 4)] {
+            let before = asked(&a, wants(1, 1, 1)).await;
+            let more = b.ask(wants(usd, tokens, risk), Timestamp::now()).await.expect("asked");
+            assert_eq!(more.instead_of.as_ref(), Some(&before));
+            assert!(more.untold && more.record.id != before);
+            let late = a.decide(before.clone(), says("socket:ann", true)).await;
+            assert!(matches!(late, Err(ApprovalError::Refused(_))), "{late:?}");
+            assert_eq!(a.find(before, Timestamp::now()).await.expect("found").state, State::Superseded);
+        }
+        let last = asked(&a, wants(501, 21, 4)).await;
+        b.decide(last, says("socket:ann", true)).await.expect("heard");
+        let claim = async |usd, tokens, risk| {
+            let extent = Extent { usd: MicroCents(usd), tokens, risk, people: 1 };
+            a.claim(Digest32([1; 32]), extent, call(9), Timestamp::now()).await.expect("an answer").is_some()
+        };
+        for (usd, tokens, risk) in [(502, 21, 4), (501, 22, 4), (501, 21, 5)] {
+            assert!(!claim(usd, tokens, risk).await, "{usd} {tokens} {risk}");
+        }
+        assert!(claim(501, 21, 4).await);
+    })
+    .await;
+}
+
+/// Who dies between a question and its event leaves it to the next who asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_untold_until_the_books_have_it() {
+    on_each(|a, b| async move {
+        let first = a.ask(wanted(1, 1), Timestamp::now()).await.expect("asked");
+        assert!(first.untold && b.ask(wanted(1, 1), Timestamp::now()).await.expect("asked").untold);
+        b.noted(first.record.id).await.expect("written");
+        assert!(!a.ask(wanted(1, 1), Timestamp::now()).await.expect("asked").untold);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_persons_are_two_wherever_they_speak() {
     on_each(|a, b| async move {
@@ -133,8 +185,8 @@ async fn two_persons_are_two_wherever_they_speak() {
         assert!(!b.has_used(use_of(&wanted(2, 2).request)).await.expect("known"));
         assert_eq!(a.decide(id.clone(), says("socket:dan", false)).await.expect("heard").state, State::Rejected);
         assert!(!claims(&b, 1, 7).await);
-        let (there, fresh) = b.ask(wanted(1, 2), Timestamp::now()).await.expect("asked");
-        assert!(there.state == State::Rejected && !fresh, "a no holds, on every node");
+        let there = b.ask(wanted(1, 2), Timestamp::now()).await.expect("asked").record;
+        assert_eq!((there.state, there.id), (State::Rejected, id), "a no holds, on every node");
     })
     .await;
 }
@@ -143,12 +195,12 @@ async fn two_persons_are_two_wherever_they_speak() {
 async fn a_time_out_is_told_once_and_one_node_tells_each_approver() {
     on_each(|a, b| async move {
         let long_ago = Timestamp::now().plus_secs(-3 * 86_400);
-        let old = a.ask(wanted(1, 1), long_ago).await.expect("asked").0;
+        let old = a.ask(wanted(1, 1), long_ago).await.expect("asked").record;
         let (first, second) = tokio::join!(a.expire(Timestamp::now()), b.expire(Timestamp::now()));
         let over = [first.expect("looked"), second.expect("looked")].concat();
         assert_eq!(over.iter().map(|r| (&r.id, r.state)).collect::<Vec<_>>(), [(&old.id, State::TimedOut)]);
         assert_ne!(asked(&b, wanted(1, 1)).await, old.id, "it may be asked anew");
-        let (record, _) = a.ask(wanted(2, 1), Timestamp::now()).await.expect("asked");
+        let record = a.ask(wanted(2, 1), Timestamp::now()).await.expect("asked").record;
         let (what, proof) = ((record.id.clone(), record.asked_at), Digest32([9; 32]));
         let tell = |at: &Node| {
             let (at, what) = (at.clone(), what.clone());
@@ -183,7 +235,7 @@ async fn a_fleet_goes_on_after_its_database_was_away() {
     let id = asked(&a, wanted(1, 1)).await;
     server.kill();
     assert!(matches!(b.find(id.clone(), Timestamp::now()).await, Err(ApprovalError::Store(_))));
-    assert!(a.claim(Digest32([1; 32]), (MicroCents(500), 1), call(1), Timestamp::now()).await.is_err());
+    assert!(a.claim(Digest32([1; 32]), MOST, call(1), Timestamp::now()).await.is_err());
     server.restart();
     tokio::time::sleep(Duration::from_millis(600)).await;
     b.decide(id, says("socket:ann", true)).await.expect("heard");

@@ -20,10 +20,9 @@ use tokio::sync::watch;
 
 use crate::config::CredentialSource;
 use crate::units::ids::{ApprovalId, CallId, Digest32, KeyId};
-use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
-pub use asked::{Claimed, Use, Wanted, use_of};
+pub use asked::{Asked, Claimed, Extent, Use, Wanted, use_of};
 use postgres::Postgres;
 pub use record::{Decision, Record, State, Telling, person};
 use shelf::Shelf;
@@ -106,41 +105,52 @@ impl Approvals {
         self.changes.send_modify(|n| *n += 1);
     }
 
-    /// The request that speaks for such calls: one that there is, or a new one (`true`), which somebody is to be told of.
-    pub async fn ask(self: &Arc<Self>, wanted: Wanted, now: Timestamp) -> Result<(Record, bool)> {
+    /// The request that speaks for such calls: one that there is, or a new one, which somebody is to be told of. One about less
+    /// is over then.
+    pub async fn ask(self: &Arc<Self>, wanted: Wanted, now: Timestamp) -> Result<Asked> {
         let asked = self.change(move |shelf| {
+            let mut instead_of = None;
             if let Some(mut there) = shelf.latest(wanted.fingerprint)?.map(|r| r.at(now)).filter(|r| r.speaks(now)) {
-                let more = there.asks_more(&wanted);
-                if more {
-                    there.ask_again(&wanted, now);
-                    shelf.write(&there)?;
+                if !there.asks_more(&wanted) {
+                    return Ok((Asked { untold: !there.noted, record: there, instead_of }, false));
                 }
-                return Ok((there, more));
+                there.supersede();
+                shelf.write(&there)?;
+                instead_of = Some(there.id);
             }
             if shelf.pending_of(&wanted.request.key, now)? >= MOST_PENDING {
                 return Err(ApprovalError::TooMany);
             }
             let record = Record::new(new_id()?, wanted, now);
             shelf.write(&record)?;
-            Ok((record, true))
+            Ok((Asked { record, untold: true, instead_of }, true))
         });
-        let (record, fresh) = asked.await?;
+        let (asked, fresh) = asked.await?;
         if fresh {
             self.moved();
         }
-        Ok((record, fresh))
+        Ok(asked)
+    }
+
+    /// The books know that it was asked.
+    pub async fn noted(self: &Arc<Self>, id: ApprovalId) -> Result<()> {
+        self.change(move |shelf| {
+            let Some(record) = shelf.find(&id)? else { return Ok(()) };
+            shelf.write(&Record { noted: true, ..record })
+        })
+        .await
     }
 
     /// Takes a yes for this call, which no other call can take then. `None` if there is none that covers it.
     pub async fn claim(
         self: &Arc<Self>,
         fingerprint: Digest32,
-        (amount, people): (MicroCents, u32),
+        extent: Extent,
         call: CallId,
         now: Timestamp,
     ) -> Result<Option<Claimed>> {
         self.change(move |shelf| {
-            let found = shelf.latest(fingerprint)?.map(|r| r.at(now)).filter(|r| r.covers(amount, people));
+            let found = shelf.latest(fingerprint)?.map(|r| r.at(now)).filter(|r| r.covers(&extent));
             let Some(mut record) = found else { return Ok(None) };
             record.claim(call);
             shelf.write(&record)?;

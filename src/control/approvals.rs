@@ -90,11 +90,9 @@ async fn said(state: &Arc<ControlState>, id: ApprovalId, act: Act, yes: bool) ->
     };
     let seq = state.ledger.control(event).await?;
     let decision = Decision { actor: act.actor, yes, at: Timestamp::now(), reason: act.reason };
-    let decided = state.approvals.decide(id, decision).await.map_err(Problem::from);
-    let mut approval = decided.map_err(|e| match e {
-        Problem::Down(why) => Problem::Partly(format!("event {seq} has this word, but it does not count: {why}")),
-        other => other,
-    })?;
+    let decided = state.approvals.decide(id, decision).await;
+    let mut approval =
+        decided.map_err(|why| Problem::Partly(format!("event {seq} has this word, but it does not count: {why}")))?;
     state.people.unveil(&mut approval.request.subject)?;
     Ok(Decided { approval, seq })
 }

@@ -12,24 +12,27 @@ use serde_json::{Value, json};
 use super::ControlState;
 use crate::adapters::approvals::{ApprovalError, Record, Telling};
 use crate::adapters::sinks::Webhook;
+use crate::units::ids::ApprovalId;
 use crate::units::time::Timestamp;
 
 /// After a message that did not arrive.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// What was told to whom: a request asked anew is another one.
-type Told = HashSet<(String, Timestamp, Arc<str>)>;
+/// What was told to somebody.
+type Told = HashSet<ApprovalId>;
 
 /// Until the end. `app` runs it.
 pub async fn keep_asking(state: Arc<ControlState>) {
-    if state.approvers.hooks().next().is_none() {
-        return;
-    }
+    // Each for themselves: a receiver that hangs delays nobody else's message.
+    join_all(state.approvers.hooks().map(|(name, hook)| keep_telling(&state, name, hook))).await;
+}
+
+async fn keep_telling(state: &Arc<ControlState>, name: &Arc<str>, hook: &Webhook) {
     let mut told = Told::new();
     let mut changes = state.approvals.changes();
     loop {
         changes.borrow_and_update();
-        let all = tell_all(&state, &mut told).await;
+        let all = tell_all(state, (name, hook), &mut told).await;
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(AGAIN), if !all => {}
@@ -39,18 +42,12 @@ pub async fn keep_asking(state: Arc<ControlState>) {
 }
 
 /// Says whether everybody knows of everything.
-async fn tell_all(state: &Arc<ControlState>, told: &mut Told) -> bool {
+async fn tell_all(state: &Arc<ControlState>, (name, hook): (&Arc<str>, &Webhook), told: &mut Told) -> bool {
     let Ok(pending) = state.approvals.list(false, Timestamp::now()).await else { return false };
     // What is decided is told to nobody any more.
-    told.retain(|(id, at, _)| pending.iter().any(|r| *r.id.as_str() == **id && r.asked_at == *at));
-    let known = |record: &Record, name: &Arc<str>| (record.id.to_string(), record.asked_at, name.clone());
-    let mut messages = Vec::new();
-    for record in &pending {
-        for (name, hook) in state.approvers.hooks().filter(|(name, _)| !told.contains(&known(record, name))) {
-            messages.push(async move { tell(state, record, name, hook).await.then(|| known(record, name)) });
-        }
-    }
-    let sent = join_all(messages).await;
+    told.retain(|id| pending.iter().any(|record| record.id == *id));
+    let new = pending.iter().filter(|record| !told.contains(&record.id));
+    let sent = join_all(new.map(async |record| tell(state, record, name, hook).await.then(|| record.id.clone()))).await;
     let all = sent.iter().all(Option::is_some);
     told.extend(sent.into_iter().flatten());
     all

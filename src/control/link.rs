@@ -17,6 +17,7 @@ use super::approvers::Signed;
 use super::guard::acted;
 use super::problem::Problem;
 use crate::adapters::approvals::{Record, State as Stage};
+use crate::rules::books::Request;
 use crate::units::ids::ApprovalId;
 use crate::units::time::Timestamp;
 
@@ -129,7 +130,9 @@ fn shown(record: &Record) -> String {
         ("request", format!("{}, {}", record.id, record.state.as_str().replace('_', " "))),
         ("agent", request.subject.agent.as_deref().unwrap_or("-").to_owned()),
         ("call", format!("{} {} at {}", request.method, request.path, request.vendor)),
-        ("at most", format!("{} USD", request.estimate_usd)),
+        ("query", request.query.as_deref().unwrap_or("none").to_owned()),
+        ("account there", accounts(request)),
+        ("at most", format!("{} USD, {} tokens, {} risk", request.estimate_usd, request.tokens, request.risk)),
         ("because", request.because.join(", ")),
         ("policy, key", format!("{}, {}", request.policy, request.key)),
         ("body", request.request_hash.map_or_else(|| "none".to_owned(), |hash| hash.to_string())),
@@ -138,6 +141,11 @@ fn shown(record: &Record) -> String {
     ];
     let row = |(name, text): &(&str, String)| format!("<tr><th>{name}</th><td>{}</td></tr>", escaped(text));
     format!("<table>{}</table>", rows.iter().map(row).collect::<String>())
+}
+
+fn accounts(request: &Request) -> String {
+    let all: Vec<String> = request.accounts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    if all.is_empty() { "the credential's own".to_owned() } else { all.join(", ") }
 }
 
 fn escaped(text: &str) -> String {

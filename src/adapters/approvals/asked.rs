@@ -1,10 +1,12 @@
 //! What the gateway wants of a person, and what it gets: a call to ask about, a yes that it has taken, and what a first use is
 //! counted under. Values alone.
 
+use super::Record;
 use crate::rules::books::Request;
 use crate::rules::policy::Terms;
 use crate::rules::subject::Name;
 use crate::units::ids::{ApprovalId, Digest32};
+use crate::units::money::MicroCents;
 
 /// A call that needs a person's word.
 #[derive(Clone, Debug)]
@@ -13,6 +15,40 @@ pub struct Wanted {
     pub fingerprint: Digest32,
     pub request: Request,
     pub terms: Terms,
+}
+
+/// How much a person is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    pub usd: MicroCents,
+    pub tokens: u64,
+    pub risk: u64,
+    /// How many must say yes.
+    pub people: u32,
+}
+
+impl Extent {
+    pub fn of(request: &Request) -> Self {
+        let Request { estimate_usd, tokens, risk, people, .. } = *request;
+        Self { usd: estimate_usd, tokens, risk, people }
+    }
+
+    /// Is no more of anything wanted than this?
+    pub fn covers(&self, wanted: &Self) -> bool {
+        let Self { usd, tokens, risk, people } = *self;
+        wanted.usd <= usd && wanted.tokens <= tokens && wanted.risk <= risk && wanted.people <= people
+    }
+}
+
+/// What became of a question.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The request that speaks for the call.
+    pub record: Record,
+    /// Its event is not in the books yet.
+    pub untold: bool,
+    /// The one that was about less, and is over.
+    pub instead_of: Option<ApprovalId>,
 }
 
 /// A yes that one call has taken for itself.

@@ -179,7 +179,7 @@ impl Shelf for Postgres {
 
     fn latest(&mut self, fingerprint: Digest32) -> Result<Option<Record>> {
         let sql = "SELECT body FROM bursar_fleet.approvals WHERE fleet = $1 AND fingerprint = $2
-            ORDER BY asked_at DESC LIMIT 1";
+            ORDER BY state IN ('pending', 'approved') DESC, asked_at DESC LIMIT 1";
         self.one(sql, vec![boxed(fingerprint.0.to_vec())])
     }
 

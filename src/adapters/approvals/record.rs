@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Wanted;
+use super::{Extent, Wanted};
 use crate::rules::books::Request;
 use crate::units::ids::{ApprovalId, CallId, Digest32};
-use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +23,8 @@ pub enum State {
     Used,
     /// It did not come back in time.
     Lapsed,
+    /// The same call wanted more than it said, so another request was asked in its place.
+    Superseded,
 }
 
 impl State {
@@ -35,6 +36,7 @@ impl State {
             Self::TimedOut => "timed_out",
             Self::Used => "used",
             Self::Lapsed => "lapsed",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -96,6 +98,9 @@ pub struct Record {
     /// Which approvers were told of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub told: BTreeMap<String, Told>,
+    /// The books know that it was asked.
+    #[serde(default)]
+    pub noted: bool,
     pub fingerprint: Digest32,
     pub request: Request,
 }
@@ -113,6 +118,7 @@ impl Record {
             decisions: Vec::new(),
             used_by: None,
             told: BTreeMap::new(),
+            noted: false,
             fingerprint,
             request,
         }
@@ -133,24 +139,23 @@ impl Record {
         match self.state {
             State::Pending | State::Approved => true,
             State::Rejected => self.open_until > now,
-            State::TimedOut | State::Used | State::Lapsed => false,
+            State::TimedOut | State::Used | State::Lapsed | State::Superseded => false,
         }
     }
 
     /// Is more wanted than what a person has seen?
     pub(super) fn asks_more(&self, wanted: &Wanted) -> bool {
-        let (seen, now) = (&self.request, &wanted.request);
-        self.state != State::Rejected && (now.estimate_usd > seen.estimate_usd || now.people > seen.people)
+        self.state != State::Rejected && !Extent::of(&self.request).covers(&Extent::of(&wanted.request))
     }
 
-    /// What was said before was said of less.
-    pub(super) fn ask_again(&mut self, wanted: &Wanted, now: Timestamp) {
-        *self = Self::new(self.id.clone(), wanted.clone(), now);
+    /// What was said of it was said of less. Another request has another id, so that no word on the old one counts for it.
+    pub(super) fn supersede(&mut self) {
+        self.state = State::Superseded;
     }
 
-    pub(super) fn covers(&self, amount: MicroCents, people: u32) -> bool {
-        let Request { estimate_usd, people: asked, .. } = self.request;
-        self.state == State::Approved && amount <= estimate_usd && people <= asked
+    /// Is it a yes to so much?
+    pub fn covers(&self, wanted: &Extent) -> bool {
+        self.state == State::Approved && Extent::of(&self.request).covers(wanted)
     }
 
     pub(super) fn claim(&mut self, call: CallId) {
@@ -244,6 +249,7 @@ mod tests {
     use crate::rules::policy::Terms;
     use crate::rules::subject::Subject;
     use crate::units::ids::KeyId;
+    use crate::units::money::MicroCents;
 
     fn wanted(usd: u64, people: u32) -> Wanted {
         let request = Request {
@@ -256,7 +262,11 @@ mod tests {
             method: "POST".into(),
             path: "/v1/charges".into(),
             request_hash: None,
+            query: None,
+            accounts: BTreeMap::new(),
             estimate_usd: MicroCents(usd),
+            tokens: 0,
+            risk: 0,
             because: vec!["p: approval over 5 USD".into()],
             people,
         };
@@ -267,6 +277,10 @@ mod tests {
         Decision { actor: actor.to_owned(), yes, at: Timestamp(1), reason: None }
     }
 
+    fn so_much(usd: u64, people: u32) -> Extent {
+        Extent { usd: MicroCents(usd), tokens: 0, risk: 0, people }
+    }
+
     fn fresh(usd: u64, people: u32) -> Record {
         Record::new(ApprovalId("ap_1".into()), wanted(usd, people), Timestamp(0))
     }
@@ -274,17 +288,21 @@ mod tests {
     #[test]
     fn a_yes_covers_what_was_seen_and_no_more() {
         let mut record = fresh(500, 1);
-        assert!(!record.covers(MicroCents(500), 1), "nobody has said anything");
+        assert!(!record.covers(&so_much(500, 1)), "nobody has said anything");
         record.hear(says("socket:ann", true));
-        assert!(record.covers(MicroCents(500), 1) && record.covers(MicroCents(1), 1));
-        assert!(!record.covers(MicroCents(501), 1) && !record.covers(MicroCents(500), 2));
+        assert!(record.covers(&so_much(500, 1)) && record.covers(&so_much(1, 1)));
+        assert!(!record.covers(&so_much(501, 1)) && !record.covers(&so_much(500, 2)));
         assert!(
             record.asks_more(&wanted(501, 1))
                 && record.asks_more(&wanted(500, 2))
                 && !record.asks_more(&wanted(500, 1))
         );
-        record.ask_again(&wanted(501, 1), Timestamp(2));
-        assert_eq!((record.state, record.decisions.len()), (State::Pending, 0), "of that, nobody has said anything");
+        record.supersede();
+        assert!(
+            !record.covers(&so_much(1, 1))
+                && !record.speaks(Timestamp(2))
+                && record.may("socket:eve", true, &[]).is_err()
+        );
     }
 
     #[test]
@@ -295,9 +313,9 @@ mod tests {
         record.hear(says("link:eve", true));
         let call = CallId(uuid::Uuid::from_u128(1));
         record.claim(call);
-        assert!(!record.covers(MicroCents(1), 1) && !record.speaks(Timestamp(2)));
+        assert!(!record.covers(&so_much(1, 1)) && !record.speaks(Timestamp(2)));
         record.give_back();
-        assert!(record.covers(MicroCents(500), 2));
+        assert!(record.covers(&so_much(500, 2)));
         assert_eq!(record.approvers(), "socket:ann, link:eve");
     }
 

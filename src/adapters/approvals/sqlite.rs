@@ -96,7 +96,7 @@ impl Shelf for Sqlite {
     }
 
     fn latest(&mut self, fingerprint: Digest32) -> Result<Option<Record>> {
-        self.one("SELECT body FROM requests WHERE fingerprint = ?1 ORDER BY asked_at DESC LIMIT 1", fingerprint.0)
+        self.one("SELECT body FROM requests WHERE fingerprint = ?1 ORDER BY state IN ('pending', 'approved') DESC, asked_at DESC LIMIT 1", fingerprint.0)
     }
 
     fn list(&mut self, all: bool) -> Result<Vec<Record>> {
