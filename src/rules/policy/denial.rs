@@ -123,6 +123,12 @@ fn spent(short: &Short) -> String {
 
 fn held(short: &Short) -> String {
     let rule = &short.limit.rule;
+    if !short.window.keeps_charges() {
+        let many = if short.limit.hidden { String::new() } else { format!(" ({} on `{}`)", short.held, short.account) };
+        return format!(
+            "As many calls as `{rule}` allows are in flight{many}: retry in a second, or make fewer at once."
+        );
+    }
     let why = amounts(short, "is reserved by calls in flight");
     format!("The budget `{rule}` {why}. Part of it is held for calls that have not ended yet: retry in a second.")
 }

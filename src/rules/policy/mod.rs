@@ -35,7 +35,7 @@ pub use compare::{Change, compare};
 pub use decide::{Decision, Question, SameLines};
 pub use denial::{Code, Denial};
 pub use explain::{Explained, Outline};
-pub use limit::{BadLimit, Per, parse_budget, parse_limit};
+pub use limit::{BadLimit, Per, parse_amount, parse_budget, parse_limit};
 pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Lists, Mode, Policy, RiskPoints, rule_text};
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
 pub use param::{Bound, Fault, List, Param, Presence, Scalar, Target, Test};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::approval::ApprovalRule;
-use super::limit::Per;
+use super::limit::{Per, amount_text};
 use super::param::{List, Param};
 use super::rates::RateRule;
 use super::rule::Rule;
@@ -216,9 +216,9 @@ pub(super) fn covers(of: Option<&Name>, operations: &[OperationPattern], vendor:
 /// The words by which a refusal names a budget.
 pub fn rule_text(owner: &str, amount: u64, per: Per, shape: &Shape) -> Name {
     use crate::units::time::Window;
-    let amount = shape.unit.show(amount);
+    let amount = amount_text(shape, amount);
     let when = match (per, shape.window) {
-        (Per::Call, _) | (_, Window::Total) => String::new(),
+        (Per::Call, _) | (_, Window::Total | Window::Flight) => String::new(),
         (_, window) => format!(" a {window}"),
     };
     let mut text = format!("{owner}: {amount}{when} per {}", per.as_str());

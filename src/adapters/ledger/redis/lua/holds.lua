@@ -83,6 +83,11 @@ local function part(p, of)
   return of[UNITS[p[2]]]
 end
 
+-- What it keeps of a charge: of calls in flight nothing.
+local function charged(p, of)
+  return p[3] == 'flight' and 0 or part(p, of)
+end
+
 local function is_money(p)
   return p[2] == 'usd' or p[2] == 'tokens'
 end
