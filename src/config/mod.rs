@@ -3,7 +3,8 @@
 //!
 //! `raw` is a TOML tree that knows its lines, `file` reads `bursar.toml` from it, `ledger` and `vendors` its larger tables, `evidence`
 //! how the books are signed, `sinks` what follows them, `approvers` who is asked, `redis` the address of one, `checked` is what the rest sees. `load`
-//! puts flags, environment, file and defaults in their order. `policy_file` reads one policy, `policy_tests` a table of requests beside it.
+//! puts flags, environment, file and defaults in their order. `policy_file` reads one policy, `policy_tests` a table of requests beside it,
+//! `schema_file` a JSON Schema.
 
 mod approvers;
 mod checked;
@@ -17,6 +18,7 @@ pub mod policy_tests;
 mod privacy;
 mod raw;
 pub mod redis;
+pub mod schema_file;
 pub mod sinks;
 pub mod size;
 pub mod vendors;

@@ -273,7 +273,8 @@ impl Problem {
         map.insert("call".into(), json!(call));
         match self {
             Self::Denied(denial) | Self::Outgrown(Outgrown::Call(denial)) => {
-                drop(map.insert("rule".into(), json!(denial.rule)));
+                map.insert("rule".into(), json!(denial.rule));
+                map.extend(denial.details.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
             Self::Approval(awaited) => awaited.detail(&mut map),

@@ -17,6 +17,8 @@ pub enum Code {
     /// A deny rule matches, or no allow rule does.
     PolicyDenied,
     ParamDenied,
+    /// The arguments do not fit a schema.
+    SchemaDenied,
     AccountHeaderDenied,
     /// A budget per run, and no run that counts.
     RunRequired,
@@ -40,6 +42,7 @@ impl Code {
             Self::VendorNotAllowed => "vendor_not_allowed",
             Self::PolicyDenied => "policy_denied",
             Self::ParamDenied => "param_denied",
+            Self::SchemaDenied => "schema_denied",
             Self::AccountHeaderDenied => "account_header_denied",
             Self::RunRequired => "run_required",
             Self::LevelRequired => "level_required",
@@ -74,6 +77,8 @@ pub struct Denial {
     /// Policy and rule: `refund-agent: deny rule 1`.
     pub rule: Name,
     pub sentence: String,
+    /// The same for programs: `at` and `keyword` of a schema.
+    pub details: Vec<(&'static str, String)>,
 }
 
 /// `code: sentence`, as the row's reason.
@@ -85,7 +90,12 @@ impl fmt::Display for Denial {
 
 impl Denial {
     pub(super) fn new(code: Code, rule: impl Into<Name>, sentence: String) -> Self {
-        Self { code, rule: rule.into(), sentence }
+        Self { code, rule: rule.into(), sentence, details: Vec::new() }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
     }
 
     /// What enforcement would have said of a call without a bound.

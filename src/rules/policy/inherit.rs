@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::model::Policy;
 use super::rule::Rule;
+use super::schema::SchemaRule;
 use super::set::BadSet;
 use crate::rules::subject::Name;
 use crate::units::ids::Digest32;
@@ -49,14 +50,11 @@ fn heir(policy: &Policy, all: &BTreeMap<&Name, &Policy>, depth: usize) -> Result
 
 /// What adds up.
 fn rules(heir: &mut Policy, base: &Policy) {
-    let theirs = |rule: &Rule| Rule {
-        label: format!("{} from `{}`", rule.label, base.name).into(),
-        // A rule of its own vendors does not become one of the heir's.
-        vendors: if rule.vendors.is_empty() { base.vendors.clone() } else { rule.vendors.clone() },
-        ..rule.clone()
-    };
+    let theirs = |rule: &Rule| from_base(rule, base);
     before(&mut heir.allow, base.allow.iter().map(theirs));
     before(&mut heir.deny, base.deny.iter().map(theirs));
+    let shape = |schema: &SchemaRule| SchemaRule { rule: theirs(&schema.rule), ..schema.clone() };
+    before(&mut heir.schemas, base.schemas.iter().map(shape));
     before(&mut heir.params, base.params.iter().cloned());
     before(&mut heir.budgets, base.budgets.iter().cloned());
     before(&mut heir.call_limits, base.call_limits.iter().cloned());
@@ -68,6 +66,15 @@ fn rules(heir: &mut Policy, base: &Policy) {
     for (header, values) in &base.accounts {
         let own = heir.accounts.entry(header.clone()).or_insert_with(|| values.clone());
         own.retain(|value| values.contains(value));
+    }
+}
+
+fn from_base(rule: &Rule, base: &Policy) -> Rule {
+    Rule {
+        label: format!("{} from `{}`", rule.label, base.name).into(),
+        // A rule of its own vendors does not become one of the heir's.
+        vendors: if rule.vendors.is_empty() { base.vendors.clone() } else { rule.vendors.clone() },
+        ..rule.clone()
     }
 }
 

@@ -21,6 +21,7 @@ mod param;
 mod permit;
 mod rates;
 mod rule;
+mod schema;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -34,12 +35,15 @@ pub use decide::{Decision, Question, SameLines};
 pub use denial::{Code, Denial};
 pub use explain::{Explained, Outline};
 pub use limit::{BadLimit, Per, parse_budget, parse_limit};
-pub use model::{Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Lists, Mode, Policy, RiskPoints, rule_text};
+pub use model::{
+    Beside, Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Lists, Mode, Policy, RiskPoints, Schemas, rule_text,
+};
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
 pub use param::{Bound, Fault, List, Param, Presence, Scalar, Target, Test};
 pub use permit::{PerCall, Permit};
 pub use rates::{BadRate, RateRule, parse_rate};
 pub use rule::{Methods, Rule, RulePath};
+pub use schema::SchemaRule;
 pub use set::{BadSet, PolicySet};
 pub use trace::{Look, Reason, Refusal, Said, Step, UNREADABLE};
 pub use weights::{Factor, Kind, Times, Weights};

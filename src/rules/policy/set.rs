@@ -8,6 +8,7 @@ use super::model::{CallLimit, Capture, Policy};
 use super::permit::CallBound;
 use super::rates::RatePlan;
 use super::rule::Rule;
+use super::schema::SchemaRule;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Down;
 use crate::rules::subject::Name;
@@ -41,6 +42,8 @@ pub(super) struct Plan {
     pub allow: RuleIndex,
     /// In small letters.
     pub deny: RuleIndex,
+    /// In small letters.
+    pub schemas: RuleIndex,
 }
 
 /// Why policies that are each sound are no set.
@@ -80,6 +83,7 @@ impl PolicySet {
         let bare = |policy: &Arc<Policy>| {
             let mut policy = Policy::clone(policy);
             policy.params.clear();
+            policy.schemas.clear();
             policy.weights.forget_params();
             policy.allow.iter_mut().for_each(|rule| rule.params.clear());
             policy.deny.retain(|rule| rule.params.is_empty());
@@ -183,6 +187,16 @@ impl Plan {
         candidates.filter(|rule| rule.catches(vendor, method, path)).collect()
     }
 
+    /// The schemas that it has to fit, in any letter case as well.
+    pub fn shaping(&self, vendor: &str, method: &str, path: &str) -> Vec<&SchemaRule> {
+        if self.policy.schemas.is_empty() {
+            return Vec::new();
+        }
+        let candidates = self.schemas.candidates(&path.to_ascii_lowercase()).into_iter();
+        let candidates = candidates.map(|at| &self.policy.schemas[at]);
+        candidates.filter(|schema| schema.rule.catches(vendor, method, path)).collect()
+    }
+
     fn new(policy: Arc<Policy>, global: Option<&Policy>, shapes: &[Shape]) -> Self {
         // The global policy's own keys are not counted twice.
         let owners: Vec<&Policy> = [Some(&*policy), global.filter(|_| !policy.global)].into_iter().flatten().collect();
@@ -198,7 +212,9 @@ impl Plan {
         let rates = owners.iter().flat_map(|owner| RatePlan::of(owner)).collect();
         let allow = RuleIndex::new(&policy.allow, |plain| plain.into());
         let deny = RuleIndex::new(&policy.deny, |plain| plain.to_ascii_lowercase().into());
-        Self { lines, call_limits, rates, allow, deny, policy }
+        let schemas = policy.schemas.iter().map(|schema| &schema.rule);
+        let schemas = RuleIndex::new(schemas, |plain| plain.to_ascii_lowercase().into());
+        Self { lines, call_limits, rates, allow, deny, schemas, policy }
     }
 }
 

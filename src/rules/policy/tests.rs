@@ -11,6 +11,7 @@ mod overlays;
 mod params;
 mod properties;
 mod rates;
+mod schemas;
 mod shipped;
 mod weights;
 

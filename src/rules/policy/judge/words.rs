@@ -2,6 +2,8 @@
 
 use super::{Code, Denial, Overlay, Policy, Question, Rule, Scope, Uncountable};
 use crate::rules::policy::param::{Fault, Param};
+use crate::rules::policy::schema::SchemaRule;
+use crate::rules::schema::Misfit;
 use crate::rules::subject::Name;
 use crate::units::ids::KeyId;
 use crate::units::time::Timestamp;
@@ -92,6 +94,19 @@ pub(super) fn bad_param(policy: &Policy, label: &str, param: &Param, fault: &Fau
         "The parameter `{param}` {fault} ({label} of the policy `{name}`). Change it, or ask the operator to change the rule."
     );
     Denial::new(Code::ParamDenied, format!("{name}: {label}: {param}"), sentence)
+}
+
+pub(super) fn misfit(policy: &Policy, shape: &SchemaRule, misfit: &Misfit) -> Denial {
+    let (name, label) = (&policy.name, &shape.rule.label);
+    let Misfit { at, keyword, wanted } = misfit;
+    let place =
+        if at.is_empty() { "The arguments as a whole do".to_owned() } else { format!("What stands at `{at}` does") };
+    let why = if shape.redact { String::new() } else { format!(" ({wanted})") };
+    let sentence = format!(
+        "{place} not fit `{keyword}` of {label} of the policy `{name}`{why}. Change it, or ask the operator to change the schema."
+    );
+    let denial = Denial::new(Code::SchemaDenied, format!("{name}: {label}"), sentence);
+    denial.with("at", at).with("keyword", keyword)
 }
 
 pub(super) fn bad_account(policy: &Policy, header: &str, value: &str) -> Denial {
