@@ -5,6 +5,7 @@ mod approval;
 mod budgets;
 mod capture;
 mod lines;
+mod models;
 mod params;
 mod rates;
 mod risk;
@@ -79,6 +80,7 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, beside: &B
     policy.params =
         root.get("params").map(|n| params::read(&n, params::Side::Policy, &policy.beside.lists)).unwrap_or_default();
     policy.schemas = schemas::read(root, &policy);
+    policy.models = models::read(root, &policy);
     (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
     policy.rates = rates::read(root, &policy);
     settings(root, &mut policy);

@@ -30,6 +30,7 @@ mod problem;
 mod rated;
 mod record;
 mod refusal;
+mod renamed;
 mod request;
 mod reserve;
 mod route;

@@ -41,6 +41,8 @@ pub struct About {
     claimed: bool,
     /// What was looked up at the vendor to bound it, and by which calls.
     looked_up: Vec<String>,
+    /// The alias by which it named its model, and the model that is sent.
+    pub renamed: Option<(Box<str>, Box<str>)>,
     /// What a person said of it, for its row alone.
     pub decision: Option<String>,
     /// Its `admitted` row is written; `settle` writes the other half.
@@ -90,6 +92,7 @@ impl About {
             request_hash: None,
             claimed: false,
             looked_up: Vec::new(),
+            renamed: None,
             decision: None,
             admitted: false,
         }
@@ -150,7 +153,10 @@ impl About {
 
     /// The note of an admitted call, if nothing more important is to be said.
     pub fn note(&self) -> Option<String> {
-        (!self.looked_up.is_empty()).then(|| format!("look_up: {}", self.looked_up.join(", ")))
+        let looked_up = (!self.looked_up.is_empty()).then(|| format!("look_up: {}", self.looked_up.join(", ")));
+        let renamed = self.renamed.as_ref().map(|(alias, model)| format!("model: {alias} -> {model}"));
+        let notes: Vec<String> = renamed.into_iter().chain(looked_up).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
     /// The opening half of the row, of an admitted or a refused call.

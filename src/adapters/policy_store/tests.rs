@@ -201,7 +201,10 @@ async fn a_schema_that_changes_is_loaded_with_the_policies_that_name_it() {
     let missing = rig.open(Sandbox::Closed).await.err().expect("no such schema");
     assert!(missing.to_string().contains("schemas/refund.json"), "{missing}");
     fs::create_dir(rig.folder.path().join("schemas")).expect("a folder");
-    rig.write("schemas/refund.json", "{ \"type\": \"object\",\n  \"properties\": {\n    \"amount\": { \"maximum\": 5 } } }");
+    rig.write(
+        "schemas/refund.json",
+        "{ \"type\": \"object\",\n  \"properties\": {\n    \"amount\": { \"maximum\": 5 } } }",
+    );
     let flawed = rig.open(Sandbox::Closed).await.err().expect("a number without its type");
     let place = flawed.0.iter().map(|m| (m.file.ends_with("refund.json"), m.line, m.field.as_str())).next();
     assert_eq!(place, Some((true, 3, "properties.amount.maximum")), "{flawed}");

@@ -19,6 +19,8 @@ pub enum Code {
     ParamDenied,
     /// The arguments do not fit a schema.
     SchemaDenied,
+    /// A model that is not allowed, or an alias where none can be put in.
+    ModelDenied,
     AccountHeaderDenied,
     /// A budget per run, and no run that counts.
     RunRequired,
@@ -43,6 +45,7 @@ impl Code {
             Self::PolicyDenied => "policy_denied",
             Self::ParamDenied => "param_denied",
             Self::SchemaDenied => "schema_denied",
+            Self::ModelDenied => "model_denied",
             Self::AccountHeaderDenied => "account_header_denied",
             Self::RunRequired => "run_required",
             Self::LevelRequired => "level_required",

@@ -6,6 +6,7 @@
 //! noted and the call goes on; each policy's mode speaks for its own refusals alone.
 
 mod bounds;
+mod shapes;
 mod words;
 
 use super::approval::Ask;
@@ -145,6 +146,7 @@ impl<'a> Judge<'a> {
         self.overlay_rules()?;
         self.policy_params()?;
         self.schemas()?;
+        self.models()?;
         let tier = self.allow_params()?;
         self.account_headers()?;
         let permit = self.permit(tier, lines, rates)?;
@@ -282,31 +284,6 @@ impl<'a> Judge<'a> {
                         self.passed(Step::Arguments, || format!("{}: params: {}", policy.name, param.name.as_str()))
                     }
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Every schema that is for such calls, of every policy that judges it.
-    fn schemas(&mut self) -> Result<(), Stop> {
-        let (vendor, method) = (&*self.q.facts.vendor, self.q.method);
-        for plan in self.asking.into_iter().flatten() {
-            let policy = &*plan.policy;
-            let shaping = plan.shaping(vendor, method, self.path);
-            for shape in &shaping {
-                let args = self.q.args.ok_or(Unreadable::OpaqueWhole)?;
-                match shape.schema.misfit(args)? {
-                    Some(misfit) => {
-                        let denial = words::misfit(policy, shape, &misfit);
-                        self.refuse(Step::Arguments, shape.rule.mode.under(policy.mode), denial)?;
-                    }
-                    None => self.passed(Step::Arguments, || format!("{}: {}", policy.name, shape.rule.label)),
-                }
-            }
-            if let Some(trace) = &mut self.trace {
-                let concerned: Vec<&Rule> = shaping.iter().map(|shape| &shape.rule).collect();
-                let all = policy.schemas.iter().map(|shape| &shape.rule);
-                trace.elsewhere(Step::Arguments, &policy.name, all, &concerned);
             }
         }
         Ok(())

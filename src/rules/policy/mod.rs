@@ -16,6 +16,7 @@ mod judge;
 mod limit;
 mod lines;
 mod model;
+mod models;
 mod overlay;
 mod param;
 mod permit;
@@ -38,6 +39,7 @@ pub use limit::{BadLimit, Per, parse_budget, parse_limit};
 pub use model::{
     Beside, Budget, CallLimit, Capture, DEFAULT_FIT, Delegate, Lists, Mode, Policy, RiskPoints, Schemas, rule_text,
 };
+pub use models::{ModelPattern, ModelRule, Renamed};
 pub use overlay::{Overlay, OverlayBudget, OverlayRule, Widening};
 pub use param::{Bound, Fault, List, Param, Presence, Scalar, Target, Test};
 pub use permit::{PerCall, Permit};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::approval::ApprovalRule;
 use super::limit::Per;
+use super::models::ModelRule;
 use super::param::{List, Param};
 use super::rates::RateRule;
 use super::rule::Rule;
@@ -50,6 +51,8 @@ pub struct Policy {
     pub params: Vec<Param>,
     /// Shapes that the arguments of some calls must have.
     pub schemas: Vec<SchemaRule>,
+    /// Models that may be named, and aliases for them.
+    pub models: Vec<ModelRule>,
     /// What stands in files of its own, by name.
     pub beside: Beside,
     pub budgets: Vec<Budget>,
@@ -131,6 +134,7 @@ impl Policy {
             deny: Vec::new(),
             params: Vec::new(),
             schemas: Vec::new(),
+            models: Vec::new(),
             beside: Beside::default(),
             budgets: Vec::new(),
             call_limits: Vec::new(),

@@ -23,8 +23,8 @@ use std::sync::Arc;
 pub struct PolicySet {
     plans: BTreeMap<Name, Arc<Plan>>,
     global: Option<Arc<Policy>>,
-    /// Policies that others extend and no key lives under.
-    bases: Vec<Arc<Policy>>,
+    /// As they were read, bases too, before any was given what it inherits.
+    sources: Arc<Vec<Policy>>,
     /// Sorted: narrow scopes first, which is the order in which a refusal is reported.
     shapes: Vec<Shape>,
     /// Of the keys' own budgets.
@@ -66,15 +66,16 @@ impl PolicySet {
         if !bad.is_empty() {
             return Err(bad);
         }
-        let whole = inherit::resolve(policies)?.into_iter().map(Arc::new);
-        let (bases, policies) = whole.partition(|policy| policy.base);
-        Ok(Self { bases, ..Self::build(policies, extra) })
+        let whole = inherit::resolve(&policies)?.into_iter();
+        // No key lives under a base.
+        let whole = whole.filter(|policy| !policy.base).map(Arc::new).collect();
+        Ok(Self { sources: policies.into(), ..Self::build(whole, extra) })
     }
 
-    /// The same with one policy in the place of another of its name, or beside the rest.
+    /// The same with one policy in the place of another of its name, or beside the rest; its heirs inherit from it.
     pub fn with(&self, policy: Policy) -> Result<Self, Vec<BadSet>> {
-        let others = self.policies().chain(&self.bases).filter(|other| other.name != policy.name);
-        let policies = others.map(|other| Policy::clone(other)).chain([policy.clone()]).collect();
+        let others = self.sources.iter().filter(|other| other.name != policy.name).cloned();
+        let policies = others.chain([policy.clone()]).collect();
         Self::new(policies, self.extra.clone())
     }
 
@@ -84,6 +85,7 @@ impl PolicySet {
             let mut policy = Policy::clone(policy);
             policy.params.clear();
             policy.schemas.clear();
+            policy.models.clear();
             policy.weights.forget_params();
             policy.allow.iter_mut().for_each(|rule| rule.params.clear());
             policy.deny.retain(|rule| rule.params.is_empty());
@@ -97,7 +99,7 @@ impl PolicySet {
 
     /// The same policies with other shapes of keys' own budgets.
     pub fn with_extra(&self, extra: Vec<Shape>) -> Self {
-        Self { bases: self.bases.clone(), ..Self::build(self.policies().cloned().collect(), extra) }
+        Self { sources: self.sources.clone(), ..Self::build(self.policies().cloned().collect(), extra) }
     }
 
     fn build(policies: Vec<Arc<Policy>>, extra: Vec<Shape>) -> Self {
@@ -109,7 +111,7 @@ impl PolicySet {
         let hash = Some(hash(&policies));
         let plan = |policy: Arc<Policy>| (policy.name.clone(), Arc::new(Plan::new(policy, global.as_deref(), &shapes)));
         let plans = policies.into_iter().map(plan).collect();
-        Self { plans, global, bases: Vec::new(), shapes, extra, hash }
+        Self { plans, global, sources: Arc::default(), shapes, extra, hash }
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Policy>> {

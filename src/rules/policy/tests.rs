@@ -7,6 +7,7 @@ mod explain;
 mod fit;
 mod inheritance;
 mod lines;
+mod models;
 mod overlays;
 mod params;
 mod properties;

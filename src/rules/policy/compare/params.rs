@@ -29,6 +29,7 @@ pub(super) fn compare(old: &Policy, new: &Policy, found: &mut Found) {
         }
     }
     schemas(old, new, found);
+    models(old, new, found);
     for rule in old.deny.iter().filter(|rule| !rule.params.is_empty()) {
         let same = |other: &&Rule| {
             let looks_alike = about(other) == about(rule) && shown(&other.params) == shown(&rule.params);
@@ -52,6 +53,17 @@ fn schemas(old: &Policy, new: &Policy, found: &mut Found) {
     }
     for shape in new.schemas.iter().filter(|shape| !of(shape, &old.schemas)) {
         found.narrows(format!("{} is new, or is another one or for other calls", shape.rule.label));
+    }
+}
+
+/// The same of models: which of two lists lets more pass, nobody weighs.
+fn models(old: &Policy, new: &Policy, found: &mut Found) {
+    for rule in old.models.iter().filter(|rule| !new.models.contains(rule)) {
+        found.widens(format!("{} is gone, or another one", rule.label));
+    }
+    for rule in new.models.iter().filter(|rule| !old.models.contains(rule)) {
+        // An alias lets a name pass that did not.
+        found.say(!rule.aliases.is_empty(), format!("{} is new, or another one", rule.label));
     }
 }
 

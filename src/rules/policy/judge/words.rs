@@ -1,6 +1,7 @@
 //! The sentences of the judge: what happened, to what, which rule, what to do next.
 
 use super::{Code, Denial, Overlay, Policy, Question, Rule, Scope, Uncountable};
+use crate::rules::policy::models::ModelRule;
 use crate::rules::policy::param::{Fault, Param};
 use crate::rules::policy::schema::SchemaRule;
 use crate::rules::schema::Misfit;
@@ -107,6 +108,27 @@ pub(super) fn misfit(policy: &Policy, shape: &SchemaRule, misfit: &Misfit) -> De
     );
     let denial = Denial::new(Code::SchemaDenied, format!("{name}: {label}"), sentence);
     denial.with("at", at).with("keyword", keyword)
+}
+
+pub(super) fn bad_model(policy: &Policy, rule: &ModelRule, model: Option<&str>) -> Denial {
+    let (name, label) = (&policy.name, &rule.label);
+    let shown: String = model.unwrap_or_default().chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    let allowed: Vec<&str> = rule.allow.iter().flatten().map(|pattern| pattern.as_str()).collect();
+    let sentence = match model.map(|model| rule.aliases.get(model)) {
+        Some(Some(real)) => format!(
+            "`{shown}` is an alias of {label} of the policy `{name}`, and can only stand in the body's `model`. Write `{real}` here."
+        ),
+        Some(None) => format!(
+            "The model `{shown}` is not allowed by {label} of the policy `{name}`, which allows {}. Name one of those.",
+            allowed.join(", ")
+        ),
+        None => format!(
+            "This call names no model that can be read here, and {label} of the policy `{name}` allows {} alone. Name one of those.",
+            allowed.join(", ")
+        ),
+    };
+    let denial = Denial::new(Code::ModelDenied, format!("{name}: {label}"), sentence);
+    if model.is_none() { denial } else { denial.with("model", shown) }
 }
 
 pub(super) fn bad_account(policy: &Policy, header: &str, value: &str) -> Denial {

@@ -126,7 +126,10 @@ fn schemas_that_are_gone_or_others_are_named() {
     let (bare, five, six) = (with(allow), with(&format!("{allow}{}", shape(5))), with(&format!("{allow}{}", shape(6))));
     let gone = changes(&[&five], &[&bare]);
     assert!(gone.contains(&"+ schema 1 is gone, or is another one or for other calls".to_owned()), "{gone:?}");
-    assert!(gone.contains(&"+ allowed without a look at parameters: POST /v1/refunds at stripe".to_owned()), "{gone:?}");
+    assert!(
+        gone.contains(&"+ allowed without a look at parameters: POST /v1/refunds at stripe".to_owned()),
+        "{gone:?}"
+    );
     assert!(changes(&[&bare], &[&five]).iter().all(|change| change.starts_with('-')));
     assert!(changes(&[&five], &[&six]).iter().any(|change| change.starts_with('+')), "in doubt it is wider");
     assert!(changes(&[&five], &[&five]).is_empty());
