@@ -70,7 +70,7 @@ impl ModelRule {
 
 impl Policy {
     /// The last one that says so: an heir's own stand behind its base's.
-    fn alias(&self, vendor: &str, model: &str) -> Option<&str> {
+    pub(super) fn alias(&self, vendor: &str, model: &str) -> Option<&str> {
         let rules = self.models.iter().rev().filter(|rule| rule.is_for(vendor));
         rules.filter_map(|rule| rule.aliases.get(model)).map(|model| &**model).next()
     }

@@ -41,7 +41,8 @@ impl Judge<'_> {
                 let unnamed = named.is_empty() && rule.allow.is_some();
                 let wrong = named.iter().find(|model| rule.aliases.contains_key(&***model) || !rule.allows(model));
                 if unnamed || wrong.is_some() {
-                    let denial = words::bad_model(policy, rule, wrong.map(|model| &**model));
+                    let real = wrong.and_then(|model| self.own().alias(vendor, model));
+                    let denial = words::bad_model(policy, rule, wrong.map(|model| &**model), real);
                     self.refuse(Step::Arguments, rule.mode.under(policy.mode), denial)?;
                 } else {
                     self.passed(Step::Arguments, || format!("{}: {}", policy.name, rule.label));

@@ -110,19 +110,21 @@ pub(super) fn misfit(policy: &Policy, shape: &SchemaRule, misfit: &Misfit) -> De
     denial.with("at", at).with("keyword", keyword)
 }
 
-pub(super) fn bad_model(policy: &Policy, rule: &ModelRule, model: Option<&str>) -> Denial {
+pub(super) fn bad_model(policy: &Policy, rule: &ModelRule, model: Option<&str>, real: Option<&str>) -> Denial {
     let (name, label) = (&policy.name, &rule.label);
     let shown: String = model.unwrap_or_default().chars().filter(|c| !c.is_control()).take(SHOWN).collect();
     let allowed: Vec<&str> = rule.allow.iter().flatten().map(|pattern| pattern.as_str()).collect();
-    let sentence = match model.map(|model| rule.aliases.get(model)) {
-        Some(Some(real)) => format!(
-            "`{shown}` is an alias of {label} of the policy `{name}`, and can only stand in the body's `model`. Write `{real}` here."
-        ),
-        Some(None) => format!(
+    let sentence = match (model, real) {
+        (Some(_), Some(real)) => {
+            format!(
+                "`{shown}` is an alias, which can only stand in the body's `model`. Write `{real}` here ({label} of `{name}`)."
+            )
+        }
+        (Some(_), None) => format!(
             "The model `{shown}` is not allowed by {label} of the policy `{name}`, which allows {}. Name one of those.",
             allowed.join(", ")
         ),
-        None => format!(
+        (None, _) => format!(
             "This call names no model that can be read here, and {label} of the policy `{name}` allows {} alone. Name one of those.",
             allowed.join(", ")
         ),
