@@ -77,6 +77,10 @@ fn an_alias_is_judged_held_and_sent_as_its_model() {
     let denied = house.call(&chat(CHAT.replace("penny-1", "gpt-4o")).key(&key));
     assert_eq!(denied.said(), (403, "model_denied".to_owned()), "{}", denied.text());
     assert!(denied.text().contains("penny-*"), "{}", denied.text());
+    let me = house.myself(&key);
+    let models = &me["rules"][0]["models"][0];
+    assert_eq!((&models["allow"][0], &models["aliases"]["cheap"]), (&"penny-*".into(), &"penny-1".into()), "{me}");
+    assert_eq!(me["rules"][0]["schemas"][0]["paths"][0], "/v1/charges", "{me}");
     let question = serde_json::json!({"method": "POST", "path": "/openai/v1/chat/completions", "body": spaced, "headers": {"content-type": "application/json"}});
     let told = house.call(&Ask::json("/bursar/v1/decide", &question).key(&key)).json();
     assert_eq!(told["verdict"], "allow", "{told}");

@@ -10,7 +10,7 @@ use crate::gateway::identify::Caller;
 use crate::gateway::problem::Problem;
 use crate::rules::books::Request;
 use crate::rules::ledger::ask::{AccountState, Line};
-use crate::rules::policy::{ApprovalRule, CallLimit, Mode, Policy, RateRule, Rule};
+use crate::rules::policy::{ApprovalRule, CallLimit, Mode, ModelPattern, ModelRule, Policy, RateRule, Rule};
 use crate::rules::subject::{Facts, Name};
 use crate::units::time::Timestamp;
 
@@ -112,11 +112,20 @@ fn rules(caller: &Caller) -> Vec<Value> {
             "allow": policy.allow.iter().map(rule).collect::<Vec<_>>(),
             "deny": policy.deny.iter().map(rule).collect::<Vec<_>>(),
             "params": policy.params.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+            "schemas": policy.schemas.iter().map(|schema| rule(&schema.rule)).collect::<Vec<_>>(),
+            "models": policy.models.iter().map(|models| self::models(name, models)).collect::<Vec<_>>(),
             "call_limits": policy.call_limits.iter().map(call_limit).collect::<Vec<_>>(),
             "approval": policy.approval.as_ref().map(asks),
         })
     };
     owners(caller).map(view).collect()
+}
+
+fn models(policy: &str, rule: &ModelRule) -> Value {
+    let allow = rule.allow.as_ref().map(|list| list.iter().map(ModelPattern::as_str).collect::<Vec<_>>());
+    json!({
+        "rule": format!("{policy}: {}", rule.label), "vendors": rule.vendors, "allow": allow, "aliases": rule.aliases,
+    })
 }
 
 fn call_limit(limit: &CallLimit) -> Value {

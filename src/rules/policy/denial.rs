@@ -5,6 +5,7 @@ use crate::rules::ledger::ask::{Cause, Short};
 use crate::rules::subject::Name;
 use crate::rules::vendors::Unpriceable;
 use crate::units::time::Timestamp;
+use serde_json::Value;
 use std::fmt;
 
 /// The closed set of refusals that rules and budgets make. Programs may match on the text form: it does not change.
@@ -80,8 +81,8 @@ pub struct Denial {
     /// Policy and rule: `refund-agent: deny rule 1`.
     pub rule: Name,
     pub sentence: String,
-    /// The same for programs: `at` and `keyword` of a schema.
-    pub details: Vec<(&'static str, String)>,
+    /// The same for programs: `at` and `keyword` of a schema, `instead` of what is not allowed.
+    pub details: Vec<(&'static str, Value)>,
 }
 
 /// `code: sentence`, as the row's reason.
@@ -96,7 +97,7 @@ impl Denial {
         Self { code, rule: rule.into(), sentence, details: Vec::new() }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.details.push((name, value.into()));
         self
     }

@@ -57,28 +57,45 @@ pub(super) fn denied(policy: &Policy, rule: &Rule, q: &Question<'_>) -> Denial {
 
 pub(super) fn not_allowed(policy: &Policy, q: &Question<'_>) -> Denial {
     let name = &policy.name;
-    let sentence = format!(
-        "{} is not allowed: no allow rule of the policy `{name}` matches it. {}",
-        call(q),
-        instead(policy, &q.facts.vendor)
-    );
-    Denial::new(Code::PolicyDenied, format!("{name}: allow"), sentence)
+    let rules = nearest(policy, q);
+    let sentence =
+        format!("{} is not allowed: no allow rule of the policy `{name}` matches it. {}", call(q), instead(&rules));
+    let denial = Denial::new(Code::PolicyDenied, format!("{name}: allow"), sentence);
+    denial.with("instead", rules.iter().take(LISTED).map(|rule| shown(rule)).collect::<Vec<_>>())
 }
 
-/// What would be allowed: a few of the rules, as they are written.
-fn instead(policy: &Policy, vendor: &str) -> String {
-    const LISTED: usize = 4;
-    let rule = |rule: &&Rule| match rule.methods.names() {
+/// Rules of a policy that a refusal lists.
+const LISTED: usize = 4;
+
+/// What would be allowed at that vendor: what begins like the call's path first, and of those what has its method.
+fn nearest<'p>(policy: &'p Policy, q: &Question<'_>) -> Vec<&'p Rule> {
+    let path = q.path.as_str();
+    let alike = |one: &str| one.split('/').zip(path.split('/')).take_while(|(a, b)| a == b).count();
+    let far = |rule: &&Rule| {
+        let alike = rule.paths.iter().map(|path| alike(path.plain())).max().unwrap_or(0);
+        (std::cmp::Reverse(alike), !rule.methods.contains(q.method))
+    };
+    let mut rules: Vec<&Rule> = policy.allow.iter().filter(|rule| rule.is_for(&q.facts.vendor)).collect();
+    // Stable: rules that are as near stay in the order of the file.
+    rules.sort_by_key(far);
+    rules
+}
+
+/// A rule as it is written.
+fn shown(rule: &Rule) -> String {
+    match rule.methods.names() {
         Some(names) => format!("{} {}", names.join("/"), patterns(rule)),
         None => patterns(rule),
-    };
-    let rules: Vec<&Rule> = policy.allow.iter().filter(|rule| rule.is_for(vendor)).collect();
-    let shown: Vec<String> = rules.iter().take(LISTED).map(rule).collect();
-    let more = rules.len().saturating_sub(LISTED);
-    match (shown.is_empty(), more) {
+    }
+}
+
+/// What would be allowed, in words.
+fn instead(rules: &[&Rule]) -> String {
+    let listed: Vec<String> = rules.iter().take(LISTED).map(|rule| shown(rule)).collect();
+    match (listed.is_empty(), rules.len().saturating_sub(LISTED)) {
         (true, _) => "It allows nothing at this vendor.".to_owned(),
-        (false, 0) => format!("It allows {}.", shown.join("; ")),
-        (false, _) => format!("It allows {}; and {more} more.", shown.join("; ")),
+        (false, 0) => format!("It allows {}.", listed.join("; ")),
+        (false, more) => format!("It allows {}; and {more} more.", listed.join("; ")),
     }
 }
 
@@ -107,7 +124,7 @@ pub(super) fn misfit(policy: &Policy, shape: &SchemaRule, misfit: &Misfit) -> De
         "{place} not fit `{keyword}` of {label} of the policy `{name}`{why}. Change it, or ask the operator to change the schema."
     );
     let denial = Denial::new(Code::SchemaDenied, format!("{name}: {label}"), sentence);
-    denial.with("at", at).with("keyword", keyword)
+    denial.with("at", &**at).with("keyword", &**keyword)
 }
 
 pub(super) fn bad_model(policy: &Policy, rule: &ModelRule, model: Option<&str>, real: Option<&str>) -> Denial {
@@ -130,6 +147,7 @@ pub(super) fn bad_model(policy: &Policy, rule: &ModelRule, model: Option<&str>, 
         ),
     };
     let denial = Denial::new(Code::ModelDenied, format!("{name}: {label}"), sentence);
+    let denial = denial.with("instead", real.map_or(allowed, |real| vec![real]));
     if model.is_none() { denial } else { denial.with("model", shown) }
 }
 

@@ -52,6 +52,7 @@ fn every_model_that_a_call_names_is_looked_at() {
     }
     let denial = asked(Chat, "openai", "/v1/chat", r#"{"model": "cheap"}"#).denial(&set);
     assert!(denial.sentence.contains("`gpt-4o-mini`"), "{}", denial.sentence);
+    assert_eq!(denial.details[0], ("instead", serde_json::json!(["gpt-4o-mini"])));
     assert_eq!(call("POST", "/v1/x", "").denial(&set).code, Code::VendorNotAllowed);
 }
 

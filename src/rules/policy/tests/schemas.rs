@@ -41,7 +41,7 @@ fn a_schema_is_asked_of_its_calls_alone_and_cannot_be_dodged_by_letter_case() {
 fn a_refusal_says_where_and_which_keyword_and_may_keep_what_was_wanted_to_itself() {
     let denial = call("POST", "/v1/refunds", "amount=70001").denial(&set(&[&format!("{OPEN}{CAPPED}")]));
     assert_eq!(&*denial.rule, "p: schema 1");
-    assert_eq!(denial.details, [("at", "/amount".to_owned()), ("keyword", "maximum".to_owned())]);
+    assert_eq!(denial.details, [("at", "/amount".into()), ("keyword", "maximum".into())]);
     for part in ["`/amount`", "`maximum`", "500", "policy `p`"] {
         assert!(denial.sentence.contains(part), "{part}: {}", denial.sentence);
     }
