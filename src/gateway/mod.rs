@@ -9,6 +9,7 @@ mod body;
 mod callback;
 mod capture;
 mod context;
+mod door;
 mod envelope;
 mod filter;
 mod flowing;

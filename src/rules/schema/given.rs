@@ -118,7 +118,7 @@ impl<'s> Reader<'s> {
         if let Some(text) = field.text() {
             return self.text(text, wanted, at);
         }
-        if field.is_list() && !(wanted.has(Kinds::OBJECT) && !wanted.has(Kinds::LIST)) {
+        if field.is_list() && (wanted.has(Kinds::LIST) || !wanted.has(Kinds::OBJECT)) {
             let each = field.children().enumerate();
             let each = each.map(|(n, child)| self.field(child, &by_place(&by, n), &format!("{at}/{n}")));
             return Ok(Json::Array(each.collect::<Result<_, _>>()?));
