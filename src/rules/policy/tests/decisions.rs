@@ -302,7 +302,7 @@ fn sentences_say_what_happened_and_what_to_do() {
     );
     let other = said("GET", "/v1/files", "");
     assert!(
-        other.contains("no allow rule of the policy `p` matches") && other.contains("POST /v1/refunds;"),
+        other.contains("no allow rule of the policy `p` matches") && other.contains("/v1/transfers; POST /v1/refunds."),
         "{other}"
     );
     let long = said("POST", "/v1/refunds", &format!("amount={}", "9".repeat(400)));
