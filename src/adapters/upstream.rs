@@ -8,6 +8,7 @@ mod dial;
 mod timely;
 mod upload;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response};
@@ -16,9 +17,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, sleep_until};
 
+use crate::config::Egress;
 pub use address::is_public;
 pub use answer::{Answer, Unusable};
-pub use dial::{Dial, Forbidden, Reach};
+pub use dial::{Dial, Forbidden, Reach, Why};
 use timely::Timely;
 use upload::Due;
 pub use upload::{Progress, Upload};
@@ -72,28 +74,29 @@ pub struct Upstream {
     public: Pool,
     private: Pool,
     tls: rustls::ClientConfig,
+    egress: Arc<Egress>,
     pub timeouts: Timeouts,
 }
 
 impl Upstream {
-    /// `roots` are trusted for TLS.
-    pub fn new(roots: rustls::RootCertStore, timeouts: Timeouts) -> Result<Self, rustls::Error> {
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// `roots` are trusted for TLS; `egress` says what may be dialled at all.
+    pub fn new(roots: rustls::RootCertStore, egress: Arc<Egress>, timeouts: Timeouts) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self::with(tls, timeouts))
+        Ok(Self::with(tls, egress, timeouts))
     }
 
-    fn with(tls: rustls::ClientConfig, timeouts: Timeouts) -> Self {
-        let pool = |reach| pool(reach, tls.clone(), timeouts);
-        Self { public: pool(Reach::Public), private: pool(Reach::Private), tls, timeouts }
+    fn with(tls: rustls::ClientConfig, egress: Arc<Egress>, timeouts: Timeouts) -> Self {
+        let pool = |reach| pool(Dial::new(reach, egress.clone()), tls.clone(), timeouts);
+        Self { public: pool(Reach::Public), private: pool(Reach::Private), tls, egress, timeouts }
     }
 
     /// The same with connections of its own, for another thread.
     pub fn beside(&self) -> Self {
-        Self::with(self.tls.clone(), self.timeouts)
+        Self::with(self.tls.clone(), self.egress.clone(), self.timeouts)
     }
 
     /// Sends once. The request's URI is absolute and made by `gateway::forward` from the catalogue's base.
@@ -137,12 +140,12 @@ fn failed(error: &hyper_util::client::legacy::Error) -> SendError {
     }
 }
 
-fn pool(reach: Reach, tls: rustls::ClientConfig, timeouts: Timeouts) -> Pool {
+fn pool(dial: Dial, tls: rustls::ClientConfig, timeouts: Timeouts) -> Pool {
     let https = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
         .enable_all_versions()
-        .wrap_connector(Dial::new(reach));
+        .wrap_connector(dial);
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(timeouts.pool)

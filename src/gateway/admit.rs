@@ -75,23 +75,28 @@ pub async fn admit(
     about.routed(place, &routed, &facts);
     let (routed, parts) = (&routed, &parts);
     let mut judged = Judged::new(gateway, context, caller, place, routed, parts, ground);
-    let body = judged.body(body).await?;
-    judged.refresh(&body)?;
+    let came = judged.body(body).await?;
+    judged.refresh(&came)?;
     judged.given_once()?;
-    about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
+    about.request_hash = came.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
     if judged.ground.armed.is_some() {
-        judged.sighting = watch::came(&judged, &body).await;
+        judged.sighting = watch::came(&judged, &came).await;
         about.sighting = judged.sighting.clone();
         judged.door()?;
     }
     let mut ends = Ends::default();
-    let (held, credential) = loop {
-        match judged.attempt(&body, about, &mut ends).await? {
-            Some(held) => break held,
+    let ((held, credential), renamed) = loop {
+        // What is judged from here on is what is sent: an alias is put in first, by the policies that judge it.
+        let renamed = judged.renamed(&came, about);
+        let body = renamed.as_ref().unwrap_or(&came);
+        about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
+        match judged.attempt(body, about, &mut ends).await? {
+            Some(held) => break (held, renamed),
             // It waited, perhaps long: all is decided anew.
-            None => judged.refresh(&body)?,
+            None => judged.refresh(&came)?,
         }
     };
+    let body = renamed.unwrap_or(came);
     about.admitted = true;
     super::outgoing::outgoing(&judged, body, *held, credential).await
 }

@@ -31,6 +31,7 @@ mod problem;
 mod rated;
 mod record;
 mod refusal;
+mod renamed;
 mod request;
 mod reserve;
 mod route;

@@ -14,6 +14,7 @@ use super::envelope::{self, Told};
 use super::grip::Outgrown;
 use super::rated;
 use crate::adapters::switchboard::Cause as Stopper;
+use crate::adapters::upstream::Why as Forbidden;
 use crate::rules::args::Unreadable;
 use crate::rules::books::Verdict;
 use crate::rules::ledger::ask::{Cause, Short};
@@ -89,7 +90,7 @@ pub enum Problem {
     /// The vendor's entry leads to an address that is not dialled.
     AddressRefused {
         vendor: String,
-        metadata: bool,
+        why: Forbidden,
     },
     /// An answer came that cannot be handed on. `harmless`: a repeat would do no harm, and no good.
     Unusable {
@@ -267,7 +268,7 @@ impl Problem {
             }
             Self::TimedOut(vendor) => format!("{vendor} sent no answer in time. The call is safe to repeat."),
             Self::OutcomeUnknown(vendor) => outcome_unknown(vendor),
-            Self::AddressRefused { vendor, metadata } => address_refused(vendor, *metadata),
+            Self::AddressRefused { vendor, why } => address_refused(vendor, *why),
             Self::Unusable { vendor, why, .. } => unusable(vendor, why),
         }
     }
@@ -281,6 +282,7 @@ impl Problem {
             Self::Denied(denial) | Self::Outgrown(Outgrown::Call(denial)) => {
                 map.insert("rule".into(), json!(denial.rule));
                 denial.resets_at.into_iter().for_each(|at| drop(map.insert("resets_at".into(), json!(at))));
+                map.extend(denial.details.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
             Self::Approval(awaited) => awaited.detail(&mut map),

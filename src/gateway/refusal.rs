@@ -44,6 +44,8 @@ pub struct About {
     looked_up: Vec<String>,
     /// What watches it.
     pub sighting: Option<Arc<Sighting>>,
+    /// The alias by which it named its model, and the model that is sent.
+    pub renamed: Option<(Box<str>, Box<str>)>,
     /// What a person said of it, for its row alone.
     pub decision: Option<String>,
     /// Its `admitted` row is written; `settle` writes the other half.
@@ -94,6 +96,7 @@ impl About {
             claimed: false,
             looked_up: Vec::new(),
             sighting: None,
+            renamed: None,
             decision: None,
             admitted: false,
         }
@@ -154,7 +157,10 @@ impl About {
 
     /// The note of an admitted call, if nothing more important is to be said.
     pub fn note(&self) -> Option<String> {
-        (!self.looked_up.is_empty()).then(|| format!("look_up: {}", self.looked_up.join(", ")))
+        let looked_up = (!self.looked_up.is_empty()).then(|| format!("look_up: {}", self.looked_up.join(", ")));
+        let renamed = self.renamed.as_ref().map(|(alias, model)| format!("model: {alias} -> {model}"));
+        let notes: Vec<String> = renamed.into_iter().chain(looked_up).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
     /// The opening half of the row, of an admitted or a refused call.

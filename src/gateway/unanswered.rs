@@ -53,7 +53,7 @@ impl Crossing {
         let (usage, outcome, problem) = match &error {
             SendError::Unusable(answer) => return self.unusable(dues, answer, error.to_string()).await,
             SendError::Forbidden(address) => {
-                let problem = Problem::AddressRefused { vendor, metadata: address.metadata };
+                let problem = Problem::AddressRefused { vendor, why: address.why };
                 (Usage::ZERO, Outcome::Unreachable, problem)
             }
             SendError::NeverLeft(_) => (Usage::ZERO, Outcome::Unreachable, Problem::Unreachable(vendor)),

@@ -15,6 +15,7 @@ pub mod pattern;
 pub mod policy;
 pub mod price;
 pub mod rehearsal;
+pub mod schema;
 pub mod subject;
 pub mod vendors;
 pub mod watch;

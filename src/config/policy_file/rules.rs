@@ -22,18 +22,28 @@ fn rule(at: usize, key: &'static str, table: &Table<'_>, policy: &Policy) -> Rul
     };
     let rule = Rule {
         label: format!("{key} rule {}", at + 1).into(),
-        vendors: table.get("vendor").map(|node| vendors(&node, policy)).unwrap_or_default(),
-        methods: table.get("methods").map_or_else(Methods::all, |node| methods(&node)),
-        paths: table
-            .need("paths", "a list such as `[\"/v1/refunds\"]`; `[\"/**\"]` is every path")
-            .map(|n| paths(&n))
-            .unwrap_or_default(),
+        vendors: of_vendors(table, policy),
+        methods: of_methods(table),
+        paths: of_paths(table),
         tier,
-        params: table.get("params").map(|node| params::read(&node, side, &policy.lists)).unwrap_or_default(),
+        params: table.get("params").map(|node| params::read(&node, side, &policy.beside.lists)).unwrap_or_default(),
         mode: mode(table),
     };
     table.done();
     rule
+}
+
+pub(super) fn of_vendors(table: &Table<'_>, policy: &Policy) -> Vec<Name> {
+    table.get("vendor").map(|node| vendors(&node, policy)).unwrap_or_default()
+}
+
+pub(super) fn of_methods(table: &Table<'_>) -> Methods {
+    table.get("methods").map_or_else(Methods::all, |node| methods(&node))
+}
+
+pub(super) fn of_paths(table: &Table<'_>) -> Vec<RulePath> {
+    let paths = table.need("paths", "a list such as `[\"/v1/refunds\"]`; `[\"/**\"]` is every path");
+    paths.map(|node| self::paths(&node)).unwrap_or_default()
 }
 
 pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {

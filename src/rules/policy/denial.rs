@@ -5,6 +5,7 @@ use crate::rules::ledger::ask::{Cause, Short};
 use crate::rules::subject::Name;
 use crate::rules::vendors::Unpriceable;
 use crate::units::time::Timestamp;
+use serde_json::Value;
 use std::fmt;
 
 /// The closed set of refusals that rules and budgets make. Programs may match on the text form: it does not change.
@@ -17,6 +18,10 @@ pub enum Code {
     /// A deny rule matches, or no allow rule does.
     PolicyDenied,
     ParamDenied,
+    /// The arguments do not fit a schema.
+    SchemaDenied,
+    /// A model that is not allowed, or an alias where none can be put in.
+    ModelDenied,
     AccountHeaderDenied,
     /// Such calls are allowed at other times.
     WindowClosed,
@@ -42,6 +47,8 @@ impl Code {
             Self::VendorNotAllowed => "vendor_not_allowed",
             Self::PolicyDenied => "policy_denied",
             Self::ParamDenied => "param_denied",
+            Self::SchemaDenied => "schema_denied",
+            Self::ModelDenied => "model_denied",
             Self::AccountHeaderDenied => "account_header_denied",
             Self::WindowClosed => "window_closed",
             Self::RunRequired => "run_required",
@@ -79,6 +86,8 @@ pub struct Denial {
     pub sentence: String,
     /// When the same call would not be refused for this reason, if time cures it.
     pub resets_at: Option<Timestamp>,
+    /// The same for programs: `at` and `keyword` of a schema, `instead` of what is not allowed.
+    pub details: Vec<(&'static str, Value)>,
 }
 
 /// `code: sentence`, as the row's reason.
@@ -90,7 +99,12 @@ impl fmt::Display for Denial {
 
 impl Denial {
     pub(super) fn new(code: Code, rule: impl Into<Name>, sentence: String) -> Self {
-        Self { code, rule: rule.into(), sentence, resets_at: None }
+        Self { code, rule: rule.into(), sentence, resets_at: None, details: Vec::new() }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.details.push((name, value.into()));
+        self
     }
 
     /// What enforcement would have said of a call without a bound.

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::approval::ApprovalRule;
 use super::limit::{Per, amount_text};
+use super::models::ModelRule;
 use super::param::{List, Param};
 use super::rates::RateRule;
 use super::rule::Rule;
+use super::schema::SchemaRule;
 use super::switches::Switch;
 use super::weights::Weights;
 use super::windows::Window;
@@ -17,6 +19,7 @@ use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Manner;
 use crate::rules::ledger::need::Share;
 use crate::rules::pattern::OperationPattern;
+use crate::rules::schema::Schema;
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, StripeRule, UnknownModel};
 use crate::units::amount::Unit;
@@ -48,8 +51,12 @@ pub struct Policy {
     pub allow: Vec<Rule>,
     pub deny: Vec<Rule>,
     pub params: Vec<Param>,
+    /// Shapes that the arguments of some calls must have.
+    pub schemas: Vec<SchemaRule>,
+    /// Models that may be named, and aliases for them.
+    pub models: Vec<ModelRule>,
     /// What stands in files of its own, by name.
-    pub lists: Lists,
+    pub beside: Beside,
     pub budgets: Vec<Budget>,
     pub call_limits: Vec<CallLimit>,
     pub rates: Vec<RateRule>,
@@ -87,8 +94,23 @@ pub struct Policy {
     pub approval: Option<ApprovalRule>,
 }
 
+/// What policies may name: the files below their folder.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    pub lists: Lists,
+    pub schemas: Schemas,
+}
+
+impl Beside {
+    pub fn is_empty(&self) -> bool {
+        self.lists.is_empty() && self.schemas.is_empty()
+    }
+}
+
 /// Lists by name.
 pub type Lists = Arc<BTreeMap<Box<str>, Arc<List>>>;
+/// Schemas by name.
+pub type Schemas = Arc<BTreeMap<Box<str>, Arc<Schema>>>;
 
 /// What is kept of a call's bodies, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +139,9 @@ impl Policy {
             allow: Vec::new(),
             deny: Vec::new(),
             params: Vec::new(),
-            lists: Lists::default(),
+            schemas: Vec::new(),
+            models: Vec::new(),
+            beside: Beside::default(),
             budgets: Vec::new(),
             call_limits: Vec::new(),
             rates: Vec::new(),
