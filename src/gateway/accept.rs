@@ -3,9 +3,11 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -60,8 +62,7 @@ fn open(
     tokio::spawn(async move {
         let _counted = counted;
         let builder = builder(&manners);
-        // Boxed: it is large, and is moved several times before it is polled.
-        let service = service_fn(move |request| Box::pin(answer(gateway.clone(), from, request)));
+        let service = service_fn(move |request| answer(gateway.clone(), from, request));
         let ended = match manners.tls.clone() {
             None if !speaks(&stream, manners.header).await => return,
             None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
@@ -105,20 +106,20 @@ fn builder(manners: &Manners) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(
-    gateway: Arc<Gateway>,
-    from: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Response<Reply>, Infallible> {
-    Ok(match request.uri().path() {
+/// Boxed: it is large, and is moved several times before it is polled.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Reply>, Infallible>> + Send>>;
+
+fn answer(gateway: Arc<Gateway>, from: SocketAddr, request: Request<Incoming>) -> Answering {
+    let probed = match request.uri().path() {
         "/-/live" => probe(200, "live\n"),
         "/-/ready" => match gateway.trouble() {
             None => probe(200, "ready\n"),
             // Why is for operators: `bursar status` says it.
             Some(_) => probe(503, "not ready\n"),
         },
-        _ => serve(&gateway, from, request).await,
-    })
+        _ => return Box::pin(serve(gateway, from, request).map(Ok)),
+    };
+    Box::pin(std::future::ready(Ok(probed)))
 }
 
 fn probe(status: u16, text: impl Into<bytes::Bytes>) -> Response<Reply> {
