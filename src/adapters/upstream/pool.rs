@@ -1,6 +1,9 @@
 //! Connections to vendors, kept for the next call: HTTP/1.1 ones for one call at a time, an HTTP/2 one for all. A call takes
 //! one that is ready or dials; none waits for another's. Sends again only what an old connection gave back unsent.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
