@@ -5,11 +5,11 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::frame;
-use crate::rules::ledger::entry::Entry;
+use crate::rules::ledger::entry::{Entry, Memo};
 
 thread_local! {
-    /// Where frames are put together, so that each is kept in as many bytes as it has.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where frames are put together, so that each is kept in as many bytes as it has; and what lines have in common.
+    static SCRATCH: RefCell<(Vec<u8>, Memo)> = RefCell::default();
 }
 
 /// An entry, and how it stands in the journal.
@@ -24,10 +24,10 @@ impl Record {
     /// # Errors
     /// None for the entries that the book makes: all their map keys are strings.
     pub fn encode(entry: Entry) -> Result<Self, serde_json::Error> {
-        SCRATCH.with_borrow_mut(|scratch| {
+        SCRATCH.with_borrow_mut(|(scratch, memo)| {
             scratch.clear();
             scratch.extend_from_slice(&[0; frame::HEADER]);
-            entry.write_line(scratch)?;
+            entry.write_line(scratch, memo)?;
             frame::seal(scratch);
             Ok(Self { entry, frame: scratch.as_slice().into() })
         })
