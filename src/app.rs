@@ -97,6 +97,7 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
     let telling = tokio::spawn(control::keep_telling(state.clone()));
     let timing = tokio::spawn(control::keep_time(state.clone()));
     let asking = tokio::spawn(control::keep_asking(state.clone()));
+    let hearing = tokio::spawn(until(stop.clone(), parts.private.approvals.clone().follow()));
     let policies = parts.policies.clone();
     let watching = tokio::spawn(until(stop.clone(), async move {
         let told = |reloaded: &Result<_, config::Mistakes>| report(&ledger, reloaded);
@@ -125,7 +126,7 @@ fn background(parts: &Parts, state: &Arc<ControlState>, stop: &CancellationToken
     if let Some(others) = parts.others.clone() {
         tasks.push(tokio::spawn(control::follow(state.clone(), others, stop.clone())));
     }
-    tasks.extend([expiry, telling, timing, asking, watching, pricing, late, credentials, forgetting]);
+    tasks.extend([expiry, telling, timing, asking, hearing, watching, pricing, late, credentials, forgetting]);
     tasks
 }
 

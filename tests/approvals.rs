@@ -223,19 +223,3 @@ fn in_observe_mode_the_row_says_who_would_have_been_asked() {
     );
     assert!(pending(&house).is_empty());
 }
-
-#[test]
-fn a_fleet_refuses_a_policy_that_asks() {
-    let dir = tempfile::tempdir().expect("a folder");
-    common::house::write_policy(dir.path(), &policy("asks", "over = \"5 USD\""));
-    let config = dir.path().join("bursar.conf");
-    let check = |text: &str| {
-        std::fs::write(&config, text).expect("a configuration");
-        let mut command = std::process::Command::new(common::bursar::binary());
-        command.args(["policy", "check"]).arg(dir.path()).arg("--config").arg(&config).output().expect("bursar runs")
-    };
-    assert!(check("").status.success());
-    let refused = check("[ledger]\nstore = \"redis://127.0.0.1:6379/0\"");
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && told.contains("approvals are kept on one node"), "{told}");
-}

@@ -139,6 +139,43 @@ fn a_prompt_whose_bytes_do_not_fit_is_counted_by_the_vendor_if_it_may_be_asked()
     assert_eq!(silent.vendor.count(), 0);
 }
 
+/// Bedrock's question stands below the model of the call, and is signed with the real credential as the call is.
+#[test]
+fn bedrock_is_asked_with_a_signature_of_its_own() {
+    let bedrock = |port: u16| {
+        format!(
+            "[vendors.bedrock]\nbase_url = \"http://127.0.0.1:{port}\"\ncredential = \"env:TEST_BEDROCK\"\nprivate_network = true\n"
+        )
+    };
+    let policy = "name = \"clouds\"\nvendors = [\"bedrock\"]\nlook_up = true\n\n[[allow]]\nmethods = [\"POST\"]\n\
+                  paths = [\"/model/*/converse\"]\n\n[[budget]]\nper = \"agent\"\nlimit = \"0.01 USD\"\n";
+    let house = House::with_env(&[policy], bedrock, &[("TEST_BEDROCK", "AKIDREAL:real-c0ffee")]);
+    let key = house.mint("clouds", "clerk");
+    let body = json!({"messages": [{"role": "user", "content": [{"text": "four".repeat(5000)}]}],
+        "inferenceConfig": {"maxTokens": 100}});
+    let signed = format!(
+        "AWS4-HMAC-SHA256 Credential={}/20261122/us-east-1/bedrock/aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
+        key.key
+    );
+    let ask = Ask::json("/bedrock/model/amazon.nova-pro-v1%3A0/converse", &body).header("authorization", &signed);
+    let answer = house.call(&ask);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = house.vendor.received();
+    let asked: Vec<&str> = sent.iter().filter_map(|r| r.target.rsplit('/').next()).collect();
+    assert_eq!(asked, ["count-tokens", "converse"]);
+    for request in &sent {
+        let signature = request.header("authorization").expect("a signature");
+        assert!(signature.starts_with("AWS4-HMAC-SHA256 Credential=AKIDREAL/"), "{signature}");
+        assert!(!format!("{request:?}").contains(&key.key));
+    }
+    let counted: Value = serde_json::from_slice(&sent[0].body).expect("JSON");
+    assert_eq!(counted["input"]["converse"], json!({"messages": body["messages"]}));
+    let calls = settled(&house.bursar, &["--agent", "clerk"], 2, SOON);
+    let call = calls.iter().find(|row| text(row, "path").ends_with("/converse")).expect("its row");
+    // 310 tokens in at 0.80 USD a million, 100 out at 3.20; the answer says 200 and 40.
+    assert_eq!((micro(&call["estimate_usd"]), micro(&call["cost_usd"])), (56_800, 28_800));
+}
+
 /// Forty-five thousand bytes of prose are ten thousand tokens of a published tokenizer: no extra request is needed.
 #[test]
 fn a_prompt_whose_bytes_do_not_fit_is_counted_here_if_its_tokenizer_is_known() {

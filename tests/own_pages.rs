@@ -2,9 +2,12 @@
 
 mod common;
 
+use common::SOON;
+use common::books::{rows, text};
 use common::bursar::Key;
 use common::client::{Answer, Ask};
 use common::house::House;
+use common::wait_for;
 use serde_json::{Value, json};
 
 const POLICY: &str = r#"
@@ -152,4 +155,36 @@ fn without_delegation_there_is_no_child() {
     let refused = mint(&house, &key, &json!({}));
     assert_eq!(refused.said(), (403, "key_not_minted".to_owned()));
     assert_eq!(refused.json()["bursar"]["rule"], "clerk: delegate");
+}
+
+/// What an agent sends to bursar's own pages fills neither the books nor a thread, and no key stands in a row.
+#[test]
+fn questions_leave_short_rows_without_keys() {
+    let (house, key) = house("");
+    let ask = |path: &str, body: String| {
+        house.call(&Ask::new("POST", path.to_owned()).body("application/json", body).key(&key))
+    };
+    let strange = ask("/bursar/v1/decide", format!("\"{}\"", "\u{7f}".repeat(3_000_000)));
+    assert_eq!(strange.said(), (400, "request_malformed".to_owned()));
+    let said = json!({"method": "GET", "path": "/x", "headers": format!("Authorization: Bearer {}", key.key)});
+    assert_eq!(ask("/bursar/v1/decide", said.to_string()).status, 400);
+    // Nobody reads what a key asks for that may mint none.
+    let many = json!({"overlay": {"allow": [{"paths": vec!["/*"; 100_000]}]}}).to_string();
+    assert_eq!(ask("/bursar/v1/keys", many.clone()).said(), (403, "key_not_minted".to_owned()));
+    let rows = wait_for("three rows", SOON, || Some(rows(&house.bursar, &[])).filter(|rows| rows.len() == 3));
+    for row in rows {
+        let reason = text(&row, "reason");
+        assert!(reason.chars().count() < 1_100 && !reason.contains(&key.key), "{row}");
+    }
+    let house = common::house::House::new(&[POLICY]);
+    let key = house.bursar.mint("clerk", "clerk", &["--dimension", "user=bob"]);
+    let keys = |body: String| house.call(&Ask::new("POST", "/bursar/v1/keys").body("application/json", body).key(&key));
+    assert_eq!(keys(many).status, 413);
+    let some = json!({"overlay": {"allow": [{"paths": vec!["/v1/charges"; 65]}]}});
+    let refused = keys(some.to_string());
+    assert!(refused.status == 400 && refused.text().contains("64 at most"), "{}", refused.text());
+    // Who is stopped mints nothing to go on with afterwards.
+    assert_eq!(keys("{}".to_owned()).status, 200);
+    house.bursar.json(&["kill", "--agent", "clerk"]);
+    assert_eq!(keys("{}".to_owned()).said(), (403, "killed".to_owned()));
 }

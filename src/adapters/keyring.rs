@@ -32,6 +32,8 @@ pub use record::{FlagRecord, KeyRecord, NewKey, Standing};
 
 /// A key may have so many ancestors.
 pub const MAX_DEPTH: usize = 4;
+/// How many keys below one may be good at once: they stay in memory, and an agent mints them.
+pub const MAX_CHILDREN: usize = 1_000;
 /// So long after its end a key is still told from an unknown one; then only the file knows it.
 pub const REMEMBERED_SECS: i64 = 30 * 86_400;
 /// Characters of a note or a label.
@@ -48,6 +50,10 @@ pub enum KeyringError {
     ParentEnded(KeyId),
     #[error("a key minted from `{0}` would have more than {MAX_DEPTH} ancestors")]
     TooDeep(KeyId),
+    #[error(
+        "`{0}` has {MAX_CHILDREN} keys that were minted from it, directly or not, and have not ended; no more until some end"
+    )]
+    TooMany(KeyId),
     #[error("a key ends no later than the one it is minted from, and that one ends {0}")]
     OutlivesParent(Timestamp),
     #[error("a key minted from another lives under the same policy and tenant: `{0}`")]
@@ -169,11 +175,24 @@ impl Keyring {
             return Err(KeyringError::ParentEnded(parent.id.clone()));
         }
         let store = self.store.lock();
+        if let Some(parent) = &parent {
+            self.room_below(parent, now)?;
+        }
         let secret = random_key(|id| self.keys.contains_key(id))?;
         let record = Arc::new(new.record(&secret, parent.as_deref(), now)?);
         store.insert(&record)?;
         self.keys.insert(record.id.clone(), Arc::clone(&record));
         Ok((secret, record))
+    }
+
+    /// Goes over all keys: a child is minted rarely beside how often one is used.
+    fn room_below(&self, parent: &KeyRecord, now: Timestamp) -> Result<(), KeyringError> {
+        let root = parent.ancestors.last().unwrap_or(&parent.id);
+        let lives = |key: &KeyRecord| key.expires_at.is_none_or(|end| end > now) && key.ancestors.contains(root);
+        match self.keys.iter().filter(|key| lives(key)).count() < MAX_CHILDREN {
+            true => Ok(()),
+            false => Err(KeyringError::TooMany(root.clone())),
+        }
     }
 
     /// Unmakes a key that was never shown to anybody, because its event could not be written.

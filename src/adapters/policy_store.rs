@@ -33,8 +33,6 @@ pub struct Options {
     /// Vendors that are configured; a policy that names another is a mistake.
     pub vendors: Vec<Name>,
     pub sandbox: Sandbox,
-    /// Why no policy may ask a person here, if none may.
-    pub nobody_to_ask: Option<&'static str>,
 }
 
 /// What becomes of the policy named `sandbox`.

@@ -52,6 +52,9 @@ pub enum SendError {
     /// Part of it may have arrived.
     #[error("the caller broke off its upload before the end")]
     BrokenOff,
+    /// Part of it may have arrived, and not all of the key.
+    #[error("the caller's vault key stands in its body")]
+    Keyed,
     #[error("the upload made no progress for {0:?}")]
     Stalled(Duration),
     #[error("the vendor sent no answer within {0:?}")]
@@ -98,6 +101,7 @@ impl Upstream {
             biased;
             sent = pool.request(request) => match sent {
                 Ok((response, lease)) => answer::usable(response, lease, head).map_err(SendError::Unusable),
+                Err(_) if progress.keyed() => Err(SendError::Keyed),
                 Err(_) if progress.broken() => Err(SendError::BrokenOff),
                 Err(why) => Err(failed(&why)),
             },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Failure;
 use crate::adapters::fleet::Fleet;
 use crate::adapters::keyring::shared::Table;
-use crate::config::{AuditStore, Config, LedgerStore};
+use crate::config::{AuditStore, Config, CredentialSource, LedgerStore};
 use crate::control::Others;
 
 /// The nodes that share the ledger.
@@ -17,16 +17,28 @@ pub async fn nodes(config: &Config) -> Result<Option<Arc<Fleet>>, Failure> {
     Ok(Some(Fleet::open(url.expose(), password.clone(), &ledger.name, &admin, ledger.max_silence).await?))
 }
 
-/// The way to the nodes that share the keys, where there are some.
-pub fn others(config: &Config, fleet: Option<Arc<Fleet>>) -> Result<Option<Arc<Others>>, Failure> {
-    let ledger = &config.ledger;
+/// What a fleet has in common beside its ledger.
+pub struct Common<'c> {
+    pub url: &'c str,
+    pub password: Option<&'c CredentialSource>,
+    /// Of the fleet.
+    pub name: &'c str,
+}
+
+/// `None` for a node that has no other beside it: books in SQLite are one node's alone.
+pub fn common(config: &Config) -> Option<Common<'_>> {
     // A common ledger is a fleet, whether it has a name of its own or not.
-    let name = config.audit.fleet.as_deref().or(fleet.as_ref().map(|_| &*ledger.name));
-    let table = match (name, &config.audit.store) {
+    let shared = matches!(config.ledger.store, LedgerStore::Redis { .. }).then_some(&*config.ledger.name);
+    match (config.audit.fleet.as_deref().or(shared), &config.audit.store) {
         (Some(name), AuditStore::Postgres { url, password }) => {
-            Some(Table::new(url.expose(), password.as_ref(), name)?)
+            Some(Common { url: url.expose(), password: password.as_ref(), name })
         }
         _ => None,
-    };
+    }
+}
+
+/// The way to the nodes that share the keys, where there are some.
+pub fn others(config: &Config, fleet: Option<Arc<Fleet>>) -> Result<Option<Arc<Others>>, Failure> {
+    let table = common(config).map(|c| Table::new(c.url, c.password, c.name)).transpose()?;
     Ok(Others::new(table, fleet))
 }

@@ -293,7 +293,6 @@ async fn policies(
         folder: config.server.policies.clone(),
         vendors: vendors.iter().map(|v| v.name.clone()).collect(),
         sandbox: if sandbox { Sandbox::Served } else { Sandbox::Closed },
-        nobody_to_ask: config.nobody_to_ask(),
     };
     let extra = keyring.shapes(Timestamp::now());
     let ledger = ledger.clone();

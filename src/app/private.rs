@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::Failure;
 use super::parts::source;
+use super::{Failure, fleet};
 use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::captures::{self, Captures};
@@ -31,7 +31,10 @@ impl Private {
         let sealing = key(config, "capture_key", config.privacy.capture_key.as_ref(), "capture.key")?;
         let captures = Captures::open(data, &sealing)?;
         let pseudonyms = Pseudonyms::new(BodyHasher::for_names(data)?);
-        let approvals = Arc::new(Approvals::open(data)?);
+        let approvals = Arc::new(match fleet::common(config) {
+            Some(c) => Approvals::join(c.url, c.password, c.name)?,
+            None => Approvals::open(data)?,
+        });
         let read = |from: &CredentialSource| source(from).read().map_err(|why| why.to_string());
         let approvers = Approvers::open(&config.approvers, data, read)?;
         Ok(Self {

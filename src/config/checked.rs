@@ -31,17 +31,6 @@ pub struct Config {
     pub file: Option<PathBuf>,
 }
 
-impl Config {
-    /// Why no policy may ask a person before a call, if none may: requests for approval are kept on one node.
-    pub fn nobody_to_ask(&self) -> Option<&'static str> {
-        let alone = self.ledger.store == LedgerStore::Embedded && self.audit.fleet.is_none();
-        (!alone).then_some(
-            "approvals are kept on one node, and here several serve (`[ledger] store`, `[audit] fleet`), so a person's yes would not \
-             be known everywhere: take the table out, or serve these keys from one node",
-        )
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Agents call here.

@@ -1,5 +1,5 @@
 //! Approvals as operators see and decide them. Whose word counts: nobody approves a call of their own key, and nobody counts
-//! twice. The event comes first, so that no yes is without one; then the call that waits is woken.
+//! twice. The event comes first, so that no yes is without one; then the call that waits is woken, on whichever node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::ControlState;
 use super::guard::{Via, act};
 use super::problem::{Problem, read};
 use super::wire::{ApprovalList, ApprovalQuery, Decided, ReasonRequest};
-use crate::adapters::approvals::{ApprovalError, Approvals, Decision, Record, person};
-use crate::adapters::people::People;
+use crate::adapters::approvals::{ApprovalError, Decision, Record, person};
+use crate::adapters::people::Person;
 use crate::rules::books::{Act, Control};
-use crate::rules::subject::Subject;
+use crate::rules::subject::{Name, Subject};
 use crate::units::ids::ApprovalId;
 use crate::units::time::Timestamp;
 
@@ -29,7 +29,7 @@ pub(super) async fn list(
     query: Result<Query<ApprovalQuery>, QueryRejection>,
 ) -> Result<Json<ApprovalList>, Problem> {
     let Query(query) = query?;
-    let mut approvals = on_disk(&state, move |approvals| approvals.list(query.all, Timestamp::now())).await?;
+    let mut approvals = state.approvals.list(query.all, Timestamp::now()).await?;
     for record in &mut approvals {
         state.people.unveil(&mut record.request.subject)?;
     }
@@ -69,8 +69,7 @@ fn named(id: Id) -> Result<ApprovalId, Problem> {
 }
 
 pub(super) async fn find(state: &Arc<ControlState>, id: &ApprovalId) -> Result<Record, Problem> {
-    let id = id.clone();
-    on_disk(state, move |approvals| approvals.find(&id, Timestamp::now())).await
+    Ok(state.approvals.find(id.clone(), Timestamp::now()).await?)
 }
 
 /// In a task of its own: whoever hangs up leaves no word half heard.
@@ -81,7 +80,8 @@ pub(super) async fn decide(state: Arc<ControlState>, id: ApprovalId, act: Act, y
 async fn said(state: &Arc<ControlState>, id: ApprovalId, act: Act, yes: bool) -> Result<Decided, Problem> {
     let _one_at_a_time = state.turns.approve.lock().await;
     let record = find(state, &id).await?;
-    let owners = owners(state, &record)?;
+    // A no is anybody's.
+    let owners = if yes { owners(state, &record)? } else { Vec::new() };
     record.may(&act.actor, yes, &owners).map_err(ApprovalError::Refused)?;
     let (approval, told) = (id.clone(), act.clone());
     let event = match yes {
@@ -90,37 +90,40 @@ async fn said(state: &Arc<ControlState>, id: ApprovalId, act: Act, yes: bool) ->
     };
     let seq = state.ledger.control(event).await?;
     let decision = Decision { actor: act.actor, yes, at: Timestamp::now(), reason: act.reason };
-    let mut approval = on_disk(state, move |approvals| approvals.decide(&id, decision)).await.map_err(|e| match e {
-        Problem::Down(why) => Problem::Partly(format!("event {seq} has this word, but it does not count: {why}")),
-        other => other,
-    })?;
+    let decided = state.approvals.decide(id, decision).await;
+    let mut approval =
+        decided.map_err(|why| Problem::Partly(format!("event {seq} has this word, but it does not count: {why}")))?;
     state.people.unveil(&mut approval.request.subject)?;
     Ok(Decided { approval, seq })
 }
 
 /// Whose key it is: the user whom it or the call names, or else whoever minted it. The same of every key above it.
 fn owners(state: &ControlState, record: &Record) -> Result<Vec<String>, Problem> {
-    let mut owners: Vec<String> = user(&state.people, &record.request.subject)?.into_iter().collect();
+    let mut owners: Vec<String> = user(state, &record.request.subject)?.into_iter().collect();
     let key = state.keyring.find(&record.request.key);
     let above = key.iter().flat_map(|key| &key.ancestors).filter_map(|id| state.keyring.find(id));
     for key in key.iter().cloned().chain(above) {
-        owners.push(user(&state.people, &key.subject)?.unwrap_or_else(|| person(&key.by)));
+        owners.push(user(state, &key.subject)?.unwrap_or_else(|| person(&key.by)));
     }
     Ok(owners)
 }
 
-fn user(people: &People, subject: &Subject) -> Result<Option<String>, Problem> {
+fn user(state: &ControlState, subject: &Subject) -> Result<Option<String>, Problem> {
     let mut subject = subject.clone();
-    people.unveil(&mut subject)?;
-    Ok(subject.dimensions.get("user").map(|name| person(name)))
+    state.people.unveil(&mut subject)?;
+    let Some(user) = subject.dimensions.get("user") else { return Ok(None) };
+    if state.others.is_some() && state.people.is_personal("user") && state.people.find(&named_user(user))?.is_none() {
+        return Err(ApprovalError::Refused(format!(
+            "whose call this is, is known to another node alone (`{user}`), so nobody can say here that it is somebody else's: \
+             approve it on the node where the key was minted, or where the call came in if that named the user"
+        ))
+        .into());
+    }
+    Ok(Some(person(user)))
 }
 
-async fn on_disk<T: Send + 'static>(
-    state: &Arc<ControlState>,
-    work: impl FnOnce(&Approvals) -> Result<T, ApprovalError> + Send + 'static,
-) -> Result<T, Problem> {
-    let approvals = state.approvals.clone();
-    Ok(tokio::task::spawn_blocking(move || work(&approvals)).await??)
+fn named_user(user: &Name) -> Person {
+    Person { dimension: "user".into(), value: user.clone() }
 }
 
 /// How often is looked for requests whose time is over.
@@ -129,7 +132,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A request that nobody decided in time is a no, which the books say. `app` runs it.
 pub async fn keep_time(state: Arc<ControlState>) {
     loop {
-        match on_disk(&state, |approvals| approvals.expire(Timestamp::now())).await {
+        match state.approvals.expire(Timestamp::now()).await {
             Ok(over) => tell_over(&state, over).await,
             Err(error) => tracing::error!(?error, "requests for approval could not be looked through"),
         }

@@ -39,6 +39,22 @@ pub struct Signed {
     pub sig: String,
 }
 
+impl Signed {
+    fn proof(&self, id: &ApprovalId) -> Digest32 {
+        let Self { by, until, sig } = self;
+        Digest32(Sha256::digest(format!("{id}\0{by}\0{until}\0{sig}")).into())
+    }
+
+    /// Is it the link that is known by this?
+    pub fn is(&self, id: &ApprovalId, proof: Digest32) -> bool {
+        self.proof(id).0.ct_eq(&proof.0).into()
+    }
+
+    pub fn in_time(&self, now: Timestamp) -> Result<(), &'static str> {
+        if self.until <= now.0.div_euclid(1_000_000) { Err("this link's time is over") } else { Ok(()) }
+    }
+}
+
 impl Approvers {
     /// `read` gets a secret from where the configuration says that it is.
     pub fn open(
@@ -86,18 +102,26 @@ impl Approvers {
         format!("{base}/approve/{id}?by={by}&until={until}&sig={}", self.signature(id, by, until))
     }
 
-    /// May whoever has this link decide?
+    /// What its link is known by on other nodes, which cannot sign like this one: a hash, so that it opens nothing.
+    pub fn proof(&self, id: &ApprovalId, by: &str, until: Timestamp) -> Digest32 {
+        let until = until.0.div_euclid(1_000_000);
+        Signed { by: by.to_owned(), until, sig: self.signature(id, by, until).to_string() }.proof(id)
+    }
+
+    pub fn knows(&self, name: &str) -> bool {
+        self.people.iter().any(|person| *person.name == *name)
+    }
+
+    /// May whoever has this link, which this node has made, decide?
     pub fn vouches(&self, id: &ApprovalId, signed: &Signed, now: Timestamp) -> Result<(), &'static str> {
-        let known = self.people.iter().any(|person| *person.name == *signed.by);
         let same = signed
             .sig
             .parse::<Digest32>()
             .is_ok_and(|sent| sent.0.ct_eq(&self.signature(id, &signed.by, signed.until).0).into());
-        match () {
-            () if !known || !same => Err("this link was not made by bursar, or not for this request and person"),
-            () if signed.until <= now.0.div_euclid(1_000_000) => Err("this link's time is over"),
-            () => Ok(()),
+        if !self.knows(&signed.by) || !same {
+            return Err("this link was not made by bursar, or not for this request and person");
         }
+        signed.in_time(now)
     }
 
     fn signature(&self, id: &ApprovalId, by: &str, until: i64) -> Digest32 {
@@ -155,10 +179,15 @@ mod tests {
             ("ap_1", signed("eve", 2000, sig), early),
             ("ap_1", signed("ann", 2001, sig), early),
             ("ap_1", signed("ann", 2000, ""), early),
-            ("ap_1", good, until),
+            ("ap_1", good.clone(), until),
         ] {
             assert!(approvers.vouches(&ApprovalId(id.into()), &bad, now).is_err(), "{id} {bad:?}");
         }
         assert_eq!(approvers.host().as_deref(), Some("b.example"));
+        let proof = approvers.proof(&id, "ann", until);
+        assert!(good.is(&id, proof) && !good.is(&ApprovalId("ap_2".into()), proof));
+        for other in [signed("bob", 2000, sig), signed("ann", 2001, sig), signed("ann", 2000, "")] {
+            assert!(!other.is(&id, proof), "{other:?}");
+        }
     }
 }

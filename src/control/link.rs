@@ -17,6 +17,7 @@ use super::approvers::Signed;
 use super::guard::acted;
 use super::problem::Problem;
 use crate::adapters::approvals::{Record, State as Stage};
+use crate::rules::books::Request;
 use crate::units::ids::ApprovalId;
 use crate::units::time::Timestamp;
 
@@ -47,7 +48,7 @@ impl IntoResponse for No {
 }
 
 async fn look(State(state): State<Arc<ControlState>>, id: Id, proof: Proof) -> Result<Response, No> {
-    let (id, _) = proved(&state, id, proof)?;
+    let (id, _) = proved(&state, id, proof).await?;
     let record = find(&state, &id).await?;
     let form = match record.state {
         Stage::Pending => FORM,
@@ -62,7 +63,7 @@ async fn answer(
     proof: Proof,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, No> {
-    let (id, by) = proved(&state, id, proof)?;
+    let (id, by) = proved(&state, id, proof).await?;
     let body = body.map_err(|_| bad("The form is not what it should be."))?;
     let (mut yes, mut reason) = (None, None);
     for (name, value) in form(&body) {
@@ -86,13 +87,23 @@ fn bad(why: &str) -> No {
 }
 
 /// The request, and who has the link.
-fn proved(state: &ControlState, id: Id, proof: Proof) -> Result<(ApprovalId, String), No> {
+async fn proved(state: &Arc<ControlState>, id: Id, proof: Proof) -> Result<(ApprovalId, String), No> {
     let (Ok(Path(id)), Ok(Query(signed))) = (id, proof) else { return Err(bad("This is no whole link.")) };
     let id = ApprovalId(id.into());
-    match state.approvers.vouches(&id, &signed, Timestamp::now()) {
-        Ok(()) => Ok((id, signed.by)),
-        Err(why) => Err(No(StatusCode::FORBIDDEN, why.to_owned())),
+    let (now, own) = (Timestamp::now(), state.approvers.vouches(&id, &signed, Timestamp::now()));
+    if own.is_ok() || !state.approvers.knows(&signed.by) {
+        return own.map(|()| (id, signed.by)).map_err(forbidden);
     }
+    // Another node may have made it: what it sent stands with the request.
+    let told = state.approvals.find(id.clone(), now).await.ok().and_then(|record| record.told.get(&signed.by).copied());
+    match told.filter(|told| signed.is(&id, told.proof)).map(|_| signed.in_time(now)) {
+        Some(done) => done.map(|()| (id, signed.by)).map_err(forbidden),
+        None => own.map(|()| (id, signed.by)).map_err(forbidden),
+    }
+}
+
+fn forbidden(why: &'static str) -> No {
+    No(StatusCode::FORBIDDEN, why.to_owned())
 }
 
 fn form(body: &[u8]) -> Vec<(String, String)> {
@@ -119,7 +130,9 @@ fn shown(record: &Record) -> String {
         ("request", format!("{}, {}", record.id, record.state.as_str().replace('_', " "))),
         ("agent", request.subject.agent.as_deref().unwrap_or("-").to_owned()),
         ("call", format!("{} {} at {}", request.method, request.path, request.vendor)),
-        ("at most", format!("{} USD", request.estimate_usd)),
+        ("query", request.query.as_deref().unwrap_or("none").to_owned()),
+        ("account there", accounts(request)),
+        ("at most", format!("{} USD, {} tokens, {} risk", request.estimate_usd, request.tokens, request.risk)),
         ("because", request.because.join(", ")),
         ("policy, key", format!("{}, {}", request.policy, request.key)),
         ("body", request.request_hash.map_or_else(|| "none".to_owned(), |hash| hash.to_string())),
@@ -128,6 +141,11 @@ fn shown(record: &Record) -> String {
     ];
     let row = |(name, text): &(&str, String)| format!("<tr><th>{name}</th><td>{}</td></tr>", escaped(text));
     format!("<table>{}</table>", rows.iter().map(row).collect::<String>())
+}
+
+fn accounts(request: &Request) -> String {
+    let all: Vec<String> = request.accounts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    if all.is_empty() { "the credential's own".to_owned() } else { all.join(", ") }
 }
 
 fn escaped(text: &str) -> String {

@@ -2,6 +2,7 @@
 //! comes out holds its worst case on every account, with its row durable. `forward` comes next.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,9 +23,10 @@ use super::reserve::Ends;
 use super::route::Place;
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
+use crate::rules::books::said;
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::price::PriceBook;
-use crate::rules::subject::{Facts, Flag};
+use crate::rules::subject::{Facts, Flag, Name};
 use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
@@ -71,7 +73,7 @@ pub async fn admit(
     let (routed, parts) = (&routed, &*parts);
     let mut judged = Judged::new(gateway, context, caller, place, routed, parts, ground);
     let body = judged.body(body).await?;
-    judged.refresh()?;
+    judged.refresh(&body)?;
     judged.given_once()?;
     about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
     let mut ends = Ends::default();
@@ -79,7 +81,7 @@ pub async fn admit(
         match judged.attempt(&body, about, &mut ends).await? {
             Some(held) => break held,
             // It waited, perhaps long: all is decided anew.
-            None => judged.refresh()?,
+            None => judged.refresh(&body)?,
         }
     };
     about.admitted = true;
@@ -155,22 +157,27 @@ impl Judged<'_> {
         self.policies.reads_args(policy, vendor, method, &self.routed.path, &self.facts.operation)
     }
 
-    async fn body(&self, body: Incoming) -> Result<Sendable, Problem> {
-        if body.is_end_stream() {
-            return Ok(Sendable::Whole(Bytes::new()));
-        }
+    /// Does anything here look at all of the body, whatever the price is?
+    fn must_be_whole(&self) -> bool {
         let kept = self.policies.capture(&self.facts.policy).is_some_and(|c| c.requests);
         // A signature is over all of it.
         let signed = matches!(self.place.vendor.placement, Placement::Sigv4(_));
         // What is approved is the body as it is sent.
         let asked = self.policies.may_ask(&self.facts.policy);
-        if !kept && !signed && !asked && !self.reads_request() {
+        kept || signed || asked || self.rules_read()
+    }
+
+    async fn body(&self, body: Incoming) -> Result<Sendable, Problem> {
+        if body.is_end_stream() {
+            return Ok(Sendable::Whole(Bytes::new()));
+        }
+        let whole = self.must_be_whole();
+        if !whole && !self.price().is_some_and(Price::reads_request) {
             return Ok(Sendable::Stream(body));
         }
         let limit = self.gateway.limits.body;
         if body.size_hint().lower() > limit as u64 {
-            let unread =
-                !kept && !signed && !asked && self.price().is_some_and(Price::takes_unread) && !self.rules_read();
+            let unread = !whole && self.price().is_some_and(Price::takes_unread);
             return if unread { Ok(Sendable::Stream(body)) } else { Err(Problem::TooLarge(limit)) };
         }
         let read = Limited::new(body, limit).collect();
@@ -186,7 +193,7 @@ impl Judged<'_> {
     fn keyless(&self, body: Bytes) -> Result<Sendable, Problem> {
         match stands_in(&body, &self.caller.carried) {
             false => Ok(Sendable::Whole(body)),
-            true => Err(Problem::Malformed("its body holds the vault key, which must not reach a vendor".to_owned())),
+            true => Err(Problem::keyed()),
         }
     }
 
@@ -201,15 +208,26 @@ impl Judged<'_> {
     }
 
     /// A body may have taken its time: the call is decided by what holds now, not by what held when it began.
-    fn refresh(&mut self) -> Result<(), Problem> {
+    fn refresh(&mut self, body: &Sendable) -> Result<(), Problem> {
         self.policies = self.gateway.policies.current();
         self.prices = self.gateway.prices.current();
         self.now = Timestamp::now();
         match self.gateway.keyring.standing(&self.caller.key, self.now) {
+            Standing::Good if self.is_outdated(body) => Err(Problem::Changed),
             Standing::Good => Ok(()),
             Standing::Expired(at) => Err(Problem::Expired(at)),
             Standing::Revoked(_) => Err(Problem::Revoked),
         }
+    }
+
+    /// Do the policies as they stand now ask for what was settled when the call began: who is trusted to name a run, and whether
+    /// the body is read?
+    fn is_outdated(&self, body: &Sendable) -> bool {
+        let trusts = |policies: &PolicySet| policies.get(&self.facts.policy).is_some_and(|p| p.trust_headers);
+        let unread = matches!(body, Sendable::Stream(_));
+        !Arc::ptr_eq(&self.policies, &self.caller.policies)
+            && (unread && self.must_be_whole()
+                || self.caller.run_claimed && trusts(&self.policies) != trusts(&self.caller.policies))
     }
 
     /// Empty if nothing looks at them.
@@ -272,6 +290,12 @@ impl Judged<'_> {
         Ok(found)
     }
 
+    /// The same, to be shown to a person.
+    pub fn account_headers_shown(&self) -> BTreeMap<Name, Box<str>> {
+        let found = self.account_headers().unwrap_or_default();
+        found.into_iter().map(|(name, value)| (name.into(), said(value).into())).collect()
+    }
+
     pub fn ask<'a>(
         &'a self,
         permit: &Permit,
@@ -294,7 +318,7 @@ impl Judged<'_> {
             ceiling: permit.ceiling(),
             unknown_model: permit.unknown_model(),
             stripe: permit.stripe(),
-            test_key: self.test_mode(),
+            test_key: permit.test_mode(),
             found,
             counted,
             remembered,
@@ -303,13 +327,7 @@ impl Judged<'_> {
         }
     }
 
-    pub fn estimate(
-        &self,
-        permit: &Permit,
-        ask: Ask<'_>,
-        about: &mut About,
-    ) -> Result<(Estimate, Option<Denial>), Problem> {
-        about.tier = Some(permit.tier());
+    pub fn estimate(&self, permit: &Permit, ask: Ask<'_>) -> Result<(Estimate, Option<Denial>), Problem> {
         match ask.estimate() {
             // Only watched, it goes out all the same; it holds no money, as nobody can say how much.
             Err(why) if !permit.enforced() && why.ceiling_helps() => {

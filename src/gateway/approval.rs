@@ -13,14 +13,15 @@ use super::admit::Judged;
 use super::problem::{Problem, stopped};
 use super::refusal::About;
 use super::reserve::{Attempt, Ends, identity};
-use crate::adapters::approvals::{self, ApprovalError, Claimed, Record, State, Wanted};
+use crate::adapters::approvals::{self, ApprovalError, Approvals, Asked, Claimed, Extent, Record, State, Wanted};
+use crate::adapters::ledger::Ledger;
 use crate::adapters::switchboard::Seat;
-use crate::rules::books::{Act, Control, Request};
+use crate::rules::books::{Act, Control, Request, said};
 use crate::rules::ledger::ask::{Cause, Line};
 use crate::rules::ledger::need::Need;
 use crate::rules::policy::Permit;
 use crate::rules::subject::Name;
-use crate::units::ids::Digest32;
+use crate::units::ids::{ApprovalId, CallId, Digest32};
 use crate::units::time::Timestamp;
 
 pub use awaited::Awaited;
@@ -30,11 +31,49 @@ pub struct Word {
     pub need: Need,
     pub lines: Arc<[Line]>,
     /// The yes that it has taken for itself.
-    pub claimed: Option<Claimed>,
+    pub claimed: Option<Yes>,
     /// May the ledger still answer that a fraction of a budget asks?
     pub below: bool,
     /// In `observe` mode: the rule that would have asked.
     pub noted: Option<Name>,
+}
+
+/// A yes that a call has taken: given back, unless the call leaves with it.
+pub struct Yes {
+    pub claimed: Claimed,
+    approvals: Arc<Approvals>,
+    call: CallId,
+    spent: bool,
+}
+
+impl Yes {
+    /// The call leaves.
+    pub fn spend(mut self) {
+        self.spent = true;
+    }
+
+    async fn give_back(mut self) {
+        self.spent = true;
+        given_back(self.approvals.clone(), self.claimed.id.clone(), self.call).await;
+    }
+}
+
+impl Drop for Yes {
+    fn drop(&mut self) {
+        if self.spent {
+            return;
+        }
+        // Without a runtime bursar ends, and the yes with it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(given_back(self.approvals.clone(), self.claimed.id.clone(), self.call));
+        }
+    }
+}
+
+async fn given_back(approvals: Arc<Approvals>, id: ApprovalId, call: CallId) {
+    if let Err(error) = approvals.give_back(id, call).await {
+        tracing::warn!(%error, "an approval was claimed by a call that did not leave, and is lost");
+    }
 }
 
 /// A call at the point where a person may be asked.
@@ -94,7 +133,8 @@ impl Asker<'_> {
         let now = Timestamp::now();
         let found = self.judged.gateway.approvals.peek(self.fingerprint(), now).await.map_err(down)?;
         Ok(match found {
-            Some(record) if record.state == State::Approved => None,
+            Some(record) if record.covers(&self.extent()) => None,
+            Some(record) if record.state == State::Approved => Some(Awaited::unasked(because)),
             Some(record) => Some(Awaited::of(&record)),
             None => Some(Awaited::unasked(because)),
         })
@@ -108,10 +148,20 @@ impl Asker<'_> {
         self.judged.gateway.approvals.has_used(of).await.map(|used| !used).map_err(down)
     }
 
-    async fn claim(&self) -> Result<Option<Claimed>, Problem> {
-        let terms = (self.need.wanted().usd, self.permit.terms().people);
-        let (approvals, call) = (&self.judged.gateway.approvals, self.judged.context.call);
-        approvals.claim(self.fingerprint(), terms, call, Timestamp::now()).await.map_err(down)
+    async fn claim(&self) -> Result<Option<Yes>, Problem> {
+        let (approvals, call) = (self.judged.gateway.approvals.clone(), self.judged.context.call);
+        let (fingerprint, extent) = (self.fingerprint(), self.extent());
+        // In a task of its own: a caller who leaves meanwhile leaves no yes taken.
+        let taken = tokio::spawn(async move {
+            let claimed = approvals.claim(fingerprint, extent, call, Timestamp::now()).await?;
+            Ok(claimed.map(|claimed| Yes { claimed, approvals, call, spent: false }))
+        });
+        taken.await.map_err(|_| Problem::StoreDown)?.map_err(down)
+    }
+
+    fn extent(&self) -> Extent {
+        let (wanted, people) = (self.need.wanted(), self.permit.terms().people);
+        Extent { usd: wanted.usd, tokens: wanted.tokens, risk: wanted.risk, people }
     }
 
     async fn observed(&self) -> Result<Option<Name>, Problem> {
@@ -127,7 +177,7 @@ impl Asker<'_> {
     }
 
     fn request(&self, because: Vec<Name>) -> Request {
-        let Judged { facts, gateway, context, parts, routed, .. } = self.judged;
+        let (Judged { facts, gateway, context, parts, routed, .. }, extent) = (self.judged, self.extent());
         Request {
             call: context.call,
             key: self.judged.caller.key.id.clone(),
@@ -138,9 +188,13 @@ impl Asker<'_> {
             method: parts.method.as_str().into(),
             path: routed.path.as_str().into(),
             request_hash: self.body.filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b)),
-            estimate_usd: self.need.wanted().usd,
+            query: self.judged.place.query.as_deref().map(|query| said(query).into()),
+            accounts: self.judged.account_headers_shown(),
+            estimate_usd: extent.usd,
+            tokens: extent.tokens,
+            risk: extent.risk,
             because,
-            people: self.permit.terms().people,
+            people: extent.people,
         }
     }
 
@@ -157,21 +211,22 @@ impl Asker<'_> {
         let wanted = Wanted { fingerprint: self.fingerprint(), request: self.request(because), terms };
         let approvals = &self.judged.gateway.approvals;
         let mut changes = approvals.changes();
-        let (record, fresh) = approvals.ask(wanted, Timestamp::now()).await.map_err(refused)?;
-        if fresh {
-            self.tell(&record).await?;
-        }
+        // In a task of its own: a caller who leaves meanwhile leaves no question that nobody hears of.
+        let asked = tokio::spawn(asked(approvals.clone(), self.judged.gateway.ledger.clone(), wanted));
+        let record = asked.await.map_err(|_| Problem::StoreDown)??;
         let end = *ends.person.get_or_insert_with(|| Instant::now() + terms.wait);
         loop {
             let now = Timestamp::now();
             changes.borrow_and_update();
-            let (store, id) = (approvals.clone(), record.id.clone());
-            let found = tokio::task::spawn_blocking(move || store.find(&id, now)).await;
-            let record = found.unwrap_or_else(|e| Err(ApprovalError::Store(e.to_string()))).map_err(down)?;
+            let record = match approvals.find(record.id.clone(), now).await {
+                // What was asked waits there all the same, and is told of when it can be read again.
+                Err(ApprovalError::Store(_)) => record.clone().at(now),
+                found => found.map_err(down)?,
+            };
             match record.state {
                 State::Pending => {}
                 State::Rejected | State::TimedOut => return Err(said_no(&record, about)),
-                State::Approved | State::Used | State::Lapsed => {
+                State::Approved | State::Used | State::Lapsed | State::Superseded => {
                     // Waiting for a person is not waiting for holds.
                     ends.holds = None;
                     return Ok(Attempt::Again);
@@ -201,24 +256,33 @@ impl Asker<'_> {
             None => Ok(()),
         }
     }
+}
 
-    async fn tell(&self, record: &Record) -> Result<(), Problem> {
-        let act = Act { actor: "bursar".to_owned(), reason: None };
-        let (approval, request) = (record.id.clone(), Box::new(record.request.clone()));
-        let told = self.judged.gateway.ledger.control(Control::Escalated { approval, request, act }).await;
-        told.map(drop).map_err(|error| {
-            tracing::error!(%error, "a request for approval cannot be written");
-            Problem::StoreDown
-        })
+/// The request that speaks for the call, with its event in the books.
+async fn asked(approvals: Arc<Approvals>, ledger: Arc<dyn Ledger>, wanted: Wanted) -> Result<Record, Problem> {
+    let Asked { record, untold, instead_of } = approvals.ask(wanted, Timestamp::now()).await.map_err(refused)?;
+    let unwritten = |error| {
+        tracing::error!(%error, "a request for approval cannot be written");
+        Problem::StoreDown
+    };
+    let by = |reason: Option<String>| Act { actor: "bursar".to_owned(), reason };
+    if let Some(approval) = instead_of {
+        let act = by(Some(format!("the same call wants more, which {} asks for", record.id)));
+        ledger.control(Control::Rejected { approval, act }).await.map_err(unwritten)?;
     }
+    if untold {
+        let (approval, request) = (record.id.clone(), Box::new(record.request.clone()));
+        ledger.control(Control::Escalated { approval, request, act: by(None) }).await.map_err(unwritten)?;
+        approvals.noted(record.id.clone()).await.map_err(down)?;
+    }
+    Ok(record)
 }
 
 impl Word {
     /// The call does not leave after all: another one may.
-    pub async fn give_back(self, judged: &Judged<'_>) {
-        let Some(claimed) = self.claimed else { return };
-        if let Err(error) = judged.gateway.approvals.give_back(claimed.id, judged.context.call).await {
-            tracing::warn!(%error, "an approval was claimed by a call that did not leave, and is lost");
+    pub async fn give_back(self) {
+        if let Some(yes) = self.claimed {
+            yes.give_back().await;
         }
     }
 }

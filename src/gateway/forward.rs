@@ -14,6 +14,7 @@ use hyper::body::Body;
 use tokio::sync::oneshot;
 
 use super::Gateway;
+use super::approval::Yes;
 use super::body::Reply;
 use super::context::{self, Context};
 use super::filter::Filter;
@@ -59,6 +60,8 @@ pub struct Outgoing {
     pub grip: Option<Box<Grip>>,
     /// Keeps what its answer leaves behind.
     pub memory: Option<Memory>,
+    /// The person's yes that it leaves with.
+    pub yes: Option<Yes>,
     /// Keeps the answer, if a policy asks for it.
     pub taking: Option<Box<Taking>>,
     pub links: Links,
@@ -127,6 +130,7 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
         follow,
         grip,
         memory,
+        yes,
         taking,
         links,
     } = *out;
@@ -135,6 +139,9 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
     let meters = gateway.meters.clone();
     let owner = gateway.clone();
     let hold = hold.dispatch();
+    if let Some(yes) = yes {
+        yes.spend();
+    }
     let dues = Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, follow, memory };
     let dues = Box::new(dues);
     let writes = !request.method().is_safe();
@@ -214,8 +221,11 @@ impl Crossing {
             return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), told)));
         }
         let mut ready = VecDeque::new();
-        let Some((stop, trailers)) = flow.fill(WHOLE, &mut ready).await else {
-            return Ok(flowing(parts, Flowing::new(flow, ready, told)));
+        let (stop, trailers) = match flow.fill(WHOLE, &mut ready).await {
+            Some(end) => end,
+            // Whatever else it says of our credential is not for the caller.
+            None if rejected => (Stop::Cut("the vendor's refusal is too long"), None),
+            None => return Ok(flowing(parts, Flowing::new(flow, ready, told))),
         };
         if let Stop::Aborted(cause) = &stop
             && self.writes

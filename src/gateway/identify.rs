@@ -113,15 +113,31 @@ async fn attributed(people: &Arc<People>, fixed: &Subject, headers: &HeaderMap) 
         tags.split(',').map(str::trim).filter(|t| !t.is_empty()).map(|t| t.split_once('=').unwrap_or((t, "true")));
     for (name, value) in user.into_iter().chain(tags.take(MAX_TAGS)) {
         let (name, mut value): (Name, Name) = (name.into(), value.into());
+        let fixed_value = fixed.dimensions.get(&name);
         if people.is_personal(&name) {
+            if let Some(own) = fixed_value {
+                let person = Person { dimension: name.clone(), value };
+                // Nobody is given an alias who is refused in the same breath.
+                if known(people, person).await?.as_ref() != Some(own) {
+                    return Err(differs(&name));
+                }
+                continue;
+            }
             value = people.alias(Person { dimension: name.clone(), value }).await.map_err(no_alias)?;
         }
-        match fixed.dimensions.get(&name) {
+        match fixed_value {
             Some(own) if *own != value => return Err(differs(&name)),
             _ => drop(subject.dimensions.insert(name, value)),
         }
     }
     Ok((subject, claimed))
+}
+
+/// Under which alias a person is known already.
+async fn known(people: &Arc<People>, person: Person) -> Result<Option<Name>, Problem> {
+    let people = people.clone();
+    let found = tokio::task::spawn_blocking(move || people.find(&person)).await;
+    found.map_err(|_| Problem::StoreDown)?.map_err(no_alias)
 }
 
 /// May this header name somebody?

@@ -110,7 +110,8 @@ impl Judged<'_> {
                 match named {
                     Some(named) => Next::Recall(self.memory(&permit).place(), named),
                     None if wanted.is_empty() => {
-                        let estimate = self.estimate(&permit, ask, about)?;
+                        about.tier = Some(permit.tier());
+                        let estimate = self.estimate(&permit, ask)?;
                         return Ok((permit, estimate));
                     }
                     None => Next::LookUp(permit, wanted),

@@ -22,7 +22,7 @@ use crate::adapters::ledger::hold::{Answered, InFlight, Reserved};
 use crate::adapters::ledger::waiting::Waited;
 use crate::adapters::switchboard::Seat;
 use crate::adapters::upstream::Upload;
-use crate::rules::books::{Closing, CostSource, Opening, Outcome, Tier, Verdict};
+use crate::rules::books::{Closing, CostSource, Opening, Outcome, Tier, Verdict, said};
 use crate::rules::ledger::ask::Reserve;
 use crate::rules::ledger::need::Need;
 use crate::rules::ledger::rates::Rate;
@@ -255,7 +255,7 @@ impl Asked {
             vendor_request_id: None,
             latency_ms: self.context.latency_ms(),
             overhead_us: 0,
-            error,
+            error: error.map(said),
             flagged: false,
             priced: None,
             made: None,

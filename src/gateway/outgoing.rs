@@ -19,7 +19,7 @@ use crate::adapters::vault::Credential;
 use crate::rules::books::Tier;
 use crate::rules::json::Document;
 use crate::rules::subject::Name;
-use crate::rules::vendors::{Plan, Price};
+use crate::rules::vendors::{Family, Plan, Price, is_test_key};
 
 /// What cannot leave after all ends here, with a row that says why.
 pub async fn outgoing(
@@ -51,6 +51,10 @@ impl Judged<'_> {
         let (upload, progress, sent) = self.upload(body, held)?;
         let credential = self.gateway.vault.open(&held.hold, &vendor.name, Some(&credential));
         let credential = credential.ok_or_else(|| Problem::NoCredential(vendor.name.to_string()))?;
+        // What was free in test mode is not, with another credential.
+        if vendor.family == Family::Stripe && is_test_key(credential.secret().expose()) != held.test_mode {
+            return Err(Problem::Changed);
+        }
         let pieces = Pieces {
             method: self.parts.method.clone(),
             base: &self.routed.host.base,
@@ -86,6 +90,7 @@ impl Judged<'_> {
             follow: held.follow,
             grip: held.grip,
             memory: held.memory,
+            yes: held.yes,
             taking,
             links: Links::new(vendor.clone(), self.place.base.clone()),
         })
@@ -95,7 +100,7 @@ impl Judged<'_> {
     fn upload(&self, body: Sendable, held: &HeldCall) -> Result<(Upload, Arc<Progress>, Option<Bytes>), Problem> {
         let bytes = match body {
             Sendable::Stream(body) => {
-                let (upload, progress) = Upload::stream(body);
+                let (upload, progress) = Upload::stream(body, self.caller.carried.clone());
                 return Ok((upload, progress, None));
             }
             Sendable::Whole(bytes) => bytes,

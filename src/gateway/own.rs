@@ -21,8 +21,12 @@ use super::context::{self, Context};
 use super::identify::Caller;
 use super::problem::Problem;
 use super::route;
+use crate::rules::books::said;
 
 pub use keys::{Minter, Unminted};
+
+/// What a key is asked for with, at most: no rule of its own takes more.
+const MOST_OF_A_KEY: usize = 64 * 1024;
 
 /// Pages that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +60,13 @@ pub async fn answer(
     let said = match page {
         Page::Missing => return Err(Problem::NoSuchPage),
         Page::Myself => myself::myself(gateway, caller).await?,
-        Page::Decide => decide::decide(gateway, context, caller, read(gateway, body).await?).await?,
-        Page::Keys => keys::mint(gateway, caller, read(gateway, body).await?).await?,
+        Page::Decide => {
+            decide::decide(gateway, context, caller, read(gateway, body, gateway.limits.body).await?).await?
+        }
+        Page::Keys => {
+            keys::allowed(gateway, caller)?;
+            keys::mint(gateway, caller, read(gateway, body, MOST_OF_A_KEY).await?).await?
+        }
     };
     let mut response = Response::new(Reply::whole(said.to_string()));
     let headers = response.headers_mut();
@@ -68,14 +77,18 @@ pub async fn answer(
     Ok(response)
 }
 
-async fn read<T: DeserializeOwned>(gateway: &Gateway, body: Incoming) -> Result<T, Problem> {
-    let limit = gateway.limits.body;
+async fn read<T: DeserializeOwned>(gateway: &Gateway, body: Incoming, limit: usize) -> Result<T, Problem> {
+    let limit = limit.min(gateway.limits.body);
     let read = tokio::time::timeout(gateway.limits.body_time, Limited::new(body, limit).collect());
     let bytes: Bytes = match read.await.map_err(|_| Problem::SlowBody)? {
         Ok(read) => read.to_bytes(),
         Err(e) if e.is::<LengthLimitError>() => return Err(Problem::TooLarge(limit)),
         Err(_) => return Err(Problem::BrokenBody),
     };
-    serde_json::from_slice(&bytes)
-        .map_err(|e| Problem::BadQuestion(format!("its JSON body is not what is expected here: {e}")))
+    serde_json::from_slice(&bytes).map_err(|e| Problem::BadQuestion(wrong(&e)))
+}
+
+/// What is wrong with a question. The words of the parser may hold what was sent, up to all of it: they are cut, and without keys.
+fn wrong(error: &serde_json::Error) -> String {
+    format!("its JSON body is not what is expected here: {}", said(error.to_string()))
 }

@@ -74,6 +74,8 @@ pub enum Problem {
     NoCredential(String),
     CredentialRejected(String),
     StoreDown,
+    /// What it was judged by changed while it waited, so that it must be read anew.
+    Changed,
     Unreachable(String),
     TimedOut(String),
     /// The answer broke off, and a repeat is safe.
@@ -114,6 +116,11 @@ pub fn stopped(cause: &Stopper) -> Problem {
 }
 
 impl Problem {
+    /// A vault key in a body would reach the vendor.
+    pub fn keyed() -> Self {
+        Self::Malformed("its body holds the vault key, which must not reach a vendor".to_owned())
+    }
+
     pub fn status(&self) -> u16 {
         match self {
             Self::NoKey | Self::UnknownKey | Self::TwoKeys | Self::Expired(_) | Self::Revoked => 401,
@@ -130,7 +137,7 @@ impl Problem {
             Self::Budget(_) => 403,
             Self::Rate(limited) if rated::soon(limited).is_some() => 429,
             Self::Rate(_) => 403,
-            Self::StoreDown => 503,
+            Self::StoreDown | Self::Changed => 503,
             Self::Unreachable(_) | Self::Broken(_) | Self::Unusable { harmless: true, .. } => 502,
             Self::TimedOut(_) => 504,
             Self::OutcomeUnknown(_) | Self::Unusable { .. } => 422,
@@ -169,6 +176,7 @@ impl Problem {
             Self::NoCredential(_) => "credential_missing",
             Self::CredentialRejected(_) => "vendor_credential_rejected",
             Self::StoreDown => "store_down",
+            Self::Changed => "policies_changed",
             Self::Unreachable(_) => "vendor_unreachable",
             Self::Broken(_) => "vendor_broke_off",
             Self::TimedOut(_) => "vendor_timed_out",
@@ -191,7 +199,9 @@ impl Problem {
         match self {
             Self::Budget(short) if short.cause == Cause::Held => Retry::In(1000),
             Self::Rate(limited) => rated::soon(limited).map_or(Retry::Never, Retry::In),
-            Self::StoreDown | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => Retry::AsUsual,
+            Self::StoreDown | Self::Changed | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => {
+                Retry::AsUsual
+            }
             _ => Retry::Never,
         }
     }
@@ -254,6 +264,9 @@ impl Problem {
             }
             Self::StoreDown => {
                 "bursar cannot write its books now, so no call is let through. Try again shortly.".into()
+            }
+            Self::Changed => {
+                "The policy or credential of this call changed while it waited; nothing was sent. Send it again.".into()
             }
             Self::Unreachable(vendor) => format!("{vendor} could not be reached; nothing was sent. Try again."),
             Self::Broken(vendor) => {

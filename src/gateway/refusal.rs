@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::route::{self, Place};
 use crate::adapters::audit::denials::{DenialBudget, Row};
 use crate::adapters::keyring::KeyRecord;
-use crate::rules::books::{Opening, Tier, Verdict};
+use crate::rules::books::{Opening, Tier, Verdict, said};
 use crate::rules::subject::{Facts, Name, Subject};
 use crate::rules::vendors::{Envelope, Routed};
 use crate::units::amount::Amounts;
@@ -167,7 +167,7 @@ impl About {
             tier: self.tier,
             verdict,
             enforced,
-            reason,
+            reason: reason.map(said),
             estimate: self.estimate,
             request_hash: self.request_hash,
             trace_id: context.trace_id.clone(),

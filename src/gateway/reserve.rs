@@ -8,7 +8,7 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::admit::Judged;
-use super::approval::{Asker as PersonAsker, Awaited, Word};
+use super::approval::{Asker as PersonAsker, Awaited, Word, Yes};
 use super::grip::Grip;
 use super::late::Follow;
 use super::look_up::Asker;
@@ -66,6 +66,10 @@ pub struct HeldCall {
     pub grip: Option<Box<Grip>>,
     /// Keeps what its answer leaves behind.
     pub memory: Option<Memory>,
+    /// It was judged as a call in the vendor's test mode.
+    pub test_mode: bool,
+    /// The person's yes that it leaves with.
+    pub yes: Option<Yes>,
 }
 
 /// How an attempt ended, if not refused.
@@ -96,14 +100,16 @@ pub async fn reserve(
         let would = permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref());
         let answered = answered(judged, &asking, (&word, would, &*about), ends).await;
         let answered = match answered {
-            Ok(Waited::Answered(Answered::Held(hold))) => return Ok(held(judged, asking, hold, &need, about)),
+            Ok(Waited::Answered(Answered::Held(hold))) => {
+                return Ok(held(judged, asking, (hold, word.claimed), &need, about));
+            }
             Ok(Waited::Answered(answered)) => Ok(answered),
             Ok(Waited::Interrupted(why)) => Err(why.map_or(Ok(Attempt::Again), |cause| Err(stopped(&cause)))),
             Err(problem) => Err(Err(problem)),
         };
         let below = word.below;
         if word.claimed.is_some() {
-            Box::pin(word.give_back(judged)).await;
+            Box::pin(word.give_back()).await;
         }
         match answered {
             Err(ended) => return ended,
@@ -164,7 +170,13 @@ fn refusal(answered: Answered) -> Problem {
     }
 }
 
-fn held(judged: &Judged<'_>, asking: Asking<'_>, mut hold: Reserved, need: &Need, about: &About) -> Attempt {
+fn held(
+    judged: &Judged<'_>,
+    asking: Asking<'_>,
+    (mut hold, yes): (Reserved, Option<Yes>),
+    need: &Need,
+    about: &About,
+) -> Attempt {
     let Asking { permit, estimate, seat, .. } = asking;
     hold.under(permit.lines());
     let granted = hold.fitted();
@@ -177,7 +189,8 @@ fn held(judged: &Judged<'_>, asking: Asking<'_>, mut hold: Reserved, need: &Need
     let grip = streams.then(|| Box::new(Grip::new(permit.clone(), &estimate.plan)));
     let memory = estimate.plan.is_remembered().then(|| judged.memory(permit));
     let plan = estimate.plan;
-    Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory }))
+    let test_mode = permit.test_mode();
+    Attempt::Held(Box::new(HeldCall { plan, hold, seat, granted, caps, follow, grip, memory, test_mode, yes }))
 }
 
 fn down(error: LedgerError) -> Problem {
@@ -190,7 +203,7 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, wo
     let (verdict, reason) = match (would_deny, &word.noted, &word.claimed) {
         (Some(denial), ..) => (Verdict::Deny, Some(denial.to_string())),
         (None, Some(rule), _) => (Verdict::Escalate, Some(format!("approval_required: {rule}"))),
-        (None, None, Some(yes)) => (Verdict::Allow, Some(approved(yes, about))),
+        (None, None, Some(yes)) => (Verdict::Allow, Some(approved(&yes.claimed, about))),
         (None, None, None) => (Verdict::Allow, about.note()),
     };
     // Under a policy that enforces, a single rule may only observe.
@@ -200,7 +213,7 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, wo
     opening.policy_hash = Some(permit.policy_hash());
     opening.tier = Some(permit.tier());
     opening.action = permit.action().cloned().or(opening.action);
-    opening.approved_by = word.claimed.as_ref().map(|yes| yes.by.as_str().into());
+    opening.approved_by = word.claimed.as_ref().map(|yes| yes.claimed.by.as_str().into());
     opening
 }
 

@@ -13,7 +13,7 @@ use crate::adapters::captures::Taking;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::InFlight;
 use crate::adapters::switchboard::Seat;
-use crate::rules::books::{Closing, CostSource, Outcome};
+use crate::rules::books::{Closing, CostSource, Outcome, said};
 use crate::rules::subject::Facts;
 use crate::rules::vendors::{Charge, Metered, Usage};
 use crate::units::amount::Amounts;
@@ -107,7 +107,7 @@ impl Dues {
             vendor_request_id: ending.usage.vendor_request_id.clone(),
             latency_ms: self.context.latency_ms(),
             overhead_us: self.overhead_us,
-            error: ending.error.clone(),
+            error: ending.error.clone().map(said),
             flagged: !exact,
             // The money of a repeat stands with the call that it repeats.
             priced: ending.usage.priced.clone().filter(|_| self.hold.shares().is_none()),

@@ -10,7 +10,7 @@ use super::settle::{Dues, Ending};
 use crate::adapters::ledger::hold::Reserved;
 use crate::adapters::switchboard::Cause;
 use crate::adapters::upstream::{SendError, Unusable};
-use crate::rules::books::{Closing, CostSource, Outcome};
+use crate::rules::books::{Closing, CostSource, Outcome, said};
 use crate::rules::vendors::{End, Metered, Usage};
 use crate::units::amount::Amounts;
 
@@ -28,7 +28,7 @@ pub async fn unsent(gateway: &Gateway, context: &Context, hold: Reserved, proble
         vendor_request_id: None,
         latency_ms: context.latency_ms(),
         overhead_us: context.elapsed_us(),
-        error: Some(format!("{}: {}", problem.code(), problem.sentence())),
+        error: Some(said(format!("{}: {}", problem.code(), problem.sentence()))),
         flagged: false,
         priced: None,
         made: None,
@@ -57,6 +57,7 @@ impl Crossing {
                 (Usage::ZERO, Outcome::Unreachable, problem)
             }
             SendError::NeverLeft(_) => (Usage::ZERO, Outcome::Unreachable, Problem::Unreachable(vendor)),
+            SendError::Keyed => (Usage::UNKNOWN, Outcome::Unknown, Problem::keyed()),
             SendError::Broken(_) | SendError::BrokenOff if self.repeatable => {
                 (Usage::UNKNOWN, Outcome::Unknown, Problem::Broken(vendor))
             }
@@ -107,7 +108,7 @@ impl Crossing {
     pub fn instead(&self, stop: &Stop, status: u16) -> Option<Problem> {
         let vendor = || self.vendor.name.to_string();
         match stop {
-            Stop::Complete if status == 401 => {
+            Stop::Complete | Stop::Cut(_) if status == 401 => {
                 tracing::error!(vendor = %self.vendor.name, "the vendor refused bursar's credential; set a new one");
                 Some(Problem::CredentialRejected(vendor()))
             }

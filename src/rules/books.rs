@@ -5,6 +5,7 @@
 mod basis;
 mod control;
 mod made;
+mod said;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::units::ids::{CallId, Digest32};
 pub use basis::{Basis, Run};
 pub use control::{Control, Hole, Minting, Request};
 pub use made::{Made, MadeBound};
+pub use said::said;
 
 /// Defines a closed set of words with one spelling for JSON, SQL and the terminal.
 macro_rules! words {

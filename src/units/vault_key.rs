@@ -89,6 +89,16 @@ pub fn stands_in(bytes: &[u8], key: &str) -> bool {
     !key.is_empty() && bytes.len() >= key.len() && memchr::memmem::find_iter(bytes, begun).any(whole)
 }
 
+/// The same text, with no vault key in it.
+pub fn hidden(text: String) -> String {
+    let key = |at: &usize| text.get(*at..at + LEN).is_some_and(|key| VaultKey::parse(key).is_some());
+    let found: Vec<usize> = memchr::memmem::find_iter(text.as_bytes(), PREFIX).filter(key).collect();
+    let mut text = text;
+    // From behind, so that the places before stay where they are.
+    found.into_iter().rev().for_each(|at| text.replace_range(at + PREFIX.len()..at + LEN, "…"));
+    text
+}
+
 fn checksum(id: &str, secret: &str) -> [u8; CHECK_LEN] {
     let mut crc = crc32fast::Hasher::new();
     crc.update(id.as_bytes());

@@ -83,6 +83,9 @@ fn a_coding_that_cannot_be_searched_goes_nowhere() {
     assert_eq!((&row["cost_usd"], text(&row, "outcome")), (&json!("0"), "vendor_error"), "{row:#}");
     let rejected = house.call(&Ask::chat(Some(200)).key(&key).mock("status=401 coding=dcb"));
     assert_eq!(rejected.said(), (403, "vendor_credential_rejected".to_owned()));
+    // However long: what it says of our credential is not for the caller.
+    let long = house.call(&Ask::get("/github/a").key(&key).mock("status=401 bytes=900000"));
+    assert_eq!(long.said(), (403, "vendor_credential_rejected".to_owned()));
     let head = house.call(&Ask::new("HEAD", "/github/a").key(&key).mock("coding=dcb"));
     assert_eq!(head.status, 200, "without a body nothing is hidden");
 }

@@ -221,3 +221,20 @@ fn a_body_that_must_be_read_is_bounded() {
     assert_eq!((got.status, got.code()), (413, "request_too_large".to_owned()));
     assert_eq!(house.vendor.count(), 1);
 }
+
+/// Nothing reads such a body, and it is searched as it passes: the vendor never has the whole request.
+#[test]
+fn a_vault_key_in_an_unread_body_does_not_arrive() {
+    let (house, key) = house();
+    let path = "/github/repos/a/b/issues";
+    let leak = format!("{}export OPENAI_API_KEY={}\n", "x".repeat(300_000), key.key);
+    let ask = Ask::new("POST", path).body("text/plain", leak.clone()).key(&key);
+    let refused = house.call(&ask);
+    assert_eq!(refused.said(), (400, "request_malformed".to_owned()));
+    assert!(refused.text().contains("holds the vault key"), "{}", refused.text());
+    let row = row_of(&house.bursar, &ask.trace, SOON);
+    assert!(text(&row, "error").contains("vault key"), "{row:#}");
+    let clean = Ask::new("POST", path).body("text/plain", leak.replace(&key.key, &key.key[..60])).key(&key);
+    assert_eq!(house.call(&clean).status, 200);
+    assert!(house.vendor.received().iter().all(|r| !String::from_utf8_lossy(&r.body).contains(&key.key)));
+}

@@ -1,12 +1,13 @@
 //! One request and how it goes on: it waits, is approved or rejected by persons, is used once, or runs out of time. Pure;
 //! `store` keeps it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::Wanted;
+use super::{Extent, Wanted};
 use crate::rules::books::Request;
 use crate::units::ids::{ApprovalId, CallId, Digest32};
-use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub enum State {
     Used,
     /// It did not come back in time.
     Lapsed,
+    /// The same call wanted more than it said, so another request was asked in its place.
+    Superseded,
 }
 
 impl State {
@@ -33,6 +36,7 @@ impl State {
             Self::TimedOut => "timed_out",
             Self::Used => "used",
             Self::Lapsed => "lapsed",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -47,6 +51,29 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
+
+/// That an approver is told of a request, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// What they were sent is known by it, on whichever node they come in.
+    pub proof: Digest32,
+    /// A node is at it until then. `None`: they know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Whose turn it is to tell somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    Mine,
+    /// Another node is at it.
+    Theirs,
+    /// They know.
+    Done,
+}
+
+/// Longer than any message takes.
+const TELLING_SECS: i64 = 60;
 
 /// Who it is, however they came in.
 pub fn person(actor: &str) -> String {
@@ -68,6 +95,12 @@ pub struct Record {
     pub decisions: Vec<Decision>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_by: Option<CallId>,
+    /// Which approvers were told of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub told: BTreeMap<String, Told>,
+    /// The books know that it was asked.
+    #[serde(default)]
+    pub noted: bool,
     pub fingerprint: Digest32,
     pub request: Request,
 }
@@ -84,13 +117,15 @@ impl Record {
             valid_until: None,
             decisions: Vec::new(),
             used_by: None,
+            told: BTreeMap::new(),
+            noted: false,
             fingerprint,
             request,
         }
     }
 
     /// As it stands at a later time.
-    pub(super) fn at(mut self, now: Timestamp) -> Self {
+    pub fn at(mut self, now: Timestamp) -> Self {
         match self.state {
             State::Pending if self.open_until <= now => self.state = State::TimedOut,
             State::Approved if self.valid_until.is_none_or(|end| end <= now) => self.state = State::Lapsed,
@@ -104,24 +139,23 @@ impl Record {
         match self.state {
             State::Pending | State::Approved => true,
             State::Rejected => self.open_until > now,
-            State::TimedOut | State::Used | State::Lapsed => false,
+            State::TimedOut | State::Used | State::Lapsed | State::Superseded => false,
         }
     }
 
     /// Is more wanted than what a person has seen?
     pub(super) fn asks_more(&self, wanted: &Wanted) -> bool {
-        let (seen, now) = (&self.request, &wanted.request);
-        self.state != State::Rejected && (now.estimate_usd > seen.estimate_usd || now.people > seen.people)
+        self.state != State::Rejected && !Extent::of(&self.request).covers(&Extent::of(&wanted.request))
     }
 
-    /// What was said before was said of less.
-    pub(super) fn ask_again(&mut self, wanted: &Wanted, now: Timestamp) {
-        *self = Self::new(self.id.clone(), wanted.clone(), now);
+    /// What was said of it was said of less. Another request has another id, so that no word on the old one counts for it.
+    pub(super) fn supersede(&mut self) {
+        self.state = State::Superseded;
     }
 
-    pub(super) fn covers(&self, amount: MicroCents, people: u32) -> bool {
-        let Request { estimate_usd, people: asked, .. } = self.request;
-        self.state == State::Approved && amount <= estimate_usd && people <= asked
+    /// Is it a yes to so much?
+    pub fn covers(&self, wanted: &Extent) -> bool {
+        self.state == State::Approved && Extent::of(&self.request).covers(wanted)
     }
 
     pub(super) fn claim(&mut self, call: CallId) {
@@ -130,6 +164,25 @@ impl Record {
 
     pub(super) fn give_back(&mut self) {
         (self.state, self.used_by) = (State::Approved, None);
+    }
+
+    pub(super) fn begin_telling(&mut self, who: &str, proof: Digest32, now: Timestamp) -> Telling {
+        match self.told.get(who).map(|told| told.until) {
+            Some(None) => Telling::Done,
+            Some(Some(until)) if until > now => Telling::Theirs,
+            _ => {
+                let until = Some(now.plus_secs(TELLING_SECS));
+                self.told.insert(who.to_owned(), Told { proof, until });
+                Telling::Mine
+            }
+        }
+    }
+
+    pub(super) fn told(&mut self, who: &str, done: bool) {
+        if let Some(told) = self.told.get_mut(who) {
+            // What failed may have arrived all the same, and its link is good.
+            told.until = (!done).then_some(Timestamp(0));
+        }
     }
 
     /// Why this person's word does not count, if it does not. `owners` are those whose key the call came with.
@@ -196,6 +249,7 @@ mod tests {
     use crate::rules::policy::Terms;
     use crate::rules::subject::Subject;
     use crate::units::ids::KeyId;
+    use crate::units::money::MicroCents;
 
     fn wanted(usd: u64, people: u32) -> Wanted {
         let request = Request {
@@ -208,7 +262,11 @@ mod tests {
             method: "POST".into(),
             path: "/v1/charges".into(),
             request_hash: None,
+            query: None,
+            accounts: BTreeMap::new(),
             estimate_usd: MicroCents(usd),
+            tokens: 0,
+            risk: 0,
             because: vec!["p: approval over 5 USD".into()],
             people,
         };
@@ -219,6 +277,10 @@ mod tests {
         Decision { actor: actor.to_owned(), yes, at: Timestamp(1), reason: None }
     }
 
+    fn so_much(usd: u64, people: u32) -> Extent {
+        Extent { usd: MicroCents(usd), tokens: 0, risk: 0, people }
+    }
+
     fn fresh(usd: u64, people: u32) -> Record {
         Record::new(ApprovalId("ap_1".into()), wanted(usd, people), Timestamp(0))
     }
@@ -226,17 +288,21 @@ mod tests {
     #[test]
     fn a_yes_covers_what_was_seen_and_no_more() {
         let mut record = fresh(500, 1);
-        assert!(!record.covers(MicroCents(500), 1), "nobody has said anything");
+        assert!(!record.covers(&so_much(500, 1)), "nobody has said anything");
         record.hear(says("socket:ann", true));
-        assert!(record.covers(MicroCents(500), 1) && record.covers(MicroCents(1), 1));
-        assert!(!record.covers(MicroCents(501), 1) && !record.covers(MicroCents(500), 2));
+        assert!(record.covers(&so_much(500, 1)) && record.covers(&so_much(1, 1)));
+        assert!(!record.covers(&so_much(501, 1)) && !record.covers(&so_much(500, 2)));
         assert!(
             record.asks_more(&wanted(501, 1))
                 && record.asks_more(&wanted(500, 2))
                 && !record.asks_more(&wanted(500, 1))
         );
-        record.ask_again(&wanted(501, 1), Timestamp(2));
-        assert_eq!((record.state, record.decisions.len()), (State::Pending, 0), "of that, nobody has said anything");
+        record.supersede();
+        assert!(
+            !record.covers(&so_much(1, 1))
+                && !record.speaks(Timestamp(2))
+                && record.may("socket:eve", true, &[]).is_err()
+        );
     }
 
     #[test]
@@ -247,10 +313,25 @@ mod tests {
         record.hear(says("link:eve", true));
         let call = CallId(uuid::Uuid::from_u128(1));
         record.claim(call);
-        assert!(!record.covers(MicroCents(1), 1) && !record.speaks(Timestamp(2)));
+        assert!(!record.covers(&so_much(1, 1)) && !record.speaks(Timestamp(2)));
         record.give_back();
-        assert!(record.covers(MicroCents(500), 2));
+        assert!(record.covers(&so_much(500, 2)));
         assert_eq!(record.approvers(), "socket:ann, link:eve");
+    }
+
+    #[test]
+    fn one_node_at_a_time_tells_each_approver() {
+        let (mut record, proof) = (fresh(500, 1), Digest32([7; 32]));
+        let late = Timestamp(61_000_000);
+        assert_eq!(record.begin_telling("ann", proof, Timestamp(0)), Telling::Mine);
+        assert_eq!(record.begin_telling("ann", proof, Timestamp(1)), Telling::Theirs);
+        assert_eq!(record.begin_telling("ann", proof, late), Telling::Mine, "it died over it");
+        record.told("ann", false);
+        assert_eq!(record.begin_telling("ann", proof, late), Telling::Mine, "it did not arrive");
+        record.told("ann", true);
+        assert_eq!(record.begin_telling("ann", proof, late), Telling::Done);
+        assert_eq!(record.begin_telling("bob", proof, late), Telling::Mine);
+        assert_eq!(record.told["ann"].proof, proof);
     }
 
     #[test]

@@ -21,11 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Changes of one look.
 const MOST: i64 = 1000;
 
-/// Not of the books' own schema: each node has books, and all of them these. Steps forward only; the lock makes them one by
-/// one, and a step that was made changes nothing.
-const SCHEMA: &str = "
-    SELECT pg_advisory_xact_lock(1652912756, 0);
-    CREATE SCHEMA IF NOT EXISTS bursar_fleet;
+/// Not of the books' own schema: each node has books, and all of them these. The lock makes steps one by one.
+const FLEET: &str = "SELECT pg_advisory_xact_lock(1652912756, 0); CREATE SCHEMA IF NOT EXISTS bursar_fleet;";
+
+/// Steps forward only; one that was made changes nothing.
+const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS bursar_fleet.shared (
         fleet text NOT NULL, name text NOT NULL, at bigint NOT NULL, is_set boolean NOT NULL, record text NOT NULL,
         seq bigint NOT NULL, PRIMARY KEY (fleet, name)
@@ -146,18 +146,19 @@ impl Table {
         }
         let link = timed(self.address.connect()).await?;
         self.seen = 0;
-        timed(prepare(&link.client)).await?;
+        timed(prepare(&link.client, TABLES)).await?;
         Ok(link)
     }
 }
 
-async fn prepare(db: &Client) -> Result<(), AuditError> {
+/// Of a new connection to what a fleet has in common: `tables` are there after it.
+pub(in crate::adapters) async fn prepare(db: &Client, tables: &str) -> Result<(), AuditError> {
     // A node that dies between two statements must not hold up the others.
     let patience = "SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '1500ms'";
-    Ok(db.batch_execute(&format!("{patience}; BEGIN; {SCHEMA} COMMIT")).await?)
+    Ok(db.batch_execute(&format!("{patience}; BEGIN; {FLEET} {tables} COMMIT")).await?)
 }
 
-async fn timed<T>(work: impl Future<Output = Result<T, AuditError>>) -> Result<T, AuditError> {
+pub(in crate::adapters) async fn timed<T>(work: impl Future<Output = Result<T, AuditError>>) -> Result<T, AuditError> {
     let late = || AuditError::Store("PostgreSQL did not answer in time".to_owned());
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(late()))
 }

@@ -91,6 +91,27 @@ fn a_revoked_key_takes_its_children_along() {
 }
 
 #[test]
+fn keys_below_one_are_bounded_and_ended_ones_make_room() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = Keyring::open(dir.path()).expect("a new ring");
+    let (_, root) = ring.mint(new_key(None), NOW).expect("minted");
+    let (_, child) = ring.mint(new_key(Some(&root.id)), NOW).expect("minted");
+    let later = NOW.plus_secs(60);
+    for n in 1..MAX_CHILDREN {
+        // Of the root and of its child in turn: both count below the root.
+        let parent = if n % 2 == 0 { &root.id } else { &child.id };
+        let new = NewKey { expires_at: Some(later), ..new_key(Some(parent)) };
+        ring.mint(new, NOW).expect("there is room");
+    }
+    for parent in [&root.id, &child.id] {
+        let full = ring.mint(new_key(Some(parent)), NOW);
+        assert!(matches!(&full, Err(KeyringError::TooMany(of)) if *of == root.id), "{full:?}");
+    }
+    ring.mint(new_key(None), NOW).expect("another key has room of its own");
+    ring.mint(new_key(Some(&child.id)), later).expect("they have ended");
+}
+
+#[test]
 fn a_child_stays_beneath_its_parent() {
     let dir = tempfile::tempdir().expect("a folder");
     let ring = Keyring::open(dir.path()).expect("a new ring");

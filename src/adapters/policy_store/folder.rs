@@ -33,10 +33,9 @@ pub(super) async fn stamps(folder: &Path) -> Stamps {
 /// The stamps are taken before the files are read: a change in between shows at the next look.
 pub(super) async fn read(options: &Options) -> (Stamps, Result<Loaded, Mistakes>) {
     let (folder, vendors, sandbox) = (options.folder.clone(), options.vendors.clone(), options.sandbox);
-    let nobody = options.nobody_to_ask;
     let work = move || match list(&folder) {
         Ok(stamps) => {
-            let policies = read_all(&stamps, &vendors, sandbox).and_then(|all| askable(all, nobody));
+            let policies = read_all(&stamps, &vendors, sandbox);
             (stamps, policies)
         }
         Err(e) => (Stamps::new(), Err(whole(&folder, format!("the folder cannot be read: {e}")))),
@@ -123,14 +122,6 @@ pub fn lists_of(folder: &Path) -> Result<Lists, Mistakes> {
     let mut mistakes = Vec::new();
     let lists = read_lists(&found.iter().collect::<Vec<_>>(), &mut mistakes);
     if mistakes.is_empty() { Ok(lists) } else { Err(Mistakes(mistakes)) }
-}
-
-/// A policy that asks a person where nobody could answer would refuse its calls for ever.
-fn askable(loaded: Loaded, nobody: Option<&str>) -> Result<Loaded, Mistakes> {
-    let Some(why) = nobody else { return Ok(loaded) };
-    let asking = loaded.iter().filter(|(_, policy)| policy.approval.is_some());
-    let mistakes: Vec<Mistake> = asking.map(|(file, _)| Mistake::of_file(file, format!("approval: {why}"))).collect();
-    if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes(mistakes)) }
 }
 
 fn text(path: &Path, size: u64, most: u64) -> Result<String, Mistakes> {

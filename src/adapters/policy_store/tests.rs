@@ -26,12 +26,8 @@ impl Rig {
             Box::pin(async { Ok(()) })
         });
         let vendors = vec!["stripe".into(), "openai".into()];
-        let options = Options {
-            folder: self.folder.path().join("p").parent().expect("a parent").to_owned(),
-            vendors,
-            sandbox,
-            nobody_to_ask: None,
-        };
+        let options =
+            Options { folder: self.folder.path().join("p").parent().expect("a parent").to_owned(), vendors, sandbox };
         PolicyStore::open(options, Vec::new(), declare).await
     }
 }
@@ -114,12 +110,8 @@ async fn keys_budgets_are_counted_and_survive_a_reload() {
 async fn a_set_that_the_ledger_does_not_take_does_not_decide() {
     let rig = rig();
     rig.write("a.toml", &policy("a", "agent"));
-    let options = Options {
-        folder: rig.folder.path().to_owned(),
-        vendors: vec!["stripe".into()],
-        sandbox: Sandbox::Closed,
-        nobody_to_ask: None,
-    };
+    let options =
+        Options { folder: rig.folder.path().to_owned(), vendors: vec!["stripe".into()], sandbox: Sandbox::Closed };
     let declare: Declare = Box::new(|_| Box::pin(async { Err("the disk is full".to_owned()) }));
     let refused = PolicyStore::open(options, Vec::new(), declare).await.map(|_| ()).expect_err("refused");
     assert!(refused.to_string().contains("the disk is full"));

@@ -25,7 +25,7 @@ pub(super) async fn policies(config: &Config) -> Result<Arc<PolicySet>, Failure>
     }
     let vendors = config.vendors.iter().map(|v| v.name.clone()).collect();
     let declare: Declare = Box::new(|_| Box::pin(std::future::ready(Ok(()))));
-    let options = Options { folder, vendors, sandbox: Sandbox::Checked, nobody_to_ask: config.nobody_to_ask() };
+    let options = Options { folder, vendors, sandbox: Sandbox::Checked };
     let (store, _) = PolicyStore::open(options, Vec::new(), declare).await.map_err(Failure::refused)?;
     Ok(store.current())
 }

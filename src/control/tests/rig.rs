@@ -289,7 +289,7 @@ async fn policies(dir: &tempfile::TempDir) -> PolicyStore {
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("refunds.toml"), POLICY).expect("written");
     let declare: Declare = Box::new(|_| Box::pin(std::future::ready(Ok(()))));
-    let options = Options { folder, vendors: vec!["stripe".into()], sandbox: Sandbox::Closed, nobody_to_ask: None };
+    let options = Options { folder, vendors: vec!["stripe".into()], sandbox: Sandbox::Closed };
     PolicyStore::open(options, Vec::new(), declare).await.expect("a sound policy").0
 }
 

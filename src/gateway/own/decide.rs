@@ -21,7 +21,7 @@ use crate::gateway::problem::Problem;
 use crate::gateway::route;
 use crate::rules::books::Verdict;
 use crate::rules::ledger::need::Need;
-use crate::rules::policy::{PerCall, Permit};
+use crate::rules::policy::{Denial, PerCall, Permit};
 use crate::rules::vendors::Counted;
 
 /// A call as it would be made.
@@ -88,6 +88,13 @@ fn refusal(problem: &Problem, context: &Context) -> Value {
     said
 }
 
+/// Yes, at most how much, and what a rule that only observes says of it.
+struct Priced {
+    permit: Permit,
+    need: Need,
+    would_deny: Option<Denial>,
+}
+
 async fn tried(
     gateway: &Arc<Gateway>,
     context: &Context,
@@ -102,25 +109,31 @@ async fn tried(
     let judged = Judged::new(gateway, context, caller, &place, &routed, parts, ground);
     judged.given_once()?;
     let body = Sendable::Whole(body);
-    let (permit, need) = judged.priced(&body).await?;
+    let Priced { permit, need, would_deny } = judged.priced(&body).await?;
     judged.door()?;
     judged.ready(&permit)?;
     let asker = Asker { judged: &judged, permit: &permit, need: &need, unbounded: false, body: body.bytes() };
     if let Some(awaited) = asker.look().await? {
         return Err(Problem::Approval(Box::new(awaited)));
     }
-    weighed(&judged, &permit, &need).await
+    weighed(&judged, &permit, &need, would_deny).await
 }
 
 /// What the accounts say.
-async fn weighed(judged: &Judged<'_>, permit: &Permit, need: &Need) -> Result<Value, Problem> {
+async fn weighed(
+    judged: &Judged<'_>,
+    permit: &Permit,
+    need: &Need,
+    would_deny: Option<Denial>,
+) -> Result<Value, Problem> {
+    let would_deny = permit.would_deny().cloned().or(would_deny);
     let lines = permit.lines();
     let states = judged.gateway.ledger.accounts(lines.to_vec()).await.map_err(|_| Problem::StoreDown)?;
     if let Some(short) = permit.short_of(need, &states) {
         return Err(Problem::Budget(Box::new(short)));
     }
     let whole = Need { fit: None, ..wanted(need) };
-    let verdict = match permit.would_deny() {
+    let verdict = match &would_deny {
         Some(_) => Verdict::Deny,
         None if permit.short_of(&whole, &states).is_some() => Verdict::AllowWithCaps,
         None => Verdict::Allow,
@@ -129,7 +142,7 @@ async fn weighed(judged: &Judged<'_>, permit: &Permit, need: &Need) -> Result<Va
     Ok(json!({
         "verdict": verdict,
         "enforced": permit.enforced(),
-        "message": permit.would_deny().map(ToString::to_string),
+        "message": would_deny.map(|denial| denial.to_string()),
         "vendor": judged.facts.vendor,
         "operation": judged.facts.operation,
         "tier": permit.tier(),
@@ -148,7 +161,7 @@ fn wanted(need: &Need) -> Need {
 
 impl Judged<'_> {
     /// Yes, and at most how much, by what the request itself says.
-    async fn priced(&self, body: &Sendable) -> Result<(Permit, Need), Problem> {
+    async fn priced(&self, body: &Sendable) -> Result<Priced, Problem> {
         let (mut recalled, mut sought) = (None, false);
         loop {
             let (at, named) = {
@@ -166,10 +179,10 @@ impl Judged<'_> {
                 match ask.recalls().filter(|_| !sought) {
                     Some(named) => (memory.place(), named),
                     None => {
-                        let estimate = ask.estimate().map_err(Problem::Unpriceable)?;
-                        let PerCall { need, .. } = permit.fit_call(&estimate.need).map_err(Problem::Denied)?;
+                        let (estimate, unpriced) = self.estimate(&permit, ask)?;
+                        let PerCall { need, would_deny } = permit.fit_call(&estimate.need).map_err(Problem::Denied)?;
                         let need = Need { risk: permit.risk(), ..need };
-                        return Ok((permit, need));
+                        return Ok(Priced { permit, need, would_deny: unpriced.or(would_deny) });
                     }
                 }
             };

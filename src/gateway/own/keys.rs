@@ -16,7 +16,7 @@ use crate::gateway::identify::Caller;
 use crate::gateway::problem::Problem;
 use crate::rules::books::Act;
 use crate::rules::policy::Overlay;
-use crate::rules::subject::{Name, Subject};
+use crate::rules::subject::{Facts, Flag, Name, Subject};
 use crate::units::time::Timestamp;
 
 /// Why there is no key.
@@ -42,13 +42,41 @@ pub(super) struct Child {
     label: Option<String>,
 }
 
-pub(super) async fn mint(gateway: &Gateway, caller: &Caller, child: Child) -> Result<Value, Problem> {
-    let delegate = caller.policy.delegate;
-    let rule = format!("{}: delegate", caller.policy.name);
-    if !delegate.allowed {
+/// May this key mint others at all? Asked before anything that it sends is read.
+pub(super) fn allowed(gateway: &Gateway, caller: &Caller) -> Result<(), Problem> {
+    if !caller.policy.delegate.allowed {
         let why = "keys under this policy mint no others; ask the operator for a narrower key".to_owned();
-        return Err(Problem::NotMinted { rule, why });
+        return Err(Problem::NotMinted { rule: rule(caller), why });
     }
+    if caller.policy.expires_at.is_some_and(|end| end <= Timestamp::now()) {
+        let why = "the policy has expired; ask the operator to renew it".to_owned();
+        return Err(Problem::NotMinted { rule: format!("{}: expires_at", caller.policy.name), why });
+    }
+    match gateway.keyring.stopped(&whose(caller)).map(|record| record.flag) {
+        None => Ok(()),
+        Some(Flag::Key { .. }) => Err(Problem::Revoked),
+        Some(wider) => Err(Problem::Stopped(wider)),
+    }
+}
+
+/// The caller at no vendor.
+fn whose(caller: &Caller) -> Facts {
+    Facts {
+        subject: caller.subject.clone(),
+        keys: caller.key_chain(),
+        policy: caller.policy.name.clone(),
+        vendor: Name::from(""),
+        operation: Name::from(""),
+        claimed_run: caller.claimed_run(),
+    }
+}
+
+fn rule(caller: &Caller) -> String {
+    format!("{}: delegate", caller.policy.name)
+}
+
+pub(super) async fn mint(gateway: &Gateway, caller: &Caller, child: Child) -> Result<Value, Problem> {
+    let (delegate, rule) = (caller.policy.delegate, rule(caller));
     let minter = gateway.minter.get().ok_or(Problem::StoreDown)?;
     let own = subject(gateway, caller).await?;
     let asked =

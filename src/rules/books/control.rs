@@ -1,6 +1,8 @@
 //! Control events: what an operator did, or was refused, with who and why. Pure data; `control` makes them, and the journal
 //! carries them like any other event.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Kind};
@@ -150,8 +152,19 @@ pub struct Request {
     /// Of the body, as in the call's row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_hash: Option<Digest32>,
+    /// As it is sent, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Box<str>>,
+    /// What its headers say of an account at the vendor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<Name, Box<str>>,
     /// At most.
     pub estimate_usd: MicroCents,
+    #[serde(default)]
+    pub tokens: u64,
+    /// In points.
+    #[serde(default)]
+    pub risk: u64,
     /// The rules that ask.
     pub because: Vec<Name>,
     /// How many must say yes.

@@ -126,6 +126,7 @@ pub(super) fn follow_up(set: &PolicySet, facts: &Facts) -> Option<Permit> {
         max_output_tokens: None,
         ceiling: None,
         would_deny: None,
+        test_mode: false,
         asks: Vec::new(),
     })
 }

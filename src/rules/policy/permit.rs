@@ -28,6 +28,7 @@ pub struct Permit {
     pub(super) max_output_tokens: Option<u64>,
     pub(super) ceiling: Option<MicroCents>,
     pub(super) would_deny: Option<Box<Denial>>,
+    pub(super) test_mode: bool,
     /// Policies that ask a person about some calls, the global one first.
     pub(super) asks: Vec<Ask>,
 }
@@ -86,6 +87,11 @@ impl Permit {
     /// What is allowed on a ledger that several nodes share.
     pub fn manner(&self) -> Manner {
         self.policy.manner
+    }
+
+    /// Was it judged as a call with a credential of the vendor's test mode?
+    pub fn test_mode(&self) -> bool {
+        self.test_mode
     }
 
     /// False in `observe` mode.

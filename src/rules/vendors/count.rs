@@ -4,10 +4,9 @@
 //! Counted here is only what stands between two tokens of the vendor's frame, so that the count is that of the text alone: the
 //! whole text of a message, the instructions. All else of the body stays at a token a byte, and so pays for the frame.
 
+mod asked;
 mod most;
 
-use bytes::Bytes;
-use serde::Deserialize;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 use tiktoken_rs::{cl100k_base_singleton, o200k_base_singleton};
 
@@ -15,9 +14,10 @@ use super::ask::Ask;
 use super::dialect::Dialect;
 use super::entry::{Adapter, Family, Price};
 use super::llm::body::text_of;
-use super::look_up::Question;
 use crate::rules::json::{Document, Kind, NodeRef};
-use crate::rules::path::CanonicalPath;
+
+pub(super) use asked::question;
+pub use asked::told;
 
 /// Tokenizers that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +32,6 @@ const WORTH_A_LOOK: std::ops::RangeInclusive<usize> = 512..=128 * 1024;
 const LOOK_PERCENT: u64 = 25;
 /// Longer than this is no word of any language: the tokenizer's patterns do not get it, and a byte of it stays a token.
 const LONGEST_RUN: usize = 4096;
-/// What the vendors' counts may leave out: "an estimate", says one.
-const MARGIN_PERCENT: u64 = 5;
-const MARGIN: u64 = 100;
 
 /// The tokenizer of the model that a request names, if it is published and the vendor is its maker. What is called so elsewhere (a
 /// deployment) may be another.
@@ -122,105 +119,6 @@ fn is_ordinary(text: &str) -> bool {
         blank = is_blank;
         run <= LONGEST_RUN
     })
-}
-
-/// What to ask the vendor for its own count of this prompt; nothing if it has no such endpoint, or the count would bound nothing.
-pub(super) fn question(ask: &Ask<'_>) -> Option<Question> {
-    if !ask.bounded().ok()?.countable {
-        return None;
-    }
-    let own = ask.operation?.name.split_once(' ')?.1;
-    let document = ask.args.document()?;
-    let (path, body) = match adapter(ask)? {
-        Adapter::Messages => (format!("{own}/count_tokens"), without(&document.root(), ask.body, &BESIDE_MESSAGES)),
-        Adapter::Responses => (format!("{own}/input_tokens"), without(&document.root(), ask.body, &BESIDE_RESPONSES)),
-        Adapter::Gemini => gemini(ask, own)?,
-        _ => return None,
-    };
-    let canonical = CanonicalPath::parse(&path).ok()?.path;
-    let routed = ask.vendor.route("POST", canonical);
-    let free = matches!(ask.vendor.price_of(routed.operation), Some(Price::Free));
-    free.then(|| Question { path, query: None, body: Some(body) })
-}
-
-/// Fields that the endpoints do not take, and that are no part of the prompt. All others are sent along: one that is new here is
-/// counted by the vendor, or refused by it, and then the bytes bound the call.
-const BESIDE_MESSAGES: [&str; 9] = [
-    "max_tokens",
-    "stream",
-    "temperature",
-    "top_p",
-    "top_k",
-    "stop_sequences",
-    "metadata",
-    "service_tier",
-    "inference_geo",
-];
-const BESIDE_RESPONSES: [&str; 18] = [
-    "max_output_tokens",
-    "max_tool_calls",
-    "store",
-    "user",
-    "stream",
-    "stream_options",
-    "background",
-    "include",
-    "temperature",
-    "top_p",
-    "top_logprobs",
-    "metadata",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "prompt_cache_options",
-    "moderation",
-];
-
-/// The members of an object but for these, each as it was written.
-fn without(object: &NodeRef<'_>, body: &[u8], fields: &[&str]) -> Bytes {
-    let taken = object.children().filter_map(|node| Some((node.key()?, node.span())));
-    let mut out = b"{".to_vec();
-    for (key, span) in taken.filter(|(key, _)| !fields.contains(key)) {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        out.extend_from_slice(serde_json::to_string(key).unwrap_or_default().as_bytes());
-        out.push(b':');
-        out.extend_from_slice(body.get(span).unwrap_or_default());
-    }
-    out.push(b'}');
-    out.into()
-}
-
-/// The whole request, in a field of its own that names the model as well.
-fn gemini(ask: &Ask<'_>, own: &str) -> Option<(String, Bytes)> {
-    let model = ask.args.in_path("model")?;
-    let path = own.split_once("{model}")?.0;
-    let whole = ask.body.trim_ascii().strip_prefix(b"{")?;
-    let comma = if whole.trim_ascii_start().starts_with(b"}") { "" } else { "," };
-    let name = serde_json::to_string(&format!("models/{model}")).ok()?;
-    let mut body = format!("{{\"generateContentRequest\":{{\"model\":{name}{comma}").into_bytes();
-    body.extend_from_slice(whole);
-    body.push(b'}');
-    // One that names its model itself would name it twice.
-    let named = ask.args.document()?.root().member("model").is_some();
-    (!named).then(|| (format!("{path}{model}:countTokens"), body.into()))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Told {
-    #[serde(rename = "input_tokens")]
-    input_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-}
-
-/// What the vendor said, with a margin.
-pub fn told(answer: &[u8]) -> Option<u64> {
-    let told: Told = serde_json::from_slice(answer).ok()?;
-    let tokens = told.input_tokens.or(told.total_tokens)?;
-    Some(tokens.saturating_add(tokens.saturating_mul(MARGIN_PERCENT) / 100).saturating_add(MARGIN))
 }
 
 #[cfg(test)]

@@ -245,8 +245,8 @@ impl Price {
 
     /// Can a count of its prompt bound such a call better than its bytes?
     pub fn may_be_counted(&self) -> bool {
-        use Adapter::{Chat, Gemini, Messages, Responses};
-        matches!(self, Self::Adapter(Chat | Responses | Messages | Gemini))
+        use Adapter::{Chat, Converse, Gemini, Invoke, Messages, Responses};
+        matches!(self, Self::Adapter(Chat | Responses | Messages | Gemini | Converse | Invoke))
     }
 
     /// May a body that is too long to be read go out unread? A file costs nothing until something runs it, and what was not

@@ -48,6 +48,8 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         ("POST", "/v1/responses") => responses(&entry, &seen),
         ("POST", "/v1/messages") => messages::stream(entry, script, &seen),
         ("POST", "/v1/messages/count_tokens") => plain(200, &json!({"input_tokens": messages::COUNTED})),
+        ("POST", path) if path.ends_with("/count-tokens") => plain(200, &json!({"inputTokens": messages::COUNTED})),
+        ("POST", path) if path.ends_with("/converse") => plain(200, &messages::converse()),
         ("POST", "/v1/charges" | "/v1/refunds") => money(&entry, &seen),
         ("GET", "/v1/charges/ch_1") => plain(200, &charge()),
         ("GET", "/v1/charges/ch_gone") => plain(404, &json!({"error": {"type": "invalid_request_error"}})),
@@ -269,6 +271,7 @@ fn large(entry: Entry, script: &Script) -> Response<Reply> {
         Piece::Data(full.slice(..size as usize), 0)
     });
     let mut response = Response::new(flow(Some(entry), Box::new(pieces), pause(script, "pause")));
+    *response.status_mut() = StatusCode::from_u16(script.number("status").unwrap_or(200)).expect("a status");
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     if !script.has("chunked") {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(total));

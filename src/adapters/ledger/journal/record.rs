@@ -7,6 +7,9 @@ use std::sync::Arc;
 use super::frame;
 use crate::rules::ledger::entry::{Entry, Memo};
 
+/// The longest entry. Groups of them stay below the longest frame.
+const MOST: usize = 16 << 20;
+
 thread_local! {
     /// Where frames are put together, so that each is kept in as many bytes as it has; and what lines have in common.
     static SCRATCH: RefCell<(Vec<u8>, Memo)> = RefCell::default();
@@ -22,12 +25,18 @@ pub struct Record {
 
 impl Record {
     /// # Errors
-    /// None for the entries that the book makes: all their map keys are strings.
+    /// For an entry that no frame takes. Whoever makes entries bounds their words, so none does; what did would be damage.
     pub fn encode(entry: Entry) -> Result<Self, serde_json::Error> {
         SCRATCH.with_borrow_mut(|(scratch, memo)| {
             scratch.clear();
             scratch.extend_from_slice(&[0; frame::HEADER]);
             entry.write_line(scratch, memo)?;
+            if scratch.len() > MOST {
+                let size = scratch.len();
+                scratch.clear();
+                scratch.shrink_to(MOST);
+                return Err(serde::ser::Error::custom(format!("an entry of {size} bytes is too long for the journal")));
+            }
             frame::seal(scratch);
             Ok(Self { entry, frame: scratch.as_slice().into() })
         })

@@ -68,6 +68,7 @@ impl Judge<'_> {
             max_output_tokens: self.policies().filter_map(|p| p.max_output_tokens).min(),
             ceiling: self.policies().filter_map(|p| p.ceiling).min(),
             would_deny: self.would.take(),
+            test_mode: self.q.test_mode,
             asks: Vec::new(),
         })
     }

@@ -39,6 +39,16 @@ struct RawBudget {
     limit: String,
 }
 
+/// A key's own rules are few; each pattern is compiled, and kept as long as the key.
+const MOST: usize = 64;
+
+fn few<T>(what: &str, given: &[T]) -> Result<(), String> {
+    match given.len() {
+        0..=MOST => Ok(()),
+        n => Err(format!("{n} {what} are too many for a key; {MOST} at most, or a policy of its own")),
+    }
+}
+
 fn total() -> Window {
     Window::Total
 }
@@ -47,6 +57,8 @@ impl TryFrom<Raw> for Overlay {
     type Error = String;
 
     fn try_from(raw: Raw) -> Result<Self, String> {
+        few("rules", &raw.allow)?;
+        few("budgets", &raw.budgets)?;
         Ok(Self {
             vendors: raw.vendors,
             allow: raw.allow.into_iter().map(rule).collect::<Result<_, _>>()?,
@@ -60,6 +72,7 @@ fn rule(raw: RawRule) -> Result<OverlayRule, String> {
     if let Some(bad) = raw.methods.iter().flatten().find(|m| !Methods::is_name(m)) {
         return Err(format!("`{bad}` is no method: write capitals, such as `POST`"));
     }
+    few("paths of one rule", &raw.paths)?;
     let paths = raw.paths.iter().map(|p| RulePath::parse(p).map_err(|e| e.to_string()));
     Ok(OverlayRule {
         methods: raw.methods.map_or_else(Methods::all, Methods::only),

@@ -182,7 +182,10 @@ struct Object {
 }
 
 fn of_response(body: &[u8], plan: &LlmPlan) -> Option<Reported> {
-    debug_assert!(plan.api == Api::Chat, "{:?} has other lines", plan.api);
+    // Such lines are not Anthropic's, whatever they say.
+    if plan.api != Api::Chat {
+        return None;
+    }
     match serde_json::from_slice::<Object>(body).ok()?.object.as_deref() {
         Some("response") => openai::answer::response(body),
         Some("list") => openai::answer::embedding(body, Dialect::OpenAi),

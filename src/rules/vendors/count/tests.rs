@@ -165,6 +165,49 @@ fn each_vendor_is_asked_in_its_own_shape() {
     assert_eq!(asked(&call("groq", "/openai/v1/chat/completions"), chat), None);
 }
 
+#[test]
+fn clouds_are_asked_below_the_model_of_the_call() {
+    let vertex = "/v1/projects/p/locations/europe-west1/publishers";
+    let (nova, claude) = ("amazon.nova-pro-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1:0");
+    let path = |text: String| -> &'static str { text.leak() };
+    for (vendor, called, sent, asks, body) in [
+        (
+            "vertex",
+            path(format!("{vertex}/google/models/gemini-2.5-flash:streamGenerateContent")),
+            r#"{"contents":[ 1 ],"labels":{"a":"b"},"generationConfig":{"maxOutputTokens":9}}"#,
+            format!("{vertex}/google/models/gemini-2.5-flash:countTokens"),
+            r#"{"contents":[ 1 ],"generationConfig":{"maxOutputTokens":9}}"#.to_owned(),
+        ),
+        (
+            "vertex",
+            path(format!("{vertex}/anthropic/models/claude-sonnet-4-5@20250929:rawPredict")),
+            r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":9,"messages":[]}"#,
+            format!("{vertex}/anthropic/models/count-tokens:rawPredict"),
+            r#"{"model":"claude-sonnet-4-5@20250929","anthropic_version":"vertex-2023-10-16","messages":[]}"#
+                .to_owned(),
+        ),
+        (
+            "bedrock",
+            path(format!("/model/{nova}/converse-stream")),
+            r#"{"messages":[],"inferenceConfig":{"maxTokens":9},"toolConfig":{"tools":[]}}"#,
+            format!("/model/{nova}/count-tokens"),
+            r#"{"input":{"converse":{"messages":[],"toolConfig":{"tools":[]}}}}"#.to_owned(),
+        ),
+        (
+            "bedrock",
+            path(format!("/model/{claude}/invoke")),
+            r#"{"max_tokens":9,"messages":[]}"#,
+            format!("/model/{claude}/count-tokens"),
+            r#"{"input":{"invokeModel":{"body":"eyJtYXhfdG9rZW5zIjo5LCJtZXNzYWdlcyI6W119"}}}"#.to_owned(),
+        ),
+    ] {
+        assert_eq!(asked(&call(vendor, called), sent), Some((asks, body)), "{called}");
+    }
+    // Bedrock would overlook it, and its count would be too small.
+    let new = r#"{"messages":[],"inferenceConfig":{"maxTokens":9},"promptVariables":{}}"#;
+    assert_eq!(asked(&call("bedrock", path(format!("/model/{nova}/converse"))), new), None);
+}
+
 /// A field that nobody here knows may be a part of the prompt: the vendor counts it, or refuses to count at all.
 #[test]
 fn what_is_asked_leaves_out_only_what_is_no_prompt() {
@@ -184,6 +227,7 @@ fn what_is_asked_leaves_out_only_what_is_no_prompt() {
 fn a_count_bounds_the_prompt_with_a_margin() {
     assert_eq!(told(br#"{"input_tokens":1000}"#), Some(1150));
     assert_eq!(told(br#"{"totalTokens":1000,"cachedContentTokenCount":5}"#), Some(1150));
+    assert_eq!(told(br#"{"inputTokens":1000}"#), Some(1150));
     assert_eq!((told(b"{}"), told(b"[]"), told(br#"{"input_tokens":-1}"#)), (None, None, None));
     let mut call = call("openai", "/v1/responses");
     let body = r#"{"model":"gpt-4o","max_output_tokens":9,"previous_response_id":"resp_1","input":"x"}"#;

@@ -9,6 +9,13 @@ use super::{Entry, Piece, Received, Reply, Script, TOKEN, flow, pause};
 /// What the endpoint for counting says of any prompt.
 pub const COUNTED: u64 = 200;
 
+/// What Bedrock says of any conversation.
+pub(super) fn converse() -> Value {
+    let message = json!({"role": "assistant", "content": [{"text": "yes"}]});
+    json!({"output": {"message": message}, "stopReason": "end_turn", "metrics": {"latencyMs": 1},
+        "usage": {"inputTokens": COUNTED, "outputTokens": 40, "totalTokens": COUNTED + 40}})
+}
+
 pub(super) fn stream(entry: Entry, script: &Script, seen: &Received) -> Response<Reply> {
     let asked: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
     let tokens: u64 = script.number("tokens").unwrap_or(100);
