@@ -283,11 +283,3 @@ fn joined(mut pieces: VecDeque<Bytes>) -> Bytes {
         _ => pieces.iter().flat_map(|p| p.iter().copied()).collect::<Vec<u8>>().into(),
     }
 }
-
-#[cfg(test)]
-pub fn size_of_work() -> usize {
-    fn size<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
-        size_of::<F>()
-    }
-    size(carry)
-}

@@ -196,21 +196,3 @@ async fn steps(
     let admitted = admit::admit(gateway, context, &caller, &place, routed, parts, body, about).await?;
     forward::forward(gateway, admitted).await
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size<A, B, C, F>(_: fn(A, B, C) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    /// They are moved into their boxes at every call, however little of them is used: a future that is rarely needed has a box of
-    /// its own.
-    #[test]
-    fn what_a_call_waits_with_is_small() {
-        let (served, carried) = (size(serve), forward::size_of_work());
-        assert!(served <= 4 * 1024, "{served} bytes");
-        assert!(carried <= 3 * 1024, "{carried} bytes");
-    }
-}
