@@ -5,6 +5,7 @@ mod address;
 mod answer;
 mod decoder;
 mod dial;
+mod pool;
 mod timely;
 mod upload;
 
@@ -12,15 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Egress;
 pub use address::is_public;
 pub use answer::{Answer, Unusable};
 pub use dial::{Dial, Forbidden, Reach, Why};
+use pool::{Failure, Pool};
 use timely::Timely;
 use upload::Due;
 pub use upload::{Progress, Upload};
@@ -67,8 +66,6 @@ pub enum SendError {
     Unusable(Box<Unusable>),
 }
 
-type Pool = Client<Timely<HttpsConnector<Dial>>, Upload>;
-
 /// Connection pools: one that dials public addresses alone, one for vendors whose address the operator allowed to be private.
 pub struct Upstream {
     public: Pool,
@@ -106,10 +103,10 @@ impl Upstream {
         tokio::select! {
             biased;
             sent = pool.request(request) => match sent {
-                Ok(response) => answer::usable(response, head).map_err(SendError::Unusable),
+                Ok((response, lease)) => answer::usable(response, lease, head).map_err(SendError::Unusable),
                 Err(_) if progress.keyed() => Err(SendError::Keyed),
                 Err(_) if progress.broken() => Err(SendError::BrokenOff),
-                Err(e) => Err(failed(&e)),
+                Err(why) => Err(failed(&why)),
             },
             late = self.too_slow(&progress) => Err(late),
         }
@@ -132,11 +129,13 @@ impl Upstream {
     }
 }
 
-fn failed(error: &hyper_util::client::legacy::Error) -> SendError {
-    match Forbidden::behind(error) {
-        Some(forbidden) => SendError::Forbidden(forbidden),
-        None if error.is_connect() => SendError::NeverLeft(causes(error)),
-        None => SendError::Broken(causes(error)),
+fn failed(why: &Failure) -> SendError {
+    match why {
+        Failure::Broken(error) => SendError::Broken(causes(error)),
+        Failure::Unconnected(error) => match Forbidden::behind(&**error) {
+            Some(forbidden) => SendError::Forbidden(forbidden),
+            None => SendError::NeverLeft(causes(&**error)),
+        },
     }
 }
 
@@ -146,12 +145,7 @@ fn pool(dial: Dial, tls: rustls::ClientConfig, timeouts: Timeouts) -> Pool {
         .https_or_http()
         .enable_all_versions()
         .wrap_connector(dial);
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(timeouts.pool)
-        .timer(TokioTimer::new())
-        .http1_max_buf_size(64 * 1024)
-        .build(Timely::new(https, timeouts.connect))
+    Pool::new(Timely::new(https, timeouts.connect), timeouts.pool)
 }
 
 /// An error with its causes in one line; hyper says the useful part last.

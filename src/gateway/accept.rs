@@ -3,10 +3,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -62,10 +64,9 @@ fn open(
         let builder = builder(&manners);
         let heard = Arc::new(AtomicBool::new(false));
         let first = Arc::clone(&heard);
-        // Boxed: it is large, and is moved several times before it is polled.
         let service = service_fn(move |request| {
             first.store(true, Ordering::Relaxed);
-            Box::pin(answer(gateway.clone(), from, request))
+            answer(gateway.clone(), from, request)
         });
         let patience = Patience { heard, time: manners.header, stop };
         match manners.tls.clone() {
@@ -145,20 +146,20 @@ fn builder(manners: &Manners) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(
-    gateway: Arc<Gateway>,
-    from: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Response<Reply>, Infallible> {
-    Ok(match request.uri().path() {
+/// Boxed: it is large, and is moved several times before it is polled.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Reply>, Infallible>> + Send>>;
+
+fn answer(gateway: Arc<Gateway>, from: SocketAddr, request: Request<Incoming>) -> Answering {
+    let probed = match request.uri().path() {
         "/-/live" => probe(200, "live\n"),
         "/-/ready" => match gateway.trouble() {
             None => probe(200, "ready\n"),
             // Why is for operators: `bursar status` says it.
             Some(_) => probe(503, "not ready\n"),
         },
-        _ => serve(&gateway, from, request).await,
-    })
+        _ => return Box::pin(serve(gateway, from, request).map(Ok)),
+    };
+    Box::pin(std::future::ready(Ok(probed)))
 }
 
 fn probe(status: u16, text: impl Into<bytes::Bytes>) -> Response<Reply> {

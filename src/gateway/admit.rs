@@ -65,7 +65,7 @@ pub async fn admit(
     caller: &Caller,
     place: &Place,
     routed: Routed<'_>,
-    parts: Parts,
+    parts: Box<Parts>,
     body: Incoming,
     about: &mut About,
 ) -> Result<Box<Outgoing>, Problem> {
@@ -73,7 +73,7 @@ pub async fn admit(
     let ground = gateway.grounds.of(caller, &place.vendor, routed.operation, method, &routed.path);
     let facts = ground.facts.clone();
     about.routed(place, &routed, &facts);
-    let (routed, parts) = (&routed, &parts);
+    let (routed, parts) = (&routed, &*parts);
     let mut judged = Judged::new(gateway, context, caller, place, routed, parts, ground);
     let came = judged.body(body).await?;
     judged.refresh(&came)?;

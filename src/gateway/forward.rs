@@ -148,22 +148,31 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
     }
     let dues =
         Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, sighting, follow, memory };
+    let dues = Box::new(dues);
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, grip, links, gateway: gateway.clone() };
-    let sending = gateway.upstream.send(crossing.vendor.private_network, request);
-    tokio::pin!(sending);
-    tokio::select! {
-        biased;
-        () = stop => {
-            let cause = dues.seat.stopped_by().cloned().unwrap_or(Cause::Closing);
-            answer(tell, Err(Problem::Aborted(cause.clone())));
-            let left_whole = progress.whole() && writes && !crossing.plan.streams();
-            let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
-            Box::pin(crossing.aborted(dues, cause, late.await)).await;
+    // What sends is gone before the answer is read: the two need not have room beside each other.
+    let sent = {
+        let sending = gateway.upstream.send(crossing.vendor.private_network, request);
+        tokio::pin!(sending);
+        tokio::select! {
+            biased;
+            () = stop => {
+                let cause = dues.seat.stopped_by().cloned().unwrap_or(Cause::Closing);
+                answer(tell, Err(Problem::Aborted(cause.clone())));
+                let left_whole = progress.whole() && writes && !crossing.plan.streams();
+                let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
+                return Box::pin(crossing.aborted(dues, cause, late.await)).await;
+            }
+            sent = &mut sending => sent,
         }
-        sent = &mut sending => answer(tell, crossing.arrived(dues, sent).await),
-    }
+    };
+    let arrived = match sent {
+        Ok(response) => crossing.answered(dues, response).await,
+        Err(error) => Err(Box::pin(crossing.failed(dues, error)).await),
+    };
+    answer(tell, arrived);
 }
 
 /// If the caller is gone, a flowing body drains itself on drop, and a whole one has settled.
@@ -189,14 +198,7 @@ pub struct Crossing {
 pub type Sent = Result<Response<Upstream>, SendError>;
 
 impl Crossing {
-    async fn arrived(self, dues: Dues, sent: Sent) -> Answer {
-        match sent {
-            Ok(response) => self.answered(dues, response).await,
-            Err(error) => Err(Box::pin(self.failed(dues, error)).await),
-        }
-    }
-
-    async fn answered(mut self, dues: Dues, response: Response<Upstream>) -> Answer {
+    async fn answered(mut self, dues: Box<Dues>, response: Response<Upstream>) -> Answer {
         let (mut parts, upstream) = response.into_parts();
         let status = parts.status.as_u16();
         let meter = self.plan.meter(status, &parts.headers);

@@ -27,7 +27,8 @@ pub struct Flow {
     /// Where a policy asks what answers hold.
     pub scan: Option<Box<Scanning>>,
     pub filter: Filter,
-    pub dues: Dues,
+    /// Boxed: it goes from hand to hand.
+    pub dues: Box<Dues>,
     /// Of a stream, whose hold changes while it runs.
     pub grip: Option<Box<Grip>>,
     pub status: u16,
@@ -79,12 +80,12 @@ impl Flow {
     }
 
     /// Reads the meter's last word. What is still held back goes out only if the answer is complete.
-    pub fn end(self: Box<Self>, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
+    pub fn end(self: Box<Self>, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Box<Dues>, Ending) {
         let end = if *stop == Stop::Complete { End::Complete } else { End::Cut };
         self.close(end, stop, out)
     }
 
-    fn close(mut self: Box<Self>, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
+    fn close(mut self: Box<Self>, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Box<Dues>, Ending) {
         let (filter, scan, taking) = (&mut self.filter, &mut self.scan, &mut self.dues.taking);
         let mut pass = |clean: Bytes| {
             capture::push(taking, &clean);

@@ -97,8 +97,8 @@ pub async fn reserve(
             Err(because) => return Box::pin(asker.ask(because, &asking.seat, ends, about)).await,
         };
         let would = permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref());
-        let ask = ask(judged, &asking, &word, opening(judged, permit, would, &word, about));
-        let answered = match answered(judged, &asking, ask, ends).await {
+        let answered = answered(judged, &asking, (&word, would, &*about), ends).await;
+        let answered = match answered {
             Ok(Waited::Answered(Answered::Held(hold))) => {
                 return Ok(held(judged, asking, (hold, word.claimed), &need, about));
             }
@@ -107,7 +107,9 @@ pub async fn reserve(
             Err(problem) => Err(Err(problem)),
         };
         let below = word.below;
-        word.give_back().await;
+        if word.claimed.is_some() {
+            Box::pin(word.give_back()).await;
+        }
         match answered {
             Err(ended) => return ended,
             Ok(Answered::Short(short)) if below => match permit.past_fraction(*short) {
@@ -138,7 +140,7 @@ type Interrupted = Option<Cause>;
 async fn answered(
     judged: &Judged<'_>,
     asking: &Asking<'_>,
-    ask: Reserve,
+    (word, would, about): (&Word, Option<&Denial>, &About),
     ends: &mut Ends,
 ) -> Result<Waited<Interrupted>, Problem> {
     let Asking { permit, seat, .. } = asking;
@@ -146,12 +148,13 @@ async fn answered(
     let end = *ends.holds.get_or_insert_with(|| now + permit.wait_for_holds());
     // A call that a better count may let through does not wait for others to end.
     let deadline = if asking.patient { end } else { now };
-    let interrupted = async {
+    let interrupted = || async {
         tokio::select! {
             () = gateway.policies.replaced(&judged.policies) => None,
             () = seat.stopped() => seat.stopped_by().cloned(),
         }
     };
+    let ask = || ask(judged, asking, word, opening(judged, permit, would, word, about));
     gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)
 }
 
