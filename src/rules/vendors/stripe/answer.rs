@@ -75,7 +75,7 @@ impl<'d> Object<'d> {
         match plan.moves {
             Move::Charge | Move::ChargeCapture => exactly(self.charged()),
             Move::IntentCapture => self.captured(plan),
-            Move::Intent | Move::IntentConfirm | Move::IntentAmount => exactly(self.intended("")),
+            Move::Intent | Move::IntentConfirm | Move::IntentAmount | Move::IntentBalance => exactly(self.intended("")),
             Move::ReaderCharge => exactly(
                 self.intended("/action/process_payment_intent/payment_intent")
                     .or_else(|| self.intended("/action/confirm_payment_intent/payment_intent")),

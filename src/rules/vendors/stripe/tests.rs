@@ -3,6 +3,7 @@
 mod currencies;
 mod objects;
 mod operations;
+mod recurring;
 mod seek;
 
 use super::super::testkit::{Call, answered, call, exact, headers, json, run};
@@ -92,6 +93,8 @@ fn what_the_request_does_not_say_needs_a_ceiling() {
         ("/v1/invoices/in_1/pay", ""),
         ("/v1/invoices/in_1/finalize", ""),
         ("/v1/invoices", "auto_advance=true&customer=cus_1"),
+        ("/v1/invoices", "automatically_finalizes_at=1800000000&customer=cus_1"),
+        ("/v1/invoices/in_1", "automatically_finalizes_at=1800000000"),
         ("/v1/invoices/in_1/add_lines", "lines[0][amount]=100&lines[1][price]=price_1"),
         ("/v1/quotes/qt_1/accept", ""),
         ("/v1/subscriptions/sub_1", "items[0][price]=price_1"),

@@ -109,6 +109,13 @@ fn objects_say_what_moved() {
             r#"{"object":"invoice","status":"open","amount_paid":0,"amount_remaining":800,"auto_advance":true,"collection_method":"send_invoice","currency":"usd"}"#,
             0,
         ),
+        // The request did not say so, but it goes on by itself.
+        (
+            "/v1/invoices",
+            "customer=cus_1&pending_invoice_items_behavior=include",
+            r#"{"object":"invoice","status":"draft","amount_paid":0,"amount_remaining":800,"auto_advance":true,"collection_method":"charge_automatically","currency":"usd"}"#,
+            800,
+        ),
         (
             "/v1/invoiceitems",
             "amount=-20&currency=usd",

@@ -8,7 +8,11 @@ use super::super::super::testkit::{answered, call, exact, headers, json};
 use super::super::super::{Unpriceable, Usage};
 
 /// Answers every question by its path until none is left; gives the questions and the bound, or why there is none.
-fn looked_up(path: &'static str, body: &str, objects: &[(&str, &str)]) -> (Vec<String>, Result<u64, Unpriceable>) {
+pub(super) fn looked_up(
+    path: &'static str,
+    body: &str,
+    objects: &[(&str, &str)],
+) -> (Vec<String>, Result<u64, Unpriceable>) {
     let mut call = call("stripe", path);
     if path.starts_with("/v2") {
         call.content_type = "application/json";
@@ -117,11 +121,18 @@ fn objects_bound_what_the_request_does_not_say() {
         (
             "/v1/quotes/qt_1/accept",
             "",
-            vec![(
-                "/v1/quotes/qt_1",
-                r#"{"amount_total":100,"computed":{"upfront":{"amount_total":300},"recurring":null},"currency":"usd"}"#,
-            )],
-            300,
+            vec![
+                (
+                    "/v1/quotes/qt_1",
+                    r#"{"amount_total":100,"computed":{"upfront":{"amount_total":300},"recurring":null},"currency":"usd","customer":"cus_1"}"#,
+                ),
+                ("/v1/customers/cus_1", r#"{"balance":70,"currency":"usd"}"#),
+                (
+                    "/v1/invoiceitems?customer=cus_1&pending=true&limit=100",
+                    r#"{"data":[{"amount":5}],"has_more":false}"#,
+                ),
+            ],
+            375,
         ),
         (
             "/v1/customers/cus_1",
@@ -153,9 +164,16 @@ fn objects_bound_what_the_request_does_not_say() {
         ),
         (
             "/v1/terminal/readers/tmr_1/process_payment_intent",
-            "payment_intent=pi_1",
+            "payment_intent=pi_1&process_config[skip_tipping]=true",
             vec![("/v1/payment_intents/pi_1", r#"{"amount":321,"currency":"usd"}"#)],
             321,
+        ),
+        // An invoice's intent is paid whole, whatever is named.
+        (
+            "/v1/payment_intents/pi_1/apply_customer_balance",
+            "amount=500",
+            vec![("/v1/payment_intents/pi_1", r#"{"amount":9000,"currency":"usd"}"#)],
+            9000,
         ),
         // Two seats, a set-up fee, what the customer owes, and what waits for the next invoice.
         (
@@ -189,10 +207,15 @@ fn objects_bound_what_the_request_does_not_say() {
         (
             "/v1/subscription_items",
             "subscription=sub_1&price=price_1&quantity=4",
-            vec![("/v1/prices/price_1", price)],
+            vec![("/v1/subscriptions/sub_1", r#"{"currency":"usd"}"#), ("/v1/prices/price_1", price)],
             6000,
         ),
-        ("/v1/invoiceitems", "customer=cus_1&pricing[price]=price_1", vec![("/v1/prices/price_1", price)], 1500),
+        (
+            "/v1/invoiceitems",
+            "customer=cus_1&pricing[price]=price_1",
+            vec![("/v1/prices/price_1", price), ("/v1/customers/cus_1", r#"{"balance":0,"currency":null}"#)],
+            1500,
+        ),
         (
             "/v2/money_management/payout_intents/pi_1/confirm",
             "{}",
@@ -231,6 +254,17 @@ fn nothing_is_asked_that_is_known_and_what_stays_unknown_is_refused() {
     assert!(why("/v1/refunds", "charge=ch_1", &strange).contains("nothing bounds"));
     let taxed = "customer=cus_1&items[0][price]=price_1&automatic_tax[enabled]=true";
     assert!(why("/v1/subscriptions", taxed, &[]).contains("adds a tax"));
+    let intent = [("/v1/payment_intents/pi_1", r#"{"amount":321,"currency":"usd"}"#)];
+    for (path, body) in [
+        ("/v1/terminal/readers/tmr_1/process_payment_intent", "payment_intent=pi_1"),
+        (
+            "/v1/terminal/readers/tmr_1/process_payment_intent",
+            "payment_intent=pi_1&process_config[skip_tipping]=false&process_config[tipping][amount_eligible]=300",
+        ),
+        ("/v1/terminal/readers/tmr_1/confirm_payment_intent", "payment_intent=pi_1"),
+    ] {
+        assert!(why(path, body, &intent).contains("a tip"), "{body}");
+    }
     let tiered = [("/v1/prices/price_1", r#"{"currency":"usd","billing_scheme":"tiered","unit_amount":null}"#)];
     assert!(looked_up("/v1/subscription_items", "price=price_1", &tiered).1.is_err());
     let other = [("/v1/charges/ch_1", r#"{"amount":5,"amount_refunded":0,"currency":"zzz"}"#)];
