@@ -40,6 +40,10 @@ pub(super) fn named(ask: &Ask<'_>, moves: Move) -> Result<Named, Unpriceable> {
         Move::Quiet => quiet(ask.args),
         Move::Intent if !is_set(ask.args, "confirm")? => Ok(Named::Later),
         Move::InvoiceDraft => draft(ask),
+        Move::InvoicePay if is_set(ask.args, "paid_out_of_band")? => out_of_band(ask),
+        // The answer still says what is collected.
+        Move::InvoiceFinalize if is_clear(ask.args.get("auto_advance")?, false) => Ok(Named::Later),
+        Move::InvoiceItem if ask.args.get("item")?.is_some() && !reprices(ask)? => Ok(Named::Nothing),
         Move::SubscriptionUpdate if ask.args.all_in(&HARMLESS) => Ok(Named::Nothing),
         Move::InvoiceLines => lines(ask),
         Move::CreditNote => credit_note(ask),
@@ -79,6 +83,22 @@ fn is_set(args: &Args<'_>, field: &str) -> Result<bool, Unpriceable> {
 pub(super) fn is_clear(value: Option<Value<'_>>, wanted: bool) -> bool {
     let word = if wanted { "true" } else { "false" };
     value.is_some_and(|value| matches!(value, Value::Bool(flag) if flag == wanted) || value.text() == Some(word))
+}
+
+/// Paid elsewhere: a clear yes moves nothing here.
+fn out_of_band(ask: &Ask<'_>) -> Result<Named, Unpriceable> {
+    let outside = is_clear(ask.args.get("paid_out_of_band")?, true);
+    if outside { Ok(Named::Nothing) } else { plain(ask, Move::InvoicePay) }
+}
+
+/// Does an update of an invoice item change what it amounts to?
+fn reprices(ask: &Ask<'_>) -> Result<bool, Unpriceable> {
+    for field in ["amount", "quantity", "quantity_decimal", "pricing", "price", "price_data", "unit_amount_decimal"] {
+        if !matches!(ask.args.get(field)?, None | Some(Value::Null)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A draft stays one, unless it goes on by itself at once or at a time. Of a new one the answer says whether it does.

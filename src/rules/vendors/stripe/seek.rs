@@ -110,11 +110,15 @@ fn capture(intent: &Document<'_>) -> Option<Sum> {
 }
 
 fn approval(authorization: &Document<'_>) -> Option<Sum> {
-    money(integer(authorization, "/pending_request/amount")?, text(authorization, "/pending_request/currency"))
+    let before = integer(authorization, "/amount").unwrap_or(0).unsigned_abs();
+    let amount = integer(authorization, "/pending_request/amount")?;
+    Some(Sum { before, ..money(amount, text(authorization, "/pending_request/currency"))? })
 }
 
 fn invoice(invoice: &Document<'_>) -> Option<Sum> {
-    let before = u64::try_from(integer(invoice, "/amount_paid").unwrap_or(0)).unwrap_or(0);
+    let outside = integer(invoice, "/amount_paid_off_stripe").unwrap_or(0).max(0);
+    let before = integer(invoice, "/amount_paid").unwrap_or(0).saturating_sub(outside);
+    let before = u64::try_from(before).unwrap_or(0);
     let left = integer(invoice, "/amount_remaining").or_else(|| integer(invoice, "/amount_due"))?;
     Some(Sum { before, ..money(left.max(0), text(invoice, "/currency"))? })
 }

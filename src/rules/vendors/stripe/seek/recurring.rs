@@ -9,7 +9,7 @@ use super::id;
 use crate::rules::args::{Decimal, Value};
 use crate::rules::json::{Document, Kind, NodeRef};
 
-/// Parameters that add what no price says.
+/// Parameters that add what no price says. The first may say that it does not.
 const TAXES: [&str; 3] = ["automatic_tax", "default_tax_rates", "tax_rates"];
 
 /// Decimal places of Stripe's quantities and unit amounts.
@@ -160,7 +160,9 @@ fn none<T>(seek: &Seek<'_>, why: &str) -> Option<T> {
 }
 
 fn adds_taxes(ask: &Ask<'_>, seek: &Seek<'_>, below: &str) -> bool {
-    is_there(ask, seek, &TAXES, below, "adds a tax that no price says")
+    let enabled = ask.args.get(&format!("{below}automatic_tax.enabled"));
+    let names = if enabled.is_ok_and(|value| amount::is_clear(value, false)) { &TAXES[1..] } else { &TAXES[..] };
+    is_there(ask, seek, names, below, "adds a tax that no price says")
 }
 
 /// Is one of these parameters there? Then it is noted, and why that has no bound.

@@ -1,7 +1,8 @@
-//! What bounds subscriptions, their items and a customer's next invoice, and what does not (results in cents).
+//! What bounds subscriptions, their items, their ends, a customer's next invoice and tips, and what does not (results in cents).
 
 use super::super::super::Unpriceable;
 use super::seek::looked_up;
+use super::stripe;
 
 const PRICE: &str = r#"{"object":"price","unit_amount":1500,"unit_amount_decimal":"1500","currency":"usd","billing_scheme":"per_unit","recurring":{"usage_type":"licensed"}}"#;
 
@@ -82,8 +83,50 @@ fn taxes_and_further_items_bound_nothing() {
     ] {
         assert!(resumed(own, item, more).is_err(), "{own} {item} {more}");
     }
+    let plain = "customer=cus_1&items[0][price]=price_1&automatic_tax[enabled]=";
+    assert_eq!(bound("/v1/subscriptions", &format!("{plain}false"), ""), Ok(1_500_000_000));
+    assert!(bound("/v1/subscriptions", &format!("{plain}true"), "").is_err());
     for own in [r#""default_tax_rates":[{"percentage":20}]"#, r#""automatic_tax":{"enabled":true}"#] {
         let all = format!(r#"{{"currency":"usd",{own}}}"#);
         assert!(bound("/v1/subscription_items", "subscription=sub_1&price=price_1", &all).is_err(), "{own}");
+    }
+}
+
+#[test]
+fn an_end_may_have_its_price() {
+    let vendor = stripe("/v1/charges").vendor;
+    let bound = |path: &str, query: &str| {
+        let path = crate::rules::path::CanonicalPath::parse(path).expect("well-formed").path;
+        let routed = vendor.route("DELETE", path);
+        let sent = crate::rules::args::Sent { query: Some(query), ..crate::rules::args::Sent::default() };
+        let args = crate::rules::args::Args::read(sent, &[]).expect("readable");
+        let call = stripe("/v1/charges");
+        call.asked(&vendor, routed.operation, &args).map(|estimate| estimate.need.wanted().usd.0)
+    };
+    for (path, query, free) in [
+        ("/v1/subscriptions/sub_1", "", true),
+        ("/v1/subscriptions/sub_1", "invoice_now=false&prorate=true", true),
+        ("/v1/subscriptions/sub_1", "invoice_now=true", false),
+        ("/v1/subscription_items/si_1", "proration_behavior=none", true),
+        ("/v1/subscription_items/si_1", "proration_behavior=always_invoice", false),
+        ("/v1/customers/cus_1", "", true),
+    ] {
+        assert_eq!(bound(path, query).ok(), free.then_some(0), "{path} {query}");
+    }
+}
+
+#[test]
+fn a_tip_on_the_reader_has_no_bound() {
+    let intent = [("/v1/payment_intents/pi_1", r#"{"amount":321,"currency":"usd"}"#)];
+    for (path, body) in [
+        ("/v1/terminal/readers/tmr_1/process_payment_intent", "payment_intent=pi_1"),
+        (
+            "/v1/terminal/readers/tmr_1/process_payment_intent",
+            "payment_intent=pi_1&process_config[skip_tipping]=false&process_config[tipping][amount_eligible]=300",
+        ),
+        ("/v1/terminal/readers/tmr_1/confirm_payment_intent", "payment_intent=pi_1"),
+    ] {
+        let why = looked_up(path, body, &intent).1.expect_err("a tip").to_string();
+        assert!(why.contains("a tip"), "{why}");
     }
 }

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::super::super::look_up::Found;
-use super::super::super::testkit::{answered, call, exact, headers, json};
+use super::super::super::testkit::{answered, exact, headers, json};
 use super::super::super::{Unpriceable, Usage};
+use super::stripe;
 
 /// Answers every question by its path until none is left; gives the questions and the bound, or why there is none.
 pub(super) fn looked_up(
@@ -13,7 +14,7 @@ pub(super) fn looked_up(
     body: &str,
     objects: &[(&str, &str)],
 ) -> (Vec<String>, Result<u64, Unpriceable>) {
-    let mut call = call("stripe", path);
+    let mut call = stripe(path);
     if path.starts_with("/v2") {
         call.content_type = "application/json";
     }
@@ -246,7 +247,7 @@ fn nothing_is_asked_that_is_known_and_what_stays_unknown_is_refused() {
         ("/v1/refunds", "charge="),
         ("/v1/subscriptions/sub_1", "items[0][price]=price_1"),
     ] {
-        assert!(call("stripe", path).questions(body).is_empty(), "{path} {body}");
+        assert!(stripe(path).questions(body).is_empty(), "{path} {body}");
     }
     let why = |path, body, objects: &[(&str, &str)]| looked_up(path, body, objects).1.expect_err("unknown").to_string();
     assert!(why("/v1/refunds", "charge=ch_1", &[]).contains("GET /v1/charges/ch_1: the vendor said 404"));
@@ -254,17 +255,6 @@ fn nothing_is_asked_that_is_known_and_what_stays_unknown_is_refused() {
     assert!(why("/v1/refunds", "charge=ch_1", &strange).contains("nothing bounds"));
     let taxed = "customer=cus_1&items[0][price]=price_1&automatic_tax[enabled]=true";
     assert!(why("/v1/subscriptions", taxed, &[]).contains("adds a tax"));
-    let intent = [("/v1/payment_intents/pi_1", r#"{"amount":321,"currency":"usd"}"#)];
-    for (path, body) in [
-        ("/v1/terminal/readers/tmr_1/process_payment_intent", "payment_intent=pi_1"),
-        (
-            "/v1/terminal/readers/tmr_1/process_payment_intent",
-            "payment_intent=pi_1&process_config[skip_tipping]=false&process_config[tipping][amount_eligible]=300",
-        ),
-        ("/v1/terminal/readers/tmr_1/confirm_payment_intent", "payment_intent=pi_1"),
-    ] {
-        assert!(why(path, body, &intent).contains("a tip"), "{body}");
-    }
     let tiered = [("/v1/prices/price_1", r#"{"currency":"usd","billing_scheme":"tiered","unit_amount":null}"#)];
     assert!(looked_up("/v1/subscription_items", "price=price_1", &tiered).1.is_err());
     let other = [("/v1/charges/ch_1", r#"{"amount":5,"amount_refunded":0,"currency":"zzz"}"#)];
@@ -305,7 +295,7 @@ fn a_named_amount_is_of_its_objects_currency() {
 }
 
 fn moved(path: &'static str, body: &str, object: (&str, &str), answer: &str, headers: &HeaderMap) -> Usage {
-    let mut call = call("stripe", path);
+    let mut call = stripe(path);
     for question in call.questions(body) {
         assert_eq!(question.to_string(), format!("GET {}", object.0));
         call.found.push(Found { question, answer: Ok(Bytes::from(object.1.to_owned())) });
@@ -340,6 +330,10 @@ fn what_was_there_before_is_not_counted_again() {
     // A bank is still paying: the hold stands.
     let open = r#"{"object":"invoice","status":"open","amount_paid":100,"currency":"usd"}"#;
     assert!(matches!(moved("/v1/invoices/in_1/pay", "", invoice, open), Usage::AtLeast(charge) if charge.usd.0 == 0));
+    let grows =
+        ("/v1/issuing/authorizations/ia_1", r#"{"amount":100,"pending_request":{"amount":50,"currency":"usd"}}"#);
+    let grown = r#"{"object":"issuing.authorization","amount":150,"approved":true,"currency":"usd"}"#;
+    assert_eq!(exact(moved("/v1/issuing/authorizations/ia_1/approve", "", grows, grown)), 50_000_000);
     let intent = ("/v1/payment_intents/pi_1", r#"{"amount_capturable":600,"amount_received":300,"currency":"usd"}"#);
     let whole =
         r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#;
