@@ -104,6 +104,7 @@ impl<'d> Object<'d> {
             Move::InvoiceItem => exactly(self.of(&["invoiceitem"], "/amount")),
             Move::InvoiceLines if self.is("invoice") || self.is("line_item") => self.as_asked(plan),
             Move::Subscription | Move::SubscriptionResume => self.subscription(plan),
+            Move::Quote => self.quoted(plan),
             _ => None,
         }
     }

@@ -64,18 +64,26 @@ impl Object<'_> {
         }
         match self.0.pointer("/latest_invoice") {
             Some(node) if node.is_null() => Some(Moved::Exactly(0)),
-            Some(_) => Some(self.settled(plan, self.invoice("/latest_invoice", plan.before, false)?)),
+            Some(_) => self.first_invoice(plan, "/latest_invoice"),
             None => None,
         }
     }
 
+    /// The invoice of a quote, or the first one of its subscription; only an expanded one says what is paid.
+    pub(super) fn quoted(self, plan: &StripePlan) -> Option<Moved> {
+        if !self.is("quote") {
+            return None;
+        }
+        self.invoice("/invoice", 0, true).or_else(|| self.first_invoice(plan, "/subscription/latest_invoice"))
+    }
+
     /// An invoice that waits for its customer is not on its way: nobody collects it, or the customer has to confirm it first.
-    fn settled(self, plan: &StripePlan, moved: Moved) -> Moved {
-        let method = text(self.0, "/latest_invoice/collection_method");
+    fn first_invoice(self, plan: &StripePlan, at: &str) -> Option<Moved> {
+        let method = text(self.0, &format!("{at}/collection_method"));
         let waits = plan.awaits_customer || method == Some("send_invoice");
-        match moved {
-            Moved::AtLeast(paid) if waits => Moved::Exactly(paid),
-            moved => moved,
+        match self.invoice(at, plan.before, false)? {
+            Moved::AtLeast(paid) if waits => Some(Moved::Exactly(paid)),
+            moved => Some(moved),
         }
     }
 

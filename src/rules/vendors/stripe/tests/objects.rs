@@ -161,6 +161,18 @@ fn objects_say_what_moved() {
             r#"{"object":"subscription","currency":"usd","latest_invoice":{"object":"invoice","status":"open","amount_paid":0,"collection_method":"charge_automatically","currency":"usd"}}"#,
             0,
         ),
+        (
+            "/v1/quotes/qt_1/accept",
+            "expand[]=invoice",
+            r#"{"object":"quote","currency":"usd","invoice":{"object":"invoice","status":"paid","amount_paid":700},"subscription":null}"#,
+            700,
+        ),
+        (
+            "/v1/quotes/qt_1/accept",
+            "expand[]=subscription.latest_invoice",
+            r#"{"object":"quote","currency":"usd","invoice":null,"subscription":{"latest_invoice":{"object":"invoice","status":"paid","amount_paid":990}}}"#,
+            990,
+        ),
         // Of 1500 were 500 paid outside.
         (
             "/v1/invoices/in_1/pay",
