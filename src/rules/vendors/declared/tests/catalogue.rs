@@ -132,6 +132,20 @@ fn each_vendor_costs_what_was_computed_by_hand() {
     }
 }
 
+/// Resend repeats an answer under its key without a word of it.
+#[test]
+fn a_keyed_call_may_be_a_repeat() {
+    for (vendor, path, keyed) in [("resend", "/emails", true), ("resend", "/emails", false), ("exa", "/search", true)] {
+        let mut call = of(vendor, path, "");
+        if keyed {
+            call.headers = headers(&[("idempotency-key", "welcome/1")]);
+        }
+        let plan = call.plan(r#"{"to":"a@x","query":"x"}"#);
+        let told = run(&plan, 200, &headers(&[("content-type", "application/json")]), [&b"{}"[..]], End::Complete).1;
+        assert_eq!(told.replayed, keyed && vendor == "resend", "{vendor} {keyed}");
+    }
+}
+
 /// What is not known is refused, and charged in full where a ceiling let it pass.
 #[test]
 fn what_has_no_price_is_not_free() {
