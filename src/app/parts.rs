@@ -75,10 +75,7 @@ impl Parts {
         let (keyring, private) = (Arc::new(Keyring::open(&data)?), Private::open(&config)?);
         adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
-        if let Some(name) = private.approvers.with_token(&token) {
-            let why = "has the operators' token, which opens everything; give them one of their own";
-            return Err(format!("[[approver]] {name} {why}").into());
-        }
+        private.is_apart_from(&token)?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
         opened.keep_whole(&books, &keyring, nodes.clone(), last_stop.clone()).await?;

@@ -2,7 +2,6 @@
 //! comes out holds its worst case on every account, with its row durable. `forward` comes next.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,10 +23,9 @@ use super::route::Place;
 use super::watch::{self, Sighting};
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
-use crate::rules::books::said;
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::price::PriceBook;
-use crate::rules::subject::{Facts, Name};
+use crate::rules::subject::Facts;
 use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
@@ -291,23 +289,6 @@ impl Judged<'_> {
         let credential = self.policies.get(&self.facts.policy).and_then(|policy| policy.credential.clone());
         let vendor = &self.place.vendor;
         vendor.family == Family::Stripe && self.gateway.vault.is_test(&vendor.name, credential.as_ref())
-    }
-
-    fn account_headers(&self) -> Result<Vec<(&str, &str)>, Problem> {
-        let mut found = Vec::new();
-        for name in &self.place.vendor.account_headers {
-            for value in self.parts.headers.get_all(&**name) {
-                let text = value.to_str().map_err(|_| Problem::Malformed(format!("`{name}` holds no plain text")))?;
-                found.push((&**name, text));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The same, to be shown to a person.
-    pub fn account_headers_shown(&self) -> BTreeMap<Name, Box<str>> {
-        let found = self.account_headers().unwrap_or_default();
-        found.into_iter().map(|(name, value)| (name.into(), said(value).into())).collect()
     }
 
     pub fn ask<'a>(

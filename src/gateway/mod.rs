@@ -1,6 +1,7 @@
 //! Floor 3: one request, one file per step, in order. Knows neither operators nor the command line; `app` wires it.
 
 mod accept;
+mod accounts;
 mod admit;
 mod approval;
 mod arrivals;

@@ -148,7 +148,7 @@ impl Pool {
 }
 
 /// The answer; the request, if an old connection gave it back whole; or why there is neither.
-#[expect(clippy::type_complexity, reason = "three ways to go on")]
+#[expect(clippy::result_large_err, reason = "what was not sent comes back whole, and is rare")]
 fn retried(sent: Sent, old: bool) -> Result<Response<Incoming>, Result<Request<Upload>, hyper::Error>> {
     sent.map_err(|mut error| match error.take_message().filter(|_| old) {
         Some(unsent) => Ok(unsent),
