@@ -75,6 +75,7 @@ impl Reader {
             env: raw.env.iter().flatten().map(|s| s.as_str().into()).collect(),
             version: raw.version.as_deref().filter(|v| !v.is_empty()).map(Into::into),
             failures_free: raw.failures_free.unwrap_or(false),
+            repeats_unsaid: raw.repeats_unsaid.unwrap_or(false),
             prices: raw.prices.as_deref().unwrap_or(name).into(),
             auto_tier_is_standard: self.auto_tier(raw),
             currency: raw.currency.as_deref().filter(|c| *c != "any").map(|c| c.to_ascii_lowercase().into()),

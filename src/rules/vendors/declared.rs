@@ -21,9 +21,8 @@ pub(super) use late::LateBound;
 
 use http::HeaderMap;
 
-use self::shape::Shape;
+use self::shape::{Shape, magnitude, times};
 use super::ask::Unpriceable;
-use super::llm::number::Num;
 use crate::rules::args::{Args, Name};
 use crate::rules::json::Document;
 use crate::rules::price::Fx;
@@ -57,6 +56,11 @@ enum Expr {
     Const(u128),
     /// Not known, and why.
     Unknown(Box<str>),
+    /// A parameter that the request lacks, and why it is needed.
+    Missing {
+        field: String,
+        why: &'static str,
+    },
     Param {
         name: Name,
         default: Option<u128>,
@@ -74,6 +78,11 @@ enum Expr {
     },
     /// One if the parameter is there and is not `false`, else nothing.
     There(Name),
+    /// The sum of a number that every element of a list in the JSON body has.
+    Total {
+        name: Name,
+        list: Box<str>,
+    },
     /// Message segments of a text.
     Segments {
         name: Name,
@@ -97,8 +106,10 @@ enum Expr {
     },
     Product(Box<[Expr]>),
     Sum(Box<[Expr]>),
-    /// The first that is not zero; all of them must be known.
+    /// The first that is there; a zero is.
     First(Box<[Expr]>),
+    /// The first that is not zero; all of them must be known.
+    NotZero(Box<[Expr]>),
     /// Of a number, what its shape makes of it.
     Shaped {
         inner: Box<Expr>,
@@ -119,7 +130,7 @@ enum Over {
 #[derive(Clone, Debug)]
 pub(super) struct Bound {
     /// Or why it is not known.
-    estimate: Result<u128, String>,
+    estimate: Result<u128, Unpriceable>,
     actual: Option<Expr>,
     zero_if: Vec<zero::Zero>,
     currency: Box<str>,
@@ -132,8 +143,7 @@ impl Rule {
     /// Reads the request once.
     pub(super) fn bind(&self, args: &Args<'_>) -> Result<Bound, Unpriceable> {
         let estimate = self.estimate.bind(args)?;
-        let unknown = estimate.unknown().map(str::to_owned);
-        let estimate = unknown.map_or_else(|| Ok(estimate.constant().unwrap_or(u128::MAX)), Err);
+        let estimate = estimate.unknown().map_or_else(|| Ok(estimate.constant().unwrap_or(u128::MAX)), Err);
         let actual = self.actual.as_ref().map(|expr| expr.bind(args)).transpose()?;
         let dedupe = self.dedupe.as_ref().map(|name| take::word(args, name)).transpose()?.flatten();
         Ok(Bound {
@@ -151,7 +161,7 @@ impl Rule {
     pub(super) fn resumed(&self) -> Option<Bound> {
         let late = self.late.as_ref()?.resumed(&self.currency)?;
         Some(Bound {
-            estimate: Err("the call is over".to_owned()),
+            estimate: Err(Unpriceable::NotSet("the call is over".to_owned())),
             actual: None,
             zero_if: Vec::new(),
             currency: self.currency.clone(),
@@ -165,8 +175,7 @@ impl Rule {
 impl Bound {
     /// What to hold.
     pub fn hold(&self, fx: &Fx) -> Result<PicoUsd, Unpriceable> {
-        let estimate = self.estimate.as_ref().map_err(|why| Unpriceable::NotSet(why.clone()))?;
-        let usd = fx.convert(*estimate, &self.currency, true);
+        let usd = fx.convert(self.estimate.clone()?, &self.currency, true);
         usd.ok_or_else(|| Unpriceable::UnknownCurrency(self.currency.to_string()))
     }
 
@@ -211,22 +220,47 @@ impl Expr {
     fn bind(&self, args: &Args<'_>) -> Result<Expr, Unpriceable> {
         let all = |list: &[Expr]| list.iter().map(|e| e.bind(args)).collect::<Result<Box<[_]>, _>>();
         Ok(match self {
-            Self::Const(_) | Self::Unknown(_) | Self::Response { .. } | Self::Header { .. } => self.clone(),
-            Self::Param { name, default } => Self::Const(take::number(args, name, *default)?),
-            Self::Chars { name, default } => Self::Const(take::chars(args, name, *default)?),
-            Self::Count { names, over, commas } => Self::Const(take::count(args, names, over, *commas)?),
-            Self::There(name) => Self::Const(take::there(args, name)?),
-            Self::Segments { name, default } => Self::Const(take::segments(args, name, *default)?),
-            Self::Table { name, values, prefixes, otherwise } => {
-                Self::Const(take::look_up(args, name, values, prefixes, *otherwise)?)
+            Self::Const(_) | Self::Unknown(_) | Self::Missing { .. } | Self::Response { .. } | Self::Header { .. } => {
+                self.clone()
             }
-            Self::Product(list) => Self::Product(all(list)?).folded(),
+            Self::Param { name, default } => Self::taken(take::number(args, name, *default))?,
+            Self::Chars { name, default } => Self::taken(take::chars(args, name, *default))?,
+            Self::Count { names, over, commas } => Self::taken(take::count(args, names, over, *commas))?,
+            Self::There(name) => Self::taken(take::there(args, name))?,
+            Self::Total { name, list } => Self::taken(take::total(args, name, list))?,
+            Self::Segments { name, default } => Self::taken(take::segments(args, name, *default))?,
+            Self::Table { name, values, prefixes, otherwise } => {
+                Self::taken(take::look_up(args, name, values, prefixes, *otherwise))?
+            }
+            Self::Product(list) => Self::product(list, args)?,
             Self::Sum(list) => Self::Sum(all(list)?).folded(),
             Self::First(list) => Self::First(all(list)?).folded(),
+            Self::NotZero(list) => Self::NotZero(all(list)?).folded(),
             Self::Shaped { inner, shape } => {
                 Self::Shaped { inner: Box::new(inner.bind(args)?), shape: shape.clone() }.folded()
             }
         })
+    }
+
+    /// What the request says, or that it does not: then a ceiling may stand in.
+    fn taken(found: Result<u128, Unpriceable>) -> Result<Expr, Unpriceable> {
+        match found {
+            Ok(value) => Ok(Self::Const(value)),
+            Err(Unpriceable::Unbounded { field, why }) => Ok(Self::Missing { field, why }),
+            Err(wrong) => Err(wrong),
+        }
+    }
+
+    /// What is multiplied by nothing need not be known.
+    fn product(list: &[Expr], args: &Args<'_>) -> Result<Expr, Unpriceable> {
+        let mut bound = Vec::with_capacity(list.len());
+        for factor in list {
+            match factor.bind(args)? {
+                Self::Const(0) => return Ok(Self::Const(0)),
+                factor => bound.push(factor),
+            }
+        }
+        Ok(Self::Product(bound.into()).folded())
     }
 
     /// One constant in place of an expression that has become one.
@@ -241,10 +275,13 @@ impl Expr {
     }
 
     /// Why it has no value, whatever the answer.
-    fn unknown(&self) -> Option<&str> {
+    fn unknown(&self) -> Option<Unpriceable> {
         match self {
-            Self::Unknown(why) => Some(why),
-            Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().find_map(Self::unknown),
+            Self::Unknown(why) => Some(Unpriceable::NotSet(why.to_string())),
+            Self::Missing { field, why } => Some(Unpriceable::unbounded(field.clone(), why)),
+            Self::Product(list) | Self::Sum(list) | Self::First(list) | Self::NotZero(list) => {
+                list.iter().find_map(Self::unknown)
+            }
             Self::Shaped { inner, .. } => inner.unknown(),
             _ => None,
         }
@@ -253,7 +290,9 @@ impl Expr {
     fn any(&self, test: &impl Fn(&Self) -> bool) -> bool {
         test(self)
             || match self {
-                Self::Product(list) | Self::Sum(list) | Self::First(list) => list.iter().any(|e| e.any(test)),
+                Self::Product(list) | Self::Sum(list) | Self::First(list) | Self::NotZero(list) => {
+                    list.iter().any(|e| e.any(test))
+                }
                 Self::Shaped { inner, .. } => inner.any(test),
                 _ => false,
             }
@@ -266,7 +305,7 @@ impl Expr {
     fn reads_request(&self) -> bool {
         self.any(&|e| {
             let request = matches!(e, Self::Param { .. } | Self::Chars { .. } | Self::Count { .. } | Self::There(_));
-            request || matches!(e, Self::Segments { .. } | Self::Table { .. })
+            request || matches!(e, Self::Segments { .. } | Self::Table { .. } | Self::Total { .. })
         })
     }
 
@@ -287,7 +326,8 @@ impl Expr {
             }
             Self::Product(list) => list.iter().try_fold(ONE, |product, e| Some(times(product, e.value(answer)?))),
             Self::Sum(list) => list.iter().try_fold(0u128, |sum, e| Some(sum.saturating_add(e.value(answer)?))),
-            Self::First(list) => {
+            Self::First(list) => list.iter().find_map(|e| e.value(answer)),
+            Self::NotZero(list) => {
                 list.iter().try_fold(0, |found, e| Some(if found > 0 { found } else { e.value(answer)? }))
             }
             Self::Shaped { inner, shape } => Some(shape.of(inner.value(answer)?)),
@@ -297,16 +337,6 @@ impl Expr {
     }
 }
 
-/// The product, rounded up.
-fn times(a: u128, b: u128) -> u128 {
-    a.checked_mul(b).map_or(u128::MAX, |product| product.div_ceil(ONE))
-}
-
 fn whole(n: usize) -> u128 {
     (n as u128).saturating_mul(ONE)
-}
-
-/// A number of an answer without its sign, as some vendors write a price as a debit, and without what their floats added to it.
-fn magnitude(text: &str) -> Option<u128> {
-    Some(Num::parse(text.strip_prefix('-').unwrap_or(text))?.usd()?.0)
 }

@@ -83,6 +83,8 @@ pub struct Vendor {
     pub version: Option<Box<str>>,
     /// A 5xx status costs nothing.
     pub failures_free: bool,
+    /// A call under an idempotency key that was charged before is a repeat, though no header of the answer says so.
+    pub repeats_unsaid: bool,
     /// Which shelf of the price book its models stand on.
     pub prices: Name,
     /// Is a request that names no service tier served in the standard one? Else the account may have set a dearer one.

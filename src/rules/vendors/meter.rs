@@ -138,7 +138,8 @@ impl Meter {
                 Usage::ZERO
             }
         };
-        // Calls that buy one thing, and repeats that the vendor's second API does not call so.
+        // Calls that buy one thing, and repeats that the vendor does not call so.
+        let keyed = self.inner.repeats_unsaid && self.inner.idempotency_key.is_some();
         let bought = match &self.inner.how {
             How::Rule(bound) => bound.dedupe.is_some(),
             How::Stripe(plan) => plan.moves.repeats_unsaid(),
@@ -146,7 +147,7 @@ impl Meter {
         };
         let (made, due) = (told.made.map(Box::new), told.due.map(Box::new));
         let made = made.or_else(|| late.as_ref().and_then(|question| self.later(question)));
-        let (vendor_request_id, replayed) = (self.request_id.or(told.id), self.replayed || bought);
+        let (vendor_request_id, replayed) = (self.request_id.or(told.id), self.replayed || bought || keyed);
         let remember = told.remember;
         Metered { usage, vendor_request_id, replayed, priced: told.priced, late, made, due, remember }
     }

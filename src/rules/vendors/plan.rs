@@ -29,6 +29,7 @@ pub struct Plan {
 pub(super) struct Inner {
     pub how: How,
     pub failures_free: bool,
+    pub repeats_unsaid: bool,
     pub request_id_header: Option<Box<str>>,
     pub idempotency_key: Option<Box<str>>,
     pub prices: Arc<PriceBook>,
@@ -74,6 +75,7 @@ impl Plan {
         let inner = Inner {
             how,
             failures_free: ask.vendor.failures_free,
+            repeats_unsaid: ask.vendor.repeats_unsaid,
             request_id_header: ask.vendor.request_id_header.clone(),
             idempotency_key: header(&ask.vendor.idempotency_header),
             prices: ask.prices.clone(),
@@ -89,6 +91,7 @@ impl Plan {
         let inner = Inner {
             how: How::Rule(Box::new(rule.resumed()?)),
             failures_free: vendor.failures_free,
+            repeats_unsaid: false,
             request_id_header: None,
             idempotency_key: None,
             prices: prices.clone(),

@@ -31,6 +31,8 @@ pub(super) struct StripePlan {
     pub named: bool,
     /// Of the object's own sum, what had moved before this call.
     pub before: u64,
+    /// A first invoice waits until its customer confirms it.
+    pub awaits_customer: bool,
 }
 
 impl StripePlan {
@@ -101,7 +103,8 @@ fn free() -> Bounded {
 fn plan(ask: &Ask<'_>, moves: Move, sum: Option<Sum>, named: bool, held: Result<PicoUsd, Unpriceable>) -> Bounded {
     let (amount, before) = sum.as_ref().map_or((None, 0), |sum| (Some(sum.minor), sum.before));
     let currency = sum.and_then(|sum| sum.currency).or_else(|| ask.vendor.currency.clone());
-    let how = How::Stripe(StripePlan { moves, amount, currency, named, before });
+    let awaits_customer = matches!(amount::text(ask.args, "payment_behavior"), Ok(Some("default_incomplete")));
+    let how = How::Stripe(StripePlan { moves, amount, currency, named, before, awaits_customer });
     Bounded { need: held.map(|usd| Need::fixed(usd, 0)), how, tokens: 0, countable: false }
 }
 

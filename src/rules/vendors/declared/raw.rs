@@ -76,6 +76,8 @@ pub struct RawExpr {
     chars: Option<String>,
     /// How many things these parameters list.
     count: Option<Vec<String>>,
+    /// With `each_of`: the sum of this number, which every element of that list has.
+    total: Option<String>,
     /// The message segments of a parameter.
     segments: Option<String>,
     /// A price by the longest prefix of a parameter.
@@ -86,8 +88,10 @@ pub struct RawExpr {
     header: Option<String>,
     product: Option<Vec<RawExpr>>,
     sum: Option<Vec<RawExpr>>,
-    /// The first of these that is not zero.
+    /// The first of these that is there.
     first: Option<Vec<RawExpr>>,
+    /// The first of these that is not zero.
+    not_zero: Option<Vec<RawExpr>>,
     /// With `count`: the body is a list, and each element has these parameters.
     each: bool,
     /// The same for a list at this pointer.
@@ -192,12 +196,14 @@ impl RawExpr {
             ("chars", self.chars.is_some()),
             ("count", self.count.is_some()),
             ("segments", self.segments.is_some()),
+            ("total", self.total.is_some()),
             ("table", self.table.is_some()),
             ("response", self.response.is_some()),
             ("header", self.header.is_some()),
             ("product", self.product.is_some()),
             ("sum", self.sum.is_some()),
             ("first", self.first.is_some()),
+            ("not_zero", self.not_zero.is_some()),
         ];
         all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
     }
@@ -216,6 +222,11 @@ impl RawExpr {
             "commas" => self.counted(self.commas.as_deref(), true, &format!("{at}.commas"), mistakes),
             "segments" => Expr::Segments { name: name(&self.segments), default },
             "table" => self.table(name(&self.table), at, mistakes),
+            "total" => {
+                let list = self.each_of.as_deref().unwrap_or_default();
+                sound::pointer(list, &format!("{at}.each_of"), mistakes);
+                Expr::Total { name: name(&self.total), list: list.into() }
+            }
             "response" => {
                 let pointer = self.response.as_deref().unwrap_or_default();
                 sound::pointer(pointer, &format!("{at}.response"), mistakes);
@@ -227,13 +238,26 @@ impl RawExpr {
                 Expr::Header { name: name.to_ascii_lowercase().into(), default }
             }
             "product" => Expr::Product(list(self.product.as_deref(), &format!("{at}.product"), rates, mistakes)),
-            "first" => Expr::First(list(self.first.as_deref(), &format!("{at}.first"), rates, mistakes)),
+            "first" => {
+                self.refuse_never_reached(at, mistakes);
+                Expr::First(list(self.first.as_deref(), &format!("{at}.first"), rates, mistakes))
+            }
+            "not_zero" => Expr::NotZero(list(self.not_zero.as_deref(), &format!("{at}.not_zero"), rates, mistakes)),
             _ => Expr::Sum(list(self.sum.as_deref(), &format!("{at}.sum"), rates, mistakes)),
         }
     }
 
+    /// What has a default is always there, so that nothing after it counts.
+    fn refuse_never_reached(&self, at: &str, mistakes: &mut Mistakes) {
+        let Some((_, before)) = self.first.as_deref().and_then(<[RawExpr]>::split_last) else { return };
+        for (place, _) in before.iter().enumerate().filter(|(_, part)| part.default.is_some()) {
+            let why = "it has a `default`, so that what comes after it never counts".to_owned();
+            mistakes.push((format!("{at}.first.{place}"), why));
+        }
+    }
+
     fn counted(&self, names: Option<&[String]>, commas: bool, at: &str, mistakes: &mut Mistakes) -> Expr {
-        refuse_empty(names, at, mistakes);
+        sound::refuse_empty(names, at, mistakes);
         let over = match &self.each_of {
             Some(pointer) => {
                 sound::pointer(pointer, &format!("{}.each_of", at.rsplit_once('.').map_or(at, |(at, _)| at)), mistakes);
@@ -276,7 +300,7 @@ impl RawExpr {
     fn refuse_strays(&self, heads: &[&str], at: &str, mistakes: &mut Mistakes) {
         let strays = [
             ("each", self.each, &["count", "commas"][..]),
-            ("each_of", self.each_of.is_some(), &["count", "commas"]),
+            ("each_of", self.each_of.is_some(), &["count", "commas", "total"]),
             ("values", !self.values.is_empty(), &["table"]),
             ("prefixes", !self.prefixes.is_empty(), &["table"]),
             ("otherwise", self.otherwise.is_some(), &["table"]),
@@ -312,15 +336,8 @@ impl RawExpr {
     }
 }
 
-/// Of nothing the sum is nothing, and the call would be free.
-fn refuse_empty<T>(items: Option<&[T]>, at: &str, mistakes: &mut Mistakes) {
-    if items.is_none_or(<[T]>::is_empty) {
-        mistakes.push((at.to_owned(), "the list is empty".to_owned()));
-    }
-}
-
 fn list(items: Option<&[RawExpr]>, at: &str, rates: &Rates, mistakes: &mut Mistakes) -> Box<[Expr]> {
-    refuse_empty(items, at, mistakes);
+    sound::refuse_empty(items, at, mistakes);
     items
         .unwrap_or_default()
         .iter()

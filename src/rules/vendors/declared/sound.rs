@@ -45,3 +45,10 @@ pub fn rates(rates: &Rates) -> Mistakes {
     }
     mistakes
 }
+
+/// Of nothing the sum is nothing, and the call would be free.
+pub(super) fn refuse_empty<T>(items: Option<&[T]>, at: &str, mistakes: &mut Mistakes) {
+    if items.is_none_or(<[T]>::is_empty) {
+        mistakes.push((at.to_owned(), "the list is empty".to_owned()));
+    }
+}

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::{Over, PLACES, Unpriceable, sms, whole};
-use crate::rules::args::{Args, Name, Value};
+use crate::rules::args::{Args, Decimal, Name, Value};
 use crate::rules::json::{Kind, NodeRef};
 
 fn bad(name: &Name, why: &'static str) -> Unpriceable {
@@ -98,6 +98,22 @@ pub(super) fn count(args: &Args<'_>, names: &[Name], over: &Over, commas: bool) 
         names.iter().map(|name| member(element, name).map_or(0, |node| things_at(node, commas))).sum::<usize>()
     };
     Ok(whole(list.children().map(of).sum()))
+}
+
+/// The sum of one number over a list; without the list, or that number in one of its elements, nothing is known.
+pub(super) fn total(args: &Args<'_>, name: &Name, list: &str) -> Result<u128, Unpriceable> {
+    let there = args.document().and_then(|document| document.pointer(list)).filter(|node| !node.is_null());
+    let Some(there) = there else { return required(&Name::parse(list), None) };
+    if !matches!(there.kind(), Kind::Array) {
+        return Err(Unpriceable::BadField { field: list.to_owned(), why: "it must be a JSON list" });
+    }
+    let mut sum = 0u128;
+    for element in there.children() {
+        let Some(node) = member(element, name) else { return required(&Name::parse(list), None) };
+        let number = node.number().and_then(Decimal::parse).and_then(|n| u128::try_from(n.scaled(PLACES)?).ok());
+        sum = sum.saturating_add(number.ok_or_else(|| bad(name, "it must be a plain number, not below zero"))?);
+    }
+    Ok(sum)
 }
 
 fn things(value: Value<'_>, commas: bool) -> usize {

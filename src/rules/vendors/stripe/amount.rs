@@ -39,7 +39,11 @@ pub(super) fn named(ask: &Ask<'_>, moves: Move) -> Result<Named, Unpriceable> {
     match moves {
         Move::Quiet => quiet(ask.args),
         Move::Intent if !is_set(ask.args, "confirm")? => Ok(Named::Later),
-        Move::InvoiceDraft if !is_set(ask.args, "auto_advance")? => Ok(Named::Nothing),
+        Move::InvoiceDraft => draft(ask),
+        Move::InvoicePay if is_set(ask.args, "paid_out_of_band")? => out_of_band(ask),
+        // The answer still says what is collected.
+        Move::InvoiceFinalize if is_clear(ask.args.get("auto_advance")?, false) => Ok(Named::Later),
+        Move::InvoiceItem if ask.args.get("item")?.is_some() && !reprices(ask)? => Ok(Named::Nothing),
         Move::SubscriptionUpdate if ask.args.all_in(&HARMLESS) => Ok(Named::Nothing),
         Move::InvoiceLines => lines(ask),
         Move::CreditNote => credit_note(ask),
@@ -71,10 +75,40 @@ fn quiet(args: &Args<'_>) -> Result<Named, Unpriceable> {
 
 /// Anything but a clear no says yes.
 fn is_set(args: &Args<'_>, field: &str) -> Result<bool, Unpriceable> {
-    Ok(match args.get(field)? {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(value) => value.text() != Some("false"),
-    })
+    let value = args.get(field)?;
+    Ok(!matches!(value, None | Some(Value::Null)) && !is_clear(value, false))
+}
+
+/// Says it this, and nothing else?
+pub(super) fn is_clear(value: Option<Value<'_>>, wanted: bool) -> bool {
+    let word = if wanted { "true" } else { "false" };
+    value.is_some_and(|value| matches!(value, Value::Bool(flag) if flag == wanted) || value.text() == Some(word))
+}
+
+/// Paid elsewhere: a clear yes moves nothing here.
+fn out_of_band(ask: &Ask<'_>) -> Result<Named, Unpriceable> {
+    let outside = is_clear(ask.args.get("paid_out_of_band")?, true);
+    if outside { Ok(Named::Nothing) } else { plain(ask, Move::InvoicePay) }
+}
+
+/// Does an update of an invoice item change what it amounts to?
+fn reprices(ask: &Ask<'_>) -> Result<bool, Unpriceable> {
+    for field in ["amount", "quantity", "quantity_decimal", "pricing", "price", "price_data", "unit_amount_decimal"] {
+        if !matches!(ask.args.get(field)?, None | Some(Value::Null)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A draft stays one, unless it goes on by itself at once or at a time. Of a new one the answer says whether it does.
+fn draft(ask: &Ask<'_>) -> Result<Named, Unpriceable> {
+    let timed = !matches!(ask.args.get("automatically_finalizes_at")?, None | Some(Value::Null | Value::Text("")));
+    if timed || is_set(ask.args, "auto_advance")? {
+        return plain(ask, Move::InvoiceDraft);
+    }
+    let silent = !is_clear(ask.args.get("auto_advance")?, false);
+    Ok(if silent && ask.args.get("invoice")?.is_none() { Named::Later } else { Named::Nothing })
 }
 
 /// Every line must name its amount.

@@ -75,7 +75,8 @@ impl<'d> Object<'d> {
         match plan.moves {
             Move::Charge | Move::ChargeCapture => exactly(self.charged()),
             Move::IntentCapture => self.captured(plan),
-            Move::Intent | Move::IntentConfirm | Move::IntentAmount => exactly(self.intended("")),
+            Move::IntentConfirm if self.is_processing(plan) => self.as_asked(plan),
+            Move::Intent | Move::IntentConfirm | Move::IntentAmount | Move::IntentBalance => exactly(self.intended("")),
             Move::ReaderCharge => exactly(
                 self.intended("/action/process_payment_intent/payment_intent")
                     .or_else(|| self.intended("/action/confirm_payment_intent/payment_intent")),
@@ -93,7 +94,7 @@ impl<'d> Object<'d> {
             Move::DebitReversal => exactly(self.unless_undone(&["treasury.debit_reversal"], "/amount")),
             Move::MoneyMovement | Move::PayoutConfirm => exactly(self.money_movement()),
             Move::ClimateOrder => exactly(self.unless_undone(&["climate.order"], "/amount_total")),
-            Move::IssuingApproval => exactly(self.approved()),
+            Move::IssuingApproval => self.approved(plan),
             Move::CreditNote => exactly(self.credited()),
             Move::CustomerCredit => exactly(self.of(&["customer_balance_transaction"], "/amount")),
             Move::CustomerBalance if self.is("customer") => self.as_asked(plan),
@@ -103,6 +104,7 @@ impl<'d> Object<'d> {
             Move::InvoiceItem => exactly(self.of(&["invoiceitem"], "/amount")),
             Move::InvoiceLines if self.is("invoice") || self.is("line_item") => self.as_asked(plan),
             Move::Subscription | Move::SubscriptionResume => self.subscription(plan),
+            Move::Quote => self.quoted(plan),
             _ => None,
         }
     }
@@ -194,8 +196,14 @@ impl<'d> Object<'d> {
                 let all = self.number("/amount_received").or(self.number("/amount").filter(|_| whole))?;
                 Some(Moved::Exactly(less(all, plan.before)))
             }
+            _ if self.is_processing(plan) => self.as_asked(plan),
             _ => self.intended("").map(Moved::Exactly),
         }
+    }
+
+    /// On its way is the part that was asked for, where one was: the intent's own amount may be more.
+    fn is_processing(self, plan: &StripePlan) -> bool {
+        plan.named && self.is("payment_intent") && self.status() == Some("processing")
     }
 
     fn unless_undone(self, kinds: &[&str], pointer: &str) -> Option<i64> {

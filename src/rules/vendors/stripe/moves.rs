@@ -34,6 +34,8 @@ moves! {
     IntentCapture = "intent_capture" Charge,
     /// Other steps of an intent that name an amount.
     IntentAmount = "intent_amount" Charge,
+    /// Out of a customer's cash: of an invoice's intent the whole, whatever is named.
+    IntentBalance = "intent_balance" Charge,
     /// A reader takes the payment of an intent.
     ReaderCharge = "reader_charge" Charge,
     ReaderRefund = "reader_refund" Refund,
@@ -85,7 +87,8 @@ impl Move {
             Self::CreditGrant => "amount.monetary.value",
             Self::MoneyMovement => "amount.value",
             Self::CustomerBalance => "balance",
-            Self::ReaderCharge
+            Self::IntentBalance
+            | Self::ReaderCharge
             | Self::PayoutReverse
             | Self::CreditReversal
             | Self::DebitReversal

@@ -3,6 +3,7 @@
 
 mod recurring;
 
+use self::recurring::{Total, owed};
 use super::super::ask::Ask;
 use super::super::look_up::{Seek, integer, is_plain_id, text};
 use super::{Move, Sum, amount};
@@ -21,13 +22,16 @@ pub(super) fn sum(ask: &Ask<'_>, moves: Move, seek: &Seek<'_>) -> Option<Sum> {
         Move::PayoutReverse => whole(&one("payouts", "payout")?, "/amount"),
         Move::CreditReversal => whole(&one("treasury/received_credits", "received_credit")?, "/amount"),
         Move::DebitReversal => whole(&one("treasury/received_debits", "received_debit")?, "/amount"),
-        Move::IntentConfirm | Move::IntentAmount => whole(&one("payment_intents", "intent")?, "/amount"),
+        Move::IntentConfirm | Move::IntentAmount | Move::IntentBalance => {
+            whole(&one("payment_intents", "intent")?, "/amount")
+        }
+        Move::ReaderCharge if adds_tip(ask, seek) => None,
         Move::ReaderCharge => whole(&one("payment_intents", "payment_intent")?, "/amount"),
         Move::IntentCapture => capture(&one("payment_intents", "intent")?),
         Move::IssuingApproval => approval(&one("issuing/authorizations", "authorization")?),
         Move::InvoicePay | Move::InvoiceFinalize | Move::InvoiceDraft => invoice(&one("invoices", "invoice")?),
         Move::CreditNote => whole(&one("invoices", "invoice")?, "/total"),
-        Move::Quote => quote(&one("quotes", "quote")?),
+        Move::Quote => quote(&one("quotes", "quote")?, seek),
         Move::CustomerBalance => balance(ask, &one("customers", "customer")?),
         Move::PayoutConfirm => {
             let intent = seek.get(format!("/v2/money_management/payout_intents/{}", id(ask, "id")?), None)?;
@@ -53,6 +57,16 @@ pub(super) fn currency(ask: &Ask<'_>, moves: Move, seek: &Seek<'_>) -> Option<Bo
         Move::InvoiceItem => of("invoiceitems", "item"),
         _ => sum(ask, moves, seek)?.currency,
     }
+}
+
+/// May the customer add a tip on the reader? Only where the request forbids it is the intent's amount the most.
+fn adds_tip(ask: &Ask<'_>, seek: &Seek<'_>) -> bool {
+    const SKIP: &str = "process_config.skip_tipping";
+    let skips = ask.args.get(SKIP).is_ok_and(|value| amount::is_clear(value, true));
+    if !skips {
+        seek.fail(format!("the customer may add a tip on the reader, unless `{SKIP}` is true"));
+    }
+    !skips
 }
 
 /// A parameter that is a plain id, wherever it is carried.
@@ -96,19 +110,27 @@ fn capture(intent: &Document<'_>) -> Option<Sum> {
 }
 
 fn approval(authorization: &Document<'_>) -> Option<Sum> {
-    money(integer(authorization, "/pending_request/amount")?, text(authorization, "/pending_request/currency"))
+    let before = integer(authorization, "/amount").unwrap_or(0).unsigned_abs();
+    let amount = integer(authorization, "/pending_request/amount")?;
+    Some(Sum { before, ..money(amount, text(authorization, "/pending_request/currency"))? })
 }
 
 fn invoice(invoice: &Document<'_>) -> Option<Sum> {
-    let before = u64::try_from(integer(invoice, "/amount_paid").unwrap_or(0)).unwrap_or(0);
+    let outside = integer(invoice, "/amount_paid_off_stripe").unwrap_or(0).max(0);
+    let before = integer(invoice, "/amount_paid").unwrap_or(0).saturating_sub(outside);
+    let before = u64::try_from(before).unwrap_or(0);
     let left = integer(invoice, "/amount_remaining").or_else(|| integer(invoice, "/amount_due"))?;
     Some(Sum { before, ..money(left.max(0), text(invoice, "/currency"))? })
 }
 
-/// What is due at once, or every period, whichever is more.
-fn quote(quote: &Document<'_>) -> Option<Sum> {
+/// What is due at once, or every period, whichever is more; and what the customer owes already.
+fn quote(quote: &Document<'_>, seek: &Seek<'_>) -> Option<Sum> {
     let parts = ["/amount_total", "/computed/upfront/amount_total", "/computed/recurring/amount_total"];
-    money(parts.iter().filter_map(|p| integer(quote, p)).max()?, text(quote, "/currency"))
+    let own = u64::try_from(parts.iter().filter_map(|p| integer(quote, p)).max()?).ok()?;
+    let mut total = Total::default();
+    total.add(Some((own, text(quote, "/currency")?.to_ascii_lowercase().into())))?;
+    owed(text(quote, "/customer").filter(|id| is_plain_id(id))?, seek, &mut total)?;
+    total.sum()
 }
 
 /// From the old balance to the new one.

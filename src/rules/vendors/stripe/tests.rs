@@ -3,6 +3,7 @@
 mod currencies;
 mod objects;
 mod operations;
+mod recurring;
 mod seek;
 
 use super::super::testkit::{Call, answered, call, exact, headers, json, run};
@@ -10,8 +11,11 @@ use super::super::{End, Unpriceable, Usage};
 use crate::rules::books::CostSource;
 use crate::units::money::MicroCents;
 
+/// Of an operator whose account knows only dollars.
 fn stripe(path: &'static str) -> Call {
-    call("stripe", path)
+    let mut call = call("stripe", path);
+    call.vendor.currency = Some("usd".into());
+    call
 }
 
 /// 800 of 900.
@@ -56,6 +60,9 @@ fn a_request_holds_the_amount_that_it_names() {
         ("/v1/invoices/in_1/add_lines", "lines[0][amount]=100&lines[1][amount]=-50", 150_000_000),
         ("/v1/invoices", "customer=cus_1", 0),
         ("/v1/invoices/in_1", "auto_advance=false&description=x", 0),
+        ("/v1/invoices/in_1/finalize", "auto_advance=false", 0),
+        ("/v1/invoices/in_1/pay", "paid_out_of_band=true", 0),
+        ("/v1/invoiceitems/ii_1", "description=x&metadata[a]=b", 0),
         ("/v1/subscriptions/sub_1", "metadata[a]=b&cancel_at_period_end=true", 0),
         ("/v1/treasury/outbound_payments", "financial_account=fa_1&amount=5000&currency=usd", 5_000_000_000),
         ("/v1/topups", "amount=100&currency=usd", 100_000_000),
@@ -90,8 +97,12 @@ fn what_the_request_does_not_say_needs_a_ceiling() {
         ("/v1/subscriptions/sub_1/pause", "bill_for[unused_time_from][type]=now"),
         ("/v1/brand_new", "a=b"),
         ("/v1/invoices/in_1/pay", ""),
+        ("/v1/invoices/in_1/pay", "paid_out_of_band=1"),
+        ("/v1/invoiceitems/ii_1", "quantity=3"),
         ("/v1/invoices/in_1/finalize", ""),
         ("/v1/invoices", "auto_advance=true&customer=cus_1"),
+        ("/v1/invoices", "automatically_finalizes_at=1800000000&customer=cus_1"),
+        ("/v1/invoices/in_1", "automatically_finalizes_at=1800000000"),
         ("/v1/invoices/in_1/add_lines", "lines[0][amount]=100&lines[1][price]=price_1"),
         ("/v1/quotes/qt_1/accept", ""),
         ("/v1/subscriptions/sub_1", "items[0][price]=price_1"),
@@ -123,8 +134,10 @@ fn what_the_request_does_not_say_needs_a_ceiling() {
         call.ceiling = Some(MicroCents(5));
         assert_eq!(call.estimate(body).map(|_| ()).map_err(|why| why.status()), Err(400), "{body}");
     }
-    let mut any = stripe("/v1/refunds");
-    any.vendor.currency = None;
+    let any = call("stripe", "/v1/refunds");
+    assert_eq!(any.vendor.currency, None, "as it ships");
+    // 5 EUR, the margin apart: 5 * 1.1172. A charge may have been in any currency.
+    assert!(any.bound("charge=ch_1&amount=500") >= 558_600_000);
     // The dearest minor unit of the table: a Bahraini fils is 0.00266 USD, an Omani baisa 0.0026, a penny 0.0134.
     assert!(any.bound("amount=100") > stripe("/v1/refunds").bound("amount=100&currency=gbp") - 1);
     assert!(
@@ -211,6 +224,19 @@ fn what_moved_stands_in_the_answer() {
             "amount_to_capture=400",
             r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#,
             400,
+        ),
+        // On its way is the part that was asked for.
+        (
+            "/v1/payment_intents/pi/capture",
+            "amount_to_capture=300",
+            r#"{"object":"payment_intent","amount":900,"amount_received":0,"currency":"usd","status":"processing"}"#,
+            300,
+        ),
+        (
+            "/v1/payment_intents/pi/confirm",
+            "amount_to_confirm=300",
+            r#"{"object":"payment_intent","amount":900,"amount_received":0,"currency":"usd","status":"processing"}"#,
+            300,
         ),
         // A bank's debit is on its way.
         (
@@ -308,27 +334,4 @@ fn statuses_replays_and_ids_are_told() {
     );
     let plain = metered(200, &[], End::Complete);
     assert_eq!((plain.replayed, plain.vendor_request_id.as_deref()), (false, Some("re_1")));
-}
-
-#[test]
-fn an_end_may_have_its_price() {
-    let vendor = stripe("/v1/charges").vendor;
-    let bound = |path: &str, query: &str| {
-        let path = crate::rules::path::CanonicalPath::parse(path).expect("well-formed").path;
-        let routed = vendor.route("DELETE", path);
-        let sent = crate::rules::args::Sent { query: Some(query), ..crate::rules::args::Sent::default() };
-        let args = crate::rules::args::Args::read(sent, &[]).expect("readable");
-        let call = stripe("/v1/charges");
-        call.asked(&vendor, routed.operation, &args).map(|estimate| estimate.need.wanted().usd.0)
-    };
-    for (path, query, free) in [
-        ("/v1/subscriptions/sub_1", "", true),
-        ("/v1/subscriptions/sub_1", "invoice_now=false&prorate=true", true),
-        ("/v1/subscriptions/sub_1", "invoice_now=true", false),
-        ("/v1/subscription_items/si_1", "proration_behavior=none", true),
-        ("/v1/subscription_items/si_1", "proration_behavior=always_invoice", false),
-        ("/v1/customers/cus_1", "", true),
-    ] {
-        assert_eq!(bound(path, query).ok(), free.then_some(0), "{path} {query}");
-    }
 }

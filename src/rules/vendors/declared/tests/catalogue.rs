@@ -43,6 +43,9 @@ const EXAMPLES: &[Example] = &[
     Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789","model_id":"eleven_flash_v2_5"}"#, hold: 50_000, header: NONE, answer: "ID3", cost: 50_000 },
     // By its older name.
     Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789"}"#, hold: 100_000, header: ("x-character-count", "8"), answer: "ID3", cost: 80_000 },
+    // Eight characters at half a credit; one that was made before costs none.
+    Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789","model_id":"eleven_flash_v2_5"}"#, hold: 50_000, header: ("x-character-count", "8"), answer: "ID3", cost: 40_000 },
+    Example { vendor: "elevenlabs", on: "/v1/text-to-speech/v1", rates: "", body: r#"{"text":"0123456789"}"#, hold: 100_000, header: ("character-cost", "0"), answer: "ID3", cost: 0 },
     // 10 * 0.00003 / 2, of the first Aura; the second is not halved.
     Example { vendor: "deepgram", on: "/v1/speak", rates: "", body: r#"{"text":"0123456789"}"#, hold: 15_000, header: NONE, answer: "", cost: 15_000 },
     Example { vendor: "deepgram", on: "/v1/speak?model=aura-asteria-en", rates: "", body: r#"{"text":"0123456789"}"#, hold: 15_000, header: ("dg-char-count", "8"), answer: "", cost: 12_000 },
@@ -64,6 +67,9 @@ const EXAMPLES: &[Example] = &[
     Example { vendor: "tavily", on: "/search", rates: "", body: r#"{"query":"x","auto_parameters":true}"#, hold: 1_600_000, header: NONE, answer: r#"{"usage":{"credits":1}}"#, cost: 800_000 },
     // ceil(6 / 5) * 1 * 0.008.
     Example { vendor: "tavily", on: "/extract", rates: "", body: r#"{"urls":[1,2,3,4,5,6]}"#, hold: 1_600_000, header: NONE, answer: "{}", cost: 1_600_000 },
+    // What it says that it took, also if that is nothing.
+    Example { vendor: "tavily", on: "/extract", rates: "", body: r#"{"urls":[1]}"#, hold: 800_000, header: NONE, answer: r#"{"usage":{"credits":0}}"#, cost: 0 },
+    Example { vendor: "tavily", on: "/extract", rates: "", body: r#"{"urls":[1]}"#, hold: 800_000, header: NONE, answer: r#"{"usage":{"credits":"some"}}"#, cost: 800_000 },
     // ceil(12 / 10) pages found * 1, ceil(12 / 5) pages read * 1, * 0.008.
     Example { vendor: "tavily", on: "/crawl", rates: "", body: r#"{"url":"x","limit":12}"#, hold: 4_000_000, header: NONE, answer: "{}", cost: 4_000_000 },
     // 2 * 2 + 3 * 2.
@@ -71,7 +77,12 @@ const EXAMPLES: &[Example] = &[
     // ceil(50 / 10) * 0.008.
     Example { vendor: "tavily", on: "/map", rates: "", body: r#"{"url":"x"}"#, hold: 4_000_000, header: NONE, answer: "{}", cost: 4_000_000 },
     // 9 credits * 0.00083, and 5 of them.
-    Example { vendor: "firecrawl", on: "/v2/scrape", rates: "", body: r#"{"url":"x"}"#, hold: 747_000, header: NONE, answer: r#"{"data":{"metadata":{"creditsUsed":5}}}"#, cost: 415_000 },
+    Example { vendor: "firecrawl", on: "/v2/scrape", rates: "", body: r#"{"url":"x","parsers":[]}"#, hold: 747_000, header: NONE, answer: r#"{"data":{"metadata":{"creditsUsed":5}}}"#, cost: 415_000 },
+    // A PDF of at most 200 pages: 209 credits; 201 were taken.
+    Example { vendor: "firecrawl", on: "/v2/scrape", rates: "", body: r#"{"url":"x","parsers":[{"type":"pdf","maxPages":200}]}"#, hold: 17_347_000, header: NONE, answer: r#"{"data":{"metadata":{"creditsUsed":201}}}"#, cost: 16_683_000 },
+    Example { vendor: "firecrawl", on: "/v1/scrape", rates: "", body: r#"{"url":"x","parsePDF":false}"#, hold: 747_000, header: NONE, answer: "{}", cost: 747_000 },
+    // 2 * 2 + 11 * (9 + 3).
+    Example { vendor: "firecrawl", on: "/v2/search", rates: "", body: r#"{"query":"x","limit":11,"scrapeOptions":{"parsers":[{"type":"pdf","maxPages":3}]}}"#, hold: 11_288_000, header: NONE, answer: r#"{"creditsUsed":4}"#, cost: 332_000 },
     // ceil(11 / 10) * 2 * 0.00083.
     Example { vendor: "firecrawl", on: "/v2/search", rates: "", body: r#"{"query":"x","limit":11}"#, hold: 332_000, header: NONE, answer: r#"{"creditsUsed":4}"#, cost: 332_000 },
     Example { vendor: "serpapi", on: "GET /search?q=x", rates: "", body: "", hold: 2_500_000, header: NONE, answer: r#"{"search_metadata":{"status":"Success"}}"#, cost: 2_500_000 },
@@ -89,6 +100,11 @@ const EXAMPLES: &[Example] = &[
     Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"INVALID_REQUEST"}"#, cost: 0 },
     // It found nothing, and was asked.
     Example { vendor: "google_maps", on: "GET /maps/api/geocode/json?address=x", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"ZERO_RESULTS"}"#, cost: 500_000 },
+    Example { vendor: "google_maps", on: "GET /maps/api/directions/json?origin=x&destination=y", rates: "", body: "", hold: 500_000, header: NONE, answer: r#"{"status":"OK"}"#, cost: 500_000 },
+    // With traffic, with waypoints, from one side of the road.
+    Example { vendor: "google_maps", on: "GET /maps/api/directions/json?origin=x&destination=y&departure_time=now&traffic_model=best_guess", rates: "", body: "", hold: 1_000_000, header: NONE, answer: r#"{"status":"OK"}"#, cost: 1_000_000 },
+    Example { vendor: "google_maps", on: "GET /maps/api/directions/json?origin=x&destination=y&waypoints=z", rates: "", body: "", hold: 1_000_000, header: NONE, answer: r#"{"status":"OK"}"#, cost: 1_000_000 },
+    Example { vendor: "google_maps", on: "GET /maps/api/directions/json?origin=side_of_road:x&destination=y", rates: "", body: "", hold: 1_000_000, header: NONE, answer: r#"{"status":"OK"}"#, cost: 1_000_000 },
     // 2 * 3 elements * 0.005.
     Example { vendor: "google_maps", on: "/distanceMatrix/v2:computeRouteMatrix", rates: "rates.matrix_element = { usd = \"0.005\" }", body: r#"{"origins":[1,2],"destinations":[1,2,3]}"#, hold: 3_000_000, header: NONE, answer: "[]", cost: 3_000_000 },
     // ceil(90 / 60) minutes * 0.014.
@@ -116,6 +132,20 @@ fn each_vendor_costs_what_was_computed_by_hand() {
     }
 }
 
+/// Resend repeats an answer under its key without a word of it.
+#[test]
+fn a_keyed_call_may_be_a_repeat() {
+    for (vendor, path, keyed) in [("resend", "/emails", true), ("resend", "/emails", false), ("exa", "/search", true)] {
+        let mut call = of(vendor, path, "");
+        if keyed {
+            call.headers = headers(&[("idempotency-key", "welcome/1")]);
+        }
+        let plan = call.plan(r#"{"to":"a@x","query":"x"}"#);
+        let told = run(&plan, 200, &headers(&[("content-type", "application/json")]), [&b"{}"[..]], End::Complete).1;
+        assert_eq!(told.replayed, keyed && vendor == "resend", "{vendor} {keyed}");
+    }
+}
+
 /// What is not known is refused, and charged in full where a ceiling let it pass.
 #[test]
 fn what_has_no_price_is_not_free() {
@@ -129,6 +159,13 @@ fn what_has_no_price_is_not_free() {
         ("cloudflare", "/client/v4/accounts/a/ai/v1/chat/completions", "{}"),
         ("github", "/user/codespaces", "{}"),
         ("firecrawl", "/v2/agent", "{}"),
+        // A PDF of any length.
+        ("firecrawl", "/v2/scrape", r#"{"url":"x"}"#),
+        ("firecrawl", "/v2/scrape", r#"{"url":"x","parsers":["pdf"]}"#),
+        ("firecrawl", "/v2/scrape", r#"{"url":"x","parsers":[{"maxPages":1},{"type":"pdf"}]}"#),
+        ("firecrawl", "/v1/scrape", r#"{"url":"x","parsePDF":true}"#),
+        ("firecrawl", "/v2/crawl", r#"{"url":"x","limit":5}"#),
+        ("firecrawl", "/v2/search", r#"{"query":"x","scrapeOptions":{}}"#),
         ("vercel", "/v4/domains/buy", "{}"),
         ("shopify", "/admin/api/2026-10/graphql.json", "{}"),
     ] {

@@ -39,7 +39,9 @@ impl Object<'_> {
         if text(self.0, &of("object")) != Some("invoice") {
             return None;
         }
-        let paid = less(self.number(&of("amount_paid"))?, before);
+        // What was paid outside moved nothing here.
+        let outside = self.number(&of("amount_paid_off_stripe")).unwrap_or(0).max(0);
+        let paid = less(self.number(&of("amount_paid"))?.saturating_sub(outside), before);
         let open = matches!(text(self.0, &of("status")), Some("open" | "draft"));
         let by_itself = self.flag(&of("auto_advance")) == Some(true)
             && text(self.0, &of("collection_method")) == Some("charge_automatically");
@@ -62,15 +64,39 @@ impl Object<'_> {
         }
         match self.0.pointer("/latest_invoice") {
             Some(node) if node.is_null() => Some(Moved::Exactly(0)),
-            Some(_) => self.invoice("/latest_invoice", plan.before, false),
+            Some(_) => self.first_invoice(plan, "/latest_invoice"),
             None => None,
         }
     }
 
-    /// What is approved may be spent.
-    pub(super) fn approved(self) -> Option<i64> {
+    /// The invoice of a quote, or the first one of its subscription; only an expanded one says what is paid.
+    pub(super) fn quoted(self, plan: &StripePlan) -> Option<Moved> {
+        if !self.is("quote") {
+            return None;
+        }
+        self.invoice("/invoice", 0, true).or_else(|| self.first_invoice(plan, "/subscription/latest_invoice"))
+    }
+
+    /// An invoice that waits for its customer is not on its way: nobody collects it, or the customer has to confirm it first.
+    fn first_invoice(self, plan: &StripePlan, at: &str) -> Option<Moved> {
+        let method = text(self.0, &format!("{at}/collection_method"));
+        let waits = plan.awaits_customer || method == Some("send_invoice");
+        match self.invoice(at, plan.before, false)? {
+            Moved::AtLeast(paid) if waits => Some(Moved::Exactly(paid)),
+            moved => Some(moved),
+        }
+    }
+
+    /// What is approved may be spent: of an authorization that grows, what it grew by.
+    pub(super) fn approved(self, plan: &StripePlan) -> Option<Moved> {
         let amount = self.of(&["issuing.authorization"], "/amount")?;
-        Some(if self.flag("/approved")? { amount } else { 0 })
+        if !self.flag("/approved")? {
+            return Some(Moved::Exactly(0));
+        }
+        let grown = amount.saturating_abs().saturating_sub_unsigned(plan.before).max(0);
+        // No part is more than the whole.
+        let asked = plan.amount.filter(|asked| plan.named && *asked < grown.unsigned_abs());
+        Some(asked.map_or(Moved::Exactly(grown), Moved::AsAsked))
     }
 
     pub(super) fn refunded_at_reader(self) -> Option<i64> {

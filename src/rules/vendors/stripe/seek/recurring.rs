@@ -1,5 +1,6 @@
 //! What a subscription's first invoice can be: its prices times their quantities, what the customer owes already, and what
-//! is waiting to be invoiced. Taxes, tiers and prices that the customer sets have no bound here.
+//! is waiting to be invoiced. Taxes, tiers, times before or beyond one period and prices that the customer sets have no bound
+//! here.
 
 use super::super::super::ask::Ask;
 use super::super::super::look_up::{Seek, integer, text};
@@ -8,13 +9,19 @@ use super::id;
 use crate::rules::args::{Decimal, Value};
 use crate::rules::json::{Document, Kind, NodeRef};
 
-/// Parameters that add what no price says.
+/// Parameters that add what no price says. The first may say that it does not.
 const TAXES: [&str; 3] = ["automatic_tax", "default_tax_rates", "tax_rates"];
+
+/// Decimal places of Stripe's quantities and unit amounts.
+const PLACES: u32 = 12;
+
+/// Parameters that bill more than one period at once.
+const PERIODS: [&str; 2] = ["backdate_start_date", "billing_schedules"];
 
 /// A subscription that is being made.
 pub(super) fn created(ask: &Ask<'_>, seek: &Seek<'_>) -> Option<Sum> {
     let customer = id(ask, "customer")?;
-    if adds_taxes(ask, seek, "") {
+    if adds_taxes(ask, seek, "") || is_there(ask, seek, &PERIODS, "", "bills more than one period at once") {
         return None;
     }
     let mut total = Total::default();
@@ -28,22 +35,41 @@ pub(super) fn created(ask: &Ask<'_>, seek: &Seek<'_>) -> Option<Sum> {
         }
     }
     owed(customer, seek, &mut total)?;
-    // In another currency the price has other amounts.
+    in_own_currency(ask, seek, total.sum()?)
+}
+
+/// In another currency a price has other amounts: the one that is named, else the customer's, if that has one.
+fn in_own_currency(ask: &Ask<'_>, seek: &Seek<'_>, sum: Sum) -> Option<Sum> {
     let named = amount::currency(ask.args, "currency").ok()?;
-    total.sum().filter(|sum| named.is_none() || named == sum.currency)
+    let own = match &named {
+        Some(_) => named,
+        None => text(&customer(id(ask, "customer")?, seek)?, "/currency").map(|code| code.to_ascii_lowercase().into()),
+    };
+    if own.is_some() && own != sum.currency {
+        return none(seek, "it is billed in another currency than its price's");
+    }
+    Some(sum)
+}
+
+fn customer<'a>(id: &str, seek: &Seek<'a>) -> Option<Document<'a>> {
+    seek.get(format!("/v1/customers/{id}"), None)
 }
 
 /// One that goes on: a whole period of all its items.
 pub(super) fn resumed(ask: &Ask<'_>, seek: &Seek<'_>) -> Option<Sum> {
     let subscription = seek.get(format!("/v1/subscriptions/{}", id(ask, "subscription")?), None)?;
-    let taxed = subscription.pointer("/default_tax_rates").is_some_and(|list| list.children().next().is_some())
-        || matches!(subscription.pointer("/automatic_tax/enabled").map(NodeRef::kind), Some(Kind::Bool(true)));
-    if taxed {
+    if is_taxed(&subscription) {
         return none(seek, "the subscription is taxed");
+    }
+    if yes(&subscription, "/items/has_more") {
+        return none(seek, "the subscription has more items than one answer lists");
     }
     let mut total = Total::default();
     for at in 0..subscription.pointer("/items/data")?.children().count() {
         let item = format!("/items/data/{at}");
+        if lists(&subscription, &format!("{item}/tax_rates")) {
+            return none(seek, "an item of the subscription is taxed");
+        }
         let quantity = integer(&subscription, &format!("{item}/quantity")).unwrap_or(1);
         total.add(priced(&subscription, &format!("{item}/price"), u64::try_from(quantity).ok()?))?;
     }
@@ -57,9 +83,16 @@ pub(super) fn item(ask: &Ask<'_>, seek: &Seek<'_>) -> Option<Sum> {
     if now || adds_taxes(ask, seek, "") {
         return None;
     }
+    let subscription = seek.get(format!("/v1/subscriptions/{}", id(ask, "subscription")?), None);
     let mut total = Total::default();
-    total.add(asked_item(ask, seek, ""))?;
-    total.sum()
+    let added = total.add(asked_item(ask, seek, ""));
+    let subscription = subscription?;
+    added?;
+    if is_taxed(&subscription) {
+        return none(seek, "the subscription is taxed");
+    }
+    // In the subscription's currency the price may have another amount.
+    total.sum().filter(|sum| text(&subscription, "/currency") == sum.currency.as_deref())
 }
 
 /// An invoice item that names a price.
@@ -68,18 +101,31 @@ pub(super) fn invoice_item(ask: &Ask<'_>, seek: &Seek<'_>) -> Option<Sum> {
     let price = id(ask, "pricing.price").or_else(|| id(ask, "price"))?;
     let mut total = Total::default();
     total.add(priced(&seek.get(format!("/v1/prices/{price}"), None)?, "", quantity))?;
-    total.sum()
+    in_own_currency(ask, seek, total.sum()?)
+}
+
+/// Does a subscription as a whole add taxes?
+fn is_taxed(subscription: &Document<'_>) -> bool {
+    lists(subscription, "/default_tax_rates") || yes(subscription, "/automatic_tax/enabled")
+}
+
+fn lists(document: &Document<'_>, pointer: &str) -> bool {
+    document.pointer(pointer).is_some_and(|list| list.children().next().is_some())
+}
+
+fn yes(document: &Document<'_>, pointer: &str) -> bool {
+    matches!(document.pointer(pointer).map(NodeRef::kind), Some(Kind::Bool(true)))
 }
 
 /// Minor units of one currency.
 #[derive(Default)]
-struct Total {
+pub(super) struct Total {
     minor: u64,
     currency: Option<Box<str>>,
 }
 
 impl Total {
-    fn add(&mut self, part: Option<(u64, Box<str>)>) -> Option<()> {
+    pub(super) fn add(&mut self, part: Option<(u64, Box<str>)>) -> Option<()> {
         let (minor, currency) = part?;
         if self.currency.get_or_insert_with(|| currency.clone()) != &currency {
             return None;
@@ -88,19 +134,18 @@ impl Total {
         Some(())
     }
 
-    fn sum(self) -> Option<Sum> {
+    pub(super) fn sum(self) -> Option<Sum> {
         Some(Sum { minor: self.minor, currency: Some(self.currency?), before: 0 })
     }
 }
 
 /// What the customer owes, and what is waiting for the next invoice.
-fn owed(customer: &str, seek: &Seek<'_>, total: &mut Total) -> Option<()> {
-    let record = seek.get(format!("/v1/customers/{customer}"), None);
-    let waiting = seek.get("/v1/invoiceitems".to_owned(), Some(format!("customer={customer}&pending=true&limit=100")));
+pub(super) fn owed(id: &str, seek: &Seek<'_>, total: &mut Total) -> Option<()> {
+    let record = customer(id, seek);
+    let waiting = seek.get("/v1/invoiceitems".to_owned(), Some(format!("customer={id}&pending=true&limit=100")));
     let (record, waiting) = (record?, waiting?);
     let debt = integer(&record, "/balance").unwrap_or(0).max(0);
-    let more = matches!(waiting.pointer("/has_more").map(NodeRef::kind), Some(Kind::Bool(true)));
-    if more {
+    if yes(&waiting, "/has_more") {
         return none(seek, "more than a hundred items wait for the customer's next invoice");
     }
     let amounts = waiting.pointer("/data")?.children().map(|item| item.member("amount")?.number()?.parse::<i64>().ok());
@@ -115,14 +160,17 @@ fn none<T>(seek: &Seek<'_>, why: &str) -> Option<T> {
 }
 
 fn adds_taxes(ask: &Ask<'_>, seek: &Seek<'_>, below: &str) -> bool {
+    let enabled = ask.args.get(&format!("{below}automatic_tax.enabled"));
+    let names = if enabled.is_ok_and(|value| amount::is_clear(value, false)) { &TAXES[1..] } else { &TAXES[..] };
+    is_there(ask, seek, names, below, "adds a tax that no price says")
+}
+
+/// Is one of these parameters there? Then it is noted, and why that has no bound.
+fn is_there(ask: &Ask<'_>, seek: &Seek<'_>, names: &[&str], below: &str, why: &str) -> bool {
     let there = |name: &&&str| !matches!(ask.args.get(&format!("{below}{name}")), Ok(None | Some(Value::Null)));
-    match TAXES.iter().find(there) {
-        Some(name) => {
-            seek.fail(format!("`{below}{name}` adds a tax that no price says"));
-            true
-        }
-        None => false,
-    }
+    let found = names.iter().find(there);
+    found.iter().for_each(|name| seek.fail(format!("`{below}{name}` {why}")));
+    found.is_some()
 }
 
 fn length(ask: &Ask<'_>, list: &str) -> Option<usize> {
@@ -133,8 +181,17 @@ fn length(ask: &Ask<'_>, list: &str) -> Option<usize> {
     }
 }
 
+/// How many, rounded up to whole ones. With both fields nobody knows which counts.
 fn quantity(ask: &Ask<'_>, below: &str) -> Option<u64> {
-    Some(amount::amount(ask.args, &format!("{below}quantity"), false).ok()?.unwrap_or(1))
+    let whole = amount::amount(ask.args, &format!("{below}quantity"), false).ok()?;
+    match (whole, ask.args.get(&format!("{below}quantity_decimal")).ok()?) {
+        (whole, None | Some(Value::Null | Value::Text(""))) => Some(whole.unwrap_or(1)),
+        (Some(_), Some(_)) => None,
+        (None, Some(parts)) => {
+            let scaled = Decimal::parse(parts.digits()?)?.scaled(PLACES)?;
+            u64::try_from(u128::try_from(scaled).ok()?.div_ceil(10u128.pow(PLACES))).ok()
+        }
+    }
 }
 
 /// An item of the request: a price by its id, or one that is written out.
@@ -163,7 +220,6 @@ fn priced(document: &Document<'_>, at: &str, quantity: u64) -> Option<(u64, Box<
     if text(document, &of("billing_scheme")).is_some_and(|scheme| scheme != "per_unit") {
         return None;
     }
-    const PLACES: u32 = 12;
     let each = document.pointer(&of("unit_amount_decimal")).filter(|n| !n.is_null());
     let each = each.or_else(|| document.pointer(&of("unit_amount")))?;
     let each = Decimal::parse(each.text().or(each.number())?)?.scaled(PLACES)?;

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::super::testkit::{answered, json};
-use super::super::super::testkit::{book, call, exact};
+use super::super::super::testkit::{book, exact};
 use super::super::{Class, StripeRule, is_test_key};
+use super::stripe;
 use crate::rules::price::decimals;
 use crate::rules::vendors::{Unpriceable, Usage};
 
@@ -52,7 +53,7 @@ fn special_currencies_cost_what_they_say() {
         // A milliard yen: what twelve places of a rate would lose is seen here.
         ("amount=1000000000&currency=jpy", 635_928_961_748_634, 667_725_409_836_066),
     ] {
-        let charges = call("stripe", "/v1/charges");
+        let charges = stripe("/v1/charges");
         assert_eq!(charges.bound(body), held, "{body}");
         let [minor, code] = [0, 1].map(|at| body.split(['=', '&']).nth(1 + 2 * at).expect("a value").to_lowercase());
         let answer = format!(
@@ -60,13 +61,13 @@ fn special_currencies_cost_what_they_say() {
         );
         assert_eq!(exact(answered(&charges.plan(body), &json(), &answer).1), moved, "{body}");
     }
-    let unknown = call("stripe", "/v1/charges").estimate("amount=1&currency=zzz").map(|_| ());
+    let unknown = stripe("/v1/charges").estimate("amount=1&currency=zzz").map(|_| ());
     assert_eq!(unknown, Err(Unpriceable::UnknownCurrency("zzz".to_owned())));
 }
 
 #[test]
 fn movements_and_test_keys_count_as_the_policy_says() {
-    let mut refund = call("stripe", "/v1/refunds");
+    let mut refund = stripe("/v1/refunds");
     assert_eq!(refund.bound("charge=ch_1&amount=500"), 500_000_000);
     refund.stripe = StripeRule::only(&[Class::Charge, Class::Payout]);
     assert_eq!(refund.bound("charge=ch_1&amount=500"), 0);
@@ -74,7 +75,7 @@ fn movements_and_test_keys_count_as_the_policy_says() {
     assert_eq!(refund.bound("charge=ch_1"), 0);
     let answer = r#"{"object":"refund","amount":500,"currency":"usd","status":"succeeded"}"#;
     assert_eq!(answered(&refund.plan("charge=ch_1"), &json(), answer).1, Usage::ZERO);
-    let mut charge = call("stripe", "/v1/charges");
+    let mut charge = stripe("/v1/charges");
     charge.test_key = true;
     assert_eq!(
         charge.bound("amount=500&currency=usd"),
@@ -113,7 +114,7 @@ proptest! {
     /// What no plain amount is, is refused; what is one, is held to the cent.
     #[test]
     fn an_amount_is_read_exactly_or_refused(text in "[-+ 0-9.eE_,x]{1,18}") {
-        let refund = call("stripe", "/v1/charges");
+        let refund = stripe("/v1/charges");
         let encoded: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
         let plain = text.len() <= 15 && text.bytes().all(|b| b.is_ascii_digit());
         match refund.estimate(&format!("amount={encoded}&currency=usd")) {

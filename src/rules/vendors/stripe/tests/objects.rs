@@ -1,11 +1,12 @@
 //! What moved, in answers that are no plain amount: notes, invoices, subscriptions, readers, API v2 (results in cents).
 
-use super::super::super::testkit::{answered, call, exact, json};
+use super::super::super::testkit::{answered, exact, json};
 use super::super::super::{Usage, testkit};
+use super::stripe;
 use crate::units::money::MicroCents;
 
 fn usage(path: &'static str, body: &str, answer: &str) -> Usage {
-    let mut call = call("stripe", path);
+    let mut call = stripe(path);
     call.ceiling = Some(MicroCents(1));
     if path.starts_with("/v2") {
         call.content_type = "application/json";
@@ -85,6 +86,13 @@ fn objects_say_what_moved() {
             r#"{"object":"issuing.authorization","amount":60,"approved":true,"currency":"usd","status":"pending"}"#,
             60,
         ),
+        // One that grew: by what was asked for.
+        (
+            "/v1/issuing/authorizations/ia_1/approve",
+            "amount=50",
+            r#"{"object":"issuing.authorization","amount":150,"approved":true,"currency":"usd","status":"pending"}"#,
+            50,
+        ),
         (
             "/v1/issuing/authorizations/ia_1/approve",
             "amount=60",
@@ -109,6 +117,13 @@ fn objects_say_what_moved() {
             r#"{"object":"invoice","status":"open","amount_paid":0,"amount_remaining":800,"auto_advance":true,"collection_method":"send_invoice","currency":"usd"}"#,
             0,
         ),
+        // The request did not say so, but it goes on by itself.
+        (
+            "/v1/invoices",
+            "customer=cus_1&pending_invoice_items_behavior=include",
+            r#"{"object":"invoice","status":"draft","amount_paid":0,"amount_remaining":800,"auto_advance":true,"collection_method":"charge_automatically","currency":"usd"}"#,
+            800,
+        ),
         (
             "/v1/invoiceitems",
             "amount=-20&currency=usd",
@@ -132,6 +147,38 @@ fn objects_say_what_moved() {
             "customer=cus_1",
             r#"{"object":"subscription","currency":"usd","latest_invoice":null}"#,
             0,
+        ),
+        // The customer pays these, later.
+        (
+            "/v1/subscriptions",
+            "customer=cus_1&collection_method=send_invoice",
+            r#"{"object":"subscription","currency":"usd","latest_invoice":{"object":"invoice","status":"open","amount_paid":0,"collection_method":"send_invoice","currency":"usd"}}"#,
+            0,
+        ),
+        (
+            "/v1/subscriptions",
+            "customer=cus_1&payment_behavior=default_incomplete",
+            r#"{"object":"subscription","currency":"usd","latest_invoice":{"object":"invoice","status":"open","amount_paid":0,"collection_method":"charge_automatically","currency":"usd"}}"#,
+            0,
+        ),
+        (
+            "/v1/quotes/qt_1/accept",
+            "expand[]=invoice",
+            r#"{"object":"quote","currency":"usd","invoice":{"object":"invoice","status":"paid","amount_paid":700},"subscription":null}"#,
+            700,
+        ),
+        (
+            "/v1/quotes/qt_1/accept",
+            "expand[]=subscription.latest_invoice",
+            r#"{"object":"quote","currency":"usd","invoice":null,"subscription":{"latest_invoice":{"object":"invoice","status":"paid","amount_paid":990}}}"#,
+            990,
+        ),
+        // Of 1500 were 500 paid outside.
+        (
+            "/v1/invoices/in_1/pay",
+            "",
+            r#"{"object":"invoice","status":"paid","amount_paid":1500,"amount_paid_off_stripe":500,"currency":"usd"}"#,
+            1000,
         ),
         (
             "/v1/terminal/readers/r/process_payment_intent",
@@ -188,9 +235,15 @@ fn what_is_not_said_is_not_nothing() {
 }
 
 #[test]
+fn a_first_invoice_may_be_on_its_way() {
+    let open = r#"{"object":"subscription","currency":"usd","latest_invoice":{"object":"invoice","status":"open","amount_paid":0,"collection_method":"charge_automatically","currency":"usd"}}"#;
+    assert!(matches!(usage("/v1/subscriptions", "customer=cus_1", open), Usage::AtLeast(_)));
+}
+
+#[test]
 fn the_second_api_says_value_and_currency() {
     let body = r#"{"from":{"financial_account":"fa_1","currency":"usd"},"to":{"recipient":"acct_1"},"amount":{"value":2500,"currency":"eur"}}"#;
-    let mut call = call("stripe", "/v2/money_management/outbound_payments");
+    let mut call = stripe("/v2/money_management/outbound_payments");
     call.content_type = "application/json";
     // 25 EUR * 1.1172 * 1.05, then without the margin.
     assert_eq!(call.bound(body), 2_932_650_000);
@@ -219,7 +272,7 @@ fn the_second_api_says_value_and_currency() {
         exact(usage("/v2/money_management/inbound_transfers", r#"{"amount":{"value":100,"currency":"usd"}}"#, &answer))
     };
     assert_eq!((inbound("bank_debit_queued"), inbound("bank_debit_failed")), (100_000_000, 0));
-    let bad = testkit::call("stripe", "/v2/money_management/outbound_payments");
+    let bad = stripe("/v2/money_management/outbound_payments");
     let bad = testkit::Call { content_type: "application/json", ..bad };
     assert_eq!(
         bad.estimate(r#"{"amount":{"value":"1e3","currency":"usd"}}"#).map(|_| ()).map_err(|w| w.status()),

@@ -4,12 +4,17 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::super::super::look_up::Found;
-use super::super::super::testkit::{answered, call, exact, headers, json};
+use super::super::super::testkit::{answered, exact, headers, json};
 use super::super::super::{Unpriceable, Usage};
+use super::stripe;
 
 /// Answers every question by its path until none is left; gives the questions and the bound, or why there is none.
-fn looked_up(path: &'static str, body: &str, objects: &[(&str, &str)]) -> (Vec<String>, Result<u64, Unpriceable>) {
-    let mut call = call("stripe", path);
+pub(super) fn looked_up(
+    path: &'static str,
+    body: &str,
+    objects: &[(&str, &str)],
+) -> (Vec<String>, Result<u64, Unpriceable>) {
+    let mut call = stripe(path);
     if path.starts_with("/v2") {
         call.content_type = "application/json";
     }
@@ -117,11 +122,18 @@ fn objects_bound_what_the_request_does_not_say() {
         (
             "/v1/quotes/qt_1/accept",
             "",
-            vec![(
-                "/v1/quotes/qt_1",
-                r#"{"amount_total":100,"computed":{"upfront":{"amount_total":300},"recurring":null},"currency":"usd"}"#,
-            )],
-            300,
+            vec![
+                (
+                    "/v1/quotes/qt_1",
+                    r#"{"amount_total":100,"computed":{"upfront":{"amount_total":300},"recurring":null},"currency":"usd","customer":"cus_1"}"#,
+                ),
+                ("/v1/customers/cus_1", r#"{"balance":70,"currency":"usd"}"#),
+                (
+                    "/v1/invoiceitems?customer=cus_1&pending=true&limit=100",
+                    r#"{"data":[{"amount":5}],"has_more":false}"#,
+                ),
+            ],
+            375,
         ),
         (
             "/v1/customers/cus_1",
@@ -153,9 +165,16 @@ fn objects_bound_what_the_request_does_not_say() {
         ),
         (
             "/v1/terminal/readers/tmr_1/process_payment_intent",
-            "payment_intent=pi_1",
+            "payment_intent=pi_1&process_config[skip_tipping]=true",
             vec![("/v1/payment_intents/pi_1", r#"{"amount":321,"currency":"usd"}"#)],
             321,
+        ),
+        // An invoice's intent is paid whole, whatever is named.
+        (
+            "/v1/payment_intents/pi_1/apply_customer_balance",
+            "amount=500",
+            vec![("/v1/payment_intents/pi_1", r#"{"amount":9000,"currency":"usd"}"#)],
+            9000,
         ),
         // Two seats, a set-up fee, what the customer owes, and what waits for the next invoice.
         (
@@ -189,10 +208,15 @@ fn objects_bound_what_the_request_does_not_say() {
         (
             "/v1/subscription_items",
             "subscription=sub_1&price=price_1&quantity=4",
-            vec![("/v1/prices/price_1", price)],
+            vec![("/v1/subscriptions/sub_1", r#"{"currency":"usd"}"#), ("/v1/prices/price_1", price)],
             6000,
         ),
-        ("/v1/invoiceitems", "customer=cus_1&pricing[price]=price_1", vec![("/v1/prices/price_1", price)], 1500),
+        (
+            "/v1/invoiceitems",
+            "customer=cus_1&pricing[price]=price_1",
+            vec![("/v1/prices/price_1", price), ("/v1/customers/cus_1", r#"{"balance":0,"currency":null}"#)],
+            1500,
+        ),
         (
             "/v2/money_management/payout_intents/pi_1/confirm",
             "{}",
@@ -223,7 +247,7 @@ fn nothing_is_asked_that_is_known_and_what_stays_unknown_is_refused() {
         ("/v1/refunds", "charge="),
         ("/v1/subscriptions/sub_1", "items[0][price]=price_1"),
     ] {
-        assert!(call("stripe", path).questions(body).is_empty(), "{path} {body}");
+        assert!(stripe(path).questions(body).is_empty(), "{path} {body}");
     }
     let why = |path, body, objects: &[(&str, &str)]| looked_up(path, body, objects).1.expect_err("unknown").to_string();
     assert!(why("/v1/refunds", "charge=ch_1", &[]).contains("GET /v1/charges/ch_1: the vendor said 404"));
@@ -271,7 +295,7 @@ fn a_named_amount_is_of_its_objects_currency() {
 }
 
 fn moved(path: &'static str, body: &str, object: (&str, &str), answer: &str, headers: &HeaderMap) -> Usage {
-    let mut call = call("stripe", path);
+    let mut call = stripe(path);
     for question in call.questions(body) {
         assert_eq!(question.to_string(), format!("GET {}", object.0));
         call.found.push(Found { question, answer: Ok(Bytes::from(object.1.to_owned())) });
@@ -306,6 +330,10 @@ fn what_was_there_before_is_not_counted_again() {
     // A bank is still paying: the hold stands.
     let open = r#"{"object":"invoice","status":"open","amount_paid":100,"currency":"usd"}"#;
     assert!(matches!(moved("/v1/invoices/in_1/pay", "", invoice, open), Usage::AtLeast(charge) if charge.usd.0 == 0));
+    let grows =
+        ("/v1/issuing/authorizations/ia_1", r#"{"amount":100,"pending_request":{"amount":50,"currency":"usd"}}"#);
+    let grown = r#"{"object":"issuing.authorization","amount":150,"approved":true,"currency":"usd"}"#;
+    assert_eq!(exact(moved("/v1/issuing/authorizations/ia_1/approve", "", grows, grown)), 50_000_000);
     let intent = ("/v1/payment_intents/pi_1", r#"{"amount_capturable":600,"amount_received":300,"currency":"usd"}"#);
     let whole =
         r#"{"object":"payment_intent","amount":900,"amount_received":900,"currency":"usd","status":"succeeded"}"#;
