@@ -1,4 +1,5 @@
-//! What a decision costs: a policy of 50 rules with parameters and budgets, a call that passes and one that is denied.
+//! What a decision costs: policies of 50, 200 and 800 rules with parameters and budgets, and one where many of the 200 match. It is to
+//! grow with the rules that can match, not with all of them; that the others are not looked at is a test of `rules::policy`.
 //! Run with `cargo bench --bench decide`.
 
 use std::fmt::Write;
@@ -14,25 +15,33 @@ use bursar::units::ids::KeyId;
 use bursar::units::time::Timestamp;
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// 25 globs and 24 plain paths; the call matches the last.
-fn policy() -> PolicySet {
+/// So many rules: half globs, a quarter plain paths with parameters, a quarter denials. The call matches the last one, and
+/// `matching` of those before it, which want another amount.
+fn policy(rules: usize, matching: usize) -> PolicySet {
     let mut text =
         "name = \"p\"\nvendors = [\"stripe\"]\nparams.customer = { one_of = [\"cus_A\", \"cus_B\"] }\n".to_owned();
-    for n in 0..25 {
+    let others = rules - matching - 1;
+    for n in 0..others.div_ceil(2) {
         let _ = writeln!(text, "[[allow]]\nmethods = [\"GET\"]\npaths = [\"/v1/things{n}/*\", \"/v1/others{n}/**\"]");
     }
-    for n in 0..12 {
+    for n in 0..others / 4 {
         let _ = writeln!(
             text,
             "[[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/writes{n}\"]\nparams.amount = {{ max = 5 }}"
         );
+    }
+    for n in 0..others - others.div_ceil(2) - others / 4 {
         let _ = writeln!(text, "[[deny]]\npaths = [\"/v1/barred{n}/**\"]");
+    }
+    for n in 0..matching {
+        let _ = writeln!(text, "[[allow]]\npaths = [\"/v1/refunds\"]\nparams.amount = {{ max = {n} }}");
     }
     text.push_str("[[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/refunds\"]\nparams.amount = { max = 50_000 }\n");
     for (per, window) in [("agent", "day"), ("tenant", "month"), ("key", "total"), ("everyone", "day")] {
         let _ = writeln!(text, "[[budget]]\nper = \"{per}\"\nwindow = \"{window}\"\nlimit = \"500 USD\"");
     }
     let policy = policy_file::read("bench.toml", &text, None).expect("a sound policy");
+    assert_eq!(policy.allow.len() + policy.deny.len(), rules);
     PolicySet::new(vec![policy], Vec::new()).expect("a set of one")
 }
 
@@ -47,8 +56,8 @@ fn facts() -> Facts {
     }
 }
 
-fn ask(bench: &mut Criterion, name: &str, target: &str, permitted: bool) {
-    let (set, facts) = (policy(), facts());
+fn ask(bench: &mut Criterion, name: &str, set: PolicySet, target: &str, permitted: bool) {
+    let facts = facts();
     let path = CanonicalPath::parse(target).expect("canonical").path;
     let sent = Sent {
         content_type: Some("application/x-www-form-urlencoded"),
@@ -73,8 +82,11 @@ fn ask(bench: &mut Criterion, name: &str, target: &str, permitted: bool) {
 }
 
 fn decide(bench: &mut Criterion) {
-    ask(bench, "decide: 50 rules, permitted", "/v1/refunds", true);
-    ask(bench, "decide: 50 rules, denied", "/v1/barred11/x", false);
+    for rules in [50, 200, 800] {
+        ask(bench, &format!("decide: {rules} rules, permitted"), policy(rules, 0), "/v1/refunds", true);
+        ask(bench, &format!("decide: {rules} rules, denied"), policy(rules, 0), "/v1/barred11/x", false);
+    }
+    ask(bench, "decide: 200 rules, 20 of them match", policy(200, 20), "/v1/refunds", true);
 }
 
 criterion_group!(benches, decide);

@@ -11,6 +11,7 @@ mod private;
 mod sinking;
 mod stop;
 mod transport;
+mod trips;
 mod workers;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let manners = parts.manners()?;
     let state = parts.control(listener.local_addr()?, admin.local_addr()?, options.sandbox, &stop);
     mints::children(&parts.gateway, &state);
+    trips::switches(&parts.gateway, &state);
     let tasks = background(&parts, &state, &stop);
     let key = parts.sandbox_key(&state, options.sandbox).await?;
     page::print(&parts, &state, key.as_ref(), options.json);

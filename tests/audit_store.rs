@@ -60,6 +60,7 @@ macro_rules! stores {
         #[test] fn sums_by_any_dimension_add_up() { super::sums_by_any_dimension(&*super::$store().0); }
         #[test] fn any_column_can_be_asked_for() { super::any_column_can_be_asked_for(&*super::$store().0); }
         #[test] fn late_changes_reach_the_row() { super::late_changes_reach_the_row(&*super::$store().0); }
+        #[test] fn a_character_zero_stops_nothing() { super::a_character_zero_stops_nothing(&*super::$store().0); }
         #[test] fn what_calls_made_is_found() { super::what_calls_made_is_found(&*super::$store().0); }
         #[test] fn changes_are_found_apart_from_calls() { super::changes_are_found(&*super::$store().0); }
         #[test] fn a_call_is_found_with_its_entries() { super::a_call_with_its_entries(&*super::$store().0); }
@@ -471,6 +472,23 @@ fn what_calls_made_is_found(store: &dyn AuditStore) {
     let batch = recall("openai", "file-out").expect("still there");
     assert_eq!((batch.charge, batch.settled), (usd(70), true));
     assert_eq!(unpriced(0), []);
+}
+
+/// PostgreSQL cannot read JSON with a character zero in it, which a caller may have written: the row is kept all the same, and
+/// the others are found.
+fn a_character_zero_stops_nothing(store: &dyn AuditStore) {
+    let ended = |n: u128, unbounded: &str| {
+        let made = Made { unbounded: Some(unbounded.to_owned()), ..Made::named(&format!("file-{n}")) };
+        let row = Box::new(Closing { made: Some(Box::new(made)), ..*closing(n, usd(1), Outcome::Ok) });
+        Op::Commit { hold: call(n), charge: usd(1), exact: true, passed: None, row }
+    };
+    let ops =
+        [reserve(1, facts("a", "r", "openai")), ended(1, "x\0"), reserve(2, facts("a", "r", "openai")), ended(2, "x")];
+    let entries: Vec<Entry> = (1..).zip(ops).map(|(seq, op)| entry(seq, op)).collect();
+    store.apply(&records(&entries), false).expect("written");
+    assert_eq!(store.entries(1, 9).expect("readable"), entries);
+    assert_eq!(store.made("file-2").expect("an answer"), [call(2)]);
+    store.made_since(Timestamp(0)).expect("an answer");
 }
 
 fn flagged(store: &dyn AuditStore) -> Vec<Seq> {

@@ -108,7 +108,9 @@ fn a_yes_passes_once_over_all_nodes_although_redis_is_emptied_and_nodes_end() {
         Some(fleet.call(1, &charge(&key, 950))).filter(|answer| answer.status != 503)
     });
     assert_eq!(first.status, 200, "{}", first.text());
-    asked(&fleet.call(0, &charge(&key, 950)));
+    asked(&wait_for("the other node to know it", SOON, || {
+        Some(fleet.call(0, &charge(&key, 950))).filter(|answer| answer.status != 503)
+    }));
     assert_eq!(fleet.vendor.count(), 2);
 
     // Nor on the node that heard it.

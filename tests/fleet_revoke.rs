@@ -112,7 +112,7 @@ fn nodes_that_do_not_ask_redis_obey_as_soon() {
         wait_for("slices on every node", SOON, || {
             fleet.nodes.iter().for_each(|node| assert_eq!(said(node, &key).0, 200));
             let lent = fleet.redis.cli(&["hkeys", "{bursar}:slices"]).unwrap_or_default();
-            (lent.lines().filter(|field| !field.starts_with(['#', '@', '!'])).count() >= 3).then_some(())
+            (lent.lines().filter(|field| !field.starts_with(['#', '@', '!', '+'])).count() >= 3).then_some(())
         });
         let streams = open_streams(&fleet, &key);
         let done = fleet.nodes[round % 3].json(&["key", "revoke", &key.id]).swap_remove(0);

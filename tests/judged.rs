@@ -4,6 +4,8 @@
 mod common;
 #[path = "judged/paths.rs"]
 mod paths;
+#[path = "judged/shapes.rs"]
+mod shapes;
 
 use std::fs;
 

@@ -1,11 +1,13 @@
 //! The ledger's contract, the same for every store: embedded on a folder, and Redis on a server of its own (`redis-server`,
 //! which `tests/run` installs).
-//! Here admission and ends; `rates` has how fast calls may come, `whole` what happens to holds meanwhile and later,
-//! `fleet` what Redis alone does.
+//! Here admission and ends; `rates` has how fast calls may come, `flight` how many at once, `whole` what happens to holds
+//! meanwhile and later, `fleet` what Redis alone does.
 
 mod common;
 #[path = "ledger_contract/fleet.rs"]
 mod fleet;
+#[path = "ledger_contract/flight.rs"]
+mod flight;
 #[path = "ledger_contract/rates.rs"]
 mod rates;
 #[path = "ledger_contract/whole.rs"]

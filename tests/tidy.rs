@@ -27,6 +27,7 @@ const UNITS_CRATES: &[&str] =
 const RULES_CRATES: &[&str] = &[
     "ring",
     "serde_json",
+    "jsonschema",
     "toml",
     "bytes",
     "http",

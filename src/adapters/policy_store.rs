@@ -22,7 +22,7 @@ use crate::rules::subject::Name;
 use crate::units::ids::Digest32;
 use folder::Stamps;
 
-pub use folder::lists_of;
+pub use folder::beside;
 
 /// Tells the ledger which shapes are counted from now on; done before a new set decides anything.
 pub type Declare = Box<dyn Fn(Vec<Shape>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;

@@ -5,20 +5,21 @@ mod address;
 mod answer;
 mod decoder;
 mod dial;
+mod pool;
 mod timely;
 mod upload;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, sleep_until};
 
+use crate::config::Egress;
 pub use address::is_public;
 pub use answer::{Answer, Unusable};
-pub use dial::{Dial, Forbidden, Reach};
+pub use dial::{Dial, Forbidden, Reach, Why};
+use pool::{Failure, Pool};
 use timely::Timely;
 use upload::Due;
 pub use upload::{Progress, Upload};
@@ -65,35 +66,34 @@ pub enum SendError {
     Unusable(Box<Unusable>),
 }
 
-type Pool = Client<Timely<HttpsConnector<Dial>>, Upload>;
-
 /// Connection pools: one that dials public addresses alone, one for vendors whose address the operator allowed to be private.
 pub struct Upstream {
     public: Pool,
     private: Pool,
     tls: rustls::ClientConfig,
+    egress: Arc<Egress>,
     pub timeouts: Timeouts,
 }
 
 impl Upstream {
-    /// `roots` are trusted for TLS.
-    pub fn new(roots: rustls::RootCertStore, timeouts: Timeouts) -> Result<Self, rustls::Error> {
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// `roots` are trusted for TLS; `egress` says what may be dialled at all.
+    pub fn new(roots: rustls::RootCertStore, egress: Arc<Egress>, timeouts: Timeouts) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self::with(tls, timeouts))
+        Ok(Self::with(tls, egress, timeouts))
     }
 
-    fn with(tls: rustls::ClientConfig, timeouts: Timeouts) -> Self {
-        let pool = |reach| pool(reach, tls.clone(), timeouts);
-        Self { public: pool(Reach::Public), private: pool(Reach::Private), tls, timeouts }
+    fn with(tls: rustls::ClientConfig, egress: Arc<Egress>, timeouts: Timeouts) -> Self {
+        let pool = |reach| pool(Dial::new(reach, egress.clone()), tls.clone(), timeouts);
+        Self { public: pool(Reach::Public), private: pool(Reach::Private), tls, egress, timeouts }
     }
 
     /// The same with connections of its own, for another thread.
     pub fn beside(&self) -> Self {
-        Self::with(self.tls.clone(), self.timeouts)
+        Self::with(self.tls.clone(), self.egress.clone(), self.timeouts)
     }
 
     /// Sends once. The request's URI is absolute and made by `gateway::forward` from the catalogue's base.
@@ -103,10 +103,10 @@ impl Upstream {
         tokio::select! {
             biased;
             sent = pool.request(request) => match sent {
-                Ok(response) => answer::usable(response, head).map_err(SendError::Unusable),
+                Ok((response, lease)) => answer::usable(response, lease, head).map_err(SendError::Unusable),
                 Err(_) if progress.keyed() => Err(SendError::Keyed),
                 Err(_) if progress.broken() => Err(SendError::BrokenOff),
-                Err(e) => Err(failed(&e)),
+                Err(why) => Err(failed(&why)),
             },
             late = self.too_slow(&progress) => Err(late),
         }
@@ -129,26 +129,23 @@ impl Upstream {
     }
 }
 
-fn failed(error: &hyper_util::client::legacy::Error) -> SendError {
-    match Forbidden::behind(error) {
-        Some(forbidden) => SendError::Forbidden(forbidden),
-        None if error.is_connect() => SendError::NeverLeft(causes(error)),
-        None => SendError::Broken(causes(error)),
+fn failed(why: &Failure) -> SendError {
+    match why {
+        Failure::Broken(error) => SendError::Broken(causes(error)),
+        Failure::Unconnected(error) => match Forbidden::behind(&**error) {
+            Some(forbidden) => SendError::Forbidden(forbidden),
+            None => SendError::NeverLeft(causes(&**error)),
+        },
     }
 }
 
-fn pool(reach: Reach, tls: rustls::ClientConfig, timeouts: Timeouts) -> Pool {
+fn pool(dial: Dial, tls: rustls::ClientConfig, timeouts: Timeouts) -> Pool {
     let https = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
         .enable_all_versions()
-        .wrap_connector(Dial::new(reach));
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(timeouts.pool)
-        .timer(TokioTimer::new())
-        .http1_max_buf_size(64 * 1024)
-        .build(Timely::new(https, timeouts.connect))
+        .wrap_connector(dial);
+    Pool::new(Timely::new(https, timeouts.connect), timeouts.pool)
 }
 
 /// An error with its causes in one line; hyper says the useful part last.

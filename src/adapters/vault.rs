@@ -2,6 +2,7 @@
 //! call that holds its worst case (`&Reserved`). Prints none of them; knows no vault key. `gateway::forward` places what it opens.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -13,6 +14,7 @@ use super::ledger::hold::Reserved;
 use crate::rules::subject::Name;
 use crate::rules::vendors::credential::Ready;
 use crate::rules::vendors::{Placement, is_test_key};
+use crate::rules::watch::scan::Traces;
 use crate::units::secret::Secret;
 use crate::units::vault_key::VaultKey;
 
@@ -57,11 +59,12 @@ pub enum Missing {
 pub struct Credential {
     secret: Secret,
     ready: OnceLock<Ready>,
+    traces: OnceLock<Arc<Traces>>,
 }
 
 impl Credential {
     fn new(secret: Secret) -> Self {
-        Self { secret, ready: OnceLock::new() }
+        Self { secret, ready: OnceLock::new(), traces: OnceLock::new() }
     }
 
     pub fn secret(&self) -> &Secret {
@@ -78,7 +81,7 @@ struct Entry {
     source: Source,
     current: ArcSwapOption<Credential>,
     /// Of the file when it was read last.
-    stamp: parking_lot::Mutex<Option<SystemTime>>,
+    stamp: parking_lot::Mutex<Option<Stamp>>,
 }
 
 /// All credentials, by vendor and name.
@@ -132,6 +135,12 @@ impl Vault {
             .is_some_and(|e| e.current.load().as_ref().is_some_and(|c| is_test_key(c.secret.expose())))
     }
 
+    /// What all of them look like, for answers that are searched for them.
+    pub fn traces(&self) -> Vec<Arc<Traces>> {
+        let held = self.all().filter_map(|(_, _, entry)| entry.current.load_full());
+        held.map(|held| held.traces.get_or_init(|| Arc::new(Traces::of(&held.secret))).clone()).collect()
+    }
+
     /// Names of vendor and credential, and whether it is there. For operators.
     pub fn list(&self) -> Vec<(Name, Name, bool)> {
         let there = |e: &Entry| e.current.load().is_some();
@@ -156,7 +165,7 @@ impl Vault {
 impl Entry {
     fn changed(&self) -> bool {
         match &self.source {
-            Source::File(path) => modified(path) != *self.stamp.lock(),
+            Source::File(path) => stamp(path) != *self.stamp.lock(),
             Source::Env(_) | Source::Given(_) => false,
         }
     }
@@ -166,7 +175,7 @@ impl Entry {
             Source::Given(_) => "the sandbox".to_owned(),
             Source::Env(name) => format!("`{name}`"),
             Source::File(path) => {
-                *self.stamp.lock() = modified(path);
+                *self.stamp.lock() = stamp(path);
                 format!("`{}`", path.display())
             }
         };
@@ -182,8 +191,12 @@ impl Entry {
     }
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|m| m.modified()).ok()
+/// What tells a file from what it was: written twice within one tick of the clock, it has another length or is another file.
+type Stamp = (SystemTime, u64, u64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let at = std::fs::metadata(path).ok()?;
+    Some((at.modified().ok()?, at.len(), at.ino()))
 }
 
 fn from_env(name: &str) -> Result<Secret, Missing> {

@@ -75,6 +75,7 @@ impl Parts {
         let (keyring, private) = (Arc::new(Keyring::open(&data)?), Private::open(&config)?);
         adopt_flags(common, &keyring, &*ledger).await?;
         let (token, new_token) = AdminToken::open(&data, options.admin_token.as_ref())?;
+        private.is_apart_from(&token)?;
         let last_stop = CancellationToken::new();
         let (books, projection) = Books::follow(books_store, ledger.clone(), ledger.durable(), last_stop.clone())?;
         opened.keep_whole(&books, &keyring, nodes.clone(), last_stop.clone()).await?;
@@ -87,6 +88,7 @@ impl Parts {
         let switchboard = Switchboard::new();
         let gateway = Arc::new(Gateway {
             grounds: Grounds::default(),
+            watch: Arc::default(),
             ledger: ledger.clone(),
             books: books.clone(),
             makings: Arc::default(),
@@ -173,6 +175,7 @@ impl Parts {
             about,
             stop: stop.clone(),
             turns: control::Turns::default(),
+            trips: control::Trips::default(),
             door: control::Door::default(),
         })
     }

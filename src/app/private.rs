@@ -10,7 +10,7 @@ use super::{Failure, fleet};
 use crate::adapters::approvals::Approvals;
 use crate::adapters::audit::pseudonyms::Pseudonyms;
 use crate::adapters::captures::{self, Captures};
-use crate::adapters::keyring::secrets::{BodyHasher, own_key};
+use crate::adapters::keyring::secrets::{AdminToken, BodyHasher, own_key};
 use crate::adapters::people::People;
 use crate::config::{Config, CredentialSource};
 use crate::control::Approvers;
@@ -44,6 +44,15 @@ impl Private {
             approvers,
             pseudonyms: Arc::new(pseudonyms),
         })
+    }
+}
+
+impl Private {
+    /// No approver has what opens everything.
+    pub fn is_apart_from(&self, token: &AdminToken) -> Result<(), Failure> {
+        let Some(name) = self.approvers.with_token(token) else { return Ok(()) };
+        let why = "has the operators' token, which opens everything; give them one of their own";
+        Err(format!("[[approver]] {name} {why}").into())
     }
 }
 

@@ -15,7 +15,7 @@ pub fn upstream(config: &Config) -> Result<Upstream, Failure> {
         tracing::debug!(unusable, "some of the platform's root certificates could not be read");
     }
     let times = Timeouts { connect: t.connect, upload: t.upload, header: t.header, idle: t.idle, pool: t.pool };
-    Ok(Upstream::new(roots, times)?)
+    Ok(Upstream::new(roots, Arc::new(config.egress.clone()), times)?)
 }
 
 pub fn tls(files: &config::Tls) -> Result<tokio_rustls::TlsAcceptor, Failure> {

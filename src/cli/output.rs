@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
@@ -53,6 +54,25 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Nobody reads standard output any more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Has the reader had enough? Whoever has a verdict to end with goes on to it; what has no end of its own ends.
+pub fn closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
+/// A reader who had enough changes no verdict: the rest is not said.
+fn unless_closed(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+            CLOSED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        written => Ok(written?),
+    }
+}
+
 impl From<serde_json::Error> for Failure {
     fn from(e: serde_json::Error) -> Self {
         Self::refused(format!("the server's answer cannot be read; is it of another version? {e}"))
@@ -67,7 +87,7 @@ pub const WARN: Style = AnsiColor::Yellow.on_default();
 
 /// One line on standard output.
 pub fn line(text: impl Display) -> Result<(), Failure> {
-    Ok(writeln!(anstream::stdout(), "{text}")?)
+    unless_closed(writeln!(anstream::stdout(), "{text}"))
 }
 
 /// One JSON object on a line.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::approvers::Approvers;
+use super::egress::Egress;
 use super::evidence::Evidence;
 use super::privacy::Privacy;
 use super::sinks::Sink;
@@ -23,6 +24,7 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     pub approvers: Approvers,
     pub privacy: Privacy,
+    pub egress: Egress,
     /// The shipped ones, adjusted, then the operator's own.
     pub vendors: Vec<Arc<Vendor>>,
     pub credentials: Vec<Credential>,

@@ -8,7 +8,7 @@ use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
 use crate::rules::vendors::Base;
 
-use super::{approvers, evidence, ledger, privacy, sinks, size, vendors};
+use super::{approvers, egress, evidence, ledger, privacy, sinks, size, vendors};
 
 /// Reads one file. `env` says what an environment variable holds; only vendors without a credential ask.
 pub fn read(file: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Mistakes> {
@@ -21,12 +21,13 @@ fn config(root: &Table<'_>, env: &dyn Fn(&str) -> Option<String>) -> Config {
     let ledger = section("ledger").map(|t| ledger::read(&t)).unwrap_or_default();
     let audit = section("audit").map(|t| audit(&t)).unwrap_or_default();
     let privacy = section("privacy").map(|t| privacy::read(&t)).unwrap_or_default();
+    let egress = section("egress").map(|t| egress::read(&t)).unwrap_or_default();
     let prices = section("prices").map(|t| prices(&t)).unwrap_or_default();
     let sinks = sinks::read(root);
     let approvers = approvers::read(root);
     let (vendors, credentials) = vendors::read(section("vendors").as_ref(), root, env);
     root.done();
-    Config { server, ledger, audit, sinks, approvers, privacy, vendors, credentials, prices, file: None }
+    Config { server, ledger, audit, sinks, approvers, privacy, egress, vendors, credentials, prices, file: None }
 }
 
 fn server(table: &Table<'_>) -> Server {

@@ -4,22 +4,27 @@
 mod approval;
 mod budgets;
 mod capture;
+mod hours;
 mod lines;
+mod models;
 mod params;
 mod rates;
 mod risk;
 mod rules;
+mod schemas;
 mod shared;
 mod stripe;
+mod switches;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use sha2::{Digest, Sha256};
 
 use super::mistake::Mistakes;
 use super::raw::{self, Node, Table};
 use crate::rules::ledger::need::Share;
-use crate::rules::policy::{DEFAULT_FIT, Delegate, Lists, Mode, Policy, parse_limit};
+use crate::rules::policy::{Beside, DEFAULT_FIT, Delegate, Mode, Policy, parse_limit};
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, UnknownModel};
 use crate::units::amount::Unit;
@@ -27,22 +32,22 @@ use crate::units::ids::Digest32;
 use crate::units::money::MicroCents;
 
 /// What is planned and not built: naming it is a mistake, so that nobody relies on it.
-const NOT_BUILT: [&str; 5] = ["schema", "schemas", "kill", "trigger", "concurrency"];
+const NOT_BUILT: [&str; 3] = ["kill", "trigger", "concurrency"];
 
 /// Reads one file. `vendors` are those that are configured; none given, none checked.
 pub fn read(file: &str, text: &str, vendors: Option<&[Name]>) -> Result<Policy, Mistakes> {
-    read_with(file, text, vendors, &Lists::default())
+    read_with(file, text, vendors, &Beside::default())
 }
 
-/// And with lists that it may name.
-pub fn read_with(file: &str, text: &str, vendors: Option<&[Name]>, lists: &Lists) -> Result<Policy, Mistakes> {
+/// And with what stands in files beside it.
+pub fn read_with(file: &str, text: &str, vendors: Option<&[Name]>, beside: &Beside) -> Result<Policy, Mistakes> {
     let hash = Digest32(Sha256::digest(text).into());
-    let policy = raw::read(file, text, |root| policy(&root, hash, vendors, lists))?;
-    Ok(Policy { hash: with_lists(&policy), lines: lines::of(text), ..policy })
+    let policy = raw::read(file, text, |root| policy(&root, hash, vendors, beside))?;
+    Ok(Policy { hash: with_files(&policy), lines: lines::of(text), ..policy })
 }
 
-/// A list that changes makes another policy of each that names it.
-fn with_lists(policy: &Policy) -> Digest32 {
+/// A list or a schema that changes makes another policy of each that names it.
+fn with_files(policy: &Policy) -> Digest32 {
     let of_rules = policy.allow.iter().chain(&policy.deny).flat_map(|rule| &rule.params);
     let of_approval = policy.approval.iter().flat_map(|approval| &approval.params);
     let mut hashes: Vec<[u8; 32]> = of_rules
@@ -50,6 +55,7 @@ fn with_lists(policy: &Policy) -> Digest32 {
         .chain(of_approval)
         .flat_map(|param| param.lists())
         .map(|list| list.hash.0)
+        .chain(policy.schemas.iter().map(|rule| rule.schema.hash.0))
         .collect();
     if hashes.is_empty() {
         return policy.hash;
@@ -61,13 +67,13 @@ fn with_lists(policy: &Policy) -> Digest32 {
     Digest32(hasher.finalize().into())
 }
 
-fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, lists: &Lists) -> Option<Policy> {
+fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, beside: &Beside) -> Option<Policy> {
     for key in NOT_BUILT {
         root.refuse(key, "this is not built yet, and a policy must not rely on it: leave it out");
     }
     let name = root.need("name", "a name such as `refund-agent`").and_then(|node| name(&node));
     let mut policy = Policy::new(name.clone().unwrap_or_else(|| "?".into()), hash);
-    policy.lists = lists.clone();
+    policy.beside = beside.clone();
     policy.global = root.get("global").and_then(|n| n.flag()).unwrap_or(false);
     family(root, &mut policy);
     policy.vendors = vendor_names(root, policy.global || policy.base, vendors);
@@ -75,9 +81,13 @@ fn policy(root: &Table<'_>, hash: Digest32, vendors: Option<&[Name]>, lists: &Li
     policy.allow = rules::read(root, "allow", &policy);
     policy.deny = rules::read(root, "deny", &policy);
     policy.params =
-        root.get("params").map(|n| params::read(&n, params::Side::Policy, &policy.lists)).unwrap_or_default();
+        root.get("params").map(|n| params::read(&n, params::Side::Policy, &policy.beside.lists)).unwrap_or_default();
+    policy.schemas = schemas::read(root, &policy);
+    policy.models = models::read(root, &policy);
     (policy.budgets, policy.call_limits) = budgets::read(root, &policy);
     policy.rates = rates::read(root, &policy);
+    policy.windows = windows::read(root, &policy);
+    policy.switches = switches::read(root, &policy);
     settings(root, &mut policy);
     policy.approval = root.get("approval").and_then(|n| n.table()).map(|t| approval::read(&t, &policy));
     policy.manner = shared::read(root, policy.global);

@@ -63,8 +63,9 @@ impl Approvers {
         read: impl Fn(&CredentialSource) -> Result<Secret, String>,
     ) -> Result<Self, String> {
         let people =
-            config.people.iter().map(|person| Approver::open(person, data, &read)).collect::<Result<_, _>>()?;
+            config.people.iter().map(|person| Approver::open(person, data, &read)).collect::<Result<Arc<[_]>, _>>()?;
         let links = link_key(data).map_err(|e| e.to_string())?;
+        two_alike(&people)?;
         Ok(Self { people, url: config.url.clone(), links })
     }
 
@@ -77,6 +78,12 @@ impl Approvers {
     pub fn at(mut self, admin: std::net::SocketAddr) -> Self {
         self.url.get_or_insert_with(|| format!("http://{admin}"));
         self
+    }
+
+    /// Whose token is the operators', which opens everything.
+    pub fn with_token(&self, admin: &AdminToken) -> Option<&str> {
+        let theirs = |person: &&Approver| person.token.is_some_and(|own| own.is(admin));
+        self.people.iter().find(theirs).map(|person| &*person.name)
     }
 
     /// The name under which the configuration says that the admin API is reached.
@@ -146,6 +153,20 @@ impl Approver {
         let hook = hook.transpose().map_err(|why| wrong("webhook", why))?;
         Ok(Self { name: name.as_str().into(), token: token.transpose()?, hook })
     }
+}
+
+/// One token of two persons would be one person's.
+fn two_alike(people: &[Approver]) -> Result<(), String> {
+    for (at, one) in people.iter().enumerate() {
+        let alike = |other: &&Approver| one.token.is_some_and(|own| other.token.is_some_and(|token| token.is(&own)));
+        if let Some(other) = people[..at].iter().find(alike) {
+            return Err(format!(
+                "[[approver]] {} and {} have the same token; give each one of their own",
+                other.name, one.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn link_key(data: &Path) -> Result<BodyHasher, SecretError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -22,8 +22,11 @@ use crate::units::ids::ApprovalId;
 use crate::units::time::Timestamp;
 
 pub(super) fn routes() -> Router<Arc<ControlState>> {
-    Router::new().route("/approve/{id}", get(look).post(answer))
+    Router::new().route("/approve/{id}", get(look).post(answer)).layer(DefaultBodyLimit::max(FORM_LIMIT))
 }
+
+/// A yes or no, and a reason.
+const FORM_LIMIT: usize = 4 * 1024;
 
 type Id = Result<Path<String>, PathRejection>;
 type Proof = Result<Query<Signed>, QueryRejection>;

@@ -12,6 +12,7 @@ use super::ControlState;
 use crate::adapters::fleet::FleetView;
 use crate::adapters::fleet::histogram::Counted;
 
+const TRIPPED: &str = "bursar_switches_tripped_total";
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn metrics(State(state): State<Arc<ControlState>>) -> impl IntoResponse {
@@ -24,6 +25,10 @@ pub(super) async fn metrics(State(state): State<Arc<ControlState>>) -> impl Into
     page.one("bursar_refused_behind_total", "counter", "Calls refused as the books were too far behind.", refused);
     let untold = state.keyring.untold().len() as u64;
     page.one("bursar_flags_untold", "gauge", "Revocations and kill flags that the ledger does not know yet.", untold);
+    page.head(TRIPPED, "counter", "Switches of policies that were set off at this node, by what they do.");
+    for (deed, count) in state.trips.counts() {
+        page.line(TRIPPED, &format!("{{do=\"{deed}\"}}"), count);
+    }
     if let Some(fleet) = state.others.as_ref().and_then(|others| others.view()) {
         page.fleet(&fleet);
     }

@@ -26,6 +26,7 @@ mod serve;
 mod status;
 mod stream;
 pub mod switch;
+mod trip;
 mod veil;
 pub mod wire;
 
@@ -67,6 +68,7 @@ pub use keys::mint_key;
 pub use policies::{tell_loaded, tell_prices};
 pub use serve::{listen, serve_socket, serve_tcp};
 pub use switch::keep_telling;
+pub use trip::{Trips, trip};
 pub use wire::Minted;
 
 /// What the admin API works with. Made once, by `app`.
@@ -96,6 +98,7 @@ pub struct ControlState {
     /// Ends what follows the books for ever.
     pub stop: CancellationToken,
     pub turns: Turns,
+    pub trips: Trips,
     pub door: Door,
 }
 

@@ -85,6 +85,15 @@ async fn turn(state: Arc<ControlState>, flag: Flag, act: Act, off: bool) -> Answ
     done.await?.map(Json)
 }
 
+/// By a switch of a policy. What is off already stays off by the first word.
+pub(super) async fn trip(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<(), Problem> {
+    let _one_at_a_time = state.turns.switch.lock().await;
+    if state.keyring.flag(&flag).is_some() {
+        return Ok(());
+    }
+    stop(state, flag, act).await.map(drop)
+}
+
 /// Nothing that the flag covers is admitted from the moment that this returns, and its calls in flight are ended.
 async fn stop(state: &Arc<ControlState>, flag: Flag, act: Act) -> Result<Switched, Problem> {
     exists(state, &flag)?;

@@ -3,9 +3,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -38,7 +41,7 @@ pub struct Manners {
 pub async fn run(gateway: Arc<Gateway>, mut arrivals: Arrivals, manners: Manners, stop: CancellationToken) -> bool {
     let graceful = GracefulShutdown::new();
     while let Some((stream, from, counted)) = arrivals.next(&stop).await {
-        open(&gateway, stream, from, counted, &manners, &graceful);
+        open(&gateway, (stream, from, counted), &manners, &graceful, &stop);
     }
     drop(arrivals);
     tokio::time::timeout(manners.drain, graceful.shutdown()).await.is_ok()
@@ -46,42 +49,80 @@ pub async fn run(gateway: Arc<Gateway>, mut arrivals: Arrivals, manners: Manners
 
 fn open(
     gateway: &Arc<Gateway>,
-    stream: TcpStream,
-    from: SocketAddr,
-    counted: Option<Counted>,
+    (stream, from, counted): (TcpStream, SocketAddr, Option<Counted>),
     manners: &Manners,
     graceful: &GracefulShutdown,
+    stop: &CancellationToken,
 ) {
     let gateway = gateway.clone();
     // Small answers must not wait for a full packet. Failing to say so costs speed alone.
     let _ = stream.set_nodelay(true);
     let watcher = graceful.watcher();
-    let manners = manners.clone();
+    let (manners, stop) = (manners.clone(), stop.clone());
     tokio::spawn(async move {
         let _counted = counted;
         let builder = builder(&manners);
-        // Boxed: it is large, and is moved several times before it is polled.
-        let service = service_fn(move |request| Box::pin(answer(gateway.clone(), from, request)));
-        let ended = match manners.tls.clone() {
-            None if !speaks(&stream, manners.header).await => return,
-            None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await,
-            Some(tls) => match tokio::time::timeout(manners.header, tls.accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned()).await
+        let heard = Arc::new(AtomicBool::new(false));
+        let first = Arc::clone(&heard);
+        let service = service_fn(move |request| {
+            first.store(true, Ordering::Relaxed);
+            answer(gateway.clone(), from, request)
+        });
+        let patience = Patience { heard, time: manners.header, stop };
+        match manners.tls.clone() {
+            None if !patience.with(speaks(&stream)).await.unwrap_or(false) => {}
+            None => {
+                let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                patience.keep(from, watcher.watch(connection)).await;
+            }
+            Some(tls) => match patience.with(tls.accept(stream)).await {
+                Some(Ok(stream)) => {
+                    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+                    patience.keep(from, watcher.watch(connection)).await;
                 }
-                Ok(Err(e)) => return tracing::debug!(%from, error = %e, "TLS handshake failed"),
-                Err(_) => return tracing::debug!(%from, "TLS handshake timed out"),
+                Some(Err(e)) => tracing::debug!(%from, error = %e, "TLS handshake failed"),
+                None => tracing::debug!(%from, "TLS handshake timed out"),
             },
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%from, %error, "connection ended");
         }
     });
 }
 
+/// With a connection that has not sent a request yet.
+struct Patience {
+    /// It has.
+    heard: Arc<AtomicBool>,
+    time: Duration,
+    stop: CancellationToken,
+}
+
+impl Patience {
+    /// What comes before a request, if it comes in time and bursar does not end.
+    async fn with<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.stop.cancelled() => None,
+            () = tokio::time::sleep(self.time) => None,
+        }
+    }
+
+    /// Until it ends. One that begins a request and does not finish its head is not kept, in whichever version it began.
+    async fn keep<E: std::fmt::Display>(&self, from: SocketAddr, connection: impl Future<Output = Result<(), E>>) {
+        tokio::pin!(connection);
+        let ended = match tokio::time::timeout(self.time, &mut connection).await {
+            Ok(ended) => ended,
+            Err(_) if !self.heard.load(Ordering::Relaxed) => return tracing::debug!(%from, "no request came in time"),
+            Err(_) => connection.await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%from, %error, "connection ended");
+        }
+    }
+}
+
 /// A connection that never says anything is not kept.
-async fn speaks(stream: &TcpStream, patience: Duration) -> bool {
-    matches!(tokio::time::timeout(patience, stream.peek(&mut [0])).await, Ok(Ok(n)) if n > 0)
+async fn speaks(stream: &TcpStream) -> bool {
+    matches!(stream.peek(&mut [0]).await, Ok(n) if n > 0)
 }
 
 /// Whoever does not answer to this is gone.
@@ -105,20 +146,20 @@ fn builder(manners: &Manners) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(
-    gateway: Arc<Gateway>,
-    from: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Response<Reply>, Infallible> {
-    Ok(match request.uri().path() {
+/// Boxed: it is large, and is moved several times before it is polled.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Reply>, Infallible>> + Send>>;
+
+fn answer(gateway: Arc<Gateway>, from: SocketAddr, request: Request<Incoming>) -> Answering {
+    let probed = match request.uri().path() {
         "/-/live" => probe(200, "live\n"),
         "/-/ready" => match gateway.trouble() {
             None => probe(200, "ready\n"),
             // Why is for operators: `bursar status` says it.
             Some(_) => probe(503, "not ready\n"),
         },
-        _ => serve(&gateway, from, request).await,
-    })
+        _ => return Box::pin(serve(gateway, from, request).map(Ok)),
+    };
+    Box::pin(std::future::ready(Ok(probed)))
 }
 
 fn probe(status: u16, text: impl Into<bytes::Bytes>) -> Response<Reply> {

@@ -2,7 +2,6 @@
 //! comes out holds its worst case on every account, with its row durable. `forward` comes next.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,12 +20,12 @@ use super::problem::Problem;
 use super::refusal::About;
 use super::reserve::Ends;
 use super::route::Place;
+use super::watch::{self, Sighting};
 use crate::adapters::keyring::Standing;
 use crate::rules::args::{Args, Body, Sent};
-use crate::rules::books::said;
 use crate::rules::policy::{Decision, Denial, Permit, PolicySet, Question};
 use crate::rules::price::PriceBook;
-use crate::rules::subject::{Facts, Flag, Name};
+use crate::rules::subject::Facts;
 use crate::rules::vendors::look_up::Found;
 use crate::rules::vendors::{Ask, BodyKind, Counted, Estimate, Family, Placement, Price, Recalled, Routed};
 use crate::units::money::MicroCents;
@@ -51,6 +50,8 @@ pub struct Judged<'a> {
     pub ground: Arc<Ground>,
     /// When the whole request was there.
     now: Timestamp,
+    /// What watches it, and what it looks like there.
+    pub sighting: Option<Arc<Sighting>>,
     pub content_type: Option<String>,
     content_encoding: Option<String>,
 }
@@ -62,7 +63,7 @@ pub async fn admit(
     caller: &Caller,
     place: &Place,
     routed: Routed<'_>,
-    parts: Parts,
+    parts: Box<Parts>,
     body: Incoming,
     about: &mut About,
 ) -> Result<Box<Outgoing>, Problem> {
@@ -70,20 +71,30 @@ pub async fn admit(
     let ground = gateway.grounds.of(caller, &place.vendor, routed.operation, method, &routed.path);
     let facts = ground.facts.clone();
     about.routed(place, &routed, &facts);
-    let (routed, parts) = (&routed, &parts);
+    let (routed, parts) = (&routed, &*parts);
     let mut judged = Judged::new(gateway, context, caller, place, routed, parts, ground);
-    let body = judged.body(body).await?;
-    judged.refresh(&body)?;
+    let came = judged.body(body).await?;
+    judged.refresh(&came)?;
     judged.given_once()?;
-    about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
+    about.request_hash = came.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
+    if judged.ground.armed.is_some() {
+        judged.sighting = watch::came(&judged, &came).await;
+        about.sighting = judged.sighting.clone();
+        judged.door()?;
+    }
     let mut ends = Ends::default();
-    let (held, credential) = loop {
-        match judged.attempt(&body, about, &mut ends).await? {
-            Some(held) => break held,
+    let ((held, credential), renamed) = loop {
+        // What is judged from here on is what is sent: an alias is put in first, by the policies that judge it.
+        let renamed = judged.renamed(&came, about);
+        let body = renamed.as_ref().unwrap_or(&came);
+        about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
+        match judged.attempt(body, about, &mut ends).await? {
+            Some(held) => break (held, renamed),
             // It waited, perhaps long: all is decided anew.
-            None => judged.refresh(&body)?,
+            None => judged.refresh(&came)?,
         }
     };
+    let body = renamed.unwrap_or(came);
     about.admitted = true;
     super::outgoing::outgoing(&judged, body, *held, credential).await
 }
@@ -137,6 +148,7 @@ impl<'a> Judged<'a> {
             facts: ground.facts.clone(),
             ground,
             now: context.at,
+            sighting: None,
             content_type: headers::joined(&parts.headers, &header::CONTENT_TYPE),
             content_encoding: headers::joined(&parts.headers, &header::CONTENT_ENCODING),
         }
@@ -216,7 +228,7 @@ impl Judged<'_> {
             Standing::Good if self.is_outdated(body) => Err(Problem::Changed),
             Standing::Good => Ok(()),
             Standing::Expired(at) => Err(Problem::Expired(at)),
-            Standing::Revoked(_) => Err(Problem::Revoked),
+            Standing::Revoked(by) => Err(Problem::off(by.flag.clone(), Some(&by))),
         }
     }
 
@@ -279,23 +291,6 @@ impl Judged<'_> {
         vendor.family == Family::Stripe && self.gateway.vault.is_test(&vendor.name, credential.as_ref())
     }
 
-    fn account_headers(&self) -> Result<Vec<(&str, &str)>, Problem> {
-        let mut found = Vec::new();
-        for name in &self.place.vendor.account_headers {
-            for value in self.parts.headers.get_all(&**name) {
-                let text = value.to_str().map_err(|_| Problem::Malformed(format!("`{name}` holds no plain text")))?;
-                found.push((&**name, text));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The same, to be shown to a person.
-    pub fn account_headers_shown(&self) -> BTreeMap<Name, Box<str>> {
-        let found = self.account_headers().unwrap_or_default();
-        found.into_iter().map(|(name, value)| (name.into(), said(value).into())).collect()
-    }
-
     pub fn ask<'a>(
         &'a self,
         permit: &Permit,
@@ -335,23 +330,6 @@ impl Judged<'_> {
                 Ok((unheld, Some(Denial::unpriced(permit.policy_name(), &why))))
             }
             estimate => Ok((estimate.map_err(Problem::Unpriceable)?, None)),
-        }
-    }
-
-    /// The keyring's flags, which hold even while the ledger has not heard of them. The ledger asks again as it reserves.
-    pub fn door(&self) -> Result<(), Problem> {
-        match self.gateway.keyring.stopped(&self.facts).map(|record| record.flag) {
-            None => Ok(()),
-            Some(Flag::Key { .. }) => Err(Problem::Revoked),
-            Some(wider) => Err(Problem::Stopped(wider)),
-        }
-    }
-
-    /// Nothing is held for a call that could not leave.
-    pub fn ready(&self, permit: &Permit) -> Result<(), Problem> {
-        match self.gateway.vault.has(&self.place.vendor.name, permit.credential()) {
-            true => Ok(()),
-            false => Err(Problem::NoCredential(self.place.vendor.name.to_string())),
         }
     }
 }

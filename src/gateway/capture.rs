@@ -31,9 +31,8 @@ pub fn push(taking: &mut Option<Box<Taking>>, piece: &[u8]) {
 }
 
 /// The call has happened: if its answer cannot be kept, its row says so.
-pub async fn end(taking: Option<Box<Taking>>, ending: &mut Ending) {
-    let Some(taking) = taking else { return };
-    if let Err(error) = Box::pin(taking.keep()).await {
+pub async fn end(taking: Box<Taking>, ending: &mut Ending) {
+    if let Err(error) = taking.keep().await {
         tracing::error!(%error, "an answer could not be kept");
         ending.error.get_or_insert_with(|| "the answer was to be kept, and could not be".to_owned());
     }

@@ -107,7 +107,7 @@ impl Flowing {
                     return Poll::Ready(());
                 }
                 Poll::Ready(Some(Err(_))) => Stop::Cut("the vendor's answer broke off"),
-                Poll::Ready(None) => Stop::Complete,
+                Poll::Ready(None) => flow.ended(),
                 Poll::Pending => {
                     ready!(self.silence.as_mut().poll(cx));
                     Stop::Cut("the vendor fell silent")

@@ -28,6 +28,7 @@ use super::meter::{Flow, Stop};
 use super::problem::{Problem, stopped};
 use super::settle::{Dues, Settlement};
 use super::unanswered;
+use super::watch::{Scanning, Sighting};
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::hold::Reserved;
 use crate::adapters::switchboard::{Cause, Seat};
@@ -64,6 +65,8 @@ pub struct Outgoing {
     pub yes: Option<Yes>,
     /// Keeps the answer, if a policy asks for it.
     pub taking: Option<Box<Taking>>,
+    /// What watches it.
+    pub sighting: Option<Arc<Sighting>>,
     pub links: Links,
 }
 
@@ -132,6 +135,7 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
         memory,
         yes,
         taking,
+        sighting,
         links,
     } = *out;
     let overhead_us = context.elapsed_us();
@@ -142,23 +146,33 @@ async fn carry(gateway: Arc<Gateway>, out: Box<Outgoing>, tell: oneshot::Sender<
     if let Some(yes) = yes {
         yes.spend();
     }
-    let dues = Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, follow, memory };
+    let dues =
+        Dues { gateway: owner, context, facts, hold, seat, overhead_us, meters, taking, sighting, follow, memory };
+    let dues = Box::new(dues);
     let writes = !request.method().is_safe();
     let crossing =
         Crossing { vendor, plan, credential, repeatable, head, writes, caps, grip, links, gateway: gateway.clone() };
-    let sending = gateway.upstream.send(crossing.vendor.private_network, request);
-    tokio::pin!(sending);
-    tokio::select! {
-        biased;
-        () = stop => {
-            let cause = dues.seat.stopped_by().cloned().unwrap_or(Cause::Closing);
-            answer(tell, Err(Problem::Aborted(cause.clone())));
-            let left_whole = progress.whole() && writes && !crossing.plan.streams();
-            let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
-            Box::pin(crossing.aborted(dues, cause, late.await)).await;
+    // What sends is gone before the answer is read: the two need not have room beside each other.
+    let sent = {
+        let sending = gateway.upstream.send(crossing.vendor.private_network, request);
+        tokio::pin!(sending);
+        tokio::select! {
+            biased;
+            () = stop => {
+                let cause = dues.seat.stopped_by().cloned().unwrap_or(Cause::Closing);
+                answer(tell, Err(Problem::Aborted(cause.clone())));
+                let left_whole = progress.whole() && writes && !crossing.plan.streams();
+                let late = async { if left_whole { tokio::time::timeout(AFTER_ABORT, sending).await.ok() } else { None } };
+                return Box::pin(crossing.aborted(dues, cause, late.await)).await;
+            }
+            sent = &mut sending => sent,
         }
-        sent = &mut sending => answer(tell, crossing.arrived(dues, sent).await),
-    }
+    };
+    let arrived = match sent {
+        Ok(response) => crossing.answered(dues, response).await,
+        Err(error) => Err(Box::pin(crossing.failed(dues, error)).await),
+    };
+    answer(tell, arrived);
 }
 
 /// If the caller is gone, a flowing body drains itself on drop, and a whole one has settled.
@@ -184,14 +198,7 @@ pub struct Crossing {
 pub type Sent = Result<Response<Upstream>, SendError>;
 
 impl Crossing {
-    async fn arrived(self, dues: Dues, sent: Sent) -> Answer {
-        match sent {
-            Ok(response) => self.answered(dues, response).await,
-            Err(error) => Err(Box::pin(self.failed(dues, error)).await),
-        }
-    }
-
-    async fn answered(mut self, dues: Dues, response: Response<Upstream>) -> Answer {
+    async fn answered(mut self, dues: Box<Dues>, response: Response<Upstream>) -> Answer {
         let (mut parts, upstream) = response.into_parts();
         let status = parts.status.as_u16();
         let meter = self.plan.meter(status, &parts.headers);
@@ -213,7 +220,9 @@ impl Crossing {
         let envelope = self.vendor.envelope;
         // Boxed: it is moved from hand to hand.
         let grip = self.grip.take();
-        let mut flow = Box::new(Flow { upstream, meter, filter, dues, grip, status, events, envelope, idle, drain });
+        let scan = Scanning::of(&self.gateway, dues.sighting.as_ref());
+        let mut flow =
+            Box::new(Flow { upstream, meter, scan, filter, dues, grip, status, events, envelope, idle, drain });
         let rejected = status == 401;
         if !rejected && (events || streams(&parts.headers, length)) {
             return Ok(flowing(parts, Flowing::new(flow, VecDeque::new(), told)));

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::identify::Caller;
 use crate::adapters::keyring::KeyRecord;
 use crate::rules::path::CanonicalPath;
-use crate::rules::policy::{PolicySet, SameLines};
+use crate::rules::policy::{Armed, PolicySet, SameLines};
 use crate::rules::subject::{Facts, Flag, Name};
 use crate::rules::vendors::{Operation, Vendor};
 use crate::units::ids::KeyId;
@@ -25,6 +25,8 @@ pub struct Ground {
     pub facts: Arc<Facts>,
     /// Every flag that would stop such a call.
     pub flags: Arc<[Flag]>,
+    /// Switches that watch such a call; most calls have none.
+    pub armed: Option<Arc<[Armed]>>,
     lines: SameLines,
     key: Arc<KeyRecord>,
     ancestors: Vec<Arc<KeyRecord>>,
@@ -73,7 +75,9 @@ impl Ground {
             operation,
             claimed_run: caller.claimed_run(),
         };
+        let armed = caller.policies.armed(&facts);
         Self {
+            armed: (!armed.is_empty()).then(|| armed.into()),
             flags: Flag::over(&facts).into(),
             facts: Arc::new(facts),
             lines: SameLines::default(),

@@ -12,6 +12,7 @@ use super::Gateway;
 use super::baggage;
 use super::context::Context;
 use super::headers::PREFIX;
+use super::own::page;
 use super::problem::Problem;
 use super::refusal::About;
 use crate::adapters::keyring::{KeyRecord, Standing};
@@ -80,20 +81,26 @@ pub async fn identify(
     match gateway.keyring.standing(&key, context.at) {
         Standing::Good => {}
         Standing::Expired(at) => return Err(Problem::Expired(at)),
-        Standing::Revoked(_) => return Err(Problem::Revoked),
+        Standing::Revoked(by) => return Err(Problem::off(by.flag.clone(), Some(&by))),
     }
     let policies = gateway.policies.current();
     let policy = policies.get(&key.policy).cloned().ok_or_else(|| Problem::NoPolicy(key.policy.to_string()))?;
     // An ancestor that is gone leaves no rules to obey, so its children end with it.
     let ancestors = key.ancestors.iter().map(|id| gateway.keyring.find(id).ok_or(Problem::Revoked));
     let ancestors = ancestors.collect::<Result<_, _>>()?;
-    let (subject, run_claimed) = attributed(&gateway.people, &key.subject, &parts.headers).await?;
+    let (subject, run_claimed) =
+        attributed(&gateway.people, &key.subject, &parts.headers, page(parts).is_none()).await?;
     Ok(Caller { key, ancestors, policies, policy, subject, run_claimed, carried })
 }
 
 /// What a header names is claimed; what the key names is fixed, and a header that differs is refused. From here on a person
-/// goes by an alias.
-async fn attributed(people: &Arc<People>, fixed: &Subject, headers: &HeaderMap) -> Result<(Subject, bool), Problem> {
+/// goes by an alias, which is drawn only for a call: bursar's own pages write nothing.
+async fn attributed(
+    people: &Arc<People>,
+    fixed: &Subject,
+    headers: &HeaderMap,
+    draws: bool,
+) -> Result<(Subject, bool), Problem> {
     let mut subject = fixed.clone();
     let mut claimed = false;
     if !headers.keys().any(claims) {
@@ -123,7 +130,11 @@ async fn attributed(people: &Arc<People>, fixed: &Subject, headers: &HeaderMap) 
                 }
                 continue;
             }
-            value = people.alias(Person { dimension: name.clone(), value }).await.map_err(no_alias)?;
+            let person = Person { dimension: name.clone(), value };
+            value = match draws {
+                true => people.alias(person).await.map_err(no_alias)?,
+                false => known(people, person).await?.unwrap_or_else(|| NOBODY.into()),
+            };
         }
         match fixed_value {
             Some(own) if *own != value => return Err(differs(&name)),
@@ -158,6 +169,8 @@ fn claim<'h>(headers: &'h HeaderMap, name: &'static str, member: &str) -> Result
     Ok(named)
 }
 
+/// Whoever has made no call yet, on bursar's own pages.
+const NOBODY: &str = "person-unknown";
 const MAX_TAGS: usize = 16;
 const MAX_VALUE: usize = 256;
 
@@ -205,7 +218,7 @@ mod tests {
     async fn named(fixed: &Subject, lines: &[(&'static str, &'static str)]) -> Result<(Subject, bool), Problem> {
         let dir = tempfile::tempdir().expect("a folder");
         let people = Arc::new(People::open(dir.path(), vec!["user".into()]).expect("opens"));
-        attributed(&people, fixed, &headers(lines)).await
+        attributed(&people, fixed, &headers(lines), true).await
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use crate::adapters::upstream::Upload;
 use crate::rules::books::{Closing, CostSource, Opening, Outcome, Tier, Verdict, said};
 use crate::rules::ledger::ask::Reserve;
 use crate::rules::ledger::need::Need;
+use crate::rules::ledger::rates::Rate;
 use crate::rules::path::CanonicalPath;
 use crate::rules::policy::Permit;
 use crate::rules::subject::{Facts, Flag};
@@ -155,18 +156,19 @@ impl Asker {
             action: routed.operation.map(|o| o.action.clone()),
             ..self.opening.clone()
         };
-        let ask = Reserve {
+        let rates: Arc<[Rate]> = [].into();
+        let ask = || Reserve {
             hold: context.call,
             lines: self.permit.lines().clone(),
             need: Need::fixed(PicoUsd(0), 0),
-            flags,
+            flags: flags.clone(),
             replay: None,
             // The pace is the agent's; this question is bursar's.
-            rates: [].into(),
+            rates: rates.clone(),
             manner: self.permit.manner(),
-            opening,
+            opening: opening.clone(),
         };
-        let waited = self.gateway.waiting.reserve(&self.permit, ask, Instant::now(), std::future::pending::<()>());
+        let waited = self.gateway.waiting.reserve(&self.permit, ask, Instant::now(), std::future::pending::<()>);
         match waited.await.map_err(|e| e.to_string())? {
             Waited::Answered(Answered::Held(hold)) => Ok(hold),
             Waited::Answered(Answered::Short(short)) => Err(format!("`{}` is used up", short.limit.rule)),

@@ -154,6 +154,11 @@ impl Gateway {
 
     async fn correct(&self, call: CallId, charge: Amounts, act: Act) -> bool {
         let _one_at_a_time = self.makings.turn.lock().await;
+        // Another node may have put it right, and the books not know it yet: it is tried again later.
+        if tokio::time::timeout(SHOWN, self.books.level()).await.is_err() {
+            tracing::error!(%call, "the books do not follow the journal now, so the true price could not be put into them");
+            return false;
+        }
         let found = self.books.ask(move |store| History::of(store, call)).await;
         let Ok(Some(found)) = found else { return false };
         if found.adjusted.is_some() {

@@ -14,6 +14,7 @@ use super::capture;
 use super::filter::Filter;
 use super::grip::{Grip, Outgrown};
 use super::settle::{Dues, Ending};
+use super::watch::Scanning;
 use crate::adapters::switchboard::Cause;
 use crate::adapters::upstream::Answer;
 use crate::rules::books::Outcome;
@@ -23,8 +24,11 @@ use crate::rules::vendors::{End, Envelope, Meter};
 pub struct Flow {
     pub upstream: Answer,
     pub meter: Meter,
+    /// Where a policy asks what answers hold.
+    pub scan: Option<Box<Scanning>>,
     pub filter: Filter,
-    pub dues: Dues,
+    /// Boxed: it goes from hand to hand.
+    pub dues: Box<Dues>,
     /// Of a stream, whose hold changes while it runs.
     pub grip: Option<Box<Grip>>,
     pub status: u16,
@@ -52,8 +56,11 @@ pub enum Stop {
 
 impl Flow {
     pub fn take(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        let (filter, taking) = (&mut self.filter, &mut self.dues.taking);
+        let (filter, scan, taking) = (&mut self.filter, &mut self.scan, &mut self.dues.taking);
         self.meter.push(chunk, &mut |piece| {
+            if !scan.as_mut().is_none_or(|scan| scan.passes(&piece)) {
+                return;
+            }
             filter.push(piece, &mut |clean| {
                 capture::push(taking, &clean);
                 out.push_back(clean);
@@ -73,13 +80,13 @@ impl Flow {
     }
 
     /// Reads the meter's last word. What is still held back goes out only if the answer is complete.
-    pub fn end(self: Box<Self>, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
+    pub fn end(self: Box<Self>, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Box<Dues>, Ending) {
         let end = if *stop == Stop::Complete { End::Complete } else { End::Cut };
         self.close(end, stop, out)
     }
 
-    fn close(mut self: Box<Self>, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Dues, Ending) {
-        let (filter, taking) = (&mut self.filter, &mut self.dues.taking);
+    fn close(mut self: Box<Self>, end: End, stop: &Stop, out: &mut VecDeque<Bytes>) -> (Box<Dues>, Ending) {
+        let (filter, scan, taking) = (&mut self.filter, &mut self.scan, &mut self.dues.taking);
         let mut pass = |clean: Bytes| {
             capture::push(taking, &clean);
             out.push_back(clean);
@@ -87,7 +94,7 @@ impl Flow {
         // Of an answer that broke off, an event that is not whole goes nowhere.
         let whole = end == End::Complete;
         let usage = self.meter.finish(end, &mut |piece| {
-            if whole {
+            if whole && scan.as_mut().is_none_or(|scan| scan.passes(&piece)) {
                 filter.push(piece, &mut pass);
             }
         });
@@ -95,6 +102,9 @@ impl Flow {
             filter.finish(&mut pass);
         } else if let Some(taking) = taking {
             taking.cut();
+        }
+        if filter.scrub.found() {
+            self.dues.gateway.watch.own_credential(&self.dues.facts, self.dues.context.call);
         }
         let (outcome, error) = match stop {
             Stop::Complete if self.status >= 400 => (Outcome::VendorError, None),
@@ -134,7 +144,7 @@ impl Flow {
             };
             match frame {
                 Err(_) => return Some((Stop::Cut("the vendor fell silent"), trailers)),
-                Ok(None) => return Some((Stop::Complete, trailers)),
+                Ok(None) => return Some((self.ended(), trailers)),
                 Ok(Some(Err(_))) => return Some((Stop::Cut("the vendor's answer broke off"), trailers)),
                 Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
@@ -145,6 +155,12 @@ impl Flow {
                 },
             }
         }
+    }
+
+    /// The vendor has said all. Its last word may still be one that is looked for.
+    pub fn ended(&mut self) -> Stop {
+        let clean = self.scan.as_mut().is_none_or(|scan| scan.ends_clean());
+        if clean { Stop::Complete } else { self.aborted() }
     }
 
     pub fn aborted(&self) -> Stop {

@@ -1,6 +1,7 @@
 //! Floor 3: one request, one file per step, in order. Knows neither operators nor the command line; `app` wires it.
 
 mod accept;
+mod accounts;
 mod admit;
 mod approval;
 mod arrivals;
@@ -9,6 +10,7 @@ mod body;
 mod callback;
 mod capture;
 mod context;
+mod door;
 mod envelope;
 mod filter;
 mod flowing;
@@ -30,6 +32,7 @@ mod problem;
 mod rated;
 mod record;
 mod refusal;
+mod renamed;
 mod request;
 mod reserve;
 mod route;
@@ -37,11 +40,13 @@ mod settle;
 mod sign;
 mod unanswered;
 mod vendors;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -69,6 +74,7 @@ pub use late::resume;
 pub use own::{Minter, Unminted};
 pub use record::{Counts, Meters};
 pub use vendors::Vendors;
+pub use watch::{Tripper, Watch};
 
 use body::Reply;
 use context::Context;
@@ -97,6 +103,7 @@ pub struct Gateway {
     pub strangers: Arc<DenialBudget>,
     pub meters: Arc<Meters>,
     pub grounds: Grounds,
+    pub watch: Arc<Watch>,
     pub limits: Limits,
     /// Mints child keys; set once operators' side is there.
     pub minter: Arc<OnceLock<Minter>>,
@@ -139,6 +146,7 @@ impl Gateway {
             strangers: self.strangers.clone(),
             meters: self.meters.clone(),
             grounds: Grounds::default(),
+            watch: self.watch.clone(),
             limits: self.limits,
             minter: self.minter.clone(),
             tls: self.tls,
@@ -152,14 +160,23 @@ impl Gateway {
 }
 
 /// One request, from its head to the head of its answer. What comes after is in `meter` and `settle`.
-pub async fn serve(gateway: &Arc<Gateway>, from: SocketAddr, request: Request<Incoming>) -> Response<Reply> {
+pub fn serve(
+    gateway: Arc<Gateway>,
+    from: SocketAddr,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<Reply>> + Send {
+    // Taken apart here: what a future is given and hands on, it has room for twice.
     let context = Context::new(from, request.headers());
     let mut about = refusal::About::new(&request);
-    match steps(gateway, &context, request, &mut about).await {
-        Ok(response) => response,
-        Err(problem) => {
-            refusal::record(gateway, &context, &about, &problem).await;
-            problem.respond(context.call, about.envelope(gateway))
+    let readable = accept::one_reading(&request).map(|()| request.into_parts());
+    let readable = readable.map(|(parts, body)| (Box::new(parts), body));
+    async move {
+        match steps(&gateway, &context, readable, &mut about).await {
+            Ok(response) => response,
+            Err(problem) => {
+                Box::pin(refusal::record(&gateway, &context, &about, &problem)).await;
+                problem.respond(context.call, about.envelope(&gateway))
+            }
         }
     }
 }
@@ -167,20 +184,19 @@ pub async fn serve(gateway: &Arc<Gateway>, from: SocketAddr, request: Request<In
 async fn steps(
     gateway: &Arc<Gateway>,
     context: &Context,
-    request: Request<Incoming>,
+    readable: Result<(Box<Parts>, Incoming), Problem>,
     about: &mut refusal::About,
 ) -> Result<Response<Reply>, Problem> {
-    accept::one_reading(&request)?;
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, body) = readable?;
     // Before anything is judged: what is meant for this hop alone never leaves, so it must not count either.
     headers::drop_hops(&mut parts.headers, parts.version);
     if let Some(vendor) = callback::vendor(gateway, &parts) {
-        return callback::answer(gateway, context, vendor, &parts, body).await;
+        return Box::pin(callback::answer(gateway, context, vendor, &parts, body)).await;
     }
     let caller = identify::identify(gateway, context, &parts, about).await?;
     about.caller(&caller);
     if let Some(page) = own::page(&parts) {
-        return own::answer(gateway, context, &caller, page, body).await;
+        return Box::pin(own::answer(gateway, context, &caller, page, body)).await;
     }
     let place = route::place(gateway, &caller, &parts)?;
     let routed = place.vendor.route(parts.method.as_str(), place.path.clone());

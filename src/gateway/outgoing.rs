@@ -92,6 +92,7 @@ impl Judged<'_> {
             memory: held.memory,
             yes: held.yes,
             taking,
+            sighting: self.sighting.clone(),
             links: Links::new(vendor.clone(), self.place.base.clone()),
         })
     }

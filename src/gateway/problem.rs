@@ -2,6 +2,7 @@
 //! exhaustive match each. Names no key, no credential and no internal error; `words` has what is longer, and `envelope` gives
 //! the body its shape.
 
+mod off;
 mod words;
 
 use http::{HeaderValue, Response, StatusCode, header};
@@ -13,6 +14,7 @@ use super::envelope::{self, Told};
 use super::grip::Outgrown;
 use super::rated;
 use crate::adapters::switchboard::Cause as Stopper;
+use crate::adapters::upstream::Why as Forbidden;
 use crate::rules::args::Unreadable;
 use crate::rules::books::Verdict;
 use crate::rules::ledger::ask::{Cause, Short};
@@ -23,7 +25,8 @@ use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
-use words::{aborted, address_refused, budget_detail, outcome_unknown, unusable};
+pub use off::{Tripped, stopped};
+use words::{aborted, address_refused, budget_detail, outcome_unknown, too_large, unusable};
 
 /// Why the caller does not get the vendor's answer.
 #[derive(Clone, Debug)]
@@ -67,6 +70,8 @@ pub enum Problem {
     Rate(Limited),
     /// A flag wider than the key, before anything left.
     Stopped(Flag),
+    /// The same, by a switch of a policy; also of a key.
+    Tripped(Box<Tripped>),
     /// What ended this call in flight.
     Aborted(Stopper),
     /// Its answer cost more than was held, and there was no room for more.
@@ -85,7 +90,7 @@ pub enum Problem {
     /// The vendor's entry leads to an address that is not dialled.
     AddressRefused {
         vendor: String,
-        metadata: bool,
+        why: Forbidden,
     },
     /// An answer came that cannot be handed on. `harmless`: a repeat would do no harm, and no good.
     Unusable {
@@ -105,16 +110,6 @@ enum Retry {
     AsUsual,
 }
 
-/// Of a call that was stopped before anything of it left.
-pub fn stopped(cause: &Stopper) -> Problem {
-    match cause {
-        Stopper::Flag(Flag::Key { .. }) => Problem::Revoked,
-        Stopper::Flag(wider) => Problem::Stopped(wider.clone()),
-        // Another node, or this one a little later, may take it.
-        Stopper::CutOff | Stopper::Closing => Problem::StoreDown,
-    }
-}
-
 impl Problem {
     /// A vault key in a body would reach the vendor.
     pub fn keyed() -> Self {
@@ -124,6 +119,7 @@ impl Problem {
     pub fn status(&self) -> u16 {
         match self {
             Self::NoKey | Self::UnknownKey | Self::TwoKeys | Self::Expired(_) | Self::Revoked => 401,
+            Self::Tripped(by) => by.status(),
             Self::Upgrade | Self::Malformed(_) | Self::BadQuestion(_) | Self::Path(_) | Self::BrokenBody => 400,
             Self::Unreadable(u) => u.status(),
             Self::TooLarge(_) => 413,
@@ -169,6 +165,7 @@ impl Problem {
             Self::Budget(_) => "budget_spent",
             Self::Rate(limited) => rated::code(limited),
             Self::Stopped(_) => "killed",
+            Self::Tripped(by) => by.code(),
             Self::Aborted(Stopper::Flag(_)) => "revoked",
             Self::Aborted(Stopper::CutOff) => "cut_off",
             Self::Aborted(Stopper::Closing) => "stopped",
@@ -238,11 +235,7 @@ impl Problem {
                 "bursar has nothing at this address; `/bursar/v1/self` tells what this key may do.".into()
             }
             Self::Unreadable(u) => format!("This request cannot be judged: {}.", u.sentence()),
-            Self::TooLarge(limit) => {
-                format!(
-                    "This request's body must be read before it is sent, and is larger than the {limit} bytes that bursar reads."
-                )
-            }
+            Self::TooLarge(limit) => too_large(*limit),
             Self::BrokenBody => "The body of this request broke off before its end; nothing was sent.".into(),
             Self::SlowBody => "The body of this request did not arrive in time; nothing was sent.".into(),
             Self::Denied(denial) => denial.sentence.clone(),
@@ -252,6 +245,7 @@ impl Problem {
             Self::Budget(short) => Denial::short(short).sentence,
             Self::Rate(limited) => rated::sentence(limited),
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
+            Self::Tripped(by) => by.sentence(),
             Self::Aborted(cause) => aborted(cause),
             Self::Outgrown(why) => why.sentence(),
             Self::NoCredential(vendor) => {
@@ -274,7 +268,7 @@ impl Problem {
             }
             Self::TimedOut(vendor) => format!("{vendor} sent no answer in time. The call is safe to repeat."),
             Self::OutcomeUnknown(vendor) => outcome_unknown(vendor),
-            Self::AddressRefused { vendor, metadata } => address_refused(vendor, *metadata),
+            Self::AddressRefused { vendor, why } => address_refused(vendor, *why),
             Self::Unusable { vendor, why, .. } => unusable(vendor, why),
         }
     }
@@ -286,7 +280,9 @@ impl Problem {
         map.insert("call".into(), json!(call));
         match self {
             Self::Denied(denial) | Self::Outgrown(Outgrown::Call(denial)) => {
-                drop(map.insert("rule".into(), json!(denial.rule)));
+                map.insert("rule".into(), json!(denial.rule));
+                denial.resets_at.into_iter().for_each(|at| drop(map.insert("resets_at".into(), json!(at))));
+                map.extend(denial.details.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
             Self::Approval(awaited) => awaited.detail(&mut map),
@@ -295,6 +291,7 @@ impl Problem {
                 map.insert("rule".into(), json!(limited.rule));
                 map.insert("retry_after_ms".into(), json!(limited.wait.map(rated::millis)));
             }
+            Self::Tripped(by) => drop(map.insert("rule".into(), json!(by.flag.to_string()))),
             Self::Stopped(flag) | Self::Aborted(Stopper::Flag(flag)) => {
                 drop(map.insert("rule".into(), json!(flag.to_string())));
             }

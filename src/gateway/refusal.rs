@@ -11,6 +11,7 @@ use super::context::Context;
 use super::identify::Caller;
 use super::problem::Problem;
 use super::route::{self, Place};
+use super::watch::{self, Sighting};
 use crate::adapters::audit::denials::{DenialBudget, Row};
 use crate::adapters::keyring::KeyRecord;
 use crate::rules::books::{Opening, Tier, Verdict, said};
@@ -41,6 +42,10 @@ pub struct About {
     claimed: bool,
     /// What was looked up at the vendor to bound it, and by which calls.
     looked_up: Vec<String>,
+    /// What watches it.
+    pub sighting: Option<Arc<Sighting>>,
+    /// The alias by which it named its model, and the model that is sent.
+    pub renamed: Option<(Box<str>, Box<str>)>,
     /// What a person said of it, for its row alone.
     pub decision: Option<String>,
     /// Its `admitted` row is written; `settle` writes the other half.
@@ -90,6 +95,8 @@ impl About {
             request_hash: None,
             claimed: false,
             looked_up: Vec::new(),
+            sighting: None,
+            renamed: None,
             decision: None,
             admitted: false,
         }
@@ -126,7 +133,7 @@ impl About {
         self.routed.as_ref().map_or_else(likely, |known| Some(known.envelope))
     }
 
-    fn facts(&self) -> Option<Arc<Facts>> {
+    pub fn facts(&self) -> Option<Arc<Facts>> {
         let known = self.routed.as_ref().map(|known| known.facts.clone());
         known.or_else(|| self.key.as_deref().map(|key| Arc::new(self.of_key(key))))
     }
@@ -150,7 +157,10 @@ impl About {
 
     /// The note of an admitted call, if nothing more important is to be said.
     pub fn note(&self) -> Option<String> {
-        (!self.looked_up.is_empty()).then(|| format!("look_up: {}", self.looked_up.join(", ")))
+        let looked_up = (!self.looked_up.is_empty()).then(|| format!("look_up: {}", self.looked_up.join(", ")));
+        let renamed = self.renamed.as_ref().map(|(alias, model)| format!("model: {alias} -> {model}"));
+        let notes: Vec<String> = renamed.into_iter().chain(looked_up).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
     /// The opening half of the row, of an admitted or a refused call.
@@ -198,6 +208,7 @@ pub async fn record(gateway: &Gateway, context: &Context, about: &About, problem
     let mut row = about.opening(context, problem.verdict(), true, Some(reason));
     row.http_status = Some(problem.status());
     warn_if_lost(context.call, gateway.ledger.deny(row).await);
+    watch::refused(gateway, context.call, about, problem).await;
 }
 
 fn warn_if_lost<T>(call: CallId, written: Result<T, crate::adapters::ledger::LedgerError>) {

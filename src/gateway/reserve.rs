@@ -25,7 +25,6 @@ use crate::rules::ledger::ask::{ReplayKey, Reserve};
 use crate::rules::ledger::need::Need;
 use crate::rules::ledger::rates;
 use crate::rules::policy::{Denial, PerCall, Permit};
-use crate::rules::subject::Flag;
 use crate::rules::vendors::{Estimate, Plan};
 use crate::units::ids::Digest32;
 
@@ -98,8 +97,8 @@ pub async fn reserve(
             Err(because) => return Box::pin(asker.ask(because, &asking.seat, ends, about)).await,
         };
         let would = permit.would_deny().or(unpriced.as_ref()).or(would_deny.as_ref());
-        let ask = ask(judged, &asking, &word, opening(judged, permit, would, &word, about));
-        let answered = match answered(judged, &asking, ask, ends).await {
+        let answered = answered(judged, &asking, (&word, would, &*about), ends).await;
+        let answered = match answered {
             Ok(Waited::Answered(Answered::Held(hold))) => {
                 return Ok(held(judged, asking, (hold, word.claimed), &need, about));
             }
@@ -108,14 +107,16 @@ pub async fn reserve(
             Err(problem) => Err(Err(problem)),
         };
         let below = word.below;
-        word.give_back().await;
+        if word.claimed.is_some() {
+            Box::pin(word.give_back()).await;
+        }
         match answered {
             Err(ended) => return ended,
             Ok(Answered::Short(short)) if below => match permit.past_fraction(*short) {
                 Ok(rule) => past = Some(rule),
                 Err(short) => return Err(Problem::Budget(Box::new(short))),
             },
-            Ok(answered) => return Err(refusal(answered)),
+            Ok(answered) => return Err(refusal(judged, answered)),
         }
     }
 }
@@ -139,7 +140,7 @@ type Interrupted = Option<Cause>;
 async fn answered(
     judged: &Judged<'_>,
     asking: &Asking<'_>,
-    ask: Reserve,
+    (word, would, about): (&Word, Option<&Denial>, &About),
     ends: &mut Ends,
 ) -> Result<Waited<Interrupted>, Problem> {
     let Asking { permit, seat, .. } = asking;
@@ -147,21 +148,24 @@ async fn answered(
     let end = *ends.holds.get_or_insert_with(|| now + permit.wait_for_holds());
     // A call that a better count may let through does not wait for others to end.
     let deadline = if asking.patient { end } else { now };
-    let interrupted = async {
+    let interrupted = || async {
         tokio::select! {
             () = gateway.policies.replaced(&judged.policies) => None,
             () = seat.stopped() => seat.stopped_by().cloned(),
         }
     };
+    let ask = || ask(judged, asking, word, opening(judged, permit, would, word, about));
     gateway.waiting.reserve(permit, ask, deadline, interrupted).await.map_err(down)
 }
 
-fn refusal(answered: Answered) -> Problem {
+fn refusal(judged: &Judged<'_>, answered: Answered) -> Problem {
     match answered {
         Answered::Short(short) => Problem::Budget(short),
         Answered::Limited(limited) => Problem::Rate(limited),
-        Answered::Killed(Flag::Key { .. }) => Problem::Revoked,
-        Answered::Killed(wider) => Problem::Stopped(wider),
+        Answered::Killed(flag) => {
+            let record = judged.gateway.keyring.flag(&flag);
+            Problem::off(flag, record.as_ref())
+        }
         // It is no refusal, and the caller has taken it out before.
         Answered::Held(_) => Problem::StoreDown,
     }
@@ -215,7 +219,7 @@ fn opening(judged: &Judged<'_>, permit: &Permit, would_deny: Option<&Denial>, wo
 }
 
 /// What a loop is known by, on every node of a fleet.
-fn which(judged: &Judged<'_>, body: Option<&Bytes>) -> String {
+pub fn which(judged: &Judged<'_>, body: Option<&Bytes>) -> String {
     let (vendor, method) = (&judged.place.vendor.name, judged.parts.method.as_str());
     let query = judged.place.query.as_deref().unwrap_or_default();
     rates::which(&[vendor, method, judged.routed.path.as_str(), query], body.map_or(&[], |body| body))

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::late::{Afterwards, Follow};
 use super::memory::Memory;
 use super::record::Meters;
+use super::watch::{self, Sighting};
 use crate::adapters::captures::Taking;
 use crate::adapters::ledger::LedgerError;
 use crate::adapters::ledger::hold::InFlight;
@@ -18,6 +19,7 @@ use crate::rules::subject::Facts;
 use crate::rules::vendors::{Charge, Metered, Usage};
 use crate::units::amount::Amounts;
 use crate::units::money::MicroCents;
+use crate::units::time::Timestamp;
 
 /// All that a call in flight owes to the books. Dropped before `finish`, it is charged in full and flagged (`InFlight`).
 pub struct Dues {
@@ -30,6 +32,8 @@ pub struct Dues {
     pub overhead_us: u64,
     pub meters: Arc<Meters>,
     pub taking: Option<Box<Taking>>,
+    /// What watches it.
+    pub sighting: Option<Arc<Sighting>>,
     /// Asks for a price that comes later.
     pub follow: Option<Box<Follow>>,
     /// Of a call that leaves something at its vendor.
@@ -55,8 +59,20 @@ pub struct Settlement {
 impl Dues {
     /// Commits. Never fails for lack of money; a ledger that is down keeps the row queued, or the lease expires in full. What the
     /// call cost is known before, so nobody waits for a ledger on another machine.
-    pub async fn finish(mut self, mut ending: Ending) -> Settlement {
-        capture::end(self.taking.take(), &mut ending).await;
+    pub async fn finish(mut self: Box<Self>, mut ending: Ending) -> Settlement {
+        if let Some(taking) = self.taking.take() {
+            Box::pin(capture::end(taking, &mut ending)).await;
+        }
+        let (settlement, last) = self.last(ending);
+        match last.hold.ends_aside() {
+            true => drop(tokio::spawn(last.write(true))),
+            false => last.write(false).await,
+        }
+        settlement
+    }
+
+    /// What the call cost, and what is to be written of it.
+    fn last(self, mut ending: Ending) -> (Settlement, Last) {
         if let (Some(memory), Some((id, left))) = (&self.memory, &ending.usage.remember) {
             memory.keep(id, left);
         }
@@ -78,29 +94,10 @@ impl Dues {
         let (usage, follow) = (&mut ending.usage, self.follow);
         let follow = follow.zip(usage.late.take()).filter(|_| first);
         let afterwards = Afterwards { follow, made: closing.made.clone(), due: usage.due.take(), place };
-        let (context, hold, seat) = (self.context, self.hold, self.seat);
-        let (gateway, vendor, call) = (self.gateway, self.facts.vendor.clone(), context.call);
-        let aside = hold.ends_aside();
-        let end = async move {
-            match hold.commit(charge, exact, closing).await {
-                Ok(_) => afterwards.begin(&gateway, &vendor, call, context.at, charge),
-                // It is told until the ledger hears it.
-                Err(error @ LedgerError::Down(_)) if aside => {
-                    tracing::warn!(%call, %error, "the end of a call waits for the ledger");
-                    afterwards.begin(&gateway, &vendor, call, context.at, charge);
-                }
-                Err(error) => {
-                    tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
-                }
-            }
-            drop(seat);
-        };
-        if aside {
-            tokio::spawn(end);
-        } else {
-            end.await;
-        }
-        settlement
+        let seen = self.sighting.map(|sighting| (sighting, (ending.outcome, ending.http_status, cost)));
+        let Self { gateway, facts, hold, seat, context, .. } = self;
+        let last = Last { gateway, facts, hold, seat, at: context.at, closing, charge, exact, afterwards, seen };
+        (settlement, last)
     }
 
     fn closing(&self, ending: &Ending, charge: Amounts, exact: bool, source: CostSource) -> Closing {
@@ -126,6 +123,47 @@ impl Dues {
         let left = self.hold.tightest().filter(|l| !l.hidden)?;
         let others = left.held.saturating_sub(held.usd.0);
         Some(MicroCents(left.limit.saturating_sub(left.spent).saturating_sub(others).saturating_sub(cost.0)))
+    }
+}
+
+/// How a call ended, with its vendor's status, and what it cost.
+type Ended = (Outcome, Option<u16>, MicroCents);
+
+/// The end of a call on its way into the books.
+struct Last {
+    gateway: Arc<Gateway>,
+    facts: Arc<Facts>,
+    hold: InFlight,
+    seat: Seat,
+    at: Timestamp,
+    closing: Closing,
+    charge: Amounts,
+    exact: bool,
+    afterwards: Afterwards,
+    /// What watches it is told how it ended.
+    seen: Option<(Arc<Sighting>, Ended)>,
+}
+
+impl Last {
+    /// `aside`: nobody waits for it, so that a ledger that is down hears it later.
+    async fn write(self, aside: bool) {
+        let Self { gateway, facts, hold, seat, at, closing, charge, exact, afterwards, seen } = self;
+        let call = closing.call;
+        match hold.commit(charge, exact, closing).await {
+            Ok(_) => afterwards.begin(&gateway, &facts.vendor, call, at, charge),
+            // It is told until the ledger hears it.
+            Err(error @ LedgerError::Down(_)) if aside => {
+                tracing::warn!(%call, %error, "the end of a call waits for the ledger");
+                afterwards.begin(&gateway, &facts.vendor, call, at, charge);
+            }
+            Err(error) => {
+                tracing::error!(%call, %error, "a call could not be settled; its lease will charge it in full");
+            }
+        }
+        drop(seat);
+        if let Some((sighting, how)) = seen {
+            watch::ended(&gateway, &sighting, how).await;
+        }
     }
 }
 

@@ -47,13 +47,13 @@ pub async fn unsent(gateway: &Gateway, context: &Context, hold: Reserved, proble
 
 impl Crossing {
     /// No answer came. Only a connection that was never made is known to have cost nothing.
-    pub async fn failed(&self, dues: Dues, error: SendError) -> Problem {
+    pub async fn failed(&self, dues: Box<Dues>, error: SendError) -> Problem {
         let vendor = self.vendor.name.to_string();
         tracing::warn!(call = %dues.context.call, %vendor, %error, "no answer");
         let (usage, outcome, problem) = match &error {
             SendError::Unusable(answer) => return self.unusable(dues, answer, error.to_string()).await,
             SendError::Forbidden(address) => {
-                let problem = Problem::AddressRefused { vendor, metadata: address.metadata };
+                let problem = Problem::AddressRefused { vendor, why: address.why };
                 (Usage::ZERO, Outcome::Unreachable, problem)
             }
             SendError::NeverLeft(_) => (Usage::ZERO, Outcome::Unreachable, Problem::Unreachable(vendor)),
@@ -72,7 +72,7 @@ impl Crossing {
     }
 
     /// The head of an answer alone says what it can. A repeat would end in the same way, so none is asked for.
-    async fn unusable(&self, dues: Dues, answer: &Unusable, error: String) -> Problem {
+    async fn unusable(&self, dues: Box<Dues>, answer: &Unusable, error: String) -> Problem {
         let (vendor, status) = (self.vendor.name.to_string(), answer.head.status.as_u16());
         let usage = self.plan.meter(status, &answer.head.headers).finish(End::Cut, &mut |_| {});
         let outcome = if status >= 400 { Outcome::VendorError } else { Outcome::Unknown };
@@ -82,7 +82,7 @@ impl Crossing {
     }
 
     /// The caller has its answer already; what the vendor did is still worth knowing.
-    pub async fn aborted(&self, dues: Dues, cause: Cause, late: Option<Sent>) {
+    pub async fn aborted(&self, dues: Box<Dues>, cause: Cause, late: Option<Sent>) {
         let error = Some(cause.to_string());
         let Some(Ok(response)) = late else {
             let ending = Ending { usage: unread(Usage::UNKNOWN), outcome: Outcome::Aborted, http_status: None, error };

@@ -16,8 +16,8 @@ pub use lookup::{Group, Value};
 pub use name::Name;
 pub use unreadable::{ContentProblem, Place, Unreadable};
 
-use crate::rules::form::{Form, FormProblem};
-use crate::rules::json::{Document, Problem};
+use crate::rules::form::{FieldRef, Form, FormProblem};
+use crate::rules::json::{Document, NodeRef, Problem};
 use crate::rules::path::query_or_form_overrides_method;
 use crate::rules::vendors::BodyKind;
 use lookup::{Spelling, View};
@@ -56,6 +56,21 @@ pub struct Args<'a> {
     query: Form<'a>,
     path: Vec<(&'a str, Cow<'a, str>)>,
     body: Parsed<'a>,
+}
+
+/// All that a call carries beside its path.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole<'a> {
+    pub query: FieldRef<'a>,
+    pub body: Carried<'a>,
+}
+
+/// A body that can be read as a whole.
+#[derive(Clone, Copy, Debug)]
+pub enum Carried<'a> {
+    Nothing,
+    Json(NodeRef<'a>),
+    Form(FieldRef<'a>),
 }
 
 #[derive(Debug)]
@@ -113,6 +128,26 @@ impl<'a> Args<'a> {
             Parsed::Json(document) => Some(document),
             _ => None,
         }
+    }
+
+    /// Query and body as a whole, for what judges all of them at once; path parameters are no part of it. Where anything in a
+    /// form has more than one reading, nothing has.
+    pub fn whole(&self) -> Result<Whole<'_>, Unreadable> {
+        let form = |form: &'_ Form<'a>| match form.root().is_unclear() {
+            true => Err(Unreadable::Ambiguous { name: "*".to_owned() }),
+            false => Ok(()),
+        };
+        form(&self.query)?;
+        let body = match &self.body {
+            Parsed::Nothing => Carried::Nothing,
+            Parsed::Json(document) => Carried::Json(document.root()),
+            Parsed::Form(body) => {
+                form(body)?;
+                Carried::Form(body.root())
+            }
+            Parsed::Opaque => return Err(Unreadable::OpaqueWhole),
+        };
+        Ok(Whole { query: self.query.root(), body })
     }
 
     fn find(&self, name: &Name, spelling: Spelling) -> Result<Option<Value<'_>>, Unreadable> {

@@ -89,7 +89,7 @@ words! {
         PolicyLoaded = "policy_loaded", PolicyRemoved = "policy_removed", PricesLoaded = "prices_loaded",
         AdminLogin = "admin_login", AdminRefused = "admin_refused", LedgerRebuilt = "ledger_rebuilt",
         PersonErased = "person_erased", BodyRead = "body_read", Expired = "expired", Adjusted = "adjusted",
-        Pruned = "pruned", SigningKeyRotated = "signing_key_rotated",
+        Alerted = "alerted", Pruned = "pruned", SigningKeyRotated = "signing_key_rotated",
     }
 }
 

@@ -27,6 +27,14 @@ pub fn parse(text: &str) -> Result<Duration, BadDuration> {
     length.filter(|length| *length <= LONGEST).ok_or_else(|| BadDuration(text.to_owned()))
 }
 
+/// As one would write it.
+pub fn show(length: Duration) -> String {
+    let millis = length.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let whole = units.into_iter().find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{millis}ms"), |(name, unit)| format!("{}{name}", millis / unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +45,7 @@ mod tests {
             [("500ms", 500), ("2s", 2_000), ("15m", 900_000), ("1h", 3_600_000), ("30d", 2_592_000_000)]
         {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+            assert_eq!(show(Duration::from_millis(millis)), text);
         }
         for bad in ["", "5", "s", "-1s", "1.5s", "1h30m", "99999999999999999999s", "4000d"] {
             assert!(parse(bad).is_err(), "{bad}");

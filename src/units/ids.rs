@@ -91,7 +91,15 @@ impl fmt::Debug for ApprovalId {
 /// Place of an event in its ledger's journal. The first event is 1.
 pub type Seq = u64;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let (digits, mut pairs, mut byte) = (b"0123456789abcdef", [[0; 2]; 256], 0);
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// 32 bytes shown as hex: hashes of bodies, policies, secrets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -101,8 +109,8 @@ impl Digest32 {
     /// As it is shown. Rows carry several of these, so the hex is made at once.
     pub fn hex(&self) -> [u8; 64] {
         let mut hex = [0; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0) {
-            pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = PAIRS[usize::from(byte)];
         }
         hex
     }

@@ -90,10 +90,12 @@ pub enum Window {
     Day,
     Month,
     Total,
+    /// No time at all: the account counts what is held as long as it is held, and keeps nothing of what was charged.
+    Flight,
 }
 
 impl Window {
-    pub const ALL: [Self; 5] = [Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Total];
+    pub const ALL: [Self; 6] = [Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Total, Self::Flight];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -102,10 +104,21 @@ impl Window {
             Self::Day => "day",
             Self::Month => "month",
             Self::Total => "total",
+            Self::Flight => "flight",
         }
     }
 
-    /// When the window that holds `at` began. `total` began with time.
+    /// Those that a budget may name: all that keep what was charged.
+    pub fn named() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|window| window.keeps_charges())
+    }
+
+    /// Does what was charged stay on the account?
+    pub fn keeps_charges(self) -> bool {
+        self != Self::Flight
+    }
+
+    /// When the window that holds `at` began. `total` and `flight` began with time.
     pub fn start(self, at: Timestamp) -> Timestamp {
         let even = |micros: i64| Timestamp(at.0.div_euclid(micros) * micros);
         match self {
@@ -113,11 +126,11 @@ impl Window {
             Self::Hour => even(3_600_000_000),
             Self::Day => even(86_400_000_000),
             Self::Month => month_start(&at.utc()),
-            Self::Total => Timestamp(0),
+            Self::Total | Self::Flight => Timestamp(0),
         }
     }
 
-    /// When that window ends; never, for `total`.
+    /// When that window ends; never, for `total` and `flight`.
     pub fn end(self, at: Timestamp) -> Option<Timestamp> {
         let next = |micros: i64| Some(Timestamp(self.start(at).0 + micros));
         match self {
@@ -125,7 +138,7 @@ impl Window {
             Self::Hour => next(3_600_000_000),
             Self::Day => next(86_400_000_000),
             Self::Month => at.utc().last_of_month().and_then(|z| z.tomorrow()).ok().map(|z| month_start(&z)),
-            Self::Total => None,
+            Self::Total | Self::Flight => None,
         }
     }
 }

@@ -24,7 +24,7 @@ fn ask(key: &Key) -> Ask {
 /// How many slices nodes have of accounts, as Redis says it.
 fn slices(fleet: &Fleet) -> usize {
     let fields = fleet.redis.cli(&["hkeys", "{bursar}:slices"]).unwrap_or_default();
-    fields.lines().filter(|field| !field.starts_with(['#', '@', '!']) && field.contains("usd")).count()
+    fields.lines().filter(|field| !field.starts_with(['#', '@', '!', '+']) && field.contains("usd")).count()
 }
 
 /// Callers on every node, one call after the other, until they are stopped.

@@ -1,7 +1,11 @@
 //! Redis hangs, or is gone for a while; and a node that dies meanwhile.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bursar::adapters::audit::sqlite::SqliteBooks;
+use bursar::adapters::audit::{AuditStore, Chained};
+use bursar::adapters::ledger::journal::Record;
 use bursar::adapters::ledger::{Ledger, LedgerError};
 use bursar::rules::ledger::ask::{Down, Manner, Reservation};
 use bursar::rules::ledger::entry::{Entry, Op};
@@ -153,4 +157,39 @@ async fn calls_that_are_refused_while_redis_is_away_leave_nothing_to_tell() {
         assert!(matches!(given_up, Err(LedgerError::Down(_))), "{given_up:?}");
     }
     assert_eq!(node.ledger.untold(), 0);
+}
+
+/// The ledger was put back from the books and has forgotten the node; the answer to the node's first word is lost, so that it
+/// must greet again.
+#[tokio::test]
+async fn what_the_books_have_is_not_told_again_although_a_greeting_was_lost() {
+    let server = server();
+    let node = Node::start(&server).await;
+    let spent = warm_up(&server, &node, 1_000_000, LEASED).await;
+    told(&node).await;
+    node.ledger.flush().await.expect("given back");
+    let Node { ledger, dir } = node;
+    let name = ledger.node().to_owned();
+    drop(ledger);
+    let books = SqliteBooks::open(dir.path()).expect("books");
+    let record = |entry| Arc::new(Record::encode(entry).expect("plain data"));
+    let all: Vec<Arc<Record>> = events(&server).await.into_iter().map(record).collect();
+    books.apply(&Chained::after(books.place().expect("readable"), all).0, true).expect("written");
+    for key in ["slices", "holds", "ended"] {
+        let _: u64 = ask_server(&server, &["DEL", &format!("{{bursar}}:{key}")]).await;
+    }
+    redis(&server, &dir).await.hello(&name, 0).await.expect("nobody hears it");
+    // It died before it wrote down what it had told.
+    let note = dir.path().join("slices/node.json");
+    let mut text: serde_json::Value = serde_json::from_slice(&std::fs::read(&note).expect("a note")).expect("JSON");
+    text["told"] = 0.into();
+    std::fs::write(&note, text.to_string()).expect("written");
+    let node = Node { ledger: open(&server, &dir).await, dir };
+    until("it admits again", || async {
+        matches!(node.ledger.reserve(ask(1_000_000, 0, Manner::default())).await, Ok(Reservation::Held(_)))
+            && node.ledger.untold() == 0
+    })
+    .await;
+    node.ledger.flush().await.expect("all is told");
+    assert_eq!(account(node.ledger.redis()).await.0, spent, "once");
 }

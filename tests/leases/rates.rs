@@ -18,7 +18,7 @@ const TENTH: u64 = 100_000;
 
 fn rate(interval: u64, burst: u64) -> Rate {
     let cell = AccountName(format!("agent:a rate {interval}us").into());
-    Rate { cell, interval, burst, cost: 1, rule: "p: slowly".into(), enforce: true }
+    Rate { cell, interval, burst, cost: 1, slots: 1, rule: "p: slowly".into(), enforce: true }
 }
 
 fn paced(rate: &Rate, manner: Manner) -> Reserve {

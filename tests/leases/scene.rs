@@ -149,7 +149,7 @@ pub async fn ask_server<T: ::redis::FromRedisValue>(server: &Server, command: &[
 /// What is lent to all nodes together.
 pub async fn lent(server: &Server) -> u64 {
     let all: HashMap<String, String> = ask_server(server, &["HGETALL", "{bursar}:slices"]).await;
-    let slices = all.iter().filter(|(field, _)| !field.starts_with(['#', '@', '!']));
+    let slices = all.iter().filter(|(field, _)| !field.starts_with(['#', '@', '!', '+']));
     slices.map(|(_, amount)| amount.parse::<u64>().expect("a number")).sum()
 }
 

@@ -9,7 +9,7 @@ const HOUR: u64 = 3_600_000_000;
 
 fn rate(burst: u64, enforce: bool) -> Rate {
     let cell = AccountName("agent:a rate 3600000000us".into());
-    Rate { cell, interval: HOUR, burst, cost: 1, rule: "p: slowly".into(), enforce }
+    Rate { cell, interval: HOUR, burst, cost: 1, slots: 1, rule: "p: slowly".into(), enforce }
 }
 
 fn paced(n: u32, rate: &Rate, lines: &[Line], usd: u64) -> Reserve {
@@ -69,6 +69,26 @@ async fn crowds_never_get_more_than_the_burst() {
             won += usize::from(matches!(answer, Reservation::Held(_)));
         }
         assert_eq!(won, 10, "{name}");
+    })
+    .await;
+}
+
+/// Exactly so many in its time, one by one on cells of their own.
+#[tokio::test]
+async fn a_rate_of_several_cells_counts_exactly() {
+    on_each(|store, name| async move {
+        let three = Rate { slots: 3, ..rate(1, true) };
+        for n in 1..=3 {
+            held(&store, paced(n, &three, &[], 1)).await;
+        }
+        let refused = limited(&store, paced(4, &three, &[], 1)).await;
+        let wait = refused.wait.expect("a wait helps");
+        assert!((HOUR - 60_000_000..=HOUR).contains(&wait) && refused.cell == three.cell, "{name}: {wait}");
+        held(&store, paced(4, &Rate { slots: 4, ..three.clone() }, &[], 1)).await;
+        assert!(
+            held(&store, paced(5, &Rate { enforce: false, ..three }, &[], 1)).await.would_limit.is_some(),
+            "{name}"
+        );
     })
     .await;
 }

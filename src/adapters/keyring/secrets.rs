@@ -180,6 +180,11 @@ impl AdminToken {
         Ok((Self::checked(text.as_bytes())?, made.then_some(text)))
     }
 
+    /// The same token?
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.0.ct_eq(&other.0.0).into()
+    }
+
     /// Without the line's end that a file or a variable may bring along: no header could carry it.
     fn checked(token: &[u8]) -> Result<Self, SecretError> {
         let token = token.trim_ascii();

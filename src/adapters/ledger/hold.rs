@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use futures_util::StreamExt;
 
-use super::{Ledger, LedgerError};
+use super::{Answer, Ledger, LedgerError};
 use crate::rules::books::{Closing, CostSource, Outcome};
 use crate::rules::ledger::ask::{End, Held, Left, Line, RENEW_SECS, Reservation, Reserve, Settle, Settled, Short};
 use crate::rules::ledger::rates::Limited;
@@ -21,8 +22,10 @@ use crate::units::amount::Amounts;
 use crate::units::ids::CallId;
 use crate::units::table::Hashing;
 
+/// Leases that are renewed side by side.
+const RENEWED_AT_ONCE: usize = 64;
+
 /// The answer to a reserve, as a value to go on with.
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Answered {
     Held(Reserved),
     Short(Box<Short>),
@@ -54,20 +57,28 @@ impl Holds {
     }
 
     /// Asks once. The permit is the proof that the rules said yes.
-    pub async fn reserve(self: &Arc<Self>, _proof: &Permit, ask: Reserve) -> Result<Answered, LedgerError> {
-        let mut unanswered = Unanswered { ledger: &*self.ledger, hold: Some(ask.hold) };
+    pub fn reserve(
+        self: &Arc<Self>,
+        _proof: &Permit,
+        ask: Reserve,
+    ) -> impl Future<Output = Result<Answered, LedgerError>> + Send {
+        // The question goes straight into its answer's box: kept here as well, it would make every future above this one larger.
         let hold = ask.hold;
-        let answer = self.ledger.reserve(ask).await;
-        // A store that is down may have taken the hold all the same.
-        if !matches!(answer, Err(LedgerError::Down(_))) {
-            unanswered.hold = None;
+        let answer = self.ledger.reserve(ask);
+        async move {
+            let mut unanswered = Unanswered { ledger: &*self.ledger, hold: Some(hold) };
+            let answer = answer.await;
+            // A store that is down may have taken the hold all the same.
+            if !matches!(answer, Err(LedgerError::Down(_))) {
+                unanswered.hold = None;
+            }
+            Ok(match answer? {
+                Reservation::Held(held) => Answered::Held(Reserved(Core::new(self.clone(), hold, held))),
+                Reservation::Short(short) => Answered::Short(Box::new(short)),
+                Reservation::Killed(flag) => Answered::Killed(flag),
+                Reservation::Limited(limited) => Answered::Limited(limited),
+            })
         }
-        Ok(match answer? {
-            Reservation::Held(held) => Answered::Held(Reserved(Core::new(self.clone(), hold, held))),
-            Reservation::Short(short) => Answered::Short(Box::new(short)),
-            Reservation::Killed(flag) => Answered::Killed(flag),
-            Reservation::Limited(limited) => Answered::Limited(limited),
-        })
     }
 }
 
@@ -92,41 +103,64 @@ struct Core {
     held: Held,
     /// The last resize.
     step: u32,
-    /// Its end was given, or is another value's to give.
-    ended: bool,
-    moved: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reserved,
+    InFlight,
+    /// Its end was given.
+    Ended,
 }
 
 impl Core {
-    fn new(holds: Arc<Holds>, hold: CallId, held: Held) -> Self {
+    /// Boxed: it goes from step to step.
+    fn new(holds: Arc<Holds>, hold: CallId, held: Held) -> Box<Self> {
         holds.live.insert(hold, Instant::now());
-        Self { holds, hold, held, step: 0, ended: false, moved: false }
+        Box::new(Self { holds, hold, held, step: 0, state: State::Reserved })
     }
 
-    async fn settle(mut self, end: End, closing: Closing) -> Result<Settled, LedgerError> {
-        self.ended = true;
-        self.holds.ledger.settle(Settle { hold: self.hold, end, closing }).await
+    fn settle(&mut self, end: End, closing: Closing) -> Answer<'_, Settled> {
+        self.state = State::Ended;
+        self.holds.ledger.settle(Settle { hold: self.hold, end, closing })
     }
 
-    fn settle_later(&mut self, end: End, closing: Closing) {
-        self.ended = true;
-        self.holds.ledger.settle_later(Settle { hold: self.hold, end, closing });
+    /// The end that is safe for whoever was dropped without one.
+    fn lost(&self) -> Option<(End, Closing)> {
+        match self.state {
+            State::Ended => None,
+            State::Reserved => Some((End::Release, unsent(self.hold))),
+            State::InFlight => {
+                let charge = self.held.amounts;
+                let closing = Closing {
+                    outcome: Outcome::Unknown,
+                    charge,
+                    cost_source: CostSource::Estimated,
+                    error: Some("the call was lost inside bursar".to_owned()),
+                    flagged: true,
+                    ..unsent(self.hold)
+                };
+                Some((End::Commit { charge, exact: false }, closing))
+            }
+        }
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if !self.moved {
-            self.holds.live.remove(&self.hold);
+        if let Some((end, closing)) = self.lost() {
+            self.holds.ledger.settle_later(Settle { hold: self.hold, end, closing });
         }
+        self.holds.live.remove(&self.hold);
     }
 }
 
 /// Held on every account, and nothing sent yet.
-pub struct Reserved(Core);
+pub struct Reserved(Box<Core>);
 
 /// Bytes may have left: nothing is handed back unless the usage is exact.
-pub struct InFlight(Core);
+pub struct InFlight(Box<Core>);
 
 impl Reserved {
     /// The output limit that was granted, for a fitted call.
@@ -152,28 +186,13 @@ impl Reserved {
     }
 
     pub fn dispatch(mut self) -> InFlight {
-        InFlight(self.0.split())
+        self.0.state = State::InFlight;
+        InFlight(self.0)
     }
 
     /// The call never left.
     pub async fn release(mut self, closing: Closing) -> Result<Settled, LedgerError> {
-        let core = self.0.split();
-        core.settle(End::Release, closing).await
-    }
-}
-
-impl Core {
-    /// The hold in a new value; this one has nothing left to end.
-    fn split(&mut self) -> Self {
-        (self.ended, self.moved) = (true, true);
-        Self {
-            holds: self.holds.clone(),
-            hold: self.hold,
-            held: self.held.clone(),
-            step: self.step,
-            ended: false,
-            moved: false,
-        }
+        self.0.settle(End::Release, closing).await
     }
 }
 
@@ -220,36 +239,7 @@ impl InFlight {
 
     /// Ends the hold with what was spent. Never refused for lack of money.
     pub async fn commit(mut self, charge: Amounts, exact: bool, closing: Closing) -> Result<Settled, LedgerError> {
-        let core = self.0.split();
-        core.settle(End::Commit { charge, exact }, closing).await
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        if !self.0.ended {
-            let closing = unsent(self.0.hold);
-            self.0.settle_later(End::Release, closing);
-        }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        if !self.0.ended {
-            let charge = self.0.held.amounts;
-            let closing = Closing {
-                outcome: Outcome::Unknown,
-                charge,
-                cost_source: CostSource::Estimated,
-                error: Some("the call was lost inside bursar".to_owned()),
-                flagged: true,
-                priced: None,
-                made: None,
-                ..unsent(self.0.hold)
-            };
-            self.0.settle_later(End::Commit { charge, exact: false }, closing);
-        }
+        self.0.settle(End::Commit { charge, exact }, closing).await
     }
 }
 
@@ -284,10 +274,22 @@ async fn renew(holds: std::sync::Weak<Holds>) {
         tokio::time::sleep(age / 2).await;
         let Some(holds) = holds.upgrade() else { return };
         let due: Vec<CallId> = holds.live.iter().filter(|h| h.elapsed() >= age / 2).map(|h| *h.key()).collect();
-        for hold in due {
-            if let Err(error) = holds.ledger.renew(hold).await {
+        renew_each(due, |hold| holds.ledger.renew(hold)).await;
+    }
+}
+
+/// Side by side: one after the other they could take longer than a lease lasts.
+async fn renew_each<F>(due: Vec<CallId>, renew: impl Fn(CallId) -> F)
+where
+    F: Future<Output = Result<(), LedgerError>>,
+{
+    let each = |hold| {
+        let renewed = renew(hold);
+        async move {
+            if let Err(error) = renewed.await {
                 tracing::warn!(call = %hold, %error, "a lease could not be renewed");
             }
         }
-    }
+    };
+    futures_util::stream::iter(due).for_each_concurrent(RENEWED_AT_ONCE, each).await;
 }

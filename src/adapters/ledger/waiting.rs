@@ -38,7 +38,6 @@ struct Queue {
 }
 
 /// How a wait ended.
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Waited<T> {
     Answered(Answered),
     Interrupted(T),
@@ -69,18 +68,18 @@ impl Waiting {
     }
 
     /// Reserves at once, or waits until `deadline` if only holds stand in the way. Dropping it gives up the place.
-    /// `interrupt` ends the waiting alone: what was asked of the ledger before is always heard to its end.
-    pub async fn reserve<T>(
+    /// `interrupt` ends the waiting alone: what was asked of the ledger before is always heard to its end. Both it and a question
+    /// that is asked again are made only for whoever waits.
+    pub async fn reserve<F: Future>(
         &self,
         permit: &Permit,
-        ask: Reserve,
+        ask: impl Fn() -> Reserve + Sync,
         deadline: Instant,
-        interrupt: impl Future<Output = T>,
-    ) -> Result<Waited<T>, LedgerError> {
-        match self.holds.reserve(permit, ask.clone()).await? {
+        interrupt: impl FnOnce() -> F,
+    ) -> Result<Waited<F::Output>, LedgerError> {
+        match self.holds.reserve(permit, ask()).await? {
             refused if curable(&refused, deadline).is_some() => {
-                let patience = Patience { deadline: deadline.into(), interrupt: pin!(interrupt) };
-                Box::pin(self.wait(permit, ask, refused, patience)).await
+                Box::pin(self.wait(permit, &ask, refused, deadline, interrupt())).await
             }
             answered => Ok(Waited::Answered(answered)),
         }
@@ -89,17 +88,19 @@ impl Waiting {
     async fn wait<F: Future>(
         &self,
         permit: &Permit,
-        ask: Reserve,
+        ask: &(dyn Fn() -> Reserve + Sync),
         mut refused: Answered,
-        mut patience: Patience<'_, F>,
+        deadline: Instant,
+        interrupt: F,
     ) -> Result<Waited<F::Output>, LedgerError> {
+        let mut patience = Patience { deadline: deadline.into(), interrupt: pin!(interrupt) };
         let Some(_place) = Place::take(&self.waiters) else { return Ok(Waited::Answered(refused)) };
         loop {
             let Some(cure) = curable(&refused, patience.deadline.into_std()) else {
                 return Ok(Waited::Answered(refused));
             };
             let Some(line) = Line::join(&self.queues, &cure) else { return Ok(Waited::Answered(refused)) };
-            match self.in_line(permit, &ask, &line, &mut refused, &mut patience).await? {
+            match self.in_line(permit, ask, &line, &mut refused, &mut patience).await? {
                 Turn::Answered(answered) => return Ok(Waited::Answered(answered)),
                 Turn::Elsewhere => {}
                 Turn::Over(Over::Late) => return Ok(Waited::Answered(refused)),
@@ -112,7 +113,7 @@ impl Waiting {
     async fn in_line<F: Future>(
         &self,
         permit: &Permit,
-        ask: &Reserve,
+        ask: &(dyn Fn() -> Reserve + Sync),
         line: &Line<'_>,
         refused: &mut Answered,
         patience: &mut Patience<'_, F>,
@@ -125,7 +126,7 @@ impl Waiting {
             let freed = line.queue.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            let answered = self.holds.reserve(permit, ask.clone()).await?;
+            let answered = self.holds.reserve(permit, ask()).await?;
             let Some(cure) = curable(&answered, patience.deadline.into_std()) else {
                 return Ok(Turn::Answered(answered));
             };
@@ -178,7 +179,6 @@ fn curable(answered: &Answered, deadline: Instant) -> Option<Cure> {
 }
 
 /// How a turn at one account's queue ended.
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 enum Turn<T> {
     Answered(Answered),
     /// Another account stands in the way now.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Options, Sandbox};
-use crate::config::{Mistake, Mistakes, policy_file, policy_tests};
+use crate::config::{Mistake, Mistakes, policy_file, policy_tests, schema_file};
 use crate::rules::ledger::account::Shape;
-use crate::rules::policy::{BadSet, List, Lists, Policy, PolicySet};
+use crate::rules::policy::{BadSet, Beside, List, Policy, PolicySet};
 
 /// Each file's name, time and size, by which a change is seen.
 pub(super) type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
@@ -21,6 +21,8 @@ const MAX_FILE: u64 = 1 << 20;
 const MAX_LIST: u64 = 32 << 20;
 /// Below the policies: `lists/customers.txt` is the list `customers`.
 const LISTS: &str = "lists";
+/// And `schemas/refund.json` is the schema `refund`.
+const SCHEMAS: &str = "schemas";
 const SANDBOX: &str = include_str!("../../../policies/sandbox.toml");
 
 pub(super) async fn stamps(folder: &Path) -> Stamps {
@@ -48,10 +50,16 @@ fn whole(folder: &Path, what: String) -> Mistakes {
     Mistakes(vec![Mistake::of_file(folder.display().to_string(), what)])
 }
 
-/// The policies, and the lists below them; sorted.
+/// The policies, and the lists and schemas below them; sorted.
 fn list(folder: &Path) -> std::io::Result<Stamps> {
     let mut found = files_of(folder, "toml")?;
-    found.extend(files_of(&folder.join(LISTS), "txt")?);
+    found.extend(below(folder)?);
+    Ok(found)
+}
+
+fn below(folder: &Path) -> std::io::Result<Stamps> {
+    let mut found = files_of(&folder.join(LISTS), "txt")?;
+    found.extend(files_of(&folder.join(SCHEMAS), "json")?);
     Ok(found)
 }
 
@@ -83,12 +91,12 @@ fn files_of(folder: &Path, ending: &str) -> std::io::Result<Stamps> {
 
 fn read_all(stamps: &Stamps, vendors: &[crate::rules::subject::Name], sandbox: Sandbox) -> Result<Loaded, Mistakes> {
     let (mut loaded, mut mistakes) = (Loaded::new(), Vec::new());
-    let is_list = |path: &Path| path.extension().is_some_and(|e| e == "txt");
-    let (lists, policies): (Vec<_>, Vec<_>) = stamps.iter().partition(|(path, ..)| is_list(path));
-    let lists = read_lists(&lists, &mut mistakes);
+    let is_policy = |path: &Path| path.extension().is_some_and(|e| e == "toml");
+    let (policies, others): (Vec<_>, Vec<_>) = stamps.iter().partition(|(path, ..)| is_policy(path));
+    let beside = read_beside(&others, &mut mistakes);
     for (path, _, size) in policies {
         let file = path.display().to_string();
-        let read = |text: String| policy_file::read_with(&file, &text, Some(vendors), &lists);
+        let read = |text: String| policy_file::read_with(&file, &text, Some(vendors), &beside);
         match text(path, *size, MAX_FILE).and_then(read) {
             Ok(policy) if sandbox == Sandbox::Closed && &*policy.name == "sandbox" => {}
             Ok(policy) => loaded.push((file, policy)),
@@ -104,24 +112,29 @@ fn read_all(stamps: &Stamps, vendors: &[crate::rules::subject::Name], sandbox: S
     if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes(mistakes)) }
 }
 
-fn read_lists(stamps: &[&(PathBuf, Option<SystemTime>, u64)], mistakes: &mut Vec<Mistake>) -> Lists {
-    let mut lists = BTreeMap::new();
+fn read_beside(stamps: &[&(PathBuf, Option<SystemTime>, u64)], mistakes: &mut Vec<Mistake>) -> Beside {
+    let (mut lists, mut schemas) = (BTreeMap::new(), BTreeMap::new());
     for (path, _, size) in stamps {
         let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
-        match text(path, *size, MAX_LIST) {
-            Ok(text) => drop(lists.insert(Box::from(&*name), Arc::new(List::parse(&name, &text)))),
-            Err(Mistakes(more)) => mistakes.extend(more),
-        }
+        let is_list = path.extension().is_some_and(|e| e == "txt");
+        let read = match is_list {
+            true => text(path, *size, MAX_LIST)
+                .map(|text| drop(lists.insert(Box::from(&*name), Arc::new(List::parse(&name, &text))))),
+            false => text(path, *size, MAX_FILE)
+                .and_then(|text| schema_file::read(&path.display().to_string(), &name, &text))
+                .map(|schema| drop(schemas.insert(Box::from(&*name), Arc::new(schema)))),
+        };
+        mistakes.extend(read.err().into_iter().flat_map(|Mistakes(more)| more));
     }
-    lists.into()
+    Beside { lists: lists.into(), schemas: schemas.into() }
 }
 
-/// The lists of a folder of policies, for a policy's file that is read alone.
-pub fn lists_of(folder: &Path) -> Result<Lists, Mistakes> {
-    let found = files_of(&folder.join(LISTS), "txt").map_err(|e| whole(folder, e.to_string()))?;
+/// The lists and schemas of a folder of policies, for a policy's file that is read alone.
+pub fn beside(folder: &Path) -> Result<Beside, Mistakes> {
+    let found = below(folder).map_err(|e| whole(folder, e.to_string()))?;
     let mut mistakes = Vec::new();
-    let lists = read_lists(&found.iter().collect::<Vec<_>>(), &mut mistakes);
-    if mistakes.is_empty() { Ok(lists) } else { Err(Mistakes(mistakes)) }
+    let beside = read_beside(&found.iter().collect::<Vec<_>>(), &mut mistakes);
+    if mistakes.is_empty() { Ok(beside) } else { Err(Mistakes(mistakes)) }
 }
 
 fn text(path: &Path, size: u64, most: u64) -> Result<String, Mistakes> {

@@ -183,3 +183,31 @@ async fn a_list_that_changes_is_loaded_with_the_policies_that_name_it() {
     };
     assert_eq!((values(&before), values(&store.current())), ([true, true, false], [false, false, true]));
 }
+
+#[tokio::test]
+async fn a_schema_that_changes_is_loaded_with_the_policies_that_name_it() {
+    let rig = rig();
+    let named = "[[schema]]\npaths = [\"/**\"]\nschema = \"refund\"\n";
+    rig.write("a.toml", &format!("{}{named}", policy("a", "agent")));
+    rig.write("b.toml", &policy("b", "agent"));
+    let missing = rig.open(Sandbox::Closed).await.err().expect("no such schema");
+    assert!(missing.to_string().contains("schemas/refund.json"), "{missing}");
+    fs::create_dir(rig.folder.path().join("schemas")).expect("a folder");
+    rig.write(
+        "schemas/refund.json",
+        "{ \"type\": \"object\",\n  \"properties\": {\n    \"amount\": { \"maximum\": 5 } } }",
+    );
+    let flawed = rig.open(Sandbox::Closed).await.err().expect("a number without its type");
+    let place = flawed.0.iter().map(|m| (m.file.ends_with("refund.json"), m.line, m.field.as_str())).next();
+    assert_eq!(place, Some((true, 3, "properties.amount.maximum")), "{flawed}");
+    rig.write("schemas/refund.json", "{ \"type\": \"object\", \"maxProperties\": 1 }");
+    let (store, _) = rig.open(Sandbox::Closed).await.expect("sound");
+    let before = store.current();
+    rig.write("schemas/refund.json", "{ \"type\": \"object\", \"maxProperties\": 2 }");
+    let changed = store.reload().await.expect("sound");
+    assert_eq!(changed.loaded.iter().map(|c| &*c.policy).collect::<Vec<_>>(), ["a"]);
+    assert_ne!(before.hash(), store.current().hash());
+    rig.write("schemas/refund.json", "{ \"type\": ");
+    assert!(store.reload().await.is_err(), "the last sound one stays");
+    assert_eq!(store.current().get("a").expect("loaded").schemas.len(), 1);
+}

@@ -31,7 +31,7 @@ fn kind(event: &Event) -> &'static str {
 pub(super) fn severity(event: &Event) -> u64 {
     match event.kind {
         Some(Kind::Killed) => 4,
-        Some(Kind::Denied | Kind::Rejected | Kind::Expired | Kind::Revoked | Kind::AdminRefused) => 3,
+        Some(Kind::Denied | Kind::Rejected | Kind::Expired | Kind::Revoked | Kind::AdminRefused | Kind::Alerted) => 3,
         Some(Kind::Adjusted | Kind::Escalated) => 2,
         _ => 1,
     }
@@ -110,6 +110,7 @@ fn control_change(event: &Event, control: &Value) -> Map<String, Value> {
         Some(Kind::PersonErased) => (ENTITY_MANAGEMENT, 4, json!({ "type": "person", "uid": of("/alias") })),
         Some(Kind::Restored) => (ENTITY_MANAGEMENT, 8, flag(control)),
         Some(Kind::Revoked | Kind::Killed) => (ENTITY_MANAGEMENT, 9, flag(control)),
+        Some(Kind::Alerted) => (ENTITY_MANAGEMENT, 99, flag(control)),
         _ => (ENTITY_MANAGEMENT, 99, Value::Null),
     };
     object(json!({

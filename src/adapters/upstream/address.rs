@@ -51,6 +51,14 @@ fn public_v6(ip: Ipv6Addr) -> bool {
     global && !documentation
 }
 
+/// The address that another one carries.
+pub(super) fn inner(ip: IpAddr) -> Option<IpAddr> {
+    match ip {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => embedded_v4(v6).map(IpAddr::V4),
+    }
+}
+
 /// The IPv4 address inside a mapped, compatible, 6to4 or NAT64 one.
 fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = ip.segments();

@@ -17,12 +17,19 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{StreamReader, poll_read_buf};
 
 use super::decoder::{Coded, Decoder};
+use super::pool::Lease;
 
 /// How much is decoded before it is handed on, whatever it was compressed from.
 const PIECE: usize = 16 << 10;
 
-/// A body as it is read.
-pub enum Answer {
+/// A body as it is read, and the connection that it comes by.
+pub struct Answer {
+    source: Source,
+    /// Dropped behind the body: then the connection is another call's.
+    _lease: Lease,
+}
+
+enum Source {
     Plain(Incoming),
     Decoded(Pin<Box<dyn AsyncRead + Send>>),
 }
@@ -43,7 +50,11 @@ enum Coding {
 }
 
 /// `head`: it answers a `HEAD`, so that its headers speak of a body that does not follow.
-pub(super) fn usable(response: Response<Incoming>, head: bool) -> Result<Response<Answer>, Box<Unusable>> {
+pub(super) fn usable(
+    response: Response<Incoming>,
+    lease: Lease,
+    head: bool,
+) -> Result<Response<Answer>, Box<Unusable>> {
     let (mut parts, body) = response.into_parts();
     let coding = coding(parts.status, &parts.headers);
     let empty = head || body.is_end_stream();
@@ -54,8 +65,8 @@ pub(super) fn usable(response: Response<Incoming>, head: bool) -> Result<Respons
         Coding::Coded(_) => forget_coding(&mut parts.headers),
         Coding::Other(_) | Coding::Identity => {}
     }
-    let body = if empty { Answer::Plain(body) } else { Answer::new(body, coding) };
-    Ok(Response::from_parts(parts, body))
+    let source = if empty { Source::Plain(body) } else { Source::new(body, coding) };
+    Ok(Response::from_parts(parts, Answer { source, _lease: lease }))
 }
 
 /// What is said of the coded bytes does not hold for those that are handed on.
@@ -92,7 +103,7 @@ fn listed(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     words.filter(|word| !word.is_empty() && word != "identity").collect()
 }
 
-impl Answer {
+impl Source {
     fn new(body: Incoming, coding: Coding) -> Self {
         match coding {
             Coding::Coded(coded) => {
@@ -109,9 +120,9 @@ impl Body for Answer {
     type Error = io::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.get_mut() {
-            Self::Plain(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
-            Self::Decoded(reader) => {
+        match &mut self.get_mut().source {
+            Source::Plain(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
+            Source::Decoded(reader) => {
                 let mut piece = BytesMut::with_capacity(PIECE);
                 let read = ready!(poll_read_buf(reader.as_mut(), cx, &mut piece));
                 Poll::Ready(read.map(|n| (n > 0).then(|| Frame::data(piece.freeze()))).transpose())
@@ -120,13 +131,13 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Plain(body) if body.is_end_stream())
+        matches!(&self.source, Source::Plain(body) if body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Plain(body) => body.size_hint(),
-            Self::Decoded(_) => SizeHint::default(),
+        match &self.source {
+            Source::Plain(body) => body.size_hint(),
+            Source::Decoded(_) => SizeHint::default(),
         }
     }
 }

@@ -67,6 +67,7 @@ struct Page {
 struct Row {
     call_id: CallId,
     verdict: Verdict,
+    enforced: bool,
     outcome: Option<Outcome>,
     vendor_request_id: Option<String>,
 }
@@ -74,8 +75,10 @@ struct Row {
 impl Row {
     /// May the vendor have received it?
     fn left(&self) -> bool {
-        let admitted =
-            matches!(self.verdict, Verdict::Allow | Verdict::AllowWithCaps) || self.vendor_request_id.is_some();
+        // What was only observed left, whatever the rules would have said.
+        let admitted = !self.enforced
+            || matches!(self.verdict, Verdict::Allow | Verdict::AllowWithCaps)
+            || self.vendor_request_id.is_some();
         admitted && !matches!(self.outcome, Some(Outcome::Refused | Outcome::Unreachable))
     }
 
@@ -200,7 +203,8 @@ mod tests {
 
     fn row(n: u128, id: Option<&str>, outcome: Outcome) -> Row {
         let call_id = CallId(uuid::Uuid::from_u128(n));
-        Row { call_id, verdict: Verdict::Allow, outcome: Some(outcome), vendor_request_id: id.map(str::to_owned) }
+        let vendor_request_id = id.map(str::to_owned);
+        Row { call_id, verdict: Verdict::Allow, enforced: true, outcome: Some(outcome), vendor_request_id }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 
 use super::super::client::Client;
-use super::super::output::{line, note};
+use super::super::output::{closed, line, note};
 use super::super::{Failure, Global};
 use crate::rules::books::{Kind, Verdict};
 use crate::units::ids::Seq;
@@ -167,6 +167,7 @@ impl Lines {
             false => line(self.show.event(event))?,
         }
         self.next = Some(place.seq + 1);
-        Ok(())
+        // Nobody reads on, and it has no end of its own.
+        if closed() { Err(Failure { code: 0, message: String::new() }) } else { Ok(()) }
     }
 }

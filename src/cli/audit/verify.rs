@@ -96,7 +96,15 @@ fn add_anchors(anchors: &mut Anchors, path: &Path) -> Result<(), Failure> {
 /// Files that this configuration anchors to.
 fn own_anchors(global: &Global, anchors: &mut Anchors) -> Result<(), Failure> {
     let flags = config::Flags { config: global.config.clone(), ..Default::default() };
-    let Ok(config) = config::load(&flags, &|name| std::env::var(name).ok()) else { return Ok(()) };
+    let config = match config::load(&flags, &|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            note(format!(
+                "{WARN}note{WARN:#}: the configuration has mistakes, so its anchors are not looked at: {mistakes}"
+            ));
+            return Ok(());
+        }
+    };
     for anchor in config.audit.evidence.anchors {
         match anchor.to {
             AnchorTo::File(path) if path.exists() => add_anchors(anchors, &path)?,

@@ -150,6 +150,7 @@ mod tests {
             ("5 USD", "key", "total", "5 USD"),
             ("200 calls/hour per run", "run", "hour", "200 calls"),
             ("1 USD per call", "call", "total", "1 USD"),
+            ("2 calls at once", "key", "flight", "2 calls at once"),
         ] {
             let read = budget(text).expect(text);
             assert_eq!((&read["per"], &read["window"], &read["limit"]), (&per.into(), &window.into(), &limit.into()));

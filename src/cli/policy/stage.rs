@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::adapters::policy_store::{Declare, Options, PolicyStore, Sandbox, lists_of};
+use crate::adapters::policy_store::{Declare, Options, PolicyStore, Sandbox, beside};
 use crate::adapters::price_store::{PriceFiles, Upto};
 use crate::cli::{Failure, Global};
 use crate::config::{self, Config, Flags, policy_file};
@@ -41,11 +41,11 @@ pub(super) fn one(config: &Config, path: &Path) -> Result<Policy, Failure> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| Failure::refused(format!("{shown}: {e}")))?;
     let vendors: Vec<_> = config.vendors.iter().map(|v| v.name.clone()).collect();
-    let beside = path.parent().map(lists_of).transpose().map_err(Failure::refused)?.unwrap_or_default();
+    let near = path.parent().map(beside).transpose().map_err(Failure::refused)?.unwrap_or_default();
     let folder = &config.server.policies;
-    // A file that lies elsewhere means the lists of the folder that it is for.
-    let lists = if beside.is_empty() && folder.is_dir() { lists_of(folder).map_err(Failure::refused)? } else { beside };
-    policy_file::read_with(&shown, &text, Some(&vendors), &lists).map_err(Failure::refused)
+    // A file that lies elsewhere means the lists and schemas of the folder that it is for.
+    let near = if near.is_empty() && folder.is_dir() { beside(folder).map_err(Failure::refused)? } else { near };
+    policy_file::read_with(&shown, &text, Some(&vendors), &near).map_err(Failure::refused)
 }
 
 /// Why the policies do not go together.

@@ -23,7 +23,7 @@ pub(super) fn read(table: &Table<'_>, policy: &Policy) -> ApprovalRule {
         over: table.get("over").and_then(|n| over(&n, policy)).into_iter().collect(),
         tiers: table.get("tiers").map(|n| n.one_or_more().iter().filter_map(tier).collect()).unwrap_or_default(),
         operations: table.get("operations").map(|n| operations(&n)).unwrap_or_default(),
-        params: table.get("params").map(|n| params::read(&n, Side::Deny, &policy.lists)).unwrap_or_default(),
+        params: table.get("params").map(|n| params::read(&n, Side::Deny, &policy.beside.lists)).unwrap_or_default(),
         at: table.get("at").and_then(|n| fraction(&n)),
         first_use: table.get("first_use").and_then(|n| n.flag()).unwrap_or(false),
         terms: terms(table),

@@ -5,7 +5,7 @@ use super::rules::vendor;
 use crate::config::raw::{Node, Table};
 use crate::rules::ledger::account::{Scope, Shape};
 use crate::rules::pattern::OperationPattern;
-use crate::rules::policy::{Budget, CallLimit, Per, Policy, parse_limit, rule_text};
+use crate::rules::policy::{Budget, CallLimit, Per, Policy, parse_amount, rule_text};
 use crate::units::amount::Unit;
 use crate::units::time::Window;
 
@@ -30,17 +30,20 @@ enum Kind {
 fn budget(table: &Table<'_>, policy: &Policy) -> Option<Kind> {
     let per = table.need("per", "whose calls it counts, such as `agent`, or `call`").and_then(|node| per(&node));
     let limit = table.need("limit", "such as `500 USD` or `200 calls`");
-    let parsed = limit.as_ref().and_then(|node| node.parsed(parse_limit));
+    let parsed = limit.as_ref().and_then(|node| node.parsed(parse_amount));
     let window = table.get("window").map(|node| (window(&node), node));
     let vendor = table.get("vendor").and_then(|node| vendor(&node, policy));
     let operations = table.get("operations").map(|node| operations(&node)).unwrap_or_default();
     let mode = mode(table);
     table.done();
-    let (per, (unit, amount)) = (per?, parsed?);
+    let (per, (unit, amount, at_once)) = (per?, parsed?);
+    if let (Some(_), Some((_, node))) = (at_once, &window) {
+        node.wrong("calls at once are counted while they last: leave the window out");
+    }
     if per == Per::Call {
         refuse_on_calls(unit, limit.as_ref(), window.as_ref().map(|(_, node)| node));
     }
-    let window = window.map_or(Some(Window::Total), |(window, _)| window)?;
+    let window = at_once.map_or_else(|| window.map_or(Some(Window::Total), |(window, _)| window), Some)?;
     let scope = match per {
         Per::Scope(scope) => scope,
         // Only for the words: a limit per call has no account.
@@ -77,7 +80,7 @@ pub(super) fn per(node: &Node<'_>) -> Option<Per> {
 }
 
 fn window(node: &Node<'_>) -> Option<Window> {
-    let words: Vec<(&str, Window)> = Window::ALL.iter().map(|w| (w.as_str(), *w)).collect();
+    let words: Vec<(&str, Window)> = Window::named().map(|w| (w.as_str(), w)).collect();
     node.word(&words)
 }
 

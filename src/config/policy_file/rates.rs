@@ -3,7 +3,7 @@
 use super::budgets::{operations, per};
 use super::rules::vendor;
 use super::{mode, positive};
-use crate::config::raw::Table;
+use crate::config::raw::{Node, Table};
 use crate::rules::ledger::account::Scope;
 use crate::rules::policy::{Per, Policy, RateRule, parse_rate};
 
@@ -26,7 +26,7 @@ fn scope(table: &Table<'_>) -> Option<Scope> {
 /// `[[loop]]`: `same = 5`, `within = "10m"`
 fn same(table: &Table<'_>, policy: &Policy) -> Option<RateRule> {
     let scope = scope(table);
-    let most = table.need("same", "how often the same request may come, such as `5`").and_then(|n| positive(&n));
+    let most = table.need("same", "how often the same request may come, such as `5`").and_then(|n| often(&n));
     let within = table.need("within", "in which time, such as `10m`");
     let time = within.as_ref().and_then(|node| Some((node.text()?, node.duration()?)));
     let vendor = table.get("vendor").and_then(|node| vendor(&node, policy));
@@ -40,6 +40,18 @@ fn same(table: &Table<'_>, policy: &Policy) -> Option<RateRule> {
         node.wrong("write at most 31 days");
     }
     rate.map(|rate| RateRule { mode, ..rate })
+}
+
+/// Each of them is remembered by itself.
+const MOST_SAME: u64 = 100;
+
+fn often(node: &Node<'_>) -> Option<u64> {
+    let most = positive(node)?;
+    if most > MOST_SAME {
+        node.wrong(format!("write at most {MOST_SAME}; for more there is `[[rate]]`"));
+        return None;
+    }
+    Some(most)
 }
 
 /// Every key is read before the first one that is wrong ends it, so that all of them are reported.

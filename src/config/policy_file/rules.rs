@@ -22,18 +22,28 @@ fn rule(at: usize, key: &'static str, table: &Table<'_>, policy: &Policy) -> Rul
     };
     let rule = Rule {
         label: format!("{key} rule {}", at + 1).into(),
-        vendors: table.get("vendor").map(|node| vendors(&node, policy)).unwrap_or_default(),
-        methods: table.get("methods").map_or_else(Methods::all, |node| methods(&node)),
-        paths: table
-            .need("paths", "a list such as `[\"/v1/refunds\"]`; `[\"/**\"]` is every path")
-            .map(|n| paths(&n))
-            .unwrap_or_default(),
+        vendors: of_vendors(table, policy),
+        methods: of_methods(table),
+        paths: of_paths(table),
         tier,
-        params: table.get("params").map(|node| params::read(&node, side, &policy.lists)).unwrap_or_default(),
+        params: table.get("params").map(|node| params::read(&node, side, &policy.beside.lists)).unwrap_or_default(),
         mode: mode(table),
     };
     table.done();
     rule
+}
+
+pub(super) fn of_vendors(table: &Table<'_>, policy: &Policy) -> Vec<Name> {
+    table.get("vendor").map(|node| vendors(&node, policy)).unwrap_or_default()
+}
+
+pub(super) fn of_methods(table: &Table<'_>) -> Methods {
+    table.get("methods").map_or_else(Methods::all, |node| methods(&node))
+}
+
+pub(super) fn of_paths(table: &Table<'_>) -> Vec<RulePath> {
+    let paths = table.need("paths", "a list such as `[\"/v1/refunds\"]`; `[\"/**\"]` is every path");
+    paths.map(|node| self::paths(&node)).unwrap_or_default()
 }
 
 pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {
@@ -42,7 +52,7 @@ pub(super) fn tier(node: &Node<'_>) -> Option<Tier> {
 }
 
 /// `vendor = "stripe"`, or several: two vendors of a policy may have the same path.
-fn vendors(node: &Node<'_>, policy: &Policy) -> Vec<Name> {
+pub(super) fn vendors(node: &Node<'_>, policy: &Policy) -> Vec<Name> {
     let nodes = node.one_or_more();
     if nodes.is_empty() {
         node.wrong("it names no vendor; leave `vendor` out for all");
@@ -59,7 +69,7 @@ pub(super) fn vendor(node: &Node<'_>, policy: &Policy) -> Option<Name> {
     Some(text.into())
 }
 
-fn methods(node: &Node<'_>) -> Methods {
+pub(super) fn methods(node: &Node<'_>) -> Methods {
     let nodes = node.one_or_more();
     if nodes.is_empty() {
         node.wrong("it names no method; leave `methods` out for all");
@@ -71,7 +81,7 @@ fn methods(node: &Node<'_>) -> Methods {
     Methods::only(texts.map(|(_, text)| text.into()).collect::<Vec<_>>())
 }
 
-fn paths(node: &Node<'_>) -> Vec<RulePath> {
+pub(super) fn paths(node: &Node<'_>) -> Vec<RulePath> {
     let nodes = node.one_or_more();
     if nodes.is_empty() {
         node.wrong("it names no path");

@@ -206,6 +206,7 @@ impl Rig {
             names: Names::default(),
             about: about(),
             stop,
+            trips: crate::control::Trips::default(),
             turns: Turns::default(),
             door,
         });

@@ -108,7 +108,9 @@ async fn tried(
     let ground = gateway.grounds.of(caller, &place.vendor, routed.operation, method, &routed.path);
     let judged = Judged::new(gateway, context, caller, &place, &routed, parts, ground);
     judged.given_once()?;
-    let body = Sendable::Whole(body);
+    let (policy, operation) = (&judged.facts.policy, judged.routed.operation);
+    let renamed = judged.policies.renamed(policy, &judged.facts.vendor, operation, &body);
+    let body = Sendable::Whole(renamed.map_or(body, |renamed| renamed.body.into()));
     let Priced { permit, need, would_deny } = judged.priced(&body).await?;
     judged.door()?;
     judged.ready(&permit)?;

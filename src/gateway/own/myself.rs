@@ -10,7 +10,9 @@ use crate::gateway::identify::Caller;
 use crate::gateway::problem::Problem;
 use crate::rules::books::Request;
 use crate::rules::ledger::ask::{AccountState, Line};
-use crate::rules::policy::{ApprovalRule, CallLimit, Mode, Policy, RateRule, Rule};
+use crate::rules::policy::{
+    ApprovalRule, CallLimit, Mode, ModelPattern, ModelRule, Policy, RateRule, Rule, Switch, Window,
+};
 use crate::rules::subject::{Facts, Name};
 use crate::units::time::Timestamp;
 
@@ -112,11 +114,35 @@ fn rules(caller: &Caller) -> Vec<Value> {
             "allow": policy.allow.iter().map(rule).collect::<Vec<_>>(),
             "deny": policy.deny.iter().map(rule).collect::<Vec<_>>(),
             "params": policy.params.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(),
+            "schemas": policy.schemas.iter().map(|schema| rule(&schema.rule)).collect::<Vec<_>>(),
+            "models": policy.models.iter().map(|models| self::models(name, models)).collect::<Vec<_>>(),
             "call_limits": policy.call_limits.iter().map(call_limit).collect::<Vec<_>>(),
+            "windows": policy.windows.iter().map(|window| self::window(name, window)).collect::<Vec<_>>(),
+            "switches": policy.switches.iter().map(switch).collect::<Vec<_>>(),
             "approval": policy.approval.as_ref().map(asks),
         })
     };
     owners(caller).map(view).collect()
+}
+
+/// Open now, or when next.
+fn window(policy: &str, window: &Window) -> Value {
+    let (now, open) = (Timestamp::now(), &window.open);
+    json!({
+        "rule": format!("{policy}: {}", window.rule.label), "allows": window.words(), "open": open.cover(now),
+        "opens_at": if open.cover(now) { None } else { open.next(now) },
+    })
+}
+
+fn switch(switch: &Switch) -> Value {
+    json!({"rule": switch.rule, "on": switch.on.as_str(), "per": switch.per.as_str(), "do": switch.deed.as_str()})
+}
+
+fn models(policy: &str, rule: &ModelRule) -> Value {
+    let allow = rule.allow.as_ref().map(|list| list.iter().map(ModelPattern::as_str).collect::<Vec<_>>());
+    json!({
+        "rule": format!("{policy}: {}", rule.label), "vendors": rule.vendors, "allow": allow, "aliases": rule.aliases,
+    })
 }
 
 fn call_limit(limit: &CallLimit) -> Value {

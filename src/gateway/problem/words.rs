@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::adapters::switchboard::Cause as Stopper;
+use crate::adapters::upstream::Why as Forbidden;
 use crate::rules::ledger::ask::Short;
 
 pub(super) fn aborted(cause: &Stopper) -> String {
@@ -14,10 +15,16 @@ pub(super) fn aborted(cause: &Stopper) -> String {
     }
 }
 
-pub(super) fn address_refused(vendor: &str, metadata: bool) -> String {
-    let (is, must) = match metadata {
-        true => ("a link-local or metadata address, which is never dialled", "correct the `base_url` of"),
-        false => ("private or loopback", "set `private_network = true`, if that is meant, in"),
+pub(super) fn address_refused(vendor: &str, why: Forbidden) -> String {
+    let (is, must) = match why {
+        Forbidden::Metadata => {
+            ("a link-local or metadata address, which is never dialled", "correct the `base_url` of")
+        }
+        Forbidden::Private => ("private or loopback", "set `private_network = true`, if that is meant, in"),
+        Forbidden::Host => ("not among `[egress] hosts`", "name its host there, if that is meant, or correct"),
+        Forbidden::Range => {
+            ("one that `[egress]` does not allow", "change `allow` or `deny` there, if that is meant, or correct")
+        }
     };
     format!("The address of {vendor} is {is}. The operator must {must} `[vendors.{vendor}]`; nothing was sent.")
 }
@@ -37,6 +44,12 @@ pub(super) fn budget_detail(short: &Short, map: &mut Map<String, Value>) {
     {
         map.insert(name.into(), json!(unit.bare(amount)));
     }
+}
+
+pub(super) fn too_large(limit: usize) -> String {
+    format!(
+        "This request's body must be read before it is sent, and is larger than the {limit} bytes that bursar reads."
+    )
 }
 
 pub(super) fn outcome_unknown(vendor: &str) -> String {

@@ -71,8 +71,13 @@ impl Decimal {
         self.mantissa.checked_mul(10i128.checked_pow(power)?)
     }
 
+    /// How many digits count.
+    pub fn digits(self) -> u32 {
+        self.mantissa.unsigned_abs().checked_ilog10().map_or(1, |power| power + 1)
+    }
+
     /// The place of the first digit, counted from the point.
-    fn magnitude(self) -> i64 {
+    pub fn magnitude(self) -> i64 {
         let digits = self.mantissa.unsigned_abs().checked_ilog10().map_or(0, i64::from);
         digits + i64::from(self.exponent)
     }

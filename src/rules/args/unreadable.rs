@@ -57,6 +57,11 @@ pub enum Unreadable {
         /// As the rule spells it.
         name: String,
     },
+    /// A body that is not read, where a schema judges all of it.
+    #[error(
+        "a schema judges the whole body, and this kind of body cannot be read; send JSON or a form if the vendor takes them"
+    )]
+    OpaqueWhole,
     /// A field that turns the method into another.
     #[error("the request asks for another method than its own (`_method` or the like); send the method itself")]
     MethodOverride,
@@ -66,7 +71,7 @@ impl Unreadable {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::CompressedBody | Self::ContentType(_) | Self::Opaque { .. } => 415,
+            Self::CompressedBody | Self::ContentType(_) | Self::Opaque { .. } | Self::OpaqueWhole => 415,
             Self::Duplicate { .. } | Self::Syntax { .. } | Self::TooDeep { .. } => 400,
             Self::Twice { .. } | Self::Ambiguous { .. } | Self::MethodOverride => 400,
         }

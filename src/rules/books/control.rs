@@ -33,6 +33,11 @@ pub enum Control {
         flag: Flag,
         act: Act,
     },
+    /// A switch of a policy saw something, and only says so.
+    Alerted {
+        flag: Flag,
+        act: Act,
+    },
     /// With the lines of its file that are new or gone since the one before.
     PolicyLoaded {
         policy: Name,
@@ -185,6 +190,7 @@ impl Control {
             Self::Stopped { flag: Flag::Key { .. }, .. } => Kind::Revoked,
             Self::Stopped { .. } => Kind::Killed,
             Self::Restored { .. } => Kind::Restored,
+            Self::Alerted { .. } => Kind::Alerted,
             Self::PolicyLoaded { .. } => Kind::PolicyLoaded,
             Self::PolicyRemoved { .. } => Kind::PolicyRemoved,
             Self::PricesLoaded { .. } => Kind::PricesLoaded,
@@ -207,6 +213,7 @@ impl Control {
             Self::KeyMinted { act, .. } | Self::Stopped { act, .. } | Self::Restored { act, .. } => act,
             Self::PolicyLoaded { act, .. } | Self::PolicyRemoved { act, .. } | Self::PricesLoaded { act, .. } => act,
             Self::AdminLogin { act, .. } | Self::AdminRefused { act, .. } => act,
+            Self::Alerted { act, .. } => act,
             Self::PersonErased { act, .. } | Self::BodyRead { act, .. } | Self::LedgerRebuilt { act, .. } => act,
             Self::Pruned { act, .. } | Self::SigningKeyRotated { act, .. } => act,
             Self::Escalated { act, .. } | Self::Approved { act, .. } | Self::Rejected { act, .. } => act,
@@ -222,7 +229,7 @@ impl Control {
                 let from = parent.as_ref().map(|p| format!(" from key {p}")).unwrap_or_default();
                 format!("key {key} under {policy}{whose}{from}")
             }
-            Self::Stopped { flag, .. } | Self::Restored { flag, .. } => flag.to_string(),
+            Self::Stopped { flag, .. } | Self::Restored { flag, .. } | Self::Alerted { flag, .. } => flag.to_string(),
             Self::PolicyLoaded { policy, hash, added, removed, .. } => {
                 format!("policy {policy} {} (+{} -{} lines)", short(hash), added.len(), removed.len())
             }

@@ -114,6 +114,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Whoever gives events up says so in a checkpoint behind them.
+    pub fn is_possible(&self) -> bool {
+        self.pruned_to < self.from.max(1)
+    }
+
     /// The bytes that are signed: lines of words, so that any tool can make them.
     pub fn text(&self) -> String {
         let Self { version, number, from, to, events, head, root, at, key, previous, next_key, pruned_to } = self;

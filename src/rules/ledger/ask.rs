@@ -73,6 +73,18 @@ pub enum Down {
     Open { secs: u32 },
 }
 
+impl Down {
+    /// The one that lets less go on, and less long.
+    pub fn stricter(self, other: Self) -> Self {
+        let exposure = |down: Self| match down {
+            Self::Closed => (0, 0),
+            Self::Leased { secs } => (1, secs),
+            Self::Open { secs } => (2, secs),
+        };
+        if exposure(other) < exposure(self) { other } else { self }
+    }
+}
+
 /// Hash of credential, account header, idempotency key and body: the same for every repeat of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

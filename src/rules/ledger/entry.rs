@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::line::Memo;
 use super::account::{AccountName, Shape};
 use super::ask::ReplayKey;
 use super::rates::Moves;

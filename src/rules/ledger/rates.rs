@@ -5,6 +5,9 @@
 //! rate share it, and two rates on one agent do not disturb each other. The burst is no part of the name: a changed burst
 //! forgets nothing. A refused call moves no cell, nor does one that is only observed and would have been refused.
 //!
+//! So many times in any stretch of time, exactly, is as many cells: each is taken for that time, and a call takes the one that
+//! is free longest. That is how loops are counted.
+//!
 //! Every reserve journals where its cells stand after it, so a replay has the same cells, and a restart opens no new burst.
 
 use std::collections::HashMap;
@@ -64,6 +67,8 @@ pub struct Rate {
     pub burst: u64,
     /// What this call counts; 1.
     pub cost: u64,
+    /// 1, or so many cells, of which this call takes one.
+    pub slots: u64,
     /// Policy and rate, as a refusal names it: `refund-agent: 10/s per agent`.
     pub rule: Name,
     /// False in `observe` mode: noted, not refused.
@@ -120,6 +125,17 @@ impl Limited {
 }
 
 impl Rate {
+    /// Its cells, from the first on.
+    fn cells(&self) -> impl Iterator<Item = AccountName> {
+        let named = |n| AccountName(format!("{} #{n}", self.cell).into());
+        (1..=self.slots).map(move |n| if self.slots == 1 { self.cell.clone() } else { named(n) })
+    }
+
+    /// How many may come at once.
+    pub fn most(&self) -> u64 {
+        self.burst.max(self.slots)
+    }
+
     /// Where its cell stands after this call.
     ///
     /// # Errors
@@ -157,14 +173,25 @@ impl Cells {
     pub fn judge(&self, rates: &[Rate], at: Timestamp) -> Ruling {
         let mut ruling = Ruling::default();
         for rate in rates {
-            let stands = self.0.get(&rate.cell).copied().unwrap_or_default();
+            let (cell, stands) = self.earliest(rate, at);
             match rate.take(stands, at) {
-                Ok(next) => ruling.moved.push(Moved(rate.cell.clone(), next)),
+                Ok(next) => ruling.moved.push(Moved(cell, next)),
                 Err(wait) if rate.enforce => longer(&mut ruling.limited, rate.limited(wait)),
                 Err(wait) => drop(ruling.would_limit.get_or_insert_with(|| rate.limited(wait))),
             }
         }
         ruling
+    }
+
+    /// The cell that a call takes, and where it stands. All that have filled up are alike, swept or not.
+    fn earliest(&self, rate: &Rate, at: Timestamp) -> (AccountName, Timestamp) {
+        let stands = |cell: AccountName| {
+            let stands = self.0.get(&cell).copied().unwrap_or_default();
+            (cell, stands.max(at))
+        };
+        // `min_by_key` keeps the first of several; no rate is without a cell.
+        let found = rate.cells().map(stands).min_by_key(|(_, stands)| *stands);
+        found.unwrap_or_else(|| (rate.cell.clone(), Timestamp::default()))
     }
 
     pub fn write(&mut self, moved: &[Moved]) {
@@ -173,13 +200,17 @@ impl Cells {
         }
     }
 
-    /// What was let through elsewhere up to then is not known here: each cell stands as if that had been its whole burst.
+    /// What was let through elsewhere up to then is not known here: each cell stands as if that had been its whole burst; of
+    /// several, one is free after the other.
     pub fn emptied(&mut self, rates: &[Rate], since: Timestamp) {
         for rate in rates {
-            let full = i64::try_from(rate.interval.saturating_mul(rate.burst)).unwrap_or(i64::MAX);
-            let least = Timestamp(since.0.saturating_add(full));
-            let stands = self.0.entry(rate.cell.clone()).or_default();
-            *stands = (*stands).max(least);
+            let full = rate.interval.saturating_mul(rate.burst);
+            for (n, cell) in (1..).zip(rate.cells()) {
+                let part = i64::try_from(full.saturating_mul(n) / rate.slots).unwrap_or(i64::MAX);
+                let least = Timestamp(since.0.saturating_add(part));
+                let stands = self.0.entry(cell).or_default();
+                *stands = (*stands).max(least);
+            }
         }
     }
 
@@ -215,7 +246,7 @@ mod tests {
     const AT: Timestamp = Timestamp(1_773_144_000_000_000);
 
     fn rate(interval: u64, burst: u64, cost: u64) -> Rate {
-        Rate { cell: AccountName("c".into()), interval, burst, cost, rule: "r".into(), enforce: true }
+        Rate { cell: AccountName("c".into()), interval, burst, cost, slots: 1, rule: "r".into(), enforce: true }
     }
 
     #[test]
@@ -252,6 +283,34 @@ mod tests {
             [(0, 0, Some(100)), (-40, 0, Some(60)), (-100, 0, None), (-900, 0, None), (-100, 250, Some(50))]
         {
             assert_eq!(said(since, before), wait.map(Some), "{since} {before}");
+        }
+    }
+
+    /// Beside a log of all that came.
+    #[test]
+    fn so_many_in_any_stretch_of_time_and_never_one_less() {
+        let mut seed = 7_u64;
+        let mut roll = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        for _ in 0..200 {
+            let (most, time) = (1 + roll(6), 1 + roll(1000));
+            let of = [Rate { slots: most, ..rate(time, 1, 1) }];
+            let (mut cells, mut now, mut log) = (Cells::default(), AT, Vec::new());
+            for _ in 0..80 {
+                now = Timestamp(now.0 + roll(time) as i64);
+                let within = log.iter().filter(|at: &&Timestamp| at.0 > now.0 - time as i64).count() as u64;
+                let ruling = cells.judge(&of, now);
+                assert_eq!(ruling.limited.is_none(), within < most, "{most} in {time}");
+                if ruling.limited.is_none() {
+                    log.push(now);
+                    cells.write(&ruling.moved);
+                }
+                if roll(5) == 0 {
+                    cells.sweep(now);
+                }
+            }
         }
     }
 

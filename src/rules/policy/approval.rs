@@ -192,7 +192,12 @@ impl Permit {
             true => Limit { amount: at.of(limit.amount), ..limit.clone() },
             false => limit.clone(),
         };
-        Some(self.lines.iter().map(|line| Line { limit: line.limit.as_ref().map(below), ..line.clone() }).collect())
+        let lowered = |line: &Line| match line.window.keeps_charges() {
+            true => Line { limit: line.limit.as_ref().map(below), ..line.clone() },
+            // How many calls are in flight, is no question for a person.
+            false => line.clone(),
+        };
+        Some(self.lines.iter().map(lowered).collect())
     }
 
     /// What a refusal under `unasked_lines` means: a rule that asks, or an account that is short whatever a person says.
@@ -223,7 +228,7 @@ impl Permit {
         let least = need.least();
         self.observed().find_map(|(at, ask)| {
             let past = |line: &Line, state: &AccountState| {
-                let limit = line.limit.as_ref()?;
+                let limit = line.limit.as_ref().filter(|_| line.window.keeps_charges())?;
                 let after = state.spent.saturating_add(state.held).saturating_add(least.of(line.unit));
                 (after > at.of(limit.amount)).then(|| ask.name(&format!("at {} % of {}", at.0, limit.rule)))
             };

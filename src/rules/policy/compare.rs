@@ -4,6 +4,7 @@
 mod limits;
 mod params;
 mod reach;
+mod timed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ fn both(old: &Policy, new: &Policy, found: &mut Found) {
     }
     limits::compare(old, new, found);
     params::compare(old, new, found);
+    timed::compare(old, new, found);
     unweighed(old, new, found);
 }
 

@@ -75,6 +75,7 @@ impl PolicySet {
                 || plan.policy.weights.reads(vendor, operation)
                 || plan.policy.tells_requests_apart(vendor, operation)
                 || plan.policy.approval.as_ref().is_some_and(|a| !a.params.is_empty())
+                || !plan.shaping(vendor, method, &path).is_empty()
                 || reads(plan.catching(vendor, method, &path))
                 || reads(plan.matching(vendor, method, &path))
         })

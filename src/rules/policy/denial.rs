@@ -5,6 +5,7 @@ use crate::rules::ledger::ask::{Cause, Short};
 use crate::rules::subject::Name;
 use crate::rules::vendors::Unpriceable;
 use crate::units::time::Timestamp;
+use serde_json::Value;
 use std::fmt;
 
 /// The closed set of refusals that rules and budgets make. Programs may match on the text form: it does not change.
@@ -17,7 +18,13 @@ pub enum Code {
     /// A deny rule matches, or no allow rule does.
     PolicyDenied,
     ParamDenied,
+    /// The arguments do not fit a schema.
+    SchemaDenied,
+    /// A model that is not allowed, or an alias where none can be put in.
+    ModelDenied,
     AccountHeaderDenied,
+    /// Such calls are allowed at other times.
+    WindowClosed,
     /// A budget per run, and no run that counts.
     RunRequired,
     /// A budget per agent, app, …, and a key that names none.
@@ -40,7 +47,10 @@ impl Code {
             Self::VendorNotAllowed => "vendor_not_allowed",
             Self::PolicyDenied => "policy_denied",
             Self::ParamDenied => "param_denied",
+            Self::SchemaDenied => "schema_denied",
+            Self::ModelDenied => "model_denied",
             Self::AccountHeaderDenied => "account_header_denied",
+            Self::WindowClosed => "window_closed",
             Self::RunRequired => "run_required",
             Self::LevelRequired => "level_required",
             Self::CostUnknown => "cost_unknown",
@@ -74,6 +84,10 @@ pub struct Denial {
     /// Policy and rule: `refund-agent: deny rule 1`.
     pub rule: Name,
     pub sentence: String,
+    /// When the same call would not be refused for this reason, if time cures it.
+    pub resets_at: Option<Timestamp>,
+    /// The same for programs: `at` and `keyword` of a schema, `instead` of what is not allowed.
+    pub details: Vec<(&'static str, Value)>,
 }
 
 /// `code: sentence`, as the row's reason.
@@ -85,7 +99,12 @@ impl fmt::Display for Denial {
 
 impl Denial {
     pub(super) fn new(code: Code, rule: impl Into<Name>, sentence: String) -> Self {
-        Self { code, rule: rule.into(), sentence }
+        Self { code, rule: rule.into(), sentence, resets_at: None, details: Vec::new() }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.details.push((name, value.into()));
+        self
     }
 
     /// What enforcement would have said of a call without a bound.
@@ -118,6 +137,12 @@ fn spent(short: &Short) -> String {
 
 fn held(short: &Short) -> String {
     let rule = &short.limit.rule;
+    if !short.window.keeps_charges() {
+        let many = if short.limit.hidden { String::new() } else { format!(" ({} on `{}`)", short.held, short.account) };
+        return format!(
+            "As many calls as `{rule}` allows are in flight{many}: retry in a second, or make fewer at once."
+        );
+    }
     let why = amounts(short, "is reserved by calls in flight");
     format!("The budget `{rule}` {why}. Part of it is held for calls that have not ended yet: retry in a second.")
 }

@@ -15,9 +15,9 @@ pub(super) struct RuleIndex {
 
 impl RuleIndex {
     /// `spell`: how a beginning is kept, and how `candidates` must be asked.
-    pub fn new(rules: &[Rule], spell: impl Fn(&str) -> Box<str>) -> Self {
+    pub fn new<'r>(rules: impl IntoIterator<Item = &'r Rule>, spell: impl Fn(&str) -> Box<str>) -> Self {
         let mut index = Self::default();
-        for (at, rule) in rules.iter().enumerate() {
+        for (at, rule) in rules.into_iter().enumerate() {
             for path in &rule.paths {
                 let beginning = spell(path.plain());
                 if !index.lengths.contains(&beginning.len()) {

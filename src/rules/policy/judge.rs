@@ -6,6 +6,7 @@
 //! noted and the call goes on; each policy's mode speaks for its own refusals alone.
 
 mod bounds;
+mod shapes;
 mod words;
 
 use super::approval::Ask;
@@ -142,9 +143,12 @@ impl<'a> Judge<'a> {
         self.vendor()?;
         let (rates, lines) = (self.rates()?, self.lines()?);
         self.deny_rules()?;
+        self.windows()?;
         self.allow_rules()?;
         self.overlay_rules()?;
         self.policy_params()?;
+        self.schemas()?;
+        self.models()?;
         let tier = self.allow_params()?;
         self.account_headers()?;
         let permit = self.permit(tier, lines, rates)?;

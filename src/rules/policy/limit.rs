@@ -1,7 +1,7 @@
 //! Limits as people write them: `500 USD`, `200 calls`, `2M tokens`, `500 risk`, and with a window `50 USD/day`.
 //! Knows no accounts; `model` and `overlay` do.
 
-use crate::rules::ledger::account::Scope;
+use crate::rules::ledger::account::{Scope, Shape};
 use crate::units::amount::Unit;
 use crate::units::money::{MAX_AMOUNT, PER_USD};
 use crate::units::time::Window;
@@ -36,7 +36,12 @@ pub enum BadLimit {
     Range(String),
     #[error("`{0}` names no window: write `/minute`, `/hour`, `/day`, `/month` or `/total`")]
     Window(String),
+    #[error("`{0}`: what may be in flight at once is one call or more: write `5 calls at once`")]
+    AtOnce(String),
 }
+
+/// How a limit on calls in flight ends.
+const AT_ONCE: &str = "at once";
 
 /// Reads `500 USD`, in the base units of its unit (micro-cents for money).
 pub fn parse_limit(text: &str) -> Result<(Unit, u64), BadLimit> {
@@ -53,15 +58,31 @@ pub fn parse_limit(text: &str) -> Result<(Unit, u64), BadLimit> {
     Ok((unit, amount))
 }
 
-/// Reads `50 USD/day`; without a window the budget is for good.
-pub fn parse_budget(text: &str) -> Result<(Unit, u64, Window), BadLimit> {
-    let (limit, window) = match text.split_once('/') {
-        Some((limit, window)) => (limit, window.trim()),
-        None => (text, Window::Total.as_str()),
+/// Reads `50 USD`, or `5 calls at once`, which names its window: as long as calls are in flight.
+pub fn parse_amount(text: &str) -> Result<(Unit, u64, Option<Window>), BadLimit> {
+    let Some(limit) = text.trim().strip_suffix(AT_ONCE) else {
+        return parse_limit(text).map(|(unit, amount)| (unit, amount, None));
     };
-    let known = Window::ALL.into_iter().find(|w| w.as_str() == window);
+    match parse_limit(limit.trim_end())? {
+        (Unit::Calls, amount) if amount > 0 => Ok((Unit::Calls, amount, Some(Window::Flight))),
+        _ => Err(BadLimit::AtOnce(text.to_owned())),
+    }
+}
+
+/// Reads `50 USD/day`, or `5 calls at once`; without a window the budget is for good.
+pub fn parse_budget(text: &str) -> Result<(Unit, u64, Window), BadLimit> {
+    let Some((limit, window)) = text.split_once('/') else {
+        return parse_amount(text).map(|(unit, amount, window)| (unit, amount, window.unwrap_or(Window::Total)));
+    };
+    let known = Window::named().find(|w| w.as_str() == window.trim());
     let (unit, amount) = parse_limit(limit)?;
     Ok((unit, amount, known.ok_or_else(|| BadLimit::Window(text.to_owned()))?))
+}
+
+/// An amount in the words that `parse_amount` reads.
+pub fn amount_text(shape: &Shape, amount: u64) -> String {
+    let shown = shape.unit.show(amount);
+    if shape.window.keeps_charges() { shown } else { format!("{shown} {AT_ONCE}") }
 }
 
 /// `k` or `M` directly behind the number.
@@ -144,5 +165,9 @@ mod tests {
         assert_eq!(parse_budget("50 USD / hour"), Ok((Unit::Usd, 50 * PER_USD, Window::Hour)));
         assert_eq!(parse_budget("9 calls"), Ok((Unit::Calls, 9, Window::Total)));
         assert!(parse_budget("50 USD/week").is_err() && parse_budget("50 USD/").is_err());
+        assert_eq!(parse_budget("5 calls at once"), Ok((Unit::Calls, 5, Window::Flight)));
+        for bad in ["5 USD at once", "0 calls at once", "5 calls at once/day", "5 calls/flight", "at once"] {
+            assert!(parse_budget(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -5,16 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::approval::ApprovalRule;
-use super::limit::Per;
+use super::limit::{Per, amount_text};
+use super::models::ModelRule;
 use super::param::{List, Param};
 use super::rates::RateRule;
 use super::rule::Rule;
+use super::schema::SchemaRule;
+use super::switches::Switch;
 use super::weights::Weights;
+use super::windows::Window;
 use crate::rules::books::Tier;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Manner;
 use crate::rules::ledger::need::Share;
 use crate::rules::pattern::OperationPattern;
+use crate::rules::schema::Schema;
 use crate::rules::subject::Name;
 use crate::rules::vendors::{FitRule, StripeRule, UnknownModel};
 use crate::units::amount::Unit;
@@ -46,11 +51,19 @@ pub struct Policy {
     pub allow: Vec<Rule>,
     pub deny: Vec<Rule>,
     pub params: Vec<Param>,
+    /// Shapes that the arguments of some calls must have.
+    pub schemas: Vec<SchemaRule>,
+    /// Models that may be named, and aliases for them.
+    pub models: Vec<ModelRule>,
     /// What stands in files of its own, by name.
-    pub lists: Lists,
+    pub beside: Beside,
     pub budgets: Vec<Budget>,
     pub call_limits: Vec<CallLimit>,
     pub rates: Vec<RateRule>,
+    /// Times outside which some calls are denied.
+    pub windows: Vec<Window>,
+    /// What it turns off by itself.
+    pub switches: Vec<Switch>,
     pub risk: RiskPoints,
     /// Points of single operations, and what multiplies them.
     pub weights: Weights,
@@ -81,8 +94,23 @@ pub struct Policy {
     pub approval: Option<ApprovalRule>,
 }
 
+/// What policies may name: the files below their folder.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    pub lists: Lists,
+    pub schemas: Schemas,
+}
+
+impl Beside {
+    pub fn is_empty(&self) -> bool {
+        self.lists.is_empty() && self.schemas.is_empty()
+    }
+}
+
 /// Lists by name.
 pub type Lists = Arc<BTreeMap<Box<str>, Arc<List>>>;
+/// Schemas by name.
+pub type Schemas = Arc<BTreeMap<Box<str>, Arc<Schema>>>;
 
 /// What is kept of a call's bodies, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +139,14 @@ impl Policy {
             allow: Vec::new(),
             deny: Vec::new(),
             params: Vec::new(),
-            lists: Lists::default(),
+            schemas: Vec::new(),
+            models: Vec::new(),
+            beside: Beside::default(),
             budgets: Vec::new(),
             call_limits: Vec::new(),
             rates: Vec::new(),
+            windows: Vec::new(),
+            switches: Vec::new(),
             risk: RiskPoints::default(),
             weights: Weights::default(),
             fit: DEFAULT_FIT,
@@ -142,7 +174,8 @@ impl Policy {
     /// Does a rule count the same call again? Then its body is looked at.
     pub fn tells_requests_apart(&self, vendor: &str, operation: &str) -> bool {
         let here = |rate: &&RateRule| covers(rate.vendor.as_ref(), &rate.operations, vendor, operation);
-        self.rates.iter().filter(here).any(|rate| rate.same)
+        let told = |switch: &Switch| switch.on.tells_apart() && switch.covers(vendor, operation);
+        self.rates.iter().filter(here).any(|rate| rate.same) || self.switches.iter().any(told)
     }
 
     pub fn covers_vendor(&self, vendor: &str) -> bool {
@@ -207,9 +240,9 @@ pub(super) fn covers(of: Option<&Name>, operations: &[OperationPattern], vendor:
 /// The words by which a refusal names a budget.
 pub fn rule_text(owner: &str, amount: u64, per: Per, shape: &Shape) -> Name {
     use crate::units::time::Window;
-    let amount = shape.unit.show(amount);
+    let amount = amount_text(shape, amount);
     let when = match (per, shape.window) {
-        (Per::Call, _) | (_, Window::Total) => String::new(),
+        (Per::Call, _) | (_, Window::Total | Window::Flight) => String::new(),
         (_, window) => format!(" a {window}"),
     };
     let mut text = format!("{owner}: {amount}{when} per {}", per.as_str());

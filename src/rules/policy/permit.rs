@@ -174,5 +174,6 @@ fn too_much(need: &Need, limit: &CallLimit) -> Denial {
         limit.rule,
         limit.unit.show(limit.amount),
     );
-    Denial::new(Code::CallLimit, limit.rule.clone(), sentence)
+    let denial = Denial::new(Code::CallLimit, limit.rule.clone(), sentence);
+    denial.with("unit", limit.unit.to_string()).with("limit", limit.unit.bare(limit.amount))
 }

@@ -90,7 +90,7 @@ impl RateRule {
         })
     }
 
-    /// Of calls that are the same in everything: at most so many in this time.
+    /// Of calls that are the same in everything: at most so many in any stretch of this time.
     pub fn of_loops(
         owner: &str,
         (most, micros): (u64, u64),
@@ -108,8 +108,11 @@ impl RateRule {
     fn cell(&self, value: &str) -> AccountName {
         let colon = if self.scope.has_values() { ":" } else { "" };
         let only = only(self.vendor.as_deref(), &self.operations, " vendor=", " op=", " op=");
-        let kind = if self.same { LOOP } else { "rate" };
-        AccountName(format!("{}{colon}{value} {kind} {}us{only}", self.scope.as_str(), self.interval).into())
+        let pace = match self.same {
+            true => format!("{LOOP} {}x{}us", self.burst, self.interval * self.burst),
+            false => format!("rate {}us", self.interval),
+        };
+        AccountName(format!("{}{colon}{value} {pace}{only}", self.scope.as_str()).into())
     }
 
     /// Does it concern such a call?
@@ -119,7 +122,7 @@ impl RateRule {
 }
 
 /// What it is kept to, as text.
-fn only(vendor: Option<&str>, operations: &[OperationPattern], on: &str, first: &str, next: &str) -> String {
+pub(super) fn only(vendor: Option<&str>, operations: &[OperationPattern], on: &str, first: &str, next: &str) -> String {
     let vendor = vendor.map(|v| format!("{on}{v}")).unwrap_or_default();
     let before = |at| if at == 0 { first } else { next };
     operations.iter().enumerate().fold(vendor, |text, (at, o)| format!("{text}{}{}", before(at), o.as_str()))
@@ -139,8 +142,10 @@ impl RatePlan {
     }
 
     fn rate(&self, value: &str) -> Rate {
-        let RateRule { interval, burst, ref rule, .. } = self.rule;
-        Rate { cell: self.rule.cell(value), interval, burst, cost: 1, rule: rule.clone(), enforce: self.enforce }
+        let RateRule { interval, burst, same, ref rule, .. } = self.rule;
+        // Of the same call exactly so many in that time: as many cells.
+        let (interval, burst, slots) = if same { (interval * burst, 1, burst) } else { (interval, burst, 1) };
+        Rate { cell: self.rule.cell(value), interval, burst, cost: 1, slots, rule: rule.clone(), enforce: self.enforce }
     }
 }
 

@@ -8,6 +8,8 @@ use super::model::{CallLimit, Capture, Policy};
 use super::permit::CallBound;
 use super::rates::RatePlan;
 use super::rule::Rule;
+use super::schema::SchemaRule;
+use super::switches::SwitchPlan;
 use crate::rules::ledger::account::Shape;
 use crate::rules::ledger::ask::Down;
 use crate::rules::subject::Name;
@@ -22,8 +24,8 @@ use std::sync::Arc;
 pub struct PolicySet {
     plans: BTreeMap<Name, Arc<Plan>>,
     global: Option<Arc<Policy>>,
-    /// Policies that others extend and no key lives under.
-    bases: Vec<Arc<Policy>>,
+    /// As they were read, bases too, before any was given what it inherits.
+    sources: Arc<Vec<Policy>>,
     /// Sorted: narrow scopes first, which is the order in which a refusal is reported.
     shapes: Vec<Shape>,
     /// Of the keys' own budgets.
@@ -38,9 +40,12 @@ pub(super) struct Plan {
     pub lines: Vec<LinePlan>,
     pub call_limits: Vec<CallBound>,
     pub rates: Vec<RatePlan>,
+    pub switches: Vec<SwitchPlan>,
     pub allow: RuleIndex,
     /// In small letters.
     pub deny: RuleIndex,
+    /// In small letters.
+    pub schemas: RuleIndex,
 }
 
 /// Why policies that are each sound are no set.
@@ -63,15 +68,16 @@ impl PolicySet {
         if !bad.is_empty() {
             return Err(bad);
         }
-        let whole = inherit::resolve(policies)?.into_iter().map(Arc::new);
-        let (bases, policies) = whole.partition(|policy| policy.base);
-        Ok(Self { bases, ..Self::build(policies, extra) })
+        let whole = inherit::resolve(&policies)?.into_iter();
+        // No key lives under a base.
+        let whole = whole.filter(|policy| !policy.base).map(Arc::new).collect();
+        Ok(Self { sources: policies.into(), ..Self::build(whole, extra) })
     }
 
-    /// The same with one policy in the place of another of its name, or beside the rest.
+    /// The same with one policy in the place of another of its name, or beside the rest; its heirs inherit from it.
     pub fn with(&self, policy: Policy) -> Result<Self, Vec<BadSet>> {
-        let others = self.policies().chain(&self.bases).filter(|other| other.name != policy.name);
-        let policies = others.map(|other| Policy::clone(other)).chain([policy.clone()]).collect();
+        let others = self.sources.iter().filter(|other| other.name != policy.name).cloned();
+        let policies = others.chain([policy.clone()]).collect();
         Self::new(policies, self.extra.clone())
     }
 
@@ -80,11 +86,14 @@ impl PolicySet {
         let bare = |policy: &Arc<Policy>| {
             let mut policy = Policy::clone(policy);
             policy.params.clear();
+            policy.schemas.clear();
+            policy.models.clear();
             policy.weights.forget_params();
             policy.allow.iter_mut().for_each(|rule| rule.params.clear());
             policy.deny.retain(|rule| rule.params.is_empty());
             // Whether it is the same call again, only its body says.
             policy.rates.retain(|rate| !rate.same);
+            policy.switches.clear();
             policy.approval.iter_mut().for_each(|approval| approval.params.clear());
             Arc::new(policy)
         };
@@ -93,7 +102,7 @@ impl PolicySet {
 
     /// The same policies with other shapes of keys' own budgets.
     pub fn with_extra(&self, extra: Vec<Shape>) -> Self {
-        Self { bases: self.bases.clone(), ..Self::build(self.policies().cloned().collect(), extra) }
+        Self { sources: self.sources.clone(), ..Self::build(self.policies().cloned().collect(), extra) }
     }
 
     fn build(policies: Vec<Arc<Policy>>, extra: Vec<Shape>) -> Self {
@@ -105,7 +114,7 @@ impl PolicySet {
         let hash = Some(hash(&policies));
         let plan = |policy: Arc<Policy>| (policy.name.clone(), Arc::new(Plan::new(policy, global.as_deref(), &shapes)));
         let plans = policies.into_iter().map(plan).collect();
-        Self { plans, global, bases: Vec::new(), shapes, extra, hash }
+        Self { plans, global, sources: Arc::default(), shapes, extra, hash }
     }
 
     pub fn get(&self, name: &str) -> Option<&Arc<Policy>> {
@@ -183,6 +192,16 @@ impl Plan {
         candidates.filter(|rule| rule.catches(vendor, method, path)).collect()
     }
 
+    /// The schemas that it has to fit, in any letter case as well.
+    pub fn shaping(&self, vendor: &str, method: &str, path: &str) -> Vec<&SchemaRule> {
+        if self.policy.schemas.is_empty() {
+            return Vec::new();
+        }
+        let candidates = self.schemas.candidates(&path.to_ascii_lowercase()).into_iter();
+        let candidates = candidates.map(|at| &self.policy.schemas[at]);
+        candidates.filter(|schema| schema.rule.catches(vendor, method, path)).collect()
+    }
+
     fn new(policy: Arc<Policy>, global: Option<&Policy>, shapes: &[Shape]) -> Self {
         // The global policy's own keys are not counted twice.
         let owners: Vec<&Policy> = [Some(&*policy), global.filter(|_| !policy.global)].into_iter().flatten().collect();
@@ -196,9 +215,12 @@ impl Plan {
         };
         let call_limits = owners.iter().flat_map(bound).collect();
         let rates = owners.iter().flat_map(|owner| RatePlan::of(owner)).collect();
+        let switches = owners.iter().flat_map(|owner| SwitchPlan::of(owner)).collect();
         let allow = RuleIndex::new(&policy.allow, |plain| plain.into());
         let deny = RuleIndex::new(&policy.deny, |plain| plain.to_ascii_lowercase().into());
-        Self { lines, call_limits, rates, allow, deny, policy }
+        let schemas = policy.schemas.iter().map(|schema| &schema.rule);
+        let schemas = RuleIndex::new(schemas, |plain| plain.to_ascii_lowercase().into());
+        Self { lines, call_limits, rates, switches, allow, deny, schemas, policy }
     }
 }
 

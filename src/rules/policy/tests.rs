@@ -7,12 +7,15 @@ mod explain;
 mod fit;
 mod inheritance;
 mod lines;
+mod models;
 mod overlays;
 mod params;
 mod properties;
 mod rates;
+mod schemas;
 mod shipped;
 mod weights;
+mod windows;
 
 use super::*;
 use crate::config::policy_file;

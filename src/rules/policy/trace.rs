@@ -132,8 +132,14 @@ impl Trace {
     }
 
     /// The rules of a list that are not about this call.
-    pub fn elsewhere(&mut self, step: Step, owner: &str, all: &[Rule], concerned: &[&Rule]) {
-        let others = all.iter().filter(|rule| !concerned.iter().any(|one| std::ptr::eq(*one, *rule)));
+    pub fn elsewhere<'r>(
+        &mut self,
+        step: Step,
+        owner: &str,
+        all: impl IntoIterator<Item = &'r Rule>,
+        concerned: &[&Rule],
+    ) {
+        let others = all.into_iter().filter(|rule| !concerned.iter().any(|one| std::ptr::eq(*one, *rule)));
         for rule in others {
             self.note(step, format!("{owner}: {}", rule.label).into(), Said::Elsewhere);
         }

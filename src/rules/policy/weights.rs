@@ -127,7 +127,8 @@ fn count(targets: &[Target], call: &Weighed<'_>) -> Result<Times, Unreadable> {
 
 /// One that is not there may mean anything: all of it, at most vendors.
 fn step(target: &Target, steps: &[(Bound, Times)], call: &Weighed<'_>) -> Result<Times, Unreadable> {
-    let dearest = steps.iter().map(|(_, times)| *times).max().unwrap_or(Times::ONE);
+    // Steps that only make it lighter say nothing of one that is not there: it weighs what it weighs.
+    let dearest = steps.iter().map(|(_, times)| *times).max().unwrap_or(Times::ONE).max(Times::ONE);
     let found = values(target, call)?;
     let Some(largest) = found.iter().map(|value| value.decimal()).reduce(|a, b| Some(a?.max(b?))).flatten() else {
         return Ok(dearest);

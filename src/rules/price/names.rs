@@ -35,12 +35,17 @@ pub(super) fn look<T>(model: &str, known: impl Fn(&str) -> Option<T>) -> Control
 fn plain<T>(model: &str, known: impl Fn(&str) -> Option<T>) -> ControlFlow<T, Vec<String>> {
     let mut found = Found { names: Vec::new(), known };
     found.add(model.to_owned())?;
-    if model.contains("application-inference-profile/") {
-        return ControlFlow::Continue(found.names);
+    // Most names have neither, and to search them for words costs more than all that follows.
+    if model.contains('/') {
+        if model.contains("application-inference-profile/") {
+            return ControlFlow::Continue(found.names);
+        }
+        found.all(|name| FOLDERS.into_iter().find_map(|folder| Some(name.split_once(folder)?.1)))?;
     }
-    found.all(|name| FOLDERS.into_iter().find_map(|folder| Some(name.split_once(folder)?.1)))?;
-    found.all(fine_tuned_base)?;
-    found.all(without_window)?;
+    if model.contains(':') {
+        found.all(fine_tuned_base)?;
+        found.all(without_window)?;
+    }
     found.all(undated)?;
     // A day before an ending, or an ending before a day: both ways round.
     found.all(without_ending)?;

@@ -57,13 +57,17 @@ impl Rates {
 
     /// Rate by rate the larger. What only one of them lists may stand for something cheaper in the other, so that is resolved.
     pub(super) fn max(&self, other: &Self) -> Self {
-        let larger = |at: usize| {
-            let kind = Kind::ALL[at];
-            self.0[at].or(other.0[at])?;
-            let rate = self.get(kind).max(other.get(kind))?.0;
-            Some(u64::try_from(rate).unwrap_or(u64::MAX))
-        };
-        Self(std::array::from_fn(larger))
+        let mut larger = Self::default();
+        // Few of the kinds have rates.
+        for kind in Kind::ALL.into_iter().filter(|kind| self.lists(*kind) || other.lists(*kind)) {
+            let rate = self.get(kind).max(other.get(kind));
+            larger.0[kind as usize] = rate.map(|rate| u64::try_from(rate.0).unwrap_or(u64::MAX));
+        }
+        larger
+    }
+
+    fn lists(&self, kind: Kind) -> bool {
+        self.0[kind as usize].is_some()
     }
 }
 

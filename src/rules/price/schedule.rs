@@ -54,10 +54,21 @@ impl Hours {
     pub fn cover(&self, at: Timestamp) -> bool {
         let day = at.0.div_euclid(DAY_MICROS);
         let minute = at.0.rem_euclid(DAY_MICROS) / MINUTE_MICROS;
+        let within = |(from, until): &(u16, u16)| (i64::from(*from)..i64::from(*until)).contains(&minute);
+        self.on(day) && self.spans.iter().any(within)
+    }
+
+    /// Minutes at which they begin on a day, counted from 1970.
+    pub fn begin(&self, day: i64) -> Vec<u16> {
+        let mut minutes: Vec<u16> = self.spans.iter().map(|(from, _)| *from).filter(|_| self.on(day)).collect();
+        minutes.sort_unstable();
+        minutes
+    }
+
+    fn on(&self, day: i64) -> bool {
         // 1970 began on a Thursday.
         let weekday = usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
-        let within = |(from, until): &(u16, u16)| (i64::from(*from)..i64::from(*until)).contains(&minute);
-        self.days[weekday] && self.spans.iter().any(within) && !self.except.contains(&day)
+        self.days[weekday] && !self.except.contains(&day)
     }
 }
 

@@ -26,7 +26,7 @@ impl Rehearsal {
             opening: opening(placed, terms, hold),
         };
         for rate in terms.rates().iter() {
-            played.look(Step::Rate, rate.rule.clone(), Said::Passes(format!("at most {} at once", rate.burst)));
+            played.look(Step::Rate, rate.rule.clone(), Said::Passes(format!("at most {} at once", rate.most())));
         }
         let states = self.book.accounts(placed.now, terms.lines());
         for (line, state) in terms.lines().iter().zip(&states) {

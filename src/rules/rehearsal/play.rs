@@ -56,7 +56,11 @@ impl Rehearsal {
         actor: &Actor,
         request: &Request,
     ) -> Result<Played, Unplayable> {
-        let placed = self.place(vendors, now, actor, request)?;
+        let came = self.place(vendors, now, actor, request)?;
+        let (policy, operation) = (&came.facts.policy, came.routed.operation);
+        let renamed = self.policies.renamed(policy, &came.facts.vendor, operation, &request.body);
+        let renamed = renamed.map(|renamed| Request { body: renamed.body, ..request.clone() });
+        let placed = Placed { request: renamed.as_ref().unwrap_or(request), ..came };
         let mut played = Played::new(placed.facts.operation.clone());
         let args = match self.args(&placed) {
             Ok(args) => args,

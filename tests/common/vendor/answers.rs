@@ -2,7 +2,7 @@
 //!
 //! Words of `x-mock`: `tokens=N` (output, 100 unless said), `status=N`, `events=N` and `every=MS` and `endless` and `growing` (streams;
 //! each event tells the usage so far), //! `delay=MS`, `gate`, `gate-first`, `silent`, `cut`, `bytes=N`, `chunked`, `pause=MS`, `echo`, `pad=N`, `location=URL`, `trailers`,
-//! `links=N` (to this vendor, N bytes apart), `coding=` gzip, deflate, br, zstd, and any other, which is only named.
+//! `says=TEXT` (the sixth event, or `GET /v1/says`), `links=N` (to this vendor, N bytes apart), `coding=` gzip, deflate, br, zstd, and any other, which is only named.
 
 mod batches;
 mod coded;
@@ -45,6 +45,7 @@ pub(super) async fn answer(entry: Entry, script: &Script) -> io::Result<Response
         _ if status == 101 => whole(status, "text/plain", ""),
         _ if status >= 300 || status == 204 => failure(status),
         ("POST", "/v1/chat/completions") => chat(entry, script, &seen),
+        ("GET", "/v1/says") => plain(200, &json!({"says": script.text("says")})),
         ("POST", "/v1/responses") => responses(&entry, &seen),
         ("POST", "/v1/messages") => messages::stream(entry, script, &seen),
         ("POST", "/v1/messages/count_tokens") => plain(200, &json!({"input_tokens": messages::COUNTED})),
@@ -185,11 +186,12 @@ fn events(entry: Entry, script: &Script, asked: &Value, tokens: u64) -> Response
     let (id, model) = (entry.at, asked["model"].clone());
     let count: u64 = if script.has("endless") { u64::MAX } else { script.number("events").unwrap_or(10) };
     let each = tokens / count.min(tokens).max(1);
-    let (of, growing) = (model.clone(), script.has("growing"));
+    let (of, growing, says) = (model.clone(), script.has("growing"), script.text("says").map(str::to_owned));
     let words = (0..count).map(move |n| {
+        let word = |n| says.clone().filter(|_| n == 5).unwrap_or_else(|| format!("w{n} "));
         // What does not divide evenly stands in the last event.
         let used = if n + 1 == count { tokens - each * (count - 1) } else { each };
-        let choices = json!([{"index": 0, "delta": {"content": format!("w{n} ")}, "finish_reason": null}]);
+        let choices = json!([{"index": 0, "delta": {"content": word(n)}, "finish_reason": null}]);
         let so_far = if growing { usage(each * n + used) } else { Value::Null };
         Piece::Data(chunk(id, &of, &choices, &so_far), used * TOKEN)
     });

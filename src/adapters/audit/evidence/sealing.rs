@@ -20,6 +20,8 @@ pub(super) struct Sealing {
     file: KeyFile,
     key: SigningKey,
     last: Option<Signed>,
+    /// What this key, or the one that named it, has said was given up. Another's word is not repeated under its signature.
+    given_up: Seq,
     /// The chain up to what was read, and the tree since the last checkpoint.
     place: Place,
     tree: Tree,
@@ -37,15 +39,17 @@ pub(super) struct Also {
 impl Sealing {
     pub(super) fn open(store: Arc<dyn AuditStore>, file: KeyFile) -> Result<Self, AuditError> {
         let last = store.last_checkpoint()?;
-        if let Some(bad) = last.as_ref().filter(|l| !l.is_genuine()) {
-            // The next one would vouch for it.
+        // The next one would vouch for it.
+        let bad = |l: &&Signed| !l.is_genuine() || !l.checkpoint.is_possible();
+        if let Some(bad) = last.as_ref().filter(bad) {
             let why = format!("checkpoint {} is not signed as it stands: somebody changed it", bad.checkpoint.number);
             return Err(AuditError::Unreadable(why));
         }
         let expected = last.as_ref().map(|l| l.checkpoint.signs_next());
         let key = file.open(expected).map_err(|e| AuditError::Unreadable(e.to_string()))?;
+        let given_up = given_up(&*store, last.as_ref(), key.public())?;
         let place = last.as_ref().map_or(Place::START, |l| Place { seq: l.checkpoint.to, head: l.checkpoint.head });
-        Ok(Self { store, file, key, last, place, tree: Tree::default(), since: Instant::now() })
+        Ok(Self { store, file, key, last, given_up, place, tree: Tree::default(), since: Instant::now() })
     }
 
     pub(super) fn key(&self) -> &SigningKey {
@@ -107,6 +111,7 @@ impl Sealing {
         let signature = self.key.sign(&checkpoint.text());
         let signed = Signed { checkpoint, signature };
         self.store.seal(&signed)?;
+        self.given_up = signed.checkpoint.pruned_to;
         self.last = Some(signed.clone());
         (self.tree, self.since) = (Tree::default(), Instant::now());
         Ok(signed)
@@ -128,7 +133,7 @@ impl Sealing {
             key: self.key.public(),
             previous: last.map(Checkpoint::hash).unwrap_or_default(),
             next_key: also.next_key,
-            pruned_to: also.pruned_to.unwrap_or_else(|| last.map_or(0, |l| l.pruned_to)),
+            pruned_to: also.pruned_to.unwrap_or(self.given_up),
         }
     }
 
@@ -146,10 +151,32 @@ impl Sealing {
 
     /// Says that events up to `to`, where a checkpoint ends, are given up. Gives up to where: never less than before.
     pub(super) fn give_up(&mut self, to: Seq) -> Result<Seq, AuditError> {
-        let before = self.last.as_ref().map_or(0, |l| l.checkpoint.pruned_to);
+        let before = self.given_up;
         if to > before {
             self.seal(Also { pruned_to: Some(to), ..Also::default() })?;
         }
         Ok(to.max(before))
     }
+}
+
+/// Checkpoints looked through at a time.
+const LOOK: u64 = 1000;
+
+/// How far events were given up, by the newest checkpoint that `key` answers for.
+fn given_up(store: &dyn AuditStore, last: Option<&Signed>, key: PublicKey) -> Result<Seq, AuditError> {
+    let answers = |l: &&Signed| l.checkpoint.key == key || l.checkpoint.next_key == Some(key);
+    let Some(last) = last else { return Ok(0) };
+    if answers(&last) {
+        return Ok(last.checkpoint.pruned_to);
+    }
+    let mut end = last.checkpoint.number;
+    while end > 1 {
+        let from = end.saturating_sub(LOOK).max(1);
+        let page = store.checkpoints(from, (end - from) as usize, false)?;
+        if let Some(own) = page.iter().rev().filter(|l| l.checkpoint.number < end && l.is_genuine()).find(answers) {
+            return Ok(own.checkpoint.pruned_to);
+        }
+        end = from;
+    }
+    Ok(0)
 }

@@ -1,5 +1,5 @@
 //! The tables and how older ones become newer ones: forward only, one transaction a step, under the writer's lock, checked at
-//! start. `schema.sql` has the first step, `approved.sql` the last. Months are made by `write`.
+//! start. `schema.sql` has the first step, `approved.sql` a view. Months are made by `write`.
 
 use tokio_postgres::Client;
 
@@ -7,7 +7,7 @@ use super::super::AuditError;
 use crate::units::time::Timestamp;
 
 /// Each step leads one version further. Never change one that has shipped: add the next.
-const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET, PRICED, MADE, include_str!("approved.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), FLEET, PRICED, MADE, include_str!("approved.sql"), READABLE];
 
 /// What each call was priced by, beside the columns that there were: of an older call, nothing.
 const PRICED: &str = "
@@ -28,6 +28,13 @@ CREATE TABLE sink_places (name text PRIMARY KEY, seq bigint NOT NULL);
 const MADE: &str = "
 CREATE INDEX events_that_made ON events ((body::json #>> '{row,made,object}'))
     WHERE kind IN ('settled', 'adjusted') AND strpos(body, '\"made\":{\"object\":') > 0
+";
+
+/// PostgreSQL reads no JSON with a character zero in it, and one such row must not stop all that follow.
+const READABLE: &str = "
+DROP INDEX events_that_made;
+CREATE INDEX events_that_made ON events ((body::json #>> '{row,made,object}'))
+    WHERE kind IN ('settled', 'adjusted') AND strpos(body, '\"made\":{\"object\":') > 0 AND strpos(body, '\\u0000') = 0
 ";
 
 pub(super) async fn identity(db: &Client) -> Result<String, AuditError> {

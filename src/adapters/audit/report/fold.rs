@@ -82,7 +82,7 @@ impl Fold {
             Control::KeyMinted { .. } => self.key(entry, control),
             Control::Stopped { flag, act } => drop(self.stopped.insert(flag.clone(), (entry.at, act.clone()))),
             Control::Restored { flag, .. } => drop(self.stopped.remove(flag)),
-            Control::PricesLoaded { .. } | Control::LedgerRebuilt { .. } => {}
+            Control::PricesLoaded { .. } | Control::LedgerRebuilt { .. } | Control::Alerted { .. } => {}
             Control::PersonErased { .. } | Control::BodyRead { .. } => {}
             Control::Escalated { .. } | Control::Approved { .. } | Control::Rejected { .. } => {}
             Control::Pruned { .. } | Control::SigningKeyRotated { .. } => {}

@@ -1,13 +1,16 @@
 //! Writes entries into `books.db`: events as the journal has them, and their effect on the rows of calls, with the new place
-//! in the journal in the same transaction. Knows no question; `read` does. `rows` gathers what a batch does to rows.
+//! in the journal in the same transaction. Knows no question; `read` does. `rows` gathers what a batch does to rows, `together`
+//! writes many by one statement.
 
 mod rows;
+mod together;
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Statement, ToSql, Transaction, params};
 
 use self::rows::Rows;
+use self::together::Insert;
 use super::super::AuditError;
 use super::super::Chained;
 use super::value::{Count, Hash, StoredCall, Text};
@@ -107,18 +110,27 @@ fn synchronous(db: &Connection, full: bool) -> Result<(), AuditError> {
 /// All that comes after `last`. Gives the new place.
 fn put(tx: &Transaction<'_>, known: &mut Known, last: Place, events: &[Chained]) -> Result<Place, AuditError> {
     let mut rows = Rows::new(tx, known);
-    let mut insert = tx.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut place = last;
-    for Chained { record, head } in events.iter().filter(|e| e.record.seq > last.seq) {
+    // They come in order.
+    let new = &events[events.partition_point(|e| e.record.seq <= last.seq)..];
+    EVENTS.all(tx, new, bind)?;
+    for Chained { record, head } in new {
         note_gap(tx, place.seq, record.seq)?;
-        let (kind, call) = (record.op.kind().map(|k| k.as_str()), record.op.call().map(StoredCall));
-        insert.execute(params![Count(record.seq), record.at.0, kind, call, Text(record.json()), Hash(*head)])?;
         note_made(tx, record)?;
         rows.see(record)?;
         place = Place { seq: record.seq, head: *head };
     }
     rows.write()?;
     Ok(place)
+}
+
+const EVENTS: Insert =
+    Insert { before: "INSERT OR FAIL INTO events VALUES", values: "(?,?,?,?,?,?)", columns: 6, after: "" };
+
+fn bind(Chained { record, head }: &Chained, insert: &mut Statement<'_>, first: usize) -> rusqlite::Result<()> {
+    let (kind, call) = (record.op.kind().map(|k| k.as_str()), record.op.call().map(StoredCall));
+    let values: [&dyn ToSql; 6] = [&Count(record.seq), &record.at.0, &kind, &call, &Text(record.json()), &Hash(*head)];
+    (first..).zip(values).try_for_each(|(at, value)| insert.raw_bind_parameter(at, value))
 }
 
 /// By the name of what a call made at its vendor, its event is found again.

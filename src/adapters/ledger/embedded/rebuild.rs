@@ -53,9 +53,9 @@ pub struct Orphan {
 /// Whoever calls holds the lock on the folder.
 pub fn rebuild(_: &FolderLock, folder: &Path, books: &dyn AuditStore, act: Act) -> Result<Rebuilt, OpenError> {
     let mut done = Rebuilt::default();
-    let older = complete(folder, books, &mut done)?;
+    complete(folder, books, &mut done)?;
     let mut book = fold(books, &mut done)?;
-    if let Some(whole) = older.then(|| old_ledger(folder)).flatten().filter(|old| old.seq() == book.seq()) {
+    if let Some(whole) = kept_ledger(folder, books)?.filter(|old| old.seq() == book.seq()) {
         (book, done.accounts_kept) = (whole, true);
         done.orphans.clear();
     }
@@ -77,6 +77,7 @@ pub fn rebuild(_: &FolderLock, folder: &Path, books: &dyn AuditStore, act: Act) 
     }
     swap(folder, &fresh, &done.kept)?;
     snapshot::write(folder, &book).map_err(|e| of(folder, &e))?;
+    snapshot::drop_kept(folder).map_err(|e| of(folder, &e))?;
     Ok(done)
 }
 
@@ -88,24 +89,50 @@ fn unread(e: AuditError) -> OpenError {
     OpenError::Folder("books".to_owned(), e.to_string())
 }
 
-/// What the old journal still has goes into the books. Says whether it begins behind their end.
-fn complete(folder: &Path, books: &dyn AuditStore, done: &mut Rebuilt) -> Result<bool, OpenError> {
+/// What the old journal still has goes into the books. Where it begins behind their end, the ledger alone knows what was spent in
+/// between: it is set aside before anything is changed, since afterwards the books end where the journal does.
+pub(super) fn complete(folder: &Path, books: &dyn AuditStore, done: &mut Rebuilt) -> Result<(), OpenError> {
     let mut place = books.place().map_err(unread)?;
-    let (from, mut first, mut batch, mut salvaged) = (place.seq, None, Vec::new(), 0);
+    let (from, mut salvaged) = (place.seq, 0);
+    let mut batch: Vec<Arc<Record>> = Vec::new();
     let mut put = |batch: &mut Vec<Arc<Record>>| {
         let (chained, next) = Chained::after(place, batch.drain(..));
         place = next;
         books.apply(&chained, true).map_err(unread).map(|_| ())
     };
     done.damaged = salvage(&folder.join("journal"), from, &mut |record| {
-        first.get_or_insert(record.seq);
+        if salvaged == 0 && record.seq > from + 1 {
+            keep_ledger(folder)?;
+        }
         batch.push(Arc::new(record));
         salvaged += 1;
         if batch.len() >= BATCH { put(&mut batch) } else { Ok(()) }
     })?;
     put(&mut batch)?;
     done.salvaged = salvaged;
-    Ok(first.is_some_and(|first| first > from + 1))
+    Ok(())
+}
+
+fn keep_ledger(folder: &Path) -> Result<(), OpenError> {
+    let Some(old) = old_ledger(folder) else { return Ok(()) };
+    snapshot::keep(folder, &old).map_err(|e| of(folder, &e))
+}
+
+/// The ledger that was set aside, by this rebuild or by one that was broken off, with what the books have since.
+fn kept_ledger(folder: &Path, books: &dyn AuditStore) -> Result<Option<Book>, OpenError> {
+    let Some(mut book) = snapshot::kept(folder)? else { return Ok(None) };
+    loop {
+        let entries = books.entries(book.seq() + 1, BATCH).map_err(unread)?;
+        if entries.is_empty() {
+            return Ok(Some(book));
+        }
+        for entry in entries {
+            if entry.seq != book.seq() + 1 {
+                return Ok(None);
+            }
+            book.apply(&entry);
+        }
+    }
 }
 
 /// As a start would read it. `None` if that is not possible: then the books say all there is.

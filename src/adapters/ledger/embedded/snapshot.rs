@@ -12,6 +12,8 @@ use crate::rules::ledger::book::Book;
 /// Raised when an older bursar could not read it.
 const VERSION: u32 = 1;
 const NAME: &str = "ledger.snapshot";
+/// The old ledger, while it is written anew.
+const KEPT: &str = "ledger.kept";
 
 #[derive(Serialize)]
 struct Written<'b> {
@@ -30,7 +32,16 @@ struct Read {
 }
 
 pub fn read(folder: &Path) -> Result<Option<Book>, OpenError> {
-    let text = match std::fs::read(folder.join(NAME)) {
+    read_from(&folder.join(NAME))
+}
+
+/// What `keep` set aside.
+pub fn kept(folder: &Path) -> Result<Option<Book>, OpenError> {
+    read_from(&folder.join(KEPT))
+}
+
+fn read_from(path: &Path) -> Result<Option<Book>, OpenError> {
+    let text = match std::fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(OpenError::Snapshot(e.to_string())),
@@ -47,11 +58,27 @@ pub fn read(folder: &Path) -> Result<Option<Book>, OpenError> {
 }
 
 pub fn write(folder: &Path, book: &Book) -> std::io::Result<()> {
-    let half = folder.join(format!("{NAME}.new"));
+    write_to(folder, NAME, book)
+}
+
+/// Until `drop_kept`.
+pub fn keep(folder: &Path, book: &Book) -> std::io::Result<()> {
+    write_to(folder, KEPT, book)
+}
+
+pub fn drop_kept(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(folder.join(KEPT)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn write_to(folder: &Path, name: &str, book: &Book) -> std::io::Result<()> {
+    let half = folder.join(format!("{name}.new"));
     let bytes = serde_json::to_vec(&Written { version: VERSION, book })?;
     let mut file = File::create(&half)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
-    std::fs::rename(&half, folder.join(NAME))?;
+    std::fs::rename(&half, folder.join(name))?;
     File::open(folder)?.sync_all()
 }

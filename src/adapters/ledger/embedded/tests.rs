@@ -6,7 +6,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::{Embedded, OpenError};
+use super::rebuild::complete;
+use super::{Embedded, FolderLock, OpenError, Rebuilt, rebuild};
 use crate::adapters::audit::sqlite::SqliteBooks;
 use crate::adapters::audit::tail::{Books, Feed};
 use crate::adapters::ledger::journal::{Durability, Journal, Record};
@@ -230,4 +231,33 @@ async fn every_entry_can_be_followed() {
     assert!(
         matches!(&entries[2].op, Op::Release { row, .. } if row.charge == Amounts::ZERO && row.outcome == Outcome::Ok)
     );
+}
+
+/// The books are from an old copy, and what was spent since stands in the ledger alone: also when its rebuild is broken off once
+/// the books are filled.
+#[tokio::test]
+async fn a_rebuild_that_is_begun_again_keeps_what_the_ledger_alone_knows() {
+    let House { dir, ledger } = house();
+    let lines = [usd("a", 100)];
+    assert!(is_held(ledger.reserve(ask(1, &lines, 60)).await));
+    ledger.settle(commit(1, 60)).await.expect("settled");
+    ledger.flush().await.expect("a snapshot");
+    let last = ledger.book.lock().seq();
+    drop(ledger);
+    // What is older than the snapshot was trimmed, since the books had it.
+    let journal = dir.path().join("journal");
+    std::fs::remove_dir_all(&journal).expect("removed");
+    drop(Journal::begin(&journal, Durability::Process, last + 1).expect("a journal"));
+    let ledger = open(&dir, Durability::Process);
+    assert!(is_held(ledger.reserve(ask(2, &lines, 5)).await));
+    ledger.settle(commit(2, 5)).await.expect("settled");
+    drop(ledger);
+    let books = SqliteBooks::open(dir.path()).expect("books");
+    complete(dir.path(), &books, &mut Rebuilt::default()).expect("the books are filled, and no more");
+    let lock = FolderLock::take(dir.path()).expect("nobody serves");
+    let done = rebuild(&lock, dir.path(), &books, act()).expect("rebuilt");
+    drop((lock, books));
+    assert!(done.accounts_kept, "{done:?}");
+    assert_eq!(at(&open(&dir, Durability::Process), &lines[0]).await, (65, 0));
+    assert!(!dir.path().join("ledger.kept").exists(), "nothing is left of it");
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Answered, Holds, InFlight, Reserved};
+use super::{Answered, Holds, InFlight, Reserved, renew_each};
 use crate::adapters::ledger::Ledger;
 use crate::adapters::ledger::Store;
 use crate::adapters::ledger::testing::{House, house, permit};
 use crate::rules::books::{CostSource, Outcome};
 use crate::rules::ledger::ask::Settled;
-use crate::rules::ledger::book::rig::{amounts, ask, closing, usd};
+use crate::rules::ledger::book::rig::{amounts, ask, closing, id, usd};
 use crate::rules::ledger::entry::Op;
 
 async fn reserve(holds: &Arc<Holds>, n: u32, usd_amount: u64) -> Reserved {
@@ -87,4 +87,15 @@ async fn while_the_disk_is_full_nothing_is_held() {
     house.ledger.fill_disk(true);
     assert!(holds.reserve(&permit(), ask(1, &[usd("a", 100)], 30)).await.is_err());
     assert_eq!(sums(&house).await, (0, 0));
+}
+
+/// A ledger that answers slowly must not let the last leases run out.
+#[tokio::test]
+async fn leases_are_renewed_side_by_side() {
+    let both = tokio::sync::Barrier::new(2);
+    let renewed = renew_each(vec![id(1), id(2)], async |_| {
+        both.wait().await;
+        Ok(())
+    });
+    tokio::time::timeout(std::time::Duration::from_secs(20), renewed).await.expect("neither waits for the other");
 }

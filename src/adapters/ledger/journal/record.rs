@@ -5,14 +5,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::frame;
-use crate::rules::ledger::entry::Entry;
+use crate::rules::ledger::entry::{Entry, Memo};
 
 /// The longest entry. Groups of them stay below the longest frame.
 const MOST: usize = 16 << 20;
 
 thread_local! {
-    /// Where frames are put together, so that each is kept in as many bytes as it has.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Where frames are put together, so that each is kept in as many bytes as it has; and what lines have in common.
+    static SCRATCH: RefCell<(Vec<u8>, Memo)> = RefCell::default();
 }
 
 /// An entry, and how it stands in the journal.
@@ -27,10 +27,10 @@ impl Record {
     /// # Errors
     /// For an entry that no frame takes. Whoever makes entries bounds their words, so none does; what did would be damage.
     pub fn encode(entry: Entry) -> Result<Self, serde_json::Error> {
-        SCRATCH.with_borrow_mut(|scratch| {
+        SCRATCH.with_borrow_mut(|(scratch, memo)| {
             scratch.clear();
             scratch.extend_from_slice(&[0; frame::HEADER]);
-            entry.write_line(scratch)?;
+            entry.write_line(scratch, memo)?;
             if scratch.len() > MOST {
                 let size = scratch.len();
                 scratch.clear();

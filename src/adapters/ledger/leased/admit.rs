@@ -103,7 +103,12 @@ impl Inner {
         }
         let most = self.backlog.load(Ordering::Relaxed);
         let most = if why == Why::Quick { most.min(MOST_UNTOLD) } else { most };
-        let fits = state.slices.untold() < most && (why != Why::Quick || quick(ask, lines));
+        let alone = match why {
+            Why::Quick => quick(ask, lines),
+            Why::Slices => !counts_flight(lines),
+            Why::Open => true,
+        };
+        let fits = state.slices.untold() < most && alone;
         let Some(now) = state.now(lines).filter(|_| fits) else { return Ok(None) };
         let moved = match why {
             Why::Slices => match state.paced(&ask.rates, now) {
@@ -223,13 +228,22 @@ impl State {
 /// Would Redis have nothing else to look at?
 fn quick(ask: &Reserve, lines: &[Line]) -> bool {
     let observed = |l: &Line| l.limit.as_ref().is_some_and(|limit| !limit.enforce);
-    ask.manner.lease && ask.replay.is_none() && ask.rates.is_empty() && !lines.iter().any(observed)
+    let asked = |l: &Line| observed(l) || !l.window.keeps_charges();
+    ask.manner.lease && ask.replay.is_none() && ask.rates.is_empty() && !lines.iter().any(asked)
+}
+
+/// How many calls are in flight on all nodes, none of them can say alone.
+fn counts_flight(lines: &[Line]) -> bool {
+    let enforced = |l: &Line| l.limit.as_ref().is_some_and(|limit| limit.enforce);
+    lines.iter().any(|l| !l.window.keeps_charges() && enforced(l))
 }
 
 /// The accounts with enforced limits, each with its smallest.
 fn needs(lines: &[Line], now: Timestamp) -> Vec<Need<'_>> {
     let mut found: BTreeMap<&AccountName, Need<'_>> = BTreeMap::new();
-    let enforced = lines.iter().filter_map(|l| Some((l, l.limit.as_ref().filter(|limit| limit.enforce)?)));
+    // Of calls in flight nothing is lent: how many there are, Redis alone knows.
+    let lent = lines.iter().filter(|l| l.window.keeps_charges());
+    let enforced = lent.filter_map(|l| Some((l, l.limit.as_ref().filter(|limit| limit.enforce)?)));
     for (line, limit) in enforced {
         let key = SliceKey { account: line.account.clone(), start: line.window.start(now), limit: limit.amount };
         let need = Need { line, limit, key };

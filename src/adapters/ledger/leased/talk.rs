@@ -74,13 +74,14 @@ impl Inner {
         BACK_OFF
     }
 
-    /// A ledger that was put back does not know this node: what of the journal's rest it knows all the same, the books say.
+    /// A ledger that was put back does not know this node: what of the journal's rest it knows all the same, the books say. They
+    /// are asked each time: that the ledger greets this node may be the work of a greeting whose answer was lost.
     pub(super) async fn meet(&self) -> Result<(), LedgerError> {
         let hello = self.redis.hello(self.home.node(), self.home.noted()).await?;
         let untold = |state: &State| -> Vec<CallId> {
             state.entries.range(hello.mark + 1..).filter_map(|(_, record)| record.op.call()).collect()
         };
-        let asked = if hello.is_first() { untold(&self.state.lock()) } else { Vec::new() };
+        let asked = untold(&self.state.lock());
         let found = self.redis.in_books(asked).await?;
         self.begin(hello, &found)
     }

@@ -64,7 +64,7 @@ pub fn reserve(ask: &Reserve, all: &[Line], shaped: u64) -> Result<Vec<u8>, Ledg
     countable(ask.hold, limits.chain([ask.need.calls, ask.need.risk]))?;
     let paces = ask.rates.iter().flat_map(|r| [r.interval.saturating_mul(r.burst), r.interval.saturating_mul(r.cost)]);
     countable(ask.hold, paces)?;
-    if ask.flags.len() + 6 * all.len() + 5 * ask.rates.len() > MOST_VALUES {
+    if ask.flags.len() + 6 * all.len() + 6 * ask.rates.len() > MOST_VALUES {
         return Err(LedgerError::Hold(
             ask.hold,
             "it falls under more budgets, rates and flags than one step can look at",
@@ -84,13 +84,13 @@ pub fn reserve(ask: &Reserve, all: &[Line], shaped: u64) -> Result<Vec<u8>, Ledg
     Ok(packed.done())
 }
 
-/// Five values each, as `lua/rates.lua` reads them: what one call counts, and what an empty cell takes to fill, in microseconds.
+/// Six values each, as `lua/rates.lua` reads them: what one call counts, and what an empty cell takes to fill, in microseconds.
 fn rates(packed: &mut Packed, rates: &[Rate]) {
     packed.number(rates.len() as u64);
     for rate in rates {
         packed.text(&rate.cell.0).number(rate.interval * rate.cost).number(rate.interval * rate.burst);
         // A refusal that is only noted names its rule in the row.
-        packed.flag(rate.enforce).text(if rate.enforce { "" } else { &rate.rule });
+        packed.flag(rate.enforce).text(if rate.enforce { "" } else { &rate.rule }).number(rate.slots);
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::rules::books::{Act, Closing, Control, Opening, Verdict};
-use crate::rules::ledger::ask::{Cause, Correct, End, Held, Line, ReplayKey, Reserve, Settle};
-use crate::rules::ledger::entry::{Entry, Op, Posting};
+use crate::rules::ledger::ask::{Cause, Correct, End, Held, Known, Line, ReplayKey, Reserve, Settle};
+use crate::rules::ledger::entry::{Entry, Op, Past, Posting};
 use crate::units::amount::{Amounts, Unit};
 use crate::units::ids::{CallId, Seq};
 use crate::units::time::Timestamp;
@@ -118,6 +118,13 @@ impl Redo {
             Op::Commit { hold, charge, exact, row, .. } => ended(hold, End::Commit { charge, exact }, *row),
             Op::Release { hold, row, .. } => ended(hold, End::Release, *row),
             Op::Adjust { hold, charge, exact, row: Some(row), .. } => ended(hold, End::Commit { charge, exact }, *row),
+            // The ledger had forgotten that call.
+            Op::Adjust { hold, step, charge, exact, past: Some(past), act, .. } => {
+                let Past { charge: was, postings, taken, facts } = *past;
+                let step = step.saturating_sub(1);
+                let known = Known { taken, facts, charge: was, postings, repeats: false, step };
+                Self::Correct(Box::new(Correct { hold, charge, exact, act, known }))
+            }
             Op::Adjust { hold, step, charge, exact, heard: None, act, .. } => {
                 Self::Adjust { hold, step, charge, exact, act }
             }

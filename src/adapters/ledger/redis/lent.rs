@@ -26,16 +26,6 @@ pub struct Hello {
     pub lent: Vec<(SliceKey, u64)>,
 }
 
-impl Hello {
-    /// The ledger knows nothing of the node: it is new, or the ledger was put back.
-    pub fn is_first(&self) -> bool {
-        self.number <= FIRST
-    }
-}
-
-/// The script begins so.
-const FIRST: u64 = 1_000_000;
-
 /// What a slice shall be.
 pub struct Wanted {
     pub key: SliceKey,
@@ -70,6 +60,9 @@ pub struct Told {
     pub lent: Vec<u64>,
 }
 
+/// Shapes change seldom: more often than this in a row, something is wrong.
+const SHAPES_TRIES: usize = 5;
+
 /// One thing to tell, with the entries that say it.
 pub struct Telling<'a> {
     pub item: &'a Item,
@@ -77,7 +70,15 @@ pub struct Telling<'a> {
     pub ended: Option<&'a Entry>,
 }
 
-impl Telling<'_> {
+impl<'a> Telling<'a> {
+    /// With this beginning, if it is another one than the journal's.
+    fn counted<'b>(&self, begun: Option<&'b Entry>) -> Telling<'b>
+    where
+        'a: 'b,
+    {
+        Telling { item: self.item, begun: begun.or(self.begun), ended: self.ended }
+    }
+
     pub(super) fn call(&self) -> CallId {
         match self.item {
             Item::Whole { call, .. } | Item::Open { call, .. } | Item::End { call, .. } => *call,
@@ -168,9 +169,30 @@ impl Redis {
         batch: &[Telling<'_>],
         slices: &[SliceKey],
     ) -> Result<Told, LedgerError> {
+        for _ in 0..SHAPES_TRIES {
+            if let Some(told) = self.try_ship(node, number, upto, batch, slices).await? {
+                return Ok(told);
+            }
+            self.0.learn_shapes().await?;
+        }
+        Err(LedgerError::Down("the shapes of accounts changed again and again".to_owned()))
+    }
+
+    /// `None`, and nothing done, if the ledger has shapes that this node does not know of.
+    async fn try_ship(
+        &self,
+        node: &str,
+        number: u64,
+        upto: Seq,
+        batch: &[Telling<'_>],
+        slices: &[SliceKey],
+    ) -> Result<Option<Told>, LedgerError> {
+        let shapes = self.0.shapes.lock().clone();
+        let begun: Vec<Option<Entry>> = batch.iter().map(|t| t.begun.and_then(|entry| shapes.counted(entry))).collect();
+        let batch: Vec<Telling<'_>> = batch.iter().zip(&begun).map(|(t, begun)| t.counted(begun.as_ref())).collect();
         let mut call = self.0.prepare(&self.0.scripts.ship);
-        call.arg(node).arg(number).arg(0).arg(upto).arg(batch.len());
-        for telling in batch {
+        call.arg(node).arg(number).arg(0).arg(shapes.version).arg(upto).arg(batch.len());
+        for telling in &batch {
             let awaited = self.0.awaited.contains(&telling.call());
             tell(&mut call, telling, awaited)
                 .ok_or_else(|| LedgerError::Down("the node's own journal misses a row".to_owned()))?;
@@ -181,13 +203,16 @@ impl Redis {
         }
         let answer = self.0.call(&call).await?;
         let mut parts = newest(&answer)?;
+        if parts.what == "shapes" {
+            return Ok(None);
+        }
         let mark = parts.number()?;
         let _at: i64 = parts.number()?;
-        for telling in batch {
+        for telling in &batch {
             self.0.keep_told(telling, parts.number()?, parts.number()?);
         }
         let lent = slices.iter().map(|_| parts.number()).collect::<Result<_, _>>()?;
-        Ok(Told { mark, lent })
+        Ok(Some(Told { mark, lent }))
     }
 }
 

@@ -87,12 +87,19 @@ impl Inner {
         reservation
     }
 
-    pub(super) async fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Result<Reservation, LedgerError> {
+    /// `forced`: it was granted before, and is put back whether or not there is room.
+    pub(super) async fn resize(
+        &self,
+        hold: CallId,
+        step: u32,
+        amounts: Amounts,
+        forced: bool,
+    ) -> Result<Reservation, LedgerError> {
         let lines = self.asked.get(&hold).map(|a| a.lines.clone());
         let mut call = self.prepare(&self.scripts.resize);
         call.arg(hold.to_string()).arg(step);
         encode::amounts(&mut call, &amounts);
-        call.arg(u8::from(lines.is_some()));
+        call.arg(u8::from(lines.is_some())).arg(u8::from(forced));
         let (lines, mut packed) = (lines.unwrap_or_default(), Packed::default());
         encode::lines(&mut packed, &lines);
         call.arg(packed.done());
@@ -244,7 +251,7 @@ impl Ledger for Redis {
     }
 
     fn resize(&self, hold: CallId, step: u32, amounts: Amounts) -> Answer<'_, Reservation> {
-        Box::pin(self.0.resize(hold, step, amounts))
+        Box::pin(self.0.resize(hold, step, amounts, false))
     }
 
     fn renew(&self, hold: CallId) -> Answer<'_, ()> {

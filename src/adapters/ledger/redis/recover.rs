@@ -1,6 +1,6 @@
 //! Redis has lost what it had acknowledged: it came back empty, from an old copy, or as a replica that lagged behind. No node
 //! admits a call until it is put back. The node that writes the books begins the ledger anew behind their last entry, under a new
-//! epoch: revocations first, then what the books say was open, then shape by shape what was spent. Then every node puts back
+//! epoch: revocations first, then what the books say was open, then shape by shape what was spent. Only then every node puts back
 //! what it was told was written and the books do not have, idempotent by hold; then all go on. Never a silent reset.
 //!
 //! `making` names the ledgers before and after, `past` reads the books, `load` writes what they say, `putting` asks again for
@@ -10,6 +10,8 @@ mod load;
 mod making;
 mod past;
 mod putting;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,6 +81,8 @@ struct Loss {
 struct Standing {
     epoch: String,
     seq: Seq,
+    /// What the books say is there. Before that, it overwrites what anybody puts back.
+    loaded: bool,
 }
 
 /// What was put back, for the log.
@@ -153,11 +157,11 @@ impl Inner {
         match now {
             // What another one began and did not end is begun anew.
             Some(now) if now.epoch.ends_with(BEING_PUT_BACK) && !knows.books.leads() => {
-                self.take_part(knows, &now).await
+                self.join(&knows.me, &now).await
             }
             Some(now) if now.epoch.ends_with(BEING_PUT_BACK) => self.coordinate(knows, Some(now), loss).await,
             Some(now) if !now.epoch.ends_with(DOUBTED) && now.epoch != own.trim_end_matches(BEING_PUT_BACK) => {
-                self.take_part(knows, &now).await?;
+                self.take_part(&knows.me, &now).await?;
                 self.go_on(&now.epoch, "the ledger was put back without this node, which has put back its part now");
                 Ok(())
             }
@@ -186,9 +190,9 @@ impl Inner {
 
     async fn standing(&self) -> Result<Option<Standing>, LedgerError> {
         let mut ask = redis::cmd("HMGET");
-        ask.arg(self.keys.meta()).arg(&["epoch", "seq"]);
-        let (epoch, seq): (Option<String>, Option<Seq>) = self.asked(&ask).await?;
-        Ok(epoch.zip(seq).map(|(epoch, seq)| Standing { epoch, seq }))
+        ask.arg(self.keys.meta()).arg(&["epoch", "seq", "loaded"]);
+        let (epoch, seq, loaded): (Option<String>, Option<Seq>, Option<String>) = self.asked(&ask).await?;
+        Ok(epoch.zip(seq).map(|(epoch, seq)| Standing { epoch, seq, loaded: loaded.is_some() }))
     }
 
     pub(super) async fn asked<T: FromRedisValue>(&self, ask: &Cmd) -> Result<T, LedgerError> {
@@ -206,12 +210,17 @@ impl Inner {
         self.asked::<redis::Value>(&end).await.map(drop)
     }
 
+    /// While another node puts it back.
+    async fn join(&self, me: &str, now: &Standing) -> Result<(), LedgerError> {
+        if now.loaded { self.take_part(me, now).await } else { self.come_forward(me, "").await }
+    }
+
     /// Once for each making: shapes first, whose sums are the books'; then what the books do not have.
-    async fn take_part(&self, knows: &Knows, now: &Standing) -> Result<(), LedgerError> {
+    async fn take_part(&self, me: &str, now: &Standing) -> Result<(), LedgerError> {
         if **self.epoch.lock() == *now.epoch {
-            return self.come_forward(&knows.me, &now.epoch).await;
+            return self.come_forward(me, &now.epoch).await;
         }
-        self.come_forward(&knows.me, "").await?;
+        self.come_forward(me, "").await?;
         self.begin_anew(&now.epoch, now.seq);
         let done = self.put_back_own(!now.epoch.ends_with(BEING_PUT_BACK)).await;
         if let Err(e) = done {
@@ -219,7 +228,7 @@ impl Inner {
             *self.epoch.lock() = Arc::from("");
             return Err(e);
         }
-        self.come_forward(&knows.me, &now.epoch).await
+        self.come_forward(me, &now.epoch).await
     }
 
     /// `late`: calls are admitted already.
@@ -271,12 +280,12 @@ impl Inner {
         if !self.begin_rebuild(&making, &book, &was).await? {
             return Ok(());
         }
-        let begun = Instant::now();
         // As its own from here on: an error in between must not lose it.
         left.into_iter().for_each(|(seq, redo)| self.kept.adopt(seq, redo));
         let epoch = format!("{making}{BEING_PUT_BACK}");
         self.begin_anew(&epoch, upto);
         let loaded = load::load(self, &book, &(knows.flags)()).await.inspect_err(|_| self.not_taken_part())?;
+        let begun = Instant::now();
         let back = self.put_back_own(false).await.inspect_err(|_| self.not_taken_part())?;
         self.come_forward(&knows.me, &epoch).await?;
         let late = self.wait_for_all(&epoch, loss, begun).await?;
@@ -315,7 +324,7 @@ impl Inner {
         Ok(answer.first().is_some_and(|what| what == "done"))
     }
 
-    /// Until everybody who lived, or came forward, has put back their part: each has its time from when this making began. Names
+    /// Until everybody who lived, or came forward, has put back their part: each has its time from when all was loaded. Names
     /// those who have not in time.
     async fn wait_for_all(&self, epoch: &str, loss: &Loss, begun: Instant) -> Result<Vec<String>, LedgerError> {
         loop {

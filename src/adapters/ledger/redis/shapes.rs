@@ -14,6 +14,7 @@ use crate::adapters::ledger::LedgerError;
 use crate::rules::ledger::account::{AccountName, Shape};
 use crate::rules::ledger::ask::{Checked, Difference, Line, Reserve};
 use crate::rules::ledger::book::Sums;
+use crate::rules::ledger::entry::{Entry, Op, Posting};
 use crate::rules::subject::Facts;
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
@@ -21,6 +22,8 @@ use crate::units::time::Timestamp;
 /// How long the books may lag behind what the ledger still remembers.
 const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(20);
+/// So long after the server said which shapes there are a call may be admitted without them.
+const ON_ITS_WAY_SECS: i64 = 60;
 /// Calls that a check names at most.
 const MOST: usize = 10_000;
 
@@ -29,6 +32,8 @@ const MOST: usize = 10_000;
 pub struct Shapes {
     pub version: u64,
     pub all: Vec<Shape>,
+    /// When this node learned of each.
+    learned: Vec<Timestamp>,
     /// Those that this node's own policies declare: its lines have them already.
     own: Vec<Shape>,
     /// The others.
@@ -49,6 +54,30 @@ impl Shapes {
         let new = accounts.filter(|(_, account)| ask.lines.iter().all(|l| l.account != *account));
         let line = |(s, account): (&Shape, _)| Line { account, unit: s.unit, window: s.window, limit: None };
         ask.lines.iter().cloned().chain(new.map(line)).collect()
+    }
+
+    /// A beginning that was journaled by a node alone, with the accounts of shapes that it did not know of then, in the windows
+    /// where it was admitted. `None` if there are none.
+    pub fn counted(&self, begun: &Entry) -> Option<Entry> {
+        let Op::Reserve { postings, row, .. } = &begun.op else { return None };
+        let facts = row.facts.as_deref()?;
+        let late =
+            self.all.iter().zip(&self.learned).filter(|(_, learned)| begun.at <= learned.plus_secs(ON_ITS_WAY_SECS));
+        let accounts = late.flat_map(|(s, _)| s.accounts(facts).into_iter().map(move |account| (s, account)));
+        let new = accounts.filter(|(_, account)| postings.iter().all(|p| p.account != *account));
+        let posting = |(s, account): (&Shape, _)| {
+            let (unit, window) = (s.unit, s.window);
+            Posting { account, unit, window, start: window.start(begun.at) }
+        };
+        let new: Vec<Posting> = new.map(posting).collect();
+        if new.is_empty() {
+            return None;
+        }
+        let mut begun = begun.clone();
+        if let Op::Reserve { postings, .. } = &mut begun.op {
+            *postings = postings.iter().cloned().chain(new).collect();
+        }
+        Some(begun)
     }
 }
 
@@ -92,8 +121,10 @@ impl Inner {
         let mut known = self.shapes.lock();
         let own = own.unwrap_or_else(|| known.own.clone());
         let all: Vec<Shape> = now.shapes.into_iter().map(|(shape, _)| shape).collect();
+        let before = |shape: &&Shape| known.all.iter().zip(&known.learned).find(|(s, _)| s == shape);
+        let learned = all.iter().map(|shape| before(&shape).map_or(now.at, |(_, at)| *at)).collect();
         let foreign = all.iter().filter(|s| !own.contains(s)).cloned().collect();
-        *known = Arc::new(Shapes { version: now.version, all, own, foreign });
+        *known = Arc::new(Shapes { version: now.version, all, learned, own, foreign });
     }
 
     pub(super) async fn declare(&self, wanted: Vec<Shape>) -> Result<(), LedgerError> {

@@ -27,8 +27,8 @@ fn waiting() -> (House, Arc<Waiting>) {
 }
 
 async fn reserve(waiting: &Waiting, n: u32, lines: &[Line], usd: u64, patience: Duration) -> Result<Reserved, Cause> {
-    let never = std::future::pending::<()>();
-    match waiting.reserve(&permit(), ask(n, lines, usd), Instant::now() + patience, never).await.expect("it answers") {
+    let (ask, never) = (|| ask(n, lines, usd), std::future::pending::<()>);
+    match waiting.reserve(&permit(), ask, Instant::now() + patience, never).await.expect("it answers") {
         Waited::Answered(Answered::Held(held)) => Ok(held),
         Waited::Answered(Answered::Short(short)) => Err(short.cause),
         _ => panic!("nothing else stands in the way"),
@@ -248,7 +248,7 @@ async fn an_interruption_waits_for_the_ledgers_word() {
     let (interrupt, interrupted) = tokio::sync::oneshot::channel::<()>();
     let waiter = tokio::spawn({
         let (waiting, lines) = (waiting.clone(), lines.clone());
-        async move { waiting.reserve(&permit(), ask(2, &lines, 100), Instant::now() + LONG, interrupted).await }
+        async move { waiting.reserve(&permit(), || ask(2, &lines, 100), Instant::now() + LONG, || interrupted).await }
     });
     until(|| waiting.waiting() == 1).await;
     let end = End::Commit { charge: amounts(0, 0, 1, 0), exact: true };

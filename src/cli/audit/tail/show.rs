@@ -216,7 +216,7 @@ fn style(kind: Option<Kind>, op: &Op) -> Style {
         (Some(Kind::Settled), Op::Commit { row, .. } | Op::Release { row, .. }) if row.outcome != Outcome::Ok => WARN,
         (Some(Kind::Settled | Kind::Approved | Kind::Restored), _) => GOOD,
         (Some(Kind::Denied | Kind::Rejected | Kind::Revoked | Kind::Killed | Kind::AdminRefused), _) => BAD,
-        (Some(Kind::Expired | Kind::Adjusted | Kind::Escalated | Kind::LedgerRebuilt), _) => WARN,
+        (Some(Kind::Alerted | Kind::Expired | Kind::Adjusted | Kind::Escalated | Kind::LedgerRebuilt), _) => WARN,
         _ => Style::new(),
     }
 }

@@ -43,6 +43,10 @@ impl Checker {
         if !signed.is_genuine() {
             return Err(bad_signature(signed));
         }
+        if !signed.checkpoint.is_possible() {
+            let why = "it gives up events that stand behind it, which bursar never signs".to_owned();
+            return Err(Wrong::At(row, What::Changed, why));
+        }
         if signed.checkpoint.version != VERSION {
             return Err(Wrong::At(row, What::Changed, "it is of a version that this program does not know".to_owned()));
         }

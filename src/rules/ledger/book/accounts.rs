@@ -143,7 +143,8 @@ impl Accounts {
 
     /// Forgets accounts whose window is over and in which no hold is open.
     pub(super) fn sweep(&mut self, running: &Starts) {
-        self.0.retain(|_, w| w.latest.open > 0 || !w.earlier.is_empty() || w.latest.start >= running.of(w.window));
+        let runs = |w: &Windows| w.window.keeps_charges() && w.latest.start >= running.of(w.window);
+        self.0.retain(|_, w| w.latest.open > 0 || !w.earlier.is_empty() || runs(w));
     }
 
     pub(super) fn cells(&self) -> impl Iterator<Item = (&AccountName, &Cell)> {

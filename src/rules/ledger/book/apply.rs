@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Book;
 use super::clock::Starts;
 use super::holds::{Ended, How, Memo, Open, Sharing, lease};
-use super::reserve::part;
+use super::reserve::{charged, part};
 use super::sharing::{merge, money};
 use crate::rules::books::Opening;
 use crate::rules::ledger::ask::{REPLAY_SECS, ReplayKey};
@@ -115,7 +115,7 @@ impl Book {
         self.pass(hold, passed);
         let Some(open) = self.open.remove(&hold) else { return };
         for posting in open.postings.iter() {
-            self.accounts.end(posting, part(posting, &open.amounts), part(posting, &charge));
+            self.accounts.end(posting, part(posting, &open.amounts), charged(posting, &charge));
         }
         if let Some(first) = open.first() {
             self.leave(first, hold);
@@ -138,7 +138,7 @@ impl Book {
     fn adjusted(&mut self, hold: CallId, step: u32, charge: Amounts, exact: bool, heard: Option<Evidence>) {
         let Some(mut ended) = self.ended.remove(&hold) else { return };
         for posting in ended.postings.iter() {
-            self.accounts.adjust(posting, part(posting, &ended.charge), part(posting, &charge));
+            self.accounts.adjust(posting, charged(posting, &ended.charge), charged(posting, &charge));
         }
         ended.changes.push((self.seq, ended.charge));
         (ended.charge, ended.exact, ended.step) = (charge, exact, ended.step.max(step));

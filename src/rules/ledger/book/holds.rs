@@ -134,9 +134,9 @@ impl Ended {
         self.sharing.as_ref().and_then(|s| s.first)
     }
 
-    /// When it may be forgotten.
+    /// When it may be forgotten. One that was put right stays: whoever puts it right again may not know of it yet.
     pub(super) fn forget_at(&self) -> Timestamp {
-        let last_word = self.exact && self.sharing.as_ref().is_none_or(|s| !s.repeated);
+        let last_word = self.exact && self.step == 0 && self.sharing.as_ref().is_none_or(|s| !s.repeated);
         self.at.plus_secs(if last_word { KEEP_EXACT_SECS } else { KEEP_BOUND_SECS })
     }
 

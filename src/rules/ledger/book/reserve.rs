@@ -173,3 +173,8 @@ fn postings(views: &[View<'_>], repeat: bool) -> Arc<[Posting]> {
 pub(super) fn part(posting: &Posting, of: &Amounts) -> u64 {
     of.of(posting.unit)
 }
+
+/// What it keeps of a charge.
+pub(super) fn charged(posting: &Posting, of: &Amounts) -> u64 {
+    if posting.window.keeps_charges() { part(posting, of) } else { 0 }
+}

@@ -36,6 +36,9 @@ impl Book {
             return None;
         }
         let start = self.starts(at).of(shape.window);
+        if !shape.window.keeps_charges() {
+            return Some(Op::Declare { shape, opening: Vec::new() });
+        }
         let running = sums.spent.into_iter().filter(|(_, s, _)| *s == start);
         let mut spent: BTreeMap<AccountName, u64> = BTreeMap::new();
         for (account, _, sum) in running {

@@ -2,25 +2,29 @@
 //! of flattening costs several times as much. All other entries, and whatever is rare in these two, are serde's. Journals hold
 //! these lines and chains their hashes, so nothing here may change what is written.
 
-use serde::Serialize;
+mod memo;
+mod pieces;
+
+use std::sync::Arc;
+
 use serde_json::Error;
 
+pub use self::memo::Memo;
+use self::pieces::{Line, Written};
 use super::{Entry, Op, Posting};
 use crate::rules::books::{Basis, Closing, Opening, Run, TokenCounts};
 use crate::rules::subject::{Facts, Name, Subject};
 use crate::units::amount::Amounts;
-use crate::units::ids::{CallId, Digest32};
-use crate::units::money::MicroCents;
 use crate::units::time::Timestamp;
 
 impl Entry {
-    /// Appends it to `out`.
+    /// Appends it to `out`. `memo` may be of any entries before.
     ///
     /// # Errors
     /// None for the entries that the book makes: all their map keys are strings.
-    pub fn write_line(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub fn write_line(&self, out: &mut Vec<u8>, memo: &mut Memo) -> Result<(), Error> {
         let start = out.len();
-        Line(out).entry(self)?;
+        Line { out, memo }.entry(self)?;
         debug_assert_eq!(
             std::str::from_utf8(&out[start..]).ok(),
             serde_json::to_string(self).ok().as_deref(),
@@ -30,11 +34,6 @@ impl Entry {
     }
 }
 
-type Written = Result<(), Error>;
-
-/// Where a line is put together. Members bring their own commas, all but the first of an object.
-struct Line<'o>(&'o mut Vec<u8>);
-
 impl Line<'_> {
     fn entry(&mut self, entry: &Entry) -> Written {
         let Entry { seq, at, op } = entry;
@@ -42,7 +41,7 @@ impl Line<'_> {
             Op::Reserve { amounts, postings, lease_until, fitted, replay, moved, row } => {
                 self.head(*seq, *at, "reserve")?;
                 self.member("amounts").amounts(amounts)?;
-                self.member("postings").list(postings, Self::posting)?;
+                self.member("postings").postings(postings)?;
                 self.member("lease_until").time(*lease_until);
                 self.rare("fitted", fitted.as_ref())?;
                 self.rare("replay", replay.as_ref())?;
@@ -67,6 +66,17 @@ impl Line<'_> {
         self.raw("{\"seq\":").number(seq)?;
         self.member("at").time(at);
         self.member("op").word(op);
+        Ok(())
+    }
+
+    fn postings(&mut self, postings: &Arc<[Posting]>) -> Written {
+        if let Some(text) = self.memo.postings.of(postings) {
+            self.out.extend_from_slice(text);
+            return Ok(());
+        }
+        let start = self.out.len();
+        self.list(postings, Self::posting)?;
+        self.memo.postings.keep(postings, &self.out[start..]);
         Ok(())
     }
 
@@ -114,7 +124,7 @@ impl Line<'_> {
         } = row;
         self.raw("{\"call\":").call(*call);
         if let Some(facts) = facts {
-            self.member("facts").facts(facts)?;
+            self.member("facts").shared_facts(facts)?;
         }
         self.hash("policy_hash", policy_hash.as_ref());
         self.member("method").text(method)?;
@@ -135,6 +145,17 @@ impl Line<'_> {
         self.rare("repeats", repeats.as_ref())?;
         self.rare("http_status", http_status.as_ref())?;
         self.raw("}");
+        Ok(())
+    }
+
+    fn shared_facts(&mut self, facts: &Arc<Facts>) -> Written {
+        if let Some(text) = self.memo.facts.of(facts) {
+            self.out.extend_from_slice(text);
+            return Ok(());
+        }
+        let start = self.out.len();
+        self.facts(facts)?;
+        self.memo.facts.keep(facts, &self.out[start..]);
         Ok(())
     }
 
@@ -242,88 +263,4 @@ impl Line<'_> {
         self.raw("}");
         Ok(())
     }
-
-    fn list<T>(&mut self, all: &[T], each: impl Fn(&mut Self, &T) -> Written) -> Written {
-        self.raw("[");
-        for (i, one) in all.iter().enumerate() {
-            self.raw(if i == 0 { "" } else { "," });
-            each(self, one)?;
-        }
-        self.raw("]");
-        Ok(())
-    }
-
-    fn member(&mut self, name: &str) -> &mut Self {
-        self.raw(",\"").raw(name).raw("\":")
-    }
-
-    /// A member that most entries do not have.
-    fn rare(&mut self, name: &str, value: Option<&impl Serialize>) -> Written {
-        value.map_or(Ok(()), |value| self.member(name).serde(value))
-    }
-
-    fn name(&mut self, name: &str, value: Option<&str>) -> Written {
-        value.map_or(Ok(()), |value| self.member(name).text(value))
-    }
-
-    fn hash(&mut self, name: &str, value: Option<&Digest32>) {
-        if let Some(value) = value {
-            self.member(name).raw("\"").bytes(&value.hex()).raw("\"");
-        }
-    }
-
-    fn call(&mut self, call: CallId) {
-        self.word(call.text(&mut [0; CallId::TEXT]));
-    }
-
-    fn time(&mut self, at: Timestamp) {
-        match at.text(&mut [0; Timestamp::TEXT]) {
-            Some(text) => self.word(text),
-            None => self.word(&at.to_string()),
-        }
-    }
-
-    fn money(&mut self, money: MicroCents) {
-        self.word(money.text(&mut [0; MicroCents::TEXT]));
-    }
-
-    fn flag(&mut self, flag: bool) {
-        self.raw(if flag { "true" } else { "false" });
-    }
-
-    fn number(&mut self, number: u64) -> Written {
-        self.serde(&number)
-    }
-
-    /// A text that needs no escapes.
-    fn word(&mut self, word: &str) {
-        self.raw("\"").raw(word).raw("\"");
-    }
-
-    fn text(&mut self, text: &str) -> Written {
-        if is_plain(text) {
-            self.word(text);
-            return Ok(());
-        }
-        self.serde(text)
-    }
-
-    fn serde(&mut self, value: &(impl Serialize + ?Sized)) -> Written {
-        serde_json::to_writer(&mut *self.0, value)
-    }
-
-    fn raw(&mut self, text: &str) -> &mut Self {
-        self.bytes(text.as_bytes())
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-}
-
-/// Without a branch for each byte, so that several are looked at together.
-fn is_plain(text: &str) -> bool {
-    let odd = |b: u8| u8::from(b < b' ') | u8::from(b == b'"') | u8::from(b == b'\\');
-    text.bytes().fold(0, |found, b| found | odd(b)) == 0
 }

@@ -109,11 +109,13 @@ fn entries(text: &str, full: bool) -> [Op; 3] {
 
 #[test]
 fn a_line_is_what_serde_writes_and_reads() {
+    let mut memo = Memo::default();
     for (text, full) in TEXTS.into_iter().flat_map(|text| [(text, false), (text, true)]) {
-        for op in entries(text, full) {
+        // Twice, so that what was kept of the first is written as well.
+        for op in entries(text, full).into_iter().flat_map(|op| [op.clone(), op]) {
             let entry = Entry { seq: 12, at: Timestamp(1_763_777_543_120_000), op };
             let mut line = b"before".to_vec();
-            entry.write_line(&mut line).expect("plain data");
+            entry.write_line(&mut line, &mut memo).expect("plain data");
             let line = std::str::from_utf8(&line).expect("text").strip_prefix("before").expect("what was there");
             assert_eq!(line, serde_json::to_string(&entry).expect("plain data"));
             assert_eq!(serde_json::from_str::<Entry>(line).expect("an entry"), entry);

@@ -4,6 +4,7 @@ use super::Found;
 use crate::rules::policy::model::Policy;
 use crate::rules::policy::param::{Param, Presence, Test};
 use crate::rules::policy::rule::Rule;
+use crate::rules::policy::schema::SchemaRule;
 
 pub(super) fn compare(old: &Policy, new: &Policy, found: &mut Found) {
     loosened("params", &old.params, &new.params, found);
@@ -27,6 +28,8 @@ pub(super) fn compare(old: &Policy, new: &Policy, found: &mut Found) {
             found.widens(format!("{}: one more rule for the same calls lets other parameters pass", rule.label));
         }
     }
+    schemas(old, new, found);
+    models(old, new, found);
     for rule in old.deny.iter().filter(|rule| !rule.params.is_empty()) {
         let same = |other: &&Rule| {
             let looks_alike = about(other) == about(rule) && shown(&other.params) == shown(&rule.params);
@@ -36,6 +39,31 @@ pub(super) fn compare(old: &Policy, new: &Policy, found: &mut Found) {
             let paths: Vec<&str> = rule.paths.iter().map(|p| p.as_str()).collect();
             found.widens(format!("{} ({}) is gone or asks for other parameters", rule.label, paths.join(", ")));
         }
+    }
+}
+
+/// In doubt a schema that changed takes less away.
+fn schemas(old: &Policy, new: &Policy, found: &mut Found) {
+    let alike = |a: &SchemaRule, b: &SchemaRule| {
+        about(&a.rule) == about(&b.rule) && a.schema.hash == b.schema.hash && a.rule.mode == b.rule.mode
+    };
+    let of = |shape: &SchemaRule, others: &[SchemaRule]| others.iter().any(|other| alike(other, shape));
+    for shape in old.schemas.iter().filter(|shape| !of(shape, &new.schemas)) {
+        found.widens(format!("{} is gone, or is another one or for other calls", shape.rule.label));
+    }
+    for shape in new.schemas.iter().filter(|shape| !of(shape, &old.schemas)) {
+        found.narrows(format!("{} is new, or is another one or for other calls", shape.rule.label));
+    }
+}
+
+/// The same of models: which of two lists lets more pass, nobody weighs.
+fn models(old: &Policy, new: &Policy, found: &mut Found) {
+    for rule in old.models.iter().filter(|rule| !new.models.contains(rule)) {
+        found.widens(format!("{} is gone, or another one", rule.label));
+    }
+    for rule in new.models.iter().filter(|rule| !old.models.contains(rule)) {
+        // An alias lets a name pass that did not.
+        found.say(!rule.aliases.is_empty(), format!("{} is new, or another one", rule.label));
     }
 }
 

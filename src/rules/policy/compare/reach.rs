@@ -100,7 +100,8 @@ fn of(plan: &Plan, own_is_global: bool, vendor: &str, method: &str, path: &str) 
     let open = policy.global && policy.allow.is_empty() && !own_is_global;
     let matching = plan.matching(vendor, method, path);
     let free = open || matching.iter().any(|rule| rule.params.is_empty() || !rule.mode.enforces());
-    match (open || !matching.is_empty(), free && catching.is_empty()) {
+    let shaped = plan.shaping(vendor, method, path).iter().any(|shape| shape.rule.mode.enforces());
+    match (open || !matching.is_empty(), free && catching.is_empty() && !shaped) {
         (false, _) => Reach::Never,
         (true, true) => Reach::Always,
         (true, false) => Reach::Some,

@@ -10,6 +10,21 @@ use crate::rules::policy::permit::CallBound;
 use crate::rules::policy::weights::{self, Weighed};
 
 impl Judge<'_> {
+    /// A closed window denies: of several, each must be open.
+    pub(super) fn windows(&mut self) -> Result<(), Stop> {
+        for policy in self.policies() {
+            for window in policy.windows.iter().filter(|window| window.concerns(self.q, self.path)) {
+                if window.open.cover(self.q.now) {
+                    self.passed(Step::Deny, || format!("{}: {}", policy.name, window.rule.label));
+                } else {
+                    let denial = words::closed(policy, window, self.q);
+                    self.refuse(Step::Deny, window.rule.mode.under(policy.mode), denial)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn account_headers(&mut self) -> Result<(), Stop> {
         for (name, value) in self.q.account_headers {
             let listed =

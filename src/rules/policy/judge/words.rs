@@ -1,7 +1,11 @@
 //! The sentences of the judge: what happened, to what, which rule, what to do next.
 
 use super::{Code, Denial, Overlay, Policy, Question, Rule, Scope, Uncountable};
+use crate::rules::policy::models::ModelRule;
 use crate::rules::policy::param::{Fault, Param};
+use crate::rules::policy::schema::SchemaRule;
+use crate::rules::policy::windows::Window;
+use crate::rules::schema::Misfit;
 use crate::rules::subject::Name;
 use crate::units::ids::KeyId;
 use crate::units::time::Timestamp;
@@ -52,30 +56,62 @@ pub(super) fn denied(policy: &Policy, rule: &Rule, q: &Question<'_>) -> Denial {
     Denial::new(Code::PolicyDenied, format!("{name}: {label}"), sentence)
 }
 
-pub(super) fn not_allowed(policy: &Policy, q: &Question<'_>) -> Denial {
-    let name = &policy.name;
+pub(super) fn closed(policy: &Policy, window: &Window, q: &Question<'_>) -> Denial {
+    let (name, label, open) = (&policy.name, &window.rule.label, &window.open);
+    let next = open.next(q.now);
+    let then = match next {
+        Some(at) => format!("It opens next at {at}; do not retry before then"),
+        None => "It does not open within a year; do not retry".to_owned(),
+    };
     let sentence = format!(
-        "{} is not allowed: no allow rule of the policy `{name}` matches it. {}",
+        "{} is allowed at given times only: {} ({label} of the policy `{name}`). {then}. Only the operator can change it.",
         call(q),
-        instead(policy, &q.facts.vendor)
+        open.as_str()
     );
-    Denial::new(Code::PolicyDenied, format!("{name}: allow"), sentence)
+    Denial { resets_at: next, ..Denial::new(Code::WindowClosed, format!("{name}: {label}"), sentence) }
 }
 
-/// What would be allowed: a few of the rules, as they are written.
-fn instead(policy: &Policy, vendor: &str) -> String {
-    const LISTED: usize = 4;
-    let rule = |rule: &&Rule| match rule.methods.names() {
+pub(super) fn not_allowed(policy: &Policy, q: &Question<'_>) -> Denial {
+    let name = &policy.name;
+    let rules = nearest(policy, q);
+    let sentence =
+        format!("{} is not allowed: no allow rule of the policy `{name}` matches it. {}", call(q), instead(&rules));
+    let denial = Denial::new(Code::PolicyDenied, format!("{name}: allow"), sentence);
+    denial.with("instead", rules.iter().take(LISTED).map(|rule| shown(rule)).collect::<Vec<_>>())
+}
+
+/// Rules of a policy that a refusal lists.
+const LISTED: usize = 4;
+
+/// What would be allowed at that vendor: what begins like the call's path first, and of those what has its method.
+fn nearest<'p>(policy: &'p Policy, q: &Question<'_>) -> Vec<&'p Rule> {
+    let path = q.path.as_str();
+    let alike = |one: &str| one.split('/').zip(path.split('/')).take_while(|(a, b)| a == b).count();
+    let far = |rule: &&Rule| {
+        let alike = rule.paths.iter().map(|path| alike(path.plain())).max().unwrap_or(0);
+        (std::cmp::Reverse(alike), !rule.methods.contains(q.method))
+    };
+    let mut rules: Vec<&Rule> = policy.allow.iter().filter(|rule| rule.is_for(&q.facts.vendor)).collect();
+    // Stable: rules that are as near stay in the order of the file.
+    rules.sort_by_key(far);
+    rules
+}
+
+/// A rule as it is written.
+fn shown(rule: &Rule) -> String {
+    match rule.methods.names() {
         Some(names) => format!("{} {}", names.join("/"), patterns(rule)),
         None => patterns(rule),
-    };
-    let rules: Vec<&Rule> = policy.allow.iter().filter(|rule| rule.is_for(vendor)).collect();
-    let shown: Vec<String> = rules.iter().take(LISTED).map(rule).collect();
-    let more = rules.len().saturating_sub(LISTED);
-    match (shown.is_empty(), more) {
+    }
+}
+
+/// What would be allowed, in words.
+fn instead(rules: &[&Rule]) -> String {
+    let listed: Vec<String> = rules.iter().take(LISTED).map(|rule| shown(rule)).collect();
+    match (listed.is_empty(), rules.len().saturating_sub(LISTED)) {
         (true, _) => "It allows nothing at this vendor.".to_owned(),
-        (false, 0) => format!("It allows {}.", shown.join("; ")),
-        (false, _) => format!("It allows {}; and {more} more.", shown.join("; ")),
+        (false, 0) => format!("It allows {}.", listed.join("; ")),
+        (false, more) => format!("It allows {}; and {more} more.", listed.join("; ")),
     }
 }
 
@@ -92,6 +128,43 @@ pub(super) fn bad_param(policy: &Policy, label: &str, param: &Param, fault: &Fau
         "The parameter `{param}` {fault} ({label} of the policy `{name}`). Change it, or ask the operator to change the rule."
     );
     Denial::new(Code::ParamDenied, format!("{name}: {label}: {param}"), sentence)
+}
+
+pub(super) fn misfit(policy: &Policy, shape: &SchemaRule, misfit: &Misfit) -> Denial {
+    let (name, label) = (&policy.name, &shape.rule.label);
+    let Misfit { at, keyword, wanted } = misfit;
+    let place =
+        if at.is_empty() { "The arguments as a whole do".to_owned() } else { format!("What stands at `{at}` does") };
+    let why = if shape.redact { String::new() } else { format!(" ({wanted})") };
+    let sentence = format!(
+        "{place} not fit `{keyword}` of {label} of the policy `{name}`{why}. Change it, or ask the operator to change the schema."
+    );
+    let denial = Denial::new(Code::SchemaDenied, format!("{name}: {label}"), sentence);
+    denial.with("at", &**at).with("keyword", &**keyword)
+}
+
+pub(super) fn bad_model(policy: &Policy, rule: &ModelRule, model: Option<&str>, real: Option<&str>) -> Denial {
+    let (name, label) = (&policy.name, &rule.label);
+    let shown: String = model.unwrap_or_default().chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    let allowed: Vec<&str> = rule.allow.iter().flatten().map(|pattern| pattern.as_str()).collect();
+    let sentence = match (model, real) {
+        (Some(_), Some(real)) => {
+            format!(
+                "`{shown}` is an alias, which can only stand in the body's `model`. Write `{real}` here ({label} of `{name}`)."
+            )
+        }
+        (Some(_), None) => format!(
+            "The model `{shown}` is not allowed by {label} of the policy `{name}`, which allows {}. Name one of those.",
+            allowed.join(", ")
+        ),
+        (None, _) => format!(
+            "This call names no model that can be read here, and {label} of the policy `{name}` allows {} alone. Name one of those.",
+            allowed.join(", ")
+        ),
+    };
+    let denial = Denial::new(Code::ModelDenied, format!("{name}: {label}"), sentence);
+    let denial = denial.with("instead", real.map_or(allowed, |real| vec![real]));
+    if model.is_none() { denial } else { denial.with("model", shown) }
 }
 
 pub(super) fn bad_account(policy: &Policy, header: &str, value: &str) -> Denial {

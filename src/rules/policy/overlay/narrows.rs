@@ -2,7 +2,7 @@
 //! sample paths where two patterns cannot be compared: what slips through widens nothing, because `decide` asks both.
 
 use super::{Overlay, OverlayBudget, OverlayRule};
-use crate::rules::policy::limit::Per;
+use crate::rules::policy::limit::{Per, amount_text};
 use crate::rules::policy::model::Policy;
 use crate::units::time::Timestamp;
 use std::fmt;
@@ -96,7 +96,7 @@ fn rule_within(at: usize, rule: &OverlayRule, outer: &Outer<'_>, found: &mut Vec
 
 fn budget_within(at: usize, budget: &OverlayBudget, outer: &Outer<'_>) -> Option<Widening> {
     let limit = (outer.limit)(budget).filter(|limit| budget.amount > *limit)?;
-    let show = |amount| budget.shape.unit.show(amount);
+    let show = |amount| amount_text(&budget.shape, amount);
     let why = format!("{} is more than the {} of {}", show(budget.amount), show(limit), outer.name);
     Some(widening(format!("budgets[{at}]"), why))
 }

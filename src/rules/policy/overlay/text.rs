@@ -1,7 +1,7 @@
 //! The form in which an overlay is stored with its key and sent to the admin API. Checked on the way in, exact on the way out.
 
 use super::{Overlay, OverlayBudget, OverlayRule};
-use crate::rules::policy::limit::{Per, parse_limit};
+use crate::rules::policy::limit::{Per, amount_text, parse_amount};
 use crate::rules::policy::rule::{Methods, RulePath};
 use crate::rules::subject::Name;
 use crate::units::time::{Timestamp, Window};
@@ -83,8 +83,17 @@ fn rule(raw: RawRule) -> Result<OverlayRule, String> {
 fn budget(raw: RawBudget) -> Result<OverlayBudget, String> {
     let scopes = || format!("`{}`: a key's own budget is per `key`, `run` or `call`", raw.per);
     let per = Per::parse(&raw.per).ok_or_else(scopes)?;
-    let (unit, amount) = parse_limit(&raw.limit).map_err(|e| e.to_string())?;
-    OverlayBudget::new(per, unit, amount, raw.window).ok_or_else(scopes)
+    let (unit, amount, named) = parse_amount(&raw.limit).map_err(|e| e.to_string())?;
+    let window = match (named, raw.window) {
+        // Calls in flight have no window of time; `total` is what stands there if none was named.
+        (Some(_), Window::Total | Window::Flight) => Window::Flight,
+        (None, window) if window.keeps_charges() => window,
+        _ => return Err(format!("`{}`: calls at once have no window, and nothing else has `flight`", raw.limit)),
+    };
+    if (per, window) == (Per::Call, Window::Flight) {
+        return Err(format!("`{}` is no limit per call", raw.limit));
+    }
+    OverlayBudget::new(per, unit, amount, window).ok_or_else(scopes)
 }
 
 impl From<Overlay> for Raw {
@@ -96,7 +105,7 @@ impl From<Overlay> for Raw {
         let budget = |budget: &OverlayBudget| RawBudget {
             per: budget.per.as_str().to_owned(),
             window: budget.shape.window,
-            limit: budget.shape.unit.show(budget.amount),
+            limit: amount_text(&budget.shape, budget.amount),
         };
         Self {
             allow: overlay.allow.iter().map(rule).collect(),

@@ -116,3 +116,21 @@ fn what_lets_more_pass_beside_reach_and_limits_is_named() {
         assert!(found.iter().any(|change| change.starts_with("+ ") && change.contains(what)), "{what}: {found:?}");
     }
 }
+
+#[test]
+fn schemas_that_are_gone_or_others_are_named() {
+    let allow = "[[allow]]\npaths = [\"/v1/refunds\"]\n";
+    let shape = |most: u32| {
+        format!("[[schema]]\npaths = [\"/v1/refunds\"]\nschema = {{ type = \"object\", maxProperties = {most} }}\n")
+    };
+    let (bare, five, six) = (with(allow), with(&format!("{allow}{}", shape(5))), with(&format!("{allow}{}", shape(6))));
+    let gone = changes(&[&five], &[&bare]);
+    assert!(gone.contains(&"+ schema 1 is gone, or is another one or for other calls".to_owned()), "{gone:?}");
+    assert!(
+        gone.contains(&"+ allowed without a look at parameters: POST /v1/refunds at stripe".to_owned()),
+        "{gone:?}"
+    );
+    assert!(changes(&[&bare], &[&five]).iter().all(|change| change.starts_with('-')));
+    assert!(changes(&[&five], &[&six]).iter().any(|change| change.starts_with('+')), "in doubt it is wider");
+    assert!(changes(&[&five], &[&five]).is_empty());
+}

@@ -302,7 +302,7 @@ fn sentences_say_what_happened_and_what_to_do() {
     );
     let other = said("GET", "/v1/files", "");
     assert!(
-        other.contains("no allow rule of the policy `p` matches") && other.contains("POST /v1/refunds;"),
+        other.contains("no allow rule of the policy `p` matches") && other.contains("/v1/transfers; POST /v1/refunds."),
         "{other}"
     );
     let long = said("POST", "/v1/refunds", &format!("amount={}", "9".repeat(400)));
@@ -348,4 +348,43 @@ fn a_denial_is_not_dodged_by_letter_case() {
     let kept =
         super::set(&["name = \"p\"\nvendors = [\"stripe\"]\n[[allow]]\nmethods = [\"GET\"]\npaths = [\"/v1/a\"]"]);
     assert_eq!(call("GET", "/v1/A", "").word(&kept), "policy_denied");
+}
+
+#[test]
+fn a_decision_looks_at_the_rules_that_can_match_however_many_there_are() {
+    let with = |others: usize, matching: usize| {
+        let mut text = "name = \"p\"\nvendors = [\"stripe\"]\n".to_owned();
+        for n in 0..others {
+            let kind = if n % 4 == 0 { "deny" } else { "allow" };
+            text.push_str(&format!("[[{kind}]]\npaths = [\"/v1/things{n}/*\", \"/v1/others{n}/**\"]\n"));
+        }
+        (0..matching).for_each(|n| {
+            text.push_str(&format!("[[allow]]\npaths = [\"/v1/refunds\"]\nparams.n = {{ max = {n} }}\n"))
+        });
+        set(&[&text])
+    };
+    let looked_at = |set: &PolicySet| {
+        let plan = set.plan("p").expect("loaded");
+        plan.allow.candidates("/v1/refunds/x").len() + plan.deny.candidates("/v1/refunds/x").len()
+    };
+    for (others, matching) in [(20, 1), (199, 1), (800, 1), (180, 20), (0, 200)] {
+        let set = with(others, matching);
+        assert_eq!(looked_at(&set), matching, "{others} others");
+        assert_eq!(call("GET", "/v1/refunds/x?n=0", "").word(&set), "allow");
+    }
+}
+
+#[test]
+fn a_refusal_names_what_is_allowed_nearest_to_it_first() {
+    let text = "name = \"p\"\nvendors = [\"stripe\"]\n[[allow]]\npaths = [\"/v1/customers/**\"]\n[[allow]]\npaths = [\"/v1/events\"]\n\
+                [[allow]]\npaths = [\"/v1/balance\"]\n[[allow]]\npaths = [\"/v1/prices\"]\n[[allow]]\nmethods = [\"GET\"]\npaths = [\"/v1/refunds/*\"]\n\
+                [[allow]]\nmethods = [\"POST\"]\npaths = [\"/v1/refunds/*/cancel\"]\n";
+    let denial = call("POST", "/v1/refunds", "").denial(&set(&[text]));
+    let wanted = ["POST /v1/refunds/*/cancel", "GET /v1/refunds/*", "/v1/customers/**", "/v1/events"];
+    assert_eq!(denial.details, [("instead", serde_json::json!(wanted))]);
+    assert!(
+        denial.sentence.contains("It allows POST /v1/refunds/*/cancel; GET /v1/refunds/*; "),
+        "{}",
+        denial.sentence
+    );
 }

@@ -67,6 +67,96 @@ fn bases_that_are_not_there_or_go_round_are_refused() {
     assert!(bad(&[floor, &heir("")]).contains("no such policy is there to be extended"));
 }
 
+#[test]
+fn an_heir_that_observes_leaves_its_base_enforced() {
+    let own = "mode = \"observe\"\n[[allow]]\npaths = [\"/v1/b\", \"/v1/c\"]\nparams.m = { max = 1 }\n[[deny]]\npaths = [\"/v1/c/x\"]\n\
+               [[budget]]\nper = \"key\"\nlimit = \"1 calls\"\n";
+    let watched = set(&[BASE, &heir(own)]);
+    for (target, wanted) in [
+        ("/v1/b", "policy_denied"),
+        ("/v1/a?n=5", "param_denied"),
+        ("/v1/d", "policy_denied"),
+        ("/v1/c?m=5", "observed param_denied"),
+        ("/v1/c/x?m=1", "observed policy_denied"),
+        ("/v1/a", "allow"),
+    ] {
+        assert_eq!(call("GET", target, "").word(&watched), wanted, "{target}");
+    }
+    let permit = call("GET", "/v1/a", "").permit(&watched);
+    let mut limits: Vec<_> =
+        permit.lines().iter().filter_map(|l| l.limit.as_ref()).map(|l| (&*l.rule, l.enforce)).collect();
+    limits.sort_unstable();
+    limits.dedup();
+    assert_eq!(limits, [("base: 5 calls per agent", true), ("p: 1 calls per key", false)]);
+    let all = set(&[&BASE.replacen("base = true", "base = true\nmode = \"observe\"", 1), &heir(own)]);
+    assert_eq!(call("GET", "/v1/b", "").word(&all), "observed policy_denied", "where the base observes, all do");
+    let taken =
+        set(&[&BASE.replacen("base = true", "base = true\nmode = \"observe\"", 1), &heir("mode = \"enforce\"\n")]);
+    assert_eq!(call("GET", "/v1/b", "").word(&taken), "policy_denied");
+}
+
+#[test]
+fn a_base_that_is_reached_twice_is_there_once() {
+    let root = "name = \"root\"\nbase = true\n[[allow]]\npaths = [\"/x\"]\n[[risk.factor]]\nutc = \"00:00-24:00\"\ntimes = 3\n";
+    let mid = |name: &str, vendor: &str| {
+        format!("name = \"{name}\"\nbase = true\nvendors = [\"{vendor}\"]\nextends = \"root\"\n")
+    };
+    let own = "name = \"p\"\nvendors = [\"stripe\", \"openai\", \"github\"]\nextends = [\"m\", \"n\"]\n[risk]\nread-only = 2\n";
+    let set = set(&[root, &mid("m", "stripe"), &mid("n", "openai"), own]);
+    let whole = set.get("p").expect("loaded");
+    assert_eq!((whole.allow.len(), whole.weights.factors.len()), (1, 1));
+    assert_eq!(call("GET", "/x", "").permit(&set).risk(), 6);
+    for (vendor, wanted) in [("stripe", "allow"), ("openai", "allow"), ("github", "policy_denied")] {
+        let mut call = call("GET", "/x", "");
+        call.facts.vendor = vendor.into();
+        assert_eq!(call.word(&set), wanted, "{vendor}: rules stay with the vendors of each way to them");
+    }
+    // Every level extends all that are below: as many ways as there are subsets, and soon done.
+    let level = |n: usize| {
+        let below: Vec<String> = (0..n).map(|k| format!("\"l{k}\"")).collect();
+        format!("name = \"l{n}\"\nbase = true\nextends = [{}]\n[[deny]]\npaths = [\"/{n}\"]\n", below.join(", "))
+    };
+    let texts: Vec<String> = (0..8).map(level).chain([heir("").replace("\"base\"", "\"l7\"")]).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert_eq!(super::set(&texts).get("p").expect("loaded").deny.len(), 8);
+}
+
+#[test]
+fn of_lease_and_store_down_the_stricter_counts() {
+    use crate::rules::ledger::ask::{Down, Manner};
+    let manner = |base: &str, own: &str| {
+        let base = format!("name = \"base\"\nbase = true\n{base}");
+        set(&[&base, &heir(own)]).get("p").expect("loaded").manner
+    };
+    let down = |word: &str, secs: u32| format!("[store_down]\nledger = \"{word}\"\nfor = \"{secs}s\"\n");
+    let closed = "[store_down]\nledger = \"closed\"\n";
+    for (base, own, lease, wanted) in [
+        (down("open", 9), String::new(), false, Down::Open { secs: 9 }),
+        (down("open", 9), "lease = true\n".to_owned(), true, Down::Open { secs: 9 }),
+        (down("leased", 9), down("open", 5), false, Down::Leased { secs: 9 }),
+        (down("open", 5), down("open", 9), false, Down::Open { secs: 5 }),
+        (closed.to_owned(), down("open", 9), false, Down::Closed),
+        ("lease = false\n".to_owned(), "lease = true\n".to_owned(), false, Down::Closed),
+        ("lease = true\n".to_owned(), String::new(), true, Down::Closed),
+        (String::new(), format!("lease = true\n{}", down("open", 9)), true, Down::Open { secs: 9 }),
+    ] {
+        assert_eq!(manner(&base, &own), Manner { lease, down: wanted }, "{base}{own}");
+    }
+}
+
+#[test]
+fn a_base_that_is_put_in_the_place_of_another_changes_its_heirs() {
+    let old = set(&[BASE, &heir("")]);
+    let new = old.with(policy(&BASE.replace("/v1/b", "/v1/a"))).expect("a sound set");
+    assert_eq!(
+        (call("GET", "/v1/a", "").word(&old), call("GET", "/v1/a", "").word(&new)),
+        ("allow".into(), "policy_denied".into())
+    );
+    assert!(new.get("base").is_none());
+    let again = new.with_extra(Vec::new()).with(policy(BASE)).expect("a sound set");
+    assert_eq!(call("GET", "/v1/a", "").word(&again), "allow");
+}
+
 fn extending(text: &str) -> String {
     text.replacen("vendors", "extends = \"base\"\nvendors", 1)
 }

@@ -202,7 +202,8 @@ fn listing(rule: &str) -> PolicySet {
     let list = List::parse("ours", "# customers\ncus_A\n  cus_B\n\n42\n");
     let lists: Lists = [("ours".into(), list.into())].into_iter().collect::<std::collections::BTreeMap<_, _>>().into();
     let text = format!("name = \"p\"\nvendors = [\"stripe\"]\n{rule}");
-    let policy = policy_file::read_with("p.toml", &text, None, &lists).unwrap_or_else(|e| panic!("{e}"));
+    let beside = Beside { lists, ..Beside::default() };
+    let policy = policy_file::read_with("p.toml", &text, None, &beside).unwrap_or_else(|e| panic!("{e}"));
     PolicySet::new(vec![policy], Vec::new()).expect("a set of one")
 }
 

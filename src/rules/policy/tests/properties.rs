@@ -18,6 +18,13 @@ fn rule(kind: &'static str) -> impl Strategy<Value = String> {
     })
 }
 
+/// The schema that it ends with, if one.
+const SCHEMAS: [&str; 3] = [
+    "",
+    "[[schema]]\npaths = [\"/v2\"]\nschema = { type = \"object\", maxProperties = 0 }\n",
+    "[[schema]]\npaths = [\"/**\"]\nmode = \"observe\"\nschema = { type = \"object\", properties.n = { type = \"integer\", maximum = 3 } }\n",
+];
+
 fn budget() -> impl Strategy<Value = String> {
     let scopes: Vec<&str> = Scope::ALL.iter().map(|s| s.as_str()).collect();
     let windows = ["minute", "hour", "day", "month", "total"];
@@ -26,19 +33,29 @@ fn budget() -> impl Strategy<Value = String> {
     })
 }
 
+/// Calls come at noon.
+fn window() -> impl Strategy<Value = String> {
+    (prop::sample::select(&PATHS[..]), 9_u32..15).prop_map(|(path, from)| {
+        format!("[[window]]\npaths = [\"{path}\"]\nhours = \"{from:02}:00-{:02}:00\"\n", from + 2)
+    })
+}
+
 prop_compose! {
     pub fn policy_text(name: &'static str)(
         allow in prop::collection::vec(rule("allow"), 0..4),
         deny in prop::collection::vec(rule("deny"), 0..3),
         budgets in prop::collection::vec(budget(), 0..4),
+        windows in prop::collection::vec(window(), 0..2),
         observe in prop::bool::weighted(0.2),
+        schema in prop::sample::select(&SCHEMAS[..]),
     ) -> String {
         let mode = if observe { "observe" } else { "enforce" };
         let head = match name {
             "floor" => "name = \"floor\"\nglobal = true\n".to_owned(),
             _ => format!("name = \"{name}\"\nvendors = [\"stripe\"]\n"),
         };
-        format!("{head}mode = \"{mode}\"\n{}{}{}", allow.concat(), deny.concat(), budgets.concat())
+        let rules = [allow, deny, budgets, windows].concat().concat();
+        format!("{head}mode = \"{mode}\"\n{rules}{schema}")
     }
 }
 

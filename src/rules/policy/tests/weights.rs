@@ -59,6 +59,15 @@ fn amounts_weigh_by_steps_and_an_unknown_one_the_most() {
     ] {
         assert_eq!(risk_of(rule, &sending("/send", body)), points, "{body}");
     }
+    let lighter =
+        "[[risk.factor]]\noperations = [\"POST /send\"]\nparam = \"amount\"\nsteps = { \"0\" = 0.2, \"1000\" = 0.8 }\n";
+    for (body, points) in [("amount=5", 1), ("amount=1000", 4), ("currency=usd", 5), ("amount=lots", 5)] {
+        assert_eq!(
+            risk_of(lighter, &sending("/send", body)),
+            points,
+            "steps below one lighten no amount that is unknown: {body}"
+        );
+    }
 }
 
 #[test]

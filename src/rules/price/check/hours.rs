@@ -3,6 +3,7 @@
 use super::super::raw::RawHours;
 use super::super::schedule::Hours;
 use super::Check;
+use crate::units::time::Timestamp;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -32,6 +33,13 @@ impl Hours {
         let spans: Vec<(u16, u16)> = utc.iter().map(|text| span(text)).collect::<Option<_>>()?;
         let spans = if spans.is_empty() { vec![(0, 24 * 60)] } else { spans };
         Some(Self { days, spans: spans.into(), ..Self::default() })
+    }
+
+    /// But not on these dates (`2026-12-25`). `None` if one of them is none.
+    pub fn but_on(self, dates: &[&str]) -> Option<Self> {
+        let day = |date: &&str| format!("{date}T00:00:00Z").parse::<Timestamp>().ok();
+        let days: Option<Vec<i64>> = dates.iter().map(|d| Some(day(d)?.0.div_euclid(DAY_MICROS))).collect();
+        Some(Self { except: days?.into(), ..self })
     }
 }
 

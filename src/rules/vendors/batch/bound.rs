@@ -76,12 +76,16 @@ pub(super) fn of_file(ask: &Ask<'_>) -> Option<Result<FileBound, String>> {
     for (at, text) in file.split(|byte| *byte == b'\n').enumerate().filter(|(_, text)| !text.trim_ascii().is_empty()) {
         match line(ask, text, &mut endpoint) {
             Ok(need) => sum.add(&need),
-            // It may quote what stands there.
-            Err(why) => return Some(Err(format!("line {}: {why}", at + 1).chars().take(LONGEST_REASON).collect())),
+            Err(why) => return Some(Err(storable(&format!("line {}: {why}", at + 1)))),
         }
     }
     let bound = MadeBound { usd: sum.usd.ceil(), tokens: sum.tokens, book: ask.prices.hash() };
     Some(endpoint.map(|endpoint| FileBound { bound, endpoint }).ok_or_else(|| "it has no lines".to_owned()))
+}
+
+/// It may quote what stands in the file, also what no store can read back.
+fn storable(reason: &str) -> String {
+    reason.chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect()
 }
 
 /// `{"custom_id": …, "method": "POST", "url": "/v1/chat/completions", "body": {…}}`, the same operation in every line.

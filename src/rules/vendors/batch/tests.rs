@@ -223,6 +223,8 @@ fn a_file_is_bounded_when_it_is_uploaded_and_held_when_it_runs() {
     assert_eq!(uploaded("no multipart"), None);
     for (bad, word) in [
         (LINE.replace("gpt-batch", "gpt-nobody-knows"), "price book"),
+        // No store could read that back.
+        (LINE.replace("gpt-batch", "gpt-\\u0000nobody"), "`gpt-nobody`"),
         (
             LINE.replace("\"hello\"", "[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x\"}}]")
                 .replace("\"model\"", "\"web_search_options\":{},\"model\""),

@@ -1,5 +1,5 @@
 //! How many tokens a text can be at most for OpenAI's published tokenizers (`o200k`, `cl100k`), from a look at its bytes: no
-//! tokenizer is loaded, and a kilobyte takes about ten microseconds. Counts nothing exactly; `count` does, where this says too much.
+//! tokenizer is loaded, and a kilobyte takes a few microseconds. Counts nothing exactly; `count` does, where this says too much.
 //!
 //! Why it is a bound. Those tokenizers cut a text into pieces by a pattern, and join bytes within a piece as long as two
 //! neighbours are a token together. So (1) a piece that is a token itself is one: common words with their space, up to three
@@ -9,10 +9,12 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use crate::units::table::Hashing;
+
 /// Words that are one token behind a space, in both vocabularies: the 8,000 that come first there.
 const WORDS: &str = include_str!("words.txt");
-/// No word there is longer.
-const LONGEST_WORD: usize = 20;
+/// No word there is longer, so that each fits into one number.
+const LONGEST_WORD: usize = 16;
 /// Pairs of small letters that are no token in one of them.
 pub(super) const APART: &str = "bq fj fz gj gk gq hj jg jv jw jx jy jz kq kx kz lq mz nq oq qf qg qj qk qo qv qy qz rj tj tq uq vq vz \
                      wq wv wz xg xh xj xk xq xu xv xw yf yj yq yv zg zj zq zr zv";
@@ -22,7 +24,8 @@ const ORDINARY: usize = 8;
 pub(super) const LONGEST_INDENT: usize = 79;
 
 struct Known {
-    words: HashSet<&'static [u8]>,
+    /// Their letters, one behind the other.
+    words: HashSet<u128, Hashing>,
     /// By first and second letter: are both one token?
     pairs: [[bool; 26]; 26],
 }
@@ -33,55 +36,60 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
         let [first, second] = [0, 1].map(|at| usize::from(pair.as_bytes()[at] - b'a'));
         pairs[first][second] = false;
     }
-    Known { words: words().map(str::as_bytes).collect(), pairs }
+    Known { words: words().map(|word| word.bytes().fold(0, with_letter)).collect(), pairs }
 });
+
+fn with_letter(word: u128, letter: u8) -> u128 {
+    word << 8 | u128::from(letter)
+}
 
 pub(super) fn words() -> impl Iterator<Item = &'static str> {
     WORDS.split_ascii_whitespace()
 }
 
 /// The most tokens so far, by what the last byte is: a token of its own, the end of a longer one, or the beginning of a longer
-/// one that must go on.
+/// one that must go on. Below zero: that cannot be. Plain numbers, as this is done for every byte.
 #[derive(Clone, Copy)]
 struct Most {
-    alone: Option<u64>,
-    ended: Option<u64>,
-    begun: Option<u64>,
+    alone: i64,
+    ended: i64,
+    begun: i64,
 }
+
+/// Also with one added for every byte of the longest text.
+const NEVER: i64 = i64::MIN / 2;
 
 impl Most {
     /// A piece begins here.
-    const fn after(count: u64) -> Self {
-        Self { alone: None, ended: Some(count), begun: None }
+    const fn after(count: i64) -> Self {
+        Self { alone: NEVER, ended: count, begun: NEVER }
     }
 
     /// At the end of a piece.
-    fn whole(self) -> u64 {
-        self.alone.max(self.ended).unwrap_or(0)
+    fn whole(self) -> i64 {
+        self.alone.max(self.ended).max(0)
     }
 
     /// One byte more. `joined`: it and the byte before are a token, and of one piece.
     fn with(self, joined: bool) -> Self {
-        let free = if joined { self.ended } else { self.alone.max(self.ended) };
-        Self {
-            alone: free.map(|count| count + 1),
-            ended: self.longer(),
-            begun: self.alone.max(self.ended).map(|count| count + 1),
-        }
+        let any = self.alone.max(self.ended);
+        let free = if joined { self.ended } else { any };
+        Self { alone: free + 1, ended: self.longer(), begun: any + 1 }
     }
 
     /// A longer token goes on. What stands before a piece is no token that could.
-    fn longer(self) -> Option<u64> {
-        let inside = self.ended.filter(|_| self.alone.is_some() || self.begun.is_some());
+    fn longer(self) -> i64 {
+        let inside = if self.alone.max(self.begun) >= 0 { self.ended } else { NEVER };
         inside.max(self.begun)
     }
 }
 
 /// The most tokens that a text can be. One with hardly a known word is no ordinary text, and stays at its bytes.
 pub(super) fn most(text: &str) -> u64 {
-    let text = Text(text.as_bytes());
+    let text = Text { bytes: text.as_bytes(), known: &KNOWN };
+    let bytes = text.bytes.len();
     let (mut sum, mut at, mut known) = (Most::after(0), 0, 0);
-    while at < text.0.len() {
+    while at < bytes {
         if let Some((bytes, tokens)) = text.piece(at) {
             sum = Most::after(sum.whole() + tokens);
             at += bytes;
@@ -94,15 +102,17 @@ pub(super) fn most(text: &str) -> u64 {
         sum = sum.with(text.joined(at));
         at += 1;
     }
-    let bytes = text.0.len();
-    if known < bytes / ORDINARY { bytes as u64 } else { sum.whole() }
+    if known < bytes / ORDINARY { bytes as u64 } else { sum.whole().unsigned_abs() }
 }
 
-struct Text<'t>(&'t [u8]);
+struct Text<'t> {
+    bytes: &'t [u8],
+    known: &'t Known,
+}
 
 impl Text<'_> {
     fn get(&self, at: usize) -> Option<u8> {
-        self.0.get(at).copied()
+        self.bytes.get(at).copied()
     }
 
     fn before(&self, at: usize) -> Option<u8> {
@@ -110,8 +120,8 @@ impl Text<'_> {
     }
 
     /// Bytes and tokens of pieces that begin here and whose tokens are known.
-    fn piece(&self, at: usize) -> Option<(usize, u64)> {
-        match self.0[at] {
+    fn piece(&self, at: usize) -> Option<(usize, i64)> {
+        match self.bytes[at] {
             b' ' => self.word(at).or_else(|| self.indent(at)),
             b'0'..=b'9' => self.digits(at),
             _ => None,
@@ -119,40 +129,46 @@ impl Text<'_> {
     }
 
     /// A space and a word, unless letters or what belongs to them may follow.
-    fn word(&self, at: usize) -> Option<(usize, u64)> {
-        let behind = self.0.get(at + 1..(at + 2 + LONGEST_WORD).min(self.0.len()))?;
-        let letters = behind.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    fn word(&self, at: usize) -> Option<(usize, i64)> {
+        let (mut word, mut letters) = (0, 0);
+        for letter in self.bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_alphabetic()) {
+            if letters == LONGEST_WORD {
+                return None;
+            }
+            word = with_letter(word, *letter);
+            letters += 1;
+        }
         let ends = self.get(at + 1 + letters).is_none_or(|next| next.is_ascii() && next != b'\'');
-        (letters > 0 && ends && KNOWN.words.contains(&behind[..letters])).then_some((1 + letters, 1))
+        (letters > 0 && ends && self.known.words.contains(&word)).then_some((1 + letters, 1))
     }
 
     /// All spaces but the last, which goes with what follows.
-    fn indent(&self, at: usize) -> Option<(usize, u64)> {
+    fn indent(&self, at: usize) -> Option<(usize, i64)> {
         let begins = self.before(at).is_none_or(|before| before.is_ascii_graphic() || before == b'\n');
         if !begins {
             return None;
         }
-        let near = self.0[at..].iter().take(LONGEST_INDENT + 2);
+        let near = self.bytes[at..].iter().take(LONGEST_INDENT + 2);
         let spaces = near.take_while(|byte| **byte == b' ').count() - 1;
         let follows = self.get(at + spaces + 1).is_some_and(|next| next.is_ascii_graphic());
         ((1..=LONGEST_INDENT).contains(&spaces) && follows).then_some((spaces, 1))
     }
 
     /// Three by three, unless other digits than these stand beside them.
-    fn digits(&self, at: usize) -> Option<(usize, u64)> {
+    fn digits(&self, at: usize) -> Option<(usize, i64)> {
         let ascii = |byte: Option<u8>| byte.is_none_or(|byte| byte.is_ascii() && !byte.is_ascii_digit());
         if !ascii(self.before(at)) {
             return None;
         }
-        let digits = self.0[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        ascii(self.get(at + digits)).then_some((digits, digits.div_ceil(3) as u64))
+        let digits = self.bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        ascii(self.get(at + digits)).then_some((digits, digits.div_ceil(3) as i64))
     }
 
     /// Does a piece begin here for certain: a space before a letter, or what follows a small letter and is none?
     fn begins(&self, at: usize) -> bool {
-        let spaced = self.0[at] == b' ' && self.get(at + 1).is_some_and(|next| next.is_ascii_alphabetic());
+        let spaced = self.bytes[at] == b' ' && self.get(at + 1).is_some_and(|next| next.is_ascii_alphabetic());
         let ended = self.before(at).is_some_and(|before| before.is_ascii_lowercase());
-        let other = self.0[at].is_ascii() && !self.0[at].is_ascii_alphabetic() && self.0[at] != b'\'';
+        let other = self.bytes[at].is_ascii() && !self.bytes[at].is_ascii_alphabetic() && self.bytes[at] != b'\'';
         spaced || (ended && other)
     }
 
@@ -160,12 +176,12 @@ impl Text<'_> {
     /// or two: `'s`, `'re`.
     fn joined(&self, at: usize) -> bool {
         let Some(before) = self.before(at) else { return false };
-        let this = self.0[at];
+        let this = self.bytes[at];
         if before == b' ' {
             return this.is_ascii_alphabetic();
         }
-        let quoted = [2, 3].into_iter().any(|back| at.checked_sub(back).is_some_and(|at| self.0[at] == b'\''));
+        let quoted = [2, 3].into_iter().any(|back| at.checked_sub(back).is_some_and(|at| self.bytes[at] == b'\''));
         let small = before.is_ascii_lowercase() && this.is_ascii_lowercase();
-        small && !quoted && KNOWN.pairs[usize::from(before - b'a')][usize::from(this - b'a')]
+        small && !quoted && self.known.pairs[usize::from(before - b'a')][usize::from(this - b'a')]
     }
 }

@@ -29,7 +29,7 @@ fn stretch_of(cut: &Cut) -> i64 {
     match cut.every {
         None => i64::MAX,
         Some(Window::Minute | Window::Hour) => HOUR,
-        Some(Window::Day | Window::Month | Window::Total) => DAY,
+        Some(Window::Day | Window::Month | Window::Total | Window::Flight) => DAY,
     }
 }
 

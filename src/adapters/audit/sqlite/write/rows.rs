@@ -9,6 +9,7 @@ use super::super::super::AuditError;
 use super::super::super::project::{self, Change};
 use super::super::value::{Count, StoredCall};
 use super::Known;
+use super::together::Insert;
 use crate::rules::books::{Outcome, Verdict};
 use crate::rules::ledger::entry::Entry;
 use crate::rules::subject::Facts;
@@ -17,9 +18,15 @@ use crate::units::ids::{CallId, Seq};
 use crate::units::table::Table;
 use crate::units::time::Timestamp;
 
-/// Rows that one statement writes: to begin one, and to open the table with its indexes, costs as much as a row.
-const TOGETHER: usize = 32;
 const COLUMNS: usize = 14;
+
+const INSERT: Insert = Insert {
+    before: "INSERT OR FAIL INTO call_rows
+        (seq, call_id, at, facts, admitted, verdict, outcome, closed, adjusted, flagged, usd, tokens, calls, risk) VALUES",
+    values: "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    columns: COLUMNS,
+    after: "ON CONFLICT (call_id) DO NOTHING",
+};
 
 /// A row that this batch opens.
 struct Fresh {
@@ -105,26 +112,8 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn write(self) -> Result<(), AuditError> {
-        let groups = self.fresh.chunks_exact(TOGETHER);
-        let rest = groups.remainder().chunks(1);
-        groups.chain(rest).try_for_each(|rows| insert(self.tx, rows))
+        INSERT.all(self.tx, &self.fresh, Fresh::bind)
     }
-}
-
-/// One statement for all of them. A failed batch is rolled back as a whole, so no statement need be undone by itself.
-fn insert(tx: &Transaction<'_>, rows: &[Fresh]) -> Result<(), AuditError> {
-    let values = ["(?,?,?,?,?,?,?,?,?,?,?,?,?,?)"; TOGETHER][..rows.len()].join(",");
-    let sql = format!(
-        "INSERT OR FAIL INTO call_rows
-            (seq, call_id, at, facts, admitted, verdict, outcome, closed, adjusted, flagged, usd, tokens, calls, risk)
-            VALUES {values} ON CONFLICT (call_id) DO NOTHING"
-    );
-    let mut insert = tx.prepare_cached(&sql)?;
-    for (row, first) in rows.iter().zip((1..).step_by(COLUMNS)) {
-        row.bind(&mut insert, first)?;
-    }
-    insert.raw_execute()?;
-    Ok(())
 }
 
 impl Fresh {
@@ -154,7 +143,7 @@ impl Fresh {
 
 /// The row was opened by an earlier batch.
 fn later(tx: &Transaction<'_>, call: CallId, end: &End) -> Result<(), AuditError> {
-    let sql = "UPDATE call_rows SET outcome = coalesce(?2, outcome), closed = coalesce(?3, closed),
+    let sql = "UPDATE OR FAIL call_rows SET outcome = coalesce(?2, outcome), closed = coalesce(?3, closed),
         adjusted = coalesce(?4, adjusted), flagged = ?5, usd = ?6, tokens = ?7, calls = ?8, risk = ?9 WHERE call_id = ?1";
     let [usd, tokens, calls, risk] = Unit::ALL.map(|u| Count(end.charge.of(u)));
     let (outcome, closed, adjusted) = (end.outcome.map(Outcome::as_str), end.closed, end.adjusted);

@@ -132,7 +132,7 @@ local function close(id, h, how, charge, exact, passed)
   for _, p in ipairs(h.postings) do
     local c = cell(p[1], p[4])
     if c then
-      add(c, -part(p, h.amounts), part(p, charge), -1)
+      add(c, -part(p, h.amounts), charged(p, charge), -1)
       moved[p[1]] = true
       local account = accounts[p[1]]
       if c.open == 0 and c ~= account[1] then
@@ -159,7 +159,7 @@ local function recharge(id, h, step, charge, exact, heard)
   for _, p in ipairs(h.postings) do
     local c = cell(p[1], p[4])
     if c then
-      add(c, 0, part(p, charge) - part(p, h.charge), 0)
+      add(c, 0, charged(p, charge) - charged(p, h.charge), 0)
       moved[p[1]] = true
     end
   end

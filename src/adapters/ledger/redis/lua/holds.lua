@@ -32,9 +32,10 @@ local function open_hold(id)
   return h and h.how == 'open' and h or nil
 end
 
--- When an ended hold may be forgotten: soon, if its charge is the last word.
+-- When an ended hold may be forgotten: soon, if its charge is the last word. One that was put right stays: whoever puts it right
+-- again may not know of it yet.
 local function forget_at(h)
-  local keep = (h.exact and not h.repeated) and KEEP_EXACT or KEEP_BOUND
+  local keep = (h.exact and not h.repeated and h.step == 0) and KEEP_EXACT or KEEP_BOUND
   return h.at + (h.awaited and math.max(keep, KEEP_AWAITED) or keep)
 end
 
@@ -80,6 +81,11 @@ end
 -- What a posting counts of an amount.
 local function part(p, of)
   return of[UNITS[p[2]]]
+end
+
+-- What it keeps of a charge: of calls in flight nothing.
+local function charged(p, of)
+  return p[3] == 'flight' and 0 or part(p, of)
 end
 
 local function is_money(p)

@@ -1,6 +1,7 @@
 -- What was lent to nodes, one hash for all: `<node> <account> <start> <limit>` is a slice, which counts as held on its account
 -- and keeps its cell; `#<node>` is the number of the node's last message and the mark up to which it has told its journal;
--- `@<account>` is all that is lent of an account; `!<account>` is when somebody was short for it.
+-- `+<node>` says that it
+-- has put back what it was lent; `@<account>` is all that is lent of an account; `!<account>` is when somebody was short for it.
 local node, given = arg(), arg()
 local peer = '#' .. node
 local last, mark = string.match(redis.call('HGET', SLICES, peer) or '0 0', '^(%d+) (%d+)$')

@@ -9,6 +9,9 @@ for _ = 1, count do
     redis.call('HSET', REPLAYS, arg(), arg())
   elseif what == 'paid' then
     redis.call('ZADD', PAID, arg(), arg())
+  elseif what == 'whole' then
+    -- All is there: from here on the others put back their part, which nothing overwrites any more.
+    redis.call('HSET', META, 'loaded', arg())
   elseif what == 'hold' then
     -- When it is over: the lease of an open one, which begins anew, or when an ended one may be forgotten.
     local id, until_at, h = arg(), number(), cjson.decode(arg())

@@ -21,7 +21,7 @@ if redis.call('EXISTS', LENT) == 0 then
     local page = redis.call('HSCAN', SLICES, cursor, 'COUNT', 1000)
     cursor = page[1]
     for i = 1, #page[2], 2 do
-      local account = string.match(page[2][i], '^[^#@! ][^ ]* (.+) %d+ %d+$')
+      local account = string.match(page[2][i], '^[^#@!+ ][^ ]* (.+) %d+ %d+$')
       local window = account and string.match(redis.call('HGET', ACCOUNTS, account) or '', '^(%a+)')
       if window then
         redis.call('HSET', LENT, page[2][i], page[2][i + 1] .. ' ' .. window)

@@ -1,5 +1,5 @@
 -- Everybody has put back what they had: from here on the ledger is open to all under its new epoch. What was lent to nodes that
--- did not come forward stays held for them: they tell what became of it when they live again, or give it up.
+-- did not put it back themselves stays held for them: they tell what became of it when they live again, or give it up.
 local LENT = KEYS[16]
 local kept, names, cursor = {}, {}, '0'
 repeat
@@ -10,7 +10,8 @@ repeat
     local node, account, from = string.match(field, '^(%S+) (.+) (%d+) %d+$')
     local amount, window = string.match(page[2][i + 1], '^(%d+) (%a+)$')
     local is_over = begins(window) ~= tonumber(from)
-    if not kept[field] and not is_over and redis.call('HEXISTS', SLICES, '#' .. node) == 0 then
+    local came = redis.call('HEXISTS', SLICES, '+' .. node) == 1 or redis.call('HEXISTS', SLICES, field) == 1
+    if not kept[field] and not is_over and not came then
       kept[field] = { account = account, window = window, amount = tonumber(amount) }
       names[#names + 1] = account
     end

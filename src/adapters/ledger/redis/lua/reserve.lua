@@ -241,7 +241,7 @@ for i = 3, #ARGV do
   asks[#asks + 1], ids[#ids + 1] = a, a[1]
   local place = FLAGGED + a[FLAGGED] + 1
   note_firsts(a, place, LINE, names)
-  note_firsts(a, place + LINE * a[place] + 1, RATE, rates)
+  note_cells(a, place + LINE * a[place] + 1, rates)
   for k = FLAGGED + 1, FLAGGED + a[FLAGGED] do
     if set[a[k]] == nil then
       set[a[k]], flags[#flags + 1] = false, a[k]

@@ -1,8 +1,12 @@
 -- What a node did alone, told in the order of its journal: slice money becomes holds and charges, with the events that a
 -- reserve and an end would have written. A batch is done once: a message that is not newer than the last changes nothing.
-local upto, count = number(), number()
+local shaped, upto, count = number(), number(), number()
 if sent <= last then
   return late()
+end
+-- Shapes that the node does not know of: what it began before they were declared would not count on them.
+if tonumber(known[5] or '0') ~= shaped then
+  return { 'shapes', text(seq) }
 end
 
 local function read_takes(into)

@@ -60,6 +60,9 @@ for _, s in ipairs(asked) do
   end
 end
 note_peer()
+if back then
+  redis.call('HSET', SLICES, '+' .. node, '1')
+end
 write_accounts()
 
 local flagged = tonumber(redis.call('HGET', META, 'flagged') or '0')

@@ -14,7 +14,7 @@ end
 
 -- When the window that runs at that time began.
 local function start(window, at)
-  if window == 'total' then
+  if window == 'total' or window == 'flight' then
     return 0
   end
   if SIZES[window] then

@@ -82,6 +82,9 @@ local function not_yet()
 end
 
 local function add_unseen()
+  if window == 'flight' then
+    return
+  end
   for _, id in ipairs(running) do
     local h = holds[id]
     local was, now = h.how ~= 'open' and charge_then(h) or 0, h.how ~= 'open' and h.charge[UNITS[unit]] or 0

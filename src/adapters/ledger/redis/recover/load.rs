@@ -1,5 +1,5 @@
-//! A book, written to Redis as the scripts keep a ledger: flags first, then holds, then accounts with what is held. Appends no
-//! event, since the books have them all.
+//! A book, written to Redis as the scripts keep a ledger: flags first, then holds, then accounts with what is held; at last
+//! that all is there. Appends no event, since the books have them all.
 
 use redis::ScriptInvocation;
 use serde_json::{Map, Value, json};
@@ -36,6 +36,7 @@ pub async fn load(inner: &Inner, book: &Book, flags: &[Flag]) -> Result<Loaded, 
     put(inner, "paid", book.paid().map(|(key, until)| vec![until.0.to_string(), key.0.to_string()]).collect()).await?;
     put(inner, "hold", holds.iter().map(hold).collect()).await?;
     put(inner, "account", accounts.iter().filter_map(|cells| account(cells)).collect()).await?;
+    put(inner, "whole", vec![vec!["1".to_owned()]]).await?;
     let open = holds.iter().filter(|h| h.end.is_none()).count();
     Ok(Loaded { flags: flags.len(), open, remembered: holds.len() - open, accounts: accounts.len() })
 }

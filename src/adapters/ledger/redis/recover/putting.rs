@@ -83,7 +83,7 @@ pub async fn ask<T: Send + 'static>(
 async fn again(inner: &Inner, seq: Seq, redo: &Redo) -> Result<(), LedgerError> {
     match redo {
         Redo::Take(taken) => take(inner, taken).await,
-        Redo::Resize { hold, step, amounts } => inner.resize(*hold, *step, *amounts).await.map(drop),
+        Redo::Resize { hold, step, amounts } => inner.resize(*hold, *step, *amounts, true).await.map(drop),
         Redo::Settle(settle) => inner.settle(settle.clone()).await.map(drop),
         Redo::Adjust { hold, step, charge, exact, act } => {
             inner.adjust(*hold, *step, *charge, *exact, act.clone()).await

@@ -59,7 +59,10 @@ impl World<'_> {
         let mut lines = Vec::new();
         for shape in self.shapes.clone() {
             for line in lines_of(agent, &shape).iter().cloned() {
-                let amount = [40, 100, 300][self.dice.roll(3) as usize];
+                let amount = match shape.window.keeps_charges() {
+                    true => [40, 100, 300][self.dice.roll(3) as usize],
+                    false => 1 + self.dice.roll(4),
+                };
                 match self.dice.roll(4) {
                     0 => lines.push(line),
                     1 => lines.push(observed(limited(line, amount))),
@@ -84,7 +87,8 @@ impl World<'_> {
             let interval = [333_333, 20_000_000, 3_600_000_000][self.dice.roll(3) as usize];
             let (cell, rule) = (AccountName(format!("agent:{agent} rate {interval}us").into()), "p: slowly".into());
             let (burst, cost) = (1 + self.dice.roll(4), 1 + self.dice.roll(2) * self.dice.roll(3));
-            add(&mut rates, Rate { cell, interval, burst, cost, rule, enforce: self.dice.roll(4) > 0 });
+            let slots = if self.dice.roll(3) == 0 { 1 + self.dice.roll(3) } else { 1 };
+            add(&mut rates, Rate { cell, interval, burst, cost, slots, rule, enforce: self.dice.roll(4) > 0 });
         }
         rates.into()
     }

@@ -22,9 +22,9 @@ async fn a_hold_that_ends_elsewhere_lets_the_waiting_go_on() {
     let waiting = Waiting::new(Arc::new(one));
     let waiter = tokio::spawn({
         let (waiting, lines) = (waiting.clone(), lines.clone());
-        let never = std::future::pending::<()>();
+        let never = std::future::pending::<()>;
         let deadline = Instant::now() + Duration::from_secs(20);
-        async move { waiting.reserve(&permit(), ask(2, &lines, 100), deadline, never).await }
+        async move { waiting.reserve(&permit(), || ask(2, &lines, 100), deadline, never).await }
     });
     while waiting.waiting() == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;

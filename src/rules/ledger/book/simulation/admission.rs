@@ -16,7 +16,10 @@ impl<L: Driven> World<L> {
         let mut lines = Vec::new();
         for shape in self.shapes.clone() {
             for line in lines_of(agent, &shape).iter().cloned() {
-                let amount = [40, 100, 300][self.dice.roll(3) as usize];
+                let amount = match shape.window.keeps_charges() {
+                    true => [40, 100, 300][self.dice.roll(3) as usize],
+                    false => 1 + self.dice.roll(4),
+                };
                 match self.dice.roll(4) {
                     0 => lines.push(line),
                     1 => lines.push(observed(limited(line, amount))),

@@ -96,7 +96,8 @@ impl Shadow {
             };
             *(if group.ended { &mut spent } else { &mut held }) += amount;
         }
-        (spent, held)
+        // Calls in flight are counted while they last.
+        (if account.0.ends_with(" flight") { 0 } else { spent }, held)
     }
 
     /// The group that a call with this key would join.

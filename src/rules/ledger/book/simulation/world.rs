@@ -52,6 +52,7 @@ pub(crate) fn all_shapes() -> Vec<Shape> {
         shape(Scope::Agent, Unit::Tokens, Window::Hour),
         shape(Scope::Agent, Unit::Calls, Window::Hour),
         shape(Scope::Everyone, Unit::Risk, Window::Month),
+        shape(Scope::Tenant, Unit::Calls, Window::Flight),
     ]
 }
 

@@ -142,6 +142,9 @@ fn a_correction_reaches_a_call_that_is_long_forgotten() {
     rig.commit_bound(1);
     correct(&mut rig, 1, known(50, 0), 40).expect("it is remembered");
     assert_eq!(rig.at(&lines[0]), (40, 0));
+    rig.pass_secs(3600);
+    rig.adjust(1, 1, Amounts::ZERO, true).expect("it is remembered that somebody put it right");
+    assert_eq!(rig.at(&lines[0]), (40, 0), "each step once");
     rig.pass_secs(3 * 24 * 3600);
     rig.held(ask(2, &lines, 5));
     rig.commit(2, 5);

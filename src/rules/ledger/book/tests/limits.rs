@@ -239,3 +239,23 @@ fn calls_that_ask_for_the_same_lines_share_their_postings_until_a_window_begins(
     assert_ne!((first[0].start, first[1].start), (next_day[0].start, next_day[1].start));
     assert_eq!(first[1], next_day[1]);
 }
+
+#[test]
+fn calls_in_flight_count_while_they_last() {
+    let mut rig = Rig::new();
+    let flight = limited(line("a", Unit::Calls, Window::Flight), 2);
+    let lines = [flight.clone(), usd("a", 1000)];
+    rig.held(ask(1, &lines, 10));
+    rig.held(ask(2, &lines, 10));
+    assert_eq!(rig.short(ask(3, &lines, 10)).cause, Cause::Held);
+    rig.pass_secs(31);
+    assert_eq!(rig.expire_due(), 2);
+    assert_eq!((rig.at(&flight), rig.at(&lines[1])), ((0, 0), (20, 0)), "charged, and in flight no more");
+    rig.commit(1, 5);
+    assert_eq!((rig.at(&flight), rig.at(&lines[1])), ((0, 0), (15, 0)), "its true end came late");
+    rig.held(ask(3, &lines, 10));
+    rig.pass_secs(2 * 3600);
+    assert_eq!(rig.at(&flight), (0, 1), "no window begins anew");
+    rig.commit(3, 1);
+    rig.check_replay();
+}

@@ -15,7 +15,7 @@ const SECOND: u64 = 1_000_000;
 
 fn rate(cell: &str, interval: u64, burst: u64) -> Rate {
     let rule = format!("{cell} every {interval}").into();
-    Rate { cell: AccountName(cell.into()), interval, burst, cost: 1, rule, enforce: true }
+    Rate { cell: AccountName(cell.into()), interval, burst, cost: 1, slots: 1, rule, enforce: true }
 }
 
 fn paced(rates: &[Rate], ask: Reserve) -> Reserve {

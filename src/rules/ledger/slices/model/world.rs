@@ -212,7 +212,7 @@ impl World {
     fn start(&mut self, node: usize) -> bool {
         let peer = &mut self.central.peers[node];
         let Node { mem, journal, number, recovering, calls, .. } = &mut self.nodes[node];
-        let (first, mark) = (peer.number == 0, peer.mark);
+        let mark = peer.mark;
         peer.number = peer.number.max(*number) + 1;
         (*number, *recovering) = (peer.number, true);
         let mut again = Slices::begin(mark);
@@ -222,9 +222,7 @@ impl World {
                 false => again.end(seq, *call, |_| 0),
             }
         }
-        if first {
-            again.put_back(|call| self.central.found(call));
-        }
+        again.put_back(|call| self.central.found(call));
         for call in again.orphans() {
             journal.push((call, false));
             again.end(journal.len() as Seq, call, |_| 0);
