@@ -1,6 +1,7 @@
 //! The price book: every model of every vendor by its names, with the operator's file on top of the shipped one. Finds the
 //! row of a model name as a request or an answer spells it. Reads no files: it is given their text.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -96,6 +97,11 @@ impl PriceBook {
     /// The row of a model, however dated or aliased its name is.
     pub fn find(&self, vendor: &str, model: &str) -> Option<&Arc<Row>> {
         self.shelves.get(vendor)?.find(model)
+    }
+
+    /// The model behind a name of the operator's, or the name itself.
+    pub fn meant<'m>(&'m self, vendor: &str, model: &'m str) -> Cow<'m, str> {
+        self.shelves.get(vendor).map_or(Cow::Borrowed(model), |shelf| shelf.own_name(model))
     }
 
     /// A row that no model of the vendor is dearer than, for models that the book does not know.

@@ -81,6 +81,7 @@ TIME = [
 ]
 KINDS = [row[0] for row in TOKENS + EACH + TIME] + ["audio_time_out"]
 PER_MILLION = {row[0] for row in TOKENS}
+ANSWERS = ("output", "reasoning", "audio_output", "image_output", "video_output")
 TIERS = {"standard": "", "flex": "_flex", "priority": "_priority", "ultrafast": "_ultrafast", "balanced": "_balanced", "batch": "_batches"}
 FEES = [
     ("web_search", "web_searches_kcount", None),
@@ -99,7 +100,13 @@ VENDOR_FEES = {
 # By hand: (shelf, name, tier, above, kind) -> price, with the reason and where the figure stands. `None` drops a rate.
 OVERRIDES = json.loads((HERE / "overrides.json").read_text())
 # A beta header lets these read more than their sources say, at the prices that the sources list for it.
-LONGER = {"claude-sonnet-4-5": 1_000_000, "claude-sonnet-4-5-20250929": 1_000_000}
+LONGER = re.compile(r"(?:^|\.)claude-sonnet-4(?:-5)?(?=$|[-@]20)")
+LONGER_BY_NAME = ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929")
+LONGEST = 1_000_000
+# Clouds that list a price for what is longer than the model's own limit there: the longest that its maker lists.
+LONGER_THERE = {"grok-4.3": 1_000_000, "grok-4.6": 500_000}
+# Models of Google's that charge searches by the prompt, and not by the query.
+PER_PROMPT = re.compile(r"gemini-[12]\b")
 # Context steps that begin at the threshold itself.
 INCLUSIVE = {"xai"}
 # Days without peak hours, from DeepSeek's calendar: public holidays of China that fall on weekdays.
@@ -222,13 +229,16 @@ def row(shelf, name, model, entry):
         add_litellm(where, now[2], off_peak(where, entry, busy))
         add_later(prices, now, before)
         add_fees(shelf, name, fees, entry)
+    # Older models charge the prompt that led to searches, whoever lists the fee.
+    if shelf in ("google", "vertex") and PER_PROMPT.match(name) and "web_search" in fees:
+        fees["grounded_prompt"] = fees.pop("web_search")
     prices += peaks(prices, now, busy) if busy else []
     factors = multipliers(model, entry)
     by_hand = override(where, prices, factors)
     for price in prices:
         complete(where, entry, price[2])
     return {
-        "limits": limits(model, entry, LONGER.get(name)),
+        "limits": limits(model, entry, longer(name, prices)),
         "multipliers": factors,
         "fees": fees,
         "source": source(model, entry, by_hand),
@@ -300,8 +310,40 @@ def off_peak(where, entry, busy):
     return entry | {key: value for key, value in off.items() if key != "windows"}
 
 
+def like_standard(where, rates, tier, above, kind):
+    """A tier's rate of a kind, in the relation that its input or its output has to the standard tier's."""
+    usual, values = rates.get(("standard", above), {}), rates[(tier, above)]
+    like = "output" if kind in ANSWERS and kind != "output" else "input"
+    if kind in values or not {kind, like} <= set(usual) or like not in values or not Decimal(usual[like]):
+        return
+    # Where hearing costs no more than reading, it is charged as that.
+    if kind == "audio_input" and Decimal(usual[kind]) <= Decimal(usual[like]):
+        return
+    values[kind] = text(Decimal(usual[kind]) * Decimal(values[like]) / Decimal(usual[like]))
+    differences.append((*where, tier, above, kind, None, values[kind], f"as its {like}'s relation to the standard tier"))
+
+
+def complete_tiers(where, rates):
+    """A tier that lists some rates keeps for others its relation to the standard tier."""
+    google, openai = where[0] in ("google", "vertex") and "claude" not in where[1], where[0] in ("openai", "azure")
+    kinds = ["output"] if openai else []
+    kinds += ["cache_write_long"] if openai else ["audio_input", "audio_output", "image_output"] if google else []
+    for (tier, above) in [key for key in rates if key[0] in ("flex", "batch", "priority")]:
+        for kind in kinds:
+            like_standard(where, rates, tier, above, kind)
+    # What is cheaper in every short prompt is so in a long one: the step is as much dearer as the standard tier's.
+    for tier, (_, above) in [(tier, key) for tier in ("flex", "batch") for key in rates if key[0] == "standard" and key[1] and (google or openai)]:
+        first, base, step = (rates.get(key, {}) for key in ((tier, 0), ("standard", 0), ("standard", above)))
+        if (tier, above) in rates or not {"input", "output"} <= set(first) or not {"input", "output"} <= set(step):
+            continue
+        shared = [kind for kind in first if kind in base and kind in step and kind in PER_MILLION and Decimal(base[kind])]
+        rates[(tier, above)] = {kind: text(Decimal(first[kind]) * Decimal(step[kind]) / Decimal(base[kind])) for kind in shared}
+        differences.append((*where, tier, above, "all", None, rates[(tier, above)]["input"], "as the standard tier's step"))
+
+
 def complete(where, entry, rates):
     """Rates that a source leaves unsaid because they are like others."""
+    complete_tiers(where, rates)
     for (tier, above), values in rates.items():
         step, first = Decimal(values.get("input", "0")), rates.get((tier, 0), {})
         for kind, value in first.items():
@@ -362,7 +404,8 @@ def override(where, prices, factors):
     """Gives the sources of what was changed."""
     found = []
     for rule in OVERRIDES:
-        if (rule["vendor"], rule["name"]) != where:
+        dated = DATED.match(where[1])
+        if (rule["vendor"], rule["name"]) not in (where, (where[0], dated[1] if dated else None)):
             continue
         found += [rule["source"]] if rule["source"] not in found else []
         if "multiplier" in rule:
@@ -372,7 +415,7 @@ def override(where, prices, factors):
         for start, hours, rates in prices:
             key = (rule.get("tier", "standard"), rule.get("above", 0))
             old = rates.get(key, {}).get(rule["kind"])
-            if (old is not None or rule.get("add")) and rule["price"] != old:
+            if (old is not None or rule.get("add") and key in rates) and rule["price"] != old:
                 differences.append((*where, *key, rule["kind"], old, rule["price"], "by hand: " + rule["why"]))
                 rates[key].pop(rule["kind"], None)
                 if rule["price"]:
@@ -380,10 +423,19 @@ def override(where, prices, factors):
     return found
 
 
+def longer(name, prices):
+    """The longest prompt of a model whose listed limit stops where a price for longer ones begins."""
+    step = max((above for _, _, rates in prices for _, above in rates), default=0)
+    most = LONGEST if LONGER.search(name) else LONGER_THERE.get(name.rsplit("/", 1)[-1])
+    return (LONGEST if name in LONGER_BY_NAME else step, most) if most else None
+
+
 def limits(model, entry, longer):
     found = {"context": model.get("context_window") if model else None}
     found |= {"input": (entry or {}).get("max_input_tokens"), "output": (entry or {}).get("max_output_tokens")}
-    found |= {key: longer for key in ("context", "input")} if longer else {}
+    known = [value for key, value in found.items() if value and key != "output"]
+    if longer and known and max(known) <= longer[0]:
+        found |= {"context": longer[1], "input": longer[1]}
     return {key: int(value) for key, value in found.items() if value}
 
 

@@ -70,7 +70,7 @@ impl Shelf {
     }
 
     /// The model behind a name of the operator's, in whatever region.
-    fn own_name<'m>(&'m self, model: &'m str) -> Cow<'m, str> {
+    pub fn own_name<'m>(&'m self, model: &'m str) -> Cow<'m, str> {
         if self.aliases.is_empty() {
             return Cow::Borrowed(model);
         }

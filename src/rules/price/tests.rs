@@ -56,6 +56,11 @@ fn a_price_depends_on_day_tier_and_context() {
     assert_eq!(input("2026-11-21", Some("flex"), 1), Some(100_000));
     assert_eq!(input("2026-11-21", Some("priority"), 272_001), Some(800_000));
     assert_eq!(input("2026-11-21", Some("warp"), 1), None);
+    // A batch may write for twelve hours as well.
+    let sol = book.find("openai", "gpt-5.6").and_then(|row| row.rates(at("2026-11-21"), Some("batch"), 272_001));
+    assert_eq!(sol.and_then(|rates| rates.get(Kind::CacheWriteLong)), Some(PicoUsd(10_000_000)));
+    let mini = book.find("azure", "eu/gpt-4o-mini").and_then(|row| row.rates(at("2026-11-21"), Some("batch"), 1));
+    assert_eq!(mini.and_then(|rates| rates.get(Kind::Output)), Some(PicoUsd(330_000)));
     // gpt-5.5 lists no priority rate for long prompts: 12.5 is above the standard 10, and output 75 above 45.
     let long = book
         .find("openai", "gpt-5.5")

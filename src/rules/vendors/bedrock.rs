@@ -11,7 +11,7 @@ use super::ask::{Ask, Bounded, Unpriceable};
 use super::llm::body::{Body, count, text_of};
 use super::llm::image::{Pictures, Size};
 use super::llm::{Add, Api, Extra, Output, Prompt, Request, bounded, most_tokens};
-use crate::rules::json::NodeRef;
+use crate::rules::json::{Kind, NodeRef};
 use crate::rules::price::Kind as Token;
 
 /// Kinds of content whose tokens are those of their JSON.
@@ -82,7 +82,7 @@ pub(super) fn converse(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let hidden = hidden(&body, &mut pictures);
     let text = most_tokens(ask.body).saturating_sub(pictures.bytes).saturating_add(pictures.tokens);
     let long = find_ttl(body.root);
-    let dear = DEAR.into_iter().find(|field| body.root.member(field).is_some_and(|node| !node.is_null()));
+    let dear = DEAR.into_iter().find(|field| body.root.member(field).is_some_and(|node| !is_cheap(field, node)));
     let request = Request {
         api: Api::Converse,
         model: model(ask)?,
@@ -103,7 +103,7 @@ pub(super) fn converse(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         output: Output {
             asked,
             answers: 1,
-            floor: 1,
+            floor: thinking(&body),
             there: if limit.is_some() { vec!["/inferenceConfig/maxTokens"] } else { Vec::new() },
             add: match config {
                 Some(_) => Add { object: "/inferenceConfig", name: "maxTokens", inner: None },
@@ -115,6 +115,28 @@ pub(super) fn converse(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
         unbounded: dear.map(|field| Unpriceable::unbounded(field, DEAR_WHY)).or_else(|| kept_prompt(ask)),
     };
     Ok(bounded(ask, request, Extra { incomplete: dear == Some("guardrailConfig"), ..Extra::default() }))
+}
+
+/// Does such a field name only what changes no price and hides no text: the usual latency, and thinking, which is inside of the
+/// answer's limit?
+fn is_cheap(field: &str, node: NodeRef<'_>) -> bool {
+    let only = |keys: &[&str]| {
+        let known = |child: NodeRef<'_>| child.key().is_some_and(|key| keys.contains(&key));
+        matches!(node.kind(), Kind::Object) && node.children().all(known)
+    };
+    match field {
+        _ if node.is_null() => true,
+        "performanceConfig" => only(&["latency"]) && node.children().all(|latency| latency.text() == Some("standard")),
+        "additionalModelRequestFields" => only(&["thinking", "top_k"]),
+        _ => false,
+    }
+}
+
+/// An answer must be longer than its thinking may be.
+fn thinking(body: &Body<'_>) -> u64 {
+    let fields = body.get("additionalModelRequestFields");
+    let budget = fields.and_then(|fields| fields.member("thinking")?.member("budget_tokens")).and_then(count);
+    budget.map_or(1, |budget| budget.saturating_add(1))
 }
 
 /// Is some part of the prompt cached for the longer time?

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::ask::{Ask, Bounded, Unpriceable};
 use super::llm::body::{Body, text_of};
 use super::llm::number::Num;
-use super::llm::{Add, Api, Extra, Output, Part, Prompt, Reported, Request, Seen, bounded, most_tokens};
+use super::llm::{Add, Api, Extra, Output, Part, Prompt, Reported, Request, Seen, bounded, most_tokens, row};
 use crate::rules::json::{Kind as Json, NodeRef};
 use crate::rules::price::{Kind, Tokens};
 
@@ -61,14 +61,30 @@ pub(super) fn embed(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     Ok(bounded(ask, request, Extra::default()))
 }
 
-/// Rerank: charged by searches of a hundred documents, of which long ones are cut into several.
+/// Rerank: charged by searches of a hundred documents, of which long ones are cut into several; or by the tokens of each
+/// document together with the query.
 pub(super) fn rerank(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let body = Body::of(ask)?;
+    let model = body.model()?;
     let documents = body.get("documents").map_or(0, |list| list.children().count() as u64);
-    let passages = documents.saturating_add(most_tokens(ask.body) / PASSAGE);
-    let units = vec![(Kind::SearchUnits, passages.div_ceil(DOCUMENTS).max(1))];
-    let request = Request { units, ..Request::plain(Api::CohereUnits, body.model()?, Prompt::Tokens(0)) };
+    let all = most_tokens(ask.body);
+    let passages = documents.saturating_add(all / PASSAGE);
+    let request = if by_tokens(ask, model) {
+        let query = body.root.member("query").and_then(|query| ask.body.get(query.span())).map_or(0, most_tokens);
+        let read = passages.saturating_mul(query.saturating_add(TEMPLATE)).saturating_add(all);
+        Request::plain(Api::CohereUnits, model, Prompt::Several(read))
+    } else {
+        let units = vec![(Kind::SearchUnits, passages.div_ceil(DOCUMENTS).max(1))];
+        Request { units, ..Request::plain(Api::CohereUnits, model, Prompt::Tokens(0)) }
+    };
     Ok(bounded(ask, request, Extra::default()))
+}
+
+/// Does the model's row list tokens, and no searches?
+fn by_tokens(ask: &Ask<'_>, model: &str) -> bool {
+    let row = row(ask.prices, &ask.vendor.prices, model, ask.unknown_model);
+    let rates = row.and_then(|row| row.rates(ask.now, None, 0));
+    rates.is_some_and(|rates| rates.get(Kind::SearchUnits).is_none() && rates.get(Kind::Input).is_some())
 }
 
 #[derive(Deserialize)]

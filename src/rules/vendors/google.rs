@@ -144,13 +144,21 @@ fn hidden_part(part: NodeRef<'_>, pictures: &mut Pictures) -> Result<Option<Stri
         return Ok(None);
     }
     Body::spelled(part, &PART_FIELDS)?;
-    let shown = |field: &NodeRef<'_>| {
+    for field in part.children().filter(|field| !field.is_null()) {
         let key = field.key().unwrap_or_default();
-        TEXT_PARTS.contains(&key) || (key == "inlineData" && counted(*field, pictures))
-    };
-    let mut fields = part.children().filter(|field| !field.is_null());
-    let mut shown = shown;
-    Ok(fields.find(|field| !shown(field)).and_then(NodeRef::key).map(str::to_owned))
+        let shown = TEXT_PARTS.contains(&key) || (key == "inlineData" && counted(field, pictures));
+        if !shown {
+            return Ok(Some(key.to_owned()));
+        }
+        // What a function gave back may bring pictures and files of its own.
+        let own = field.member("parts").filter(|_| key == "functionResponse");
+        for inner in own.into_iter().flat_map(NodeRef::children) {
+            if let Some(hidden) = hidden_part(inner, pictures)? {
+                return Ok(Some(format!("functionResponse: {hidden}")));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Counts a picture that stands in the body.

@@ -58,7 +58,7 @@ pub(super) fn chat(ask: &Ask<'_>) -> Result<Bounded, Unpriceable> {
     let hears = find(body.root, &|node| text_of(node, "type") == Some("input_audio") || (node.key() == Some("audio")));
     let speaks = body.get("modalities").is_some() || body.get("audio").is_some();
     let mut pictures = Pictures::default();
-    let hidden = hidden_in_messages(&body, model, dialect, &mut pictures);
+    let hidden = hidden_in_messages(&body, &picture::Reader::of(ask, model), &mut pictures);
     let added = match (dialect.byte_level(), body.get("tools").is_some()) {
         (true, _) => 0,
         (false, false) => TEMPLATE,
@@ -140,7 +140,7 @@ fn ask_for_usage(body: &Body<'_>) -> Result<(bool, Vec<OwnedEdit>), Unpriceable>
 }
 
 /// The part of the messages whose tokens the body does not show; pictures that stand in it are counted.
-fn hidden_in_messages(body: &Body<'_>, model: &str, dialect: Dialect, pictures: &mut Pictures) -> Option<String> {
+fn hidden_in_messages(body: &Body<'_>, reader: &picture::Reader, pictures: &mut Pictures) -> Option<String> {
     let messages = body.get("messages");
     let messages = messages.iter().flat_map(|list| list.children());
     for (at, message) in messages.enumerate() {
@@ -149,7 +149,7 @@ fn hidden_in_messages(body: &Body<'_>, model: &str, dialect: Dialect, pictures: 
             .into_iter()
             .filter(|c| matches!(c.kind(), Kind::Array))
             .flat_map(NodeRef::children);
-        let mut shown = |part: &NodeRef<'_>| is_text(*part) || picture::counted(*part, model, dialect, pictures);
+        let mut shown = |part: &NodeRef<'_>| is_text(*part) || reader.counts(*part, pictures);
         let hidden = parts.filter(|part| !shown(part)).map(|part| text_of(part, "type").unwrap_or("content")).next();
         let audio = message.member("audio").filter(|node| !node.is_null()).map(|_| "audio");
         if let Some(hidden) = hidden.or(audio) {

@@ -145,7 +145,7 @@ impl Usage {
         let prompt = Split::of(Some(self.prompt_token_count?), self.prompt_tokens_details.as_ref());
         let cached = match (&self.cache_tokens_details, self.cached_content_token_count) {
             (None, Some(all)) => prompt.first(all),
-            (details, all) => Split::of(all, details.as_ref()),
+            (details, all) => Split::of(all.or_else(|| self.cached_by_details()), details.as_ref()),
         };
         let found = Split::of(self.tool_use_prompt_token_count, self.tool_use_prompt_tokens_details.as_ref());
         let fresh = prompt.without(cached).plus(found);
@@ -165,6 +165,12 @@ impl Usage {
             .with(Kind::VideoOutput, made.video)
             .with(Kind::AudioOutput, made.audio);
         Some(Part { model: None, tokens, reasoning: thoughts })
+    }
+
+    /// All that was cached, where only its details are told.
+    fn cached_by_details(&self) -> Option<u64> {
+        let counts = self.cache_tokens_details.iter().flatten().filter_map(|detail| detail.token_count);
+        counts.reduce(u64::saturating_add)
     }
 
     /// The sum names tokens that no field does.
@@ -188,6 +194,7 @@ pub(in super::super) struct Stream {
     usage: Option<Usage>,
     queries: Vec<String>,
     maps: bool,
+    retrieved: bool,
     finished: bool,
     failed: bool,
 }
@@ -206,7 +213,9 @@ impl Stream {
         for grounding in answer.candidates.into_iter().filter_map(|candidate| candidate.grounding_metadata) {
             self.maps |= grounding.grounding_chunks.iter().any(|chunk| chunk.maps.is_some());
             let asked = grounding.web_search_queries.into_iter().chain(grounding.image_search_queries);
-            for query in asked.chain(grounding.retrieval_queries).filter(|query| !query.is_empty()) {
+            // What the caller's own store was asked is no search of the web, and its price is not known here.
+            self.retrieved |= !grounding.retrieval_queries.is_empty();
+            for query in asked.filter(|query| !query.is_empty()) {
                 // Pieces of a stream repeat what was searched before.
                 if !self.queries.contains(&query) {
                     self.queries.push(query);
@@ -232,7 +241,7 @@ impl Stream {
         if self.maps {
             fees.push(("maps".into(), 1));
         }
-        let all = (complete || self.finished) && !self.failed && !usage.hides();
+        let all = (complete || self.finished) && !self.failed && !self.retrieved && !usage.hides();
         let tier = usage.service_tier.or(usage.traffic_type).map(|name| tier(&name).to_owned());
         let seen = if all { Seen::All } else { Seen::SoFar };
         Some(Reported { id: self.id, model: self.model, tier, parts: vec![part], fees, seen, ..Reported::default() })

@@ -15,6 +15,9 @@ use crate::units::money::{ExactUsd, PicoUsd};
 /// Tiers that cost less than the standard one: an answer that names none was served in no such.
 const CHEAPER: [&str; 2] = ["flex", "batch"];
 
+/// Azure's data zones, as a deployment's model is called there.
+const ZONES: [&str; 2] = ["eu", "us"];
+
 /// Uses of something that is charged by the use.
 pub(in super::super) type Fee = (Cow<'static, str>, u64);
 
@@ -75,9 +78,18 @@ pub(in super::super) fn price(inner: &Inner, plan: &LlmPlan, reported: &Reported
     }
 }
 
+/// What the model that answered is called in the book: in the region or the zone that the one asked for is priced in. The vendor
+/// names no place when it answers.
+fn placed<'m>(inner: &Inner, plan: &LlmPlan, model: &'m str) -> Cow<'m, str> {
+    let asked = inner.prices.meant(&plan.shelf, &plan.model);
+    let zone = asked.split_once('/').map(|(zone, _)| zone).filter(|zone| ZONES.contains(zone));
+    let own = zone.map(|zone| format!("{zone}/{model}")).filter(|own| inner.prices.find(&plan.shelf, own).is_some());
+    own.map_or_else(|| listed(plan.region.as_deref(), model), Cow::Owned)
+}
+
 /// The row that a model of this call's vendor is priced by.
 pub(super) fn row_of<'i>(inner: &'i Inner, plan: &LlmPlan, model: &str) -> Option<&'i Arc<Row>> {
-    row(&inner.prices, &plan.shelf, &listed(plan.region.as_deref(), model), plan.unknown_model)
+    row(&inner.prices, &plan.shelf, &placed(inner, plan, model), plan.unknown_model)
 }
 
 /// The row of the model that answered, if the book has it by its own name.
@@ -113,7 +125,7 @@ fn cost(inner: &Inner, plan: &LlmPlan, reported: &Reported, basis: &mut Basis) -
     let answered = reported.model.as_deref().filter(|m| !m.is_empty()).unwrap_or(&plan.model);
     let mut fees = reported.fees.as_slice();
     reported.parts.iter().try_fold(ExactUsd::ZERO, |sum, part| {
-        let model = listed(plan.region.as_deref(), part.model.as_deref().unwrap_or(answered));
+        let model = placed(inner, plan, part.model.as_deref().unwrap_or(answered));
         let found = row(&inner.prices, &plan.shelf, &model, plan.unknown_model);
         let fees: Vec<(&str, u64)> = std::mem::take(&mut fees).iter().map(|fee| listed_as(found, fee)).collect();
         let served = Served { tier, factors: &factors, fees: &fees };

@@ -2,7 +2,6 @@
 //! show; those are bounded by the model's longest prompt, or have no bound. `answer` reads what it did cost.
 
 use super::super::ask::{Ask, Bounded, Unpriceable};
-use super::super::dialect::Dialect;
 use super::super::llm::body::{Body, text_of};
 use super::super::llm::image::Pictures;
 use super::super::llm::{Api, Extra, Fee, Prompt, Request, bounded};
@@ -41,7 +40,7 @@ pub(in super::super) fn responses(ask: &Ask<'_>) -> Result<Bounded, Unpriceable>
     let (model, mut pictures) = (model(ask, &body)?, Pictures::default());
     let hidden = match tools.hosted {
         true => None,
-        false => hidden_in_responses(&body, model, ask.vendor.dialect, &mut pictures),
+        false => hidden_in_responses(&body, &picture::Reader::of(ask, model), &mut pictures),
     };
     let before = before(ask, &body, model)?;
     let hidden = if before.is_none() { Some(BEFORE.to_owned()) } else { hidden };
@@ -140,19 +139,19 @@ pub(super) fn tools(body: &Body<'_>) -> Result<Tools, Unpriceable> {
     Ok(tools)
 }
 
-fn hidden_in_responses(body: &Body<'_>, model: &str, dialect: Dialect, pictures: &mut Pictures) -> Option<String> {
+fn hidden_in_responses(body: &Body<'_>, reader: &picture::Reader, pictures: &mut Pictures) -> Option<String> {
     // Others may have added to it.
     if body.get("conversation").is_some() {
         return Some("conversation".to_owned());
     }
     let input = body.get("input").filter(|input| matches!(input.kind(), Kind::Array));
     let mut items = input.iter().flat_map(|list| list.children()).enumerate();
-    let hidden = items.find_map(|(at, item)| Some((at, hidden_item(item, model, dialect, pictures)?)));
+    let hidden = items.find_map(|(at, item)| Some((at, hidden_item(item, reader, pictures)?)));
     hidden.map(|(at, kind)| format!("input[{at}] {kind}"))
 }
 
 /// The kind of an item, or of a part of it, whose tokens the body does not show.
-fn hidden_item<'d>(item: NodeRef<'d>, model: &str, dialect: Dialect, pictures: &mut Pictures) -> Option<&'d str> {
+fn hidden_item<'d>(item: NodeRef<'d>, reader: &picture::Reader, pictures: &mut Pictures) -> Option<&'d str> {
     // Without a kind it is a message if somebody says it, else the name of something that lies at the vendor.
     let kind =
         text_of(item, "type").unwrap_or(if item.member("role").is_some() { "message" } else { "item_reference" });
@@ -164,6 +163,6 @@ fn hidden_item<'d>(item: NodeRef<'d>, model: &str, dialect: Dialect, pictures: &
     let lists = [item.member("content"), item.member("output")].into_iter().flatten();
     let mut parts = lists.filter(|node| matches!(node.kind(), Kind::Array)).flat_map(NodeRef::children);
     let text = |part: NodeRef<'_>| text_of(part, "type").is_some_and(|kind| TEXT_PARTS.contains(&kind));
-    let hidden = parts.find(|part| !text(*part) && !picture::counted(*part, model, dialect, pictures));
+    let hidden = parts.find(|part| !text(*part) && !reader.counts(*part, pictures));
     hidden.map(|part| text_of(part, "type").unwrap_or("content"))
 }

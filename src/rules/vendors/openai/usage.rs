@@ -136,11 +136,15 @@ impl ChatUsage {
         let output = self.completion_tokens_details.unwrap_or_default();
         input.cached_tokens = input.cached_tokens.or(self.prompt_cache_hit_tokens);
         input.cached_tokens = input.cached_tokens.or(self.cached_tokens).or(self.num_cached_tokens);
+        // What Mistral heard is charged by its seconds, and stands beside the prompt.
+        let by_time = self.prompt_audio_seconds.is_some();
+        input.audio_tokens = input.audio_tokens.filter(|_| !by_time);
         let prompt = self.prompt_tokens?;
         let mut answer = if speaks { self.completion_tokens? } else { of(self.completion_tokens) };
         let reasoning = of(output.reasoning_tokens.or(self.reasoning_tokens));
         // What the sum has beside both is thought that some vendors leave out of the answer; without a sum, xAI always does.
         let beside = match self.total_tokens {
+            Some(_) if by_time => 0,
             Some(total) => total.saturating_sub(prompt.saturating_add(answer)),
             None if dialect.adds_reasoning() => reasoning,
             None => 0,
