@@ -2,6 +2,7 @@
 
 mod accept;
 mod admit;
+mod advise;
 mod approval;
 mod arrivals;
 mod baggage;
