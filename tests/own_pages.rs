@@ -188,3 +188,60 @@ fn questions_leave_short_rows_without_keys() {
     house.bursar.json(&["kill", "--agent", "clerk"]);
     assert_eq!(keys("{}".to_owned()).said(), (403, "killed".to_owned()));
 }
+
+/// Cheaper models beside the test's own, at a price for a token of output as theirs.
+const SHELF: &str = r#"
+name = "shelf"
+vendors = ["openai", "stripe"]
+fit = { floor = 100 }
+[[allow]]
+methods = ["POST"]
+paths = ["/v1/chat/completions", "/v1/charges"]
+[[models]]
+allow = ["penny-1", "gpt-4o", "gpt-4o-mini", "gpt-4.1*", "gpt-image-1", "gpt-4o-transcribe"]
+[[budget]]
+per = "agent"
+limit = "3 USD"
+[[budget]]
+per = "call"
+limit = "0.05 USD"
+vendor = "openai"
+"#;
+
+#[test]
+fn a_refusal_by_money_names_what_fits_and_that_passes() {
+    let house = House::new(&[SHELF.trim_start()]);
+    let key = house.mint("shelf", "shelf");
+    let chat = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4_000, "service_tier": "default"});
+    let path = "/openai/v1/chat/completions";
+    // A token of it costs 0.0001 USD: 4,000 of them are 0.40 USD.
+    let refused = house.call(&Ask::json(path, &chat("penny-1")).key(&key));
+    assert_eq!(refused.said(), (403, "call_limit".to_owned()), "{}", refused.text());
+    let told = refused.json();
+    let models: Vec<String> =
+        serde_json::from_value(told["bursar"]["instead"]["models"].clone()).unwrap_or_else(|e| panic!("{told}: {e}"));
+    assert_eq!(models, ["gpt-4o", "gpt-4.1", "gpt-4.1-mini"], "the dearest first, and only what the policy allows");
+    assert!(refused.text().contains("The same call with the model `gpt-4o` or `gpt-4.1`"), "{told}");
+    let decided = decide(&house, &key, "POST", path, chat("penny-1"));
+    assert_eq!(decided["instead"], told["bursar"]["instead"], "{decided}");
+    assert_eq!(house.vendor.count(), 0);
+    for model in &models {
+        assert_eq!(decide(&house, &key, "POST", path, chat(model))["verdict"], "allow", "{model}");
+    }
+    let passed = house.call(&Ask::json(path, &chat(&models[0])).key(&key));
+    assert_eq!((passed.status, house.vendor.count()), (200, 1), "{}", passed.text());
+}
+
+#[test]
+fn a_payment_that_is_too_much_is_told_how_much_is_left() {
+    let house = House::new(&[SHELF.trim_start()]);
+    let key = house.mint("shelf", "shelf");
+    let refused = house.call(&Ask::charge(301).key(&key));
+    assert_eq!(refused.said(), (403, "budget_spent".to_owned()), "{}", refused.text());
+    assert_eq!(refused.json()["bursar"]["instead"], json!({"amount_usd": "3"}), "{}", refused.text());
+    assert!(refused.text().contains("may take 3 USD now at most"), "{}", refused.text());
+    assert_eq!(decide(&house, &key, "POST", "/stripe/v1/charges", charge(301))["instead"]["amount_usd"], "3");
+    assert_eq!(house.call(&Ask::charge(300).key(&key)).status, 200, "what was named passes");
+    let empty = house.call(&Ask::charge(1).key(&key));
+    assert_eq!((empty.code(), &empty.json()["bursar"]["instead"]), ("budget_spent".to_owned(), &Value::Null));
+}

@@ -42,14 +42,14 @@ pub struct Judged<'a> {
     pub caller: &'a Caller,
     /// As they stand now; those of `caller` may be older.
     pub policies: Arc<PolicySet>,
-    prices: Arc<PriceBook>,
+    pub prices: Arc<PriceBook>,
     pub place: &'a Place,
     pub routed: &'a Routed<'a>,
     pub parts: &'a Parts,
     pub facts: Arc<Facts>,
     pub ground: Arc<Ground>,
     /// When the whole request was there.
-    now: Timestamp,
+    pub now: Timestamp,
     /// What watches it, and what it looks like there.
     pub sighting: Option<Arc<Sighting>>,
     pub content_type: Option<String>,
@@ -88,10 +88,11 @@ pub async fn admit(
         let renamed = judged.renamed(&came, about);
         let body = renamed.as_ref().unwrap_or(&came);
         about.request_hash = body.bytes().filter(|b| !b.is_empty()).map(|b| gateway.hasher.hash(b));
-        match judged.attempt(body, about, &mut ends).await? {
-            Some(held) => break (held, renamed),
+        match judged.attempt(body, about, &mut ends).await {
+            Ok(Some(held)) => break (held, renamed),
             // It waited, perhaps long: all is decided anew.
-            None => judged.refresh(&came)?,
+            Ok(None) => judged.refresh(&came)?,
+            Err(problem) => return Err(Box::pin(judged.advised(problem, body)).await),
         }
     };
     let body = renamed.unwrap_or(came);

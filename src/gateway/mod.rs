@@ -3,6 +3,7 @@
 mod accept;
 mod accounts;
 mod admit;
+mod advise;
 mod approval;
 mod arrivals;
 mod baggage;

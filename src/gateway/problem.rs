@@ -2,6 +2,7 @@
 //! exhaustive match each. Names no key, no credential and no internal error; `words` has what is longer, and `envelope` gives
 //! the body its shape.
 
+mod advised;
 mod off;
 mod words;
 
@@ -25,6 +26,7 @@ use crate::rules::subject::Flag;
 use crate::rules::vendors::{Envelope, Unpriceable};
 use crate::units::ids::CallId;
 use crate::units::time::Timestamp;
+pub use advised::{Advised, Instead};
 pub use off::{Tripped, stopped};
 use words::{aborted, address_refused, budget_detail, outcome_unknown, too_large, unusable};
 
@@ -66,6 +68,8 @@ pub enum Problem {
     },
     Unpriceable(Unpriceable),
     Budget(Box<Short>),
+    /// One of these two, and what would be allowed instead.
+    Advised(Box<Advised>),
     /// It came too early, by a rate of its policy.
     Rate(Limited),
     /// A flag wider than the key, before anything left.
@@ -131,6 +135,7 @@ impl Problem {
             Self::Approval(_) | Self::NotMinted { .. } => 403,
             Self::Budget(short) if short.cause == Cause::Held => 429,
             Self::Budget(_) => 403,
+            Self::Advised(advised) => advised.problem.status(),
             Self::Rate(limited) if rated::soon(limited).is_some() => 429,
             Self::Rate(_) => 403,
             Self::StoreDown | Self::Changed => 503,
@@ -163,6 +168,7 @@ impl Problem {
             Self::Unpriceable(_) => "cost_unknown",
             Self::Budget(short) if short.cause == Cause::Held => "budget_held",
             Self::Budget(_) => "budget_spent",
+            Self::Advised(advised) => advised.problem.code(),
             Self::Rate(limited) => rated::code(limited),
             Self::Stopped(_) => "killed",
             Self::Tripped(by) => by.code(),
@@ -196,6 +202,7 @@ impl Problem {
         match self {
             Self::Budget(short) if short.cause == Cause::Held => Retry::In(1000),
             Self::Rate(limited) => rated::soon(limited).map_or(Retry::Never, Retry::In),
+            Self::Advised(advised) => advised.problem.retry(),
             Self::StoreDown | Self::Changed | Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => {
                 Retry::AsUsual
             }
@@ -243,6 +250,7 @@ impl Problem {
             Self::NotMinted { rule, why } => format!("No key was minted (`{rule}`): {why}."),
             Self::Unpriceable(why) => format!("bursar cannot say what this call may cost at most: {why}."),
             Self::Budget(short) => Denial::short(short).sentence,
+            Self::Advised(advised) => advised.sentence(),
             Self::Rate(limited) => rated::sentence(limited),
             Self::Stopped(flag) => format!("Calls of {flag} are stopped by the operator. Nothing was sent."),
             Self::Tripped(by) => by.sentence(),
@@ -286,6 +294,7 @@ impl Problem {
             }
             Self::Budget(short) | Self::Outgrown(Outgrown::Short(short)) => budget_detail(short, &mut map),
             Self::Approval(awaited) => awaited.detail(&mut map),
+            Self::Advised(advised) => map.extend(advised.detail(call)),
             Self::NotMinted { rule, .. } => drop(map.insert("rule".into(), json!(rule))),
             Self::Rate(limited) => {
                 map.insert("rule".into(), json!(limited.rule));

@@ -155,11 +155,14 @@ pub async fn refused(gateway: &Gateway, call: CallId, about: &About, problem: &P
 }
 
 fn is_refusal(problem: &Problem) -> bool {
-    use Problem::{Budget, Denied, Malformed, NoVendor, NotMinted, Path, Rate, TooLarge, Unpriceable, Unreadable};
+    use Problem::{
+        Advised, Budget, Denied, Malformed, NoVendor, NotMinted, Path, Rate, TooLarge, Unpriceable, Unreadable,
+    };
     matches!(
         problem,
         Denied(_)
             | Budget(_)
+            | Advised(_)
             | Rate(_)
             | Unpriceable(_)
             | Unreadable(_)

@@ -111,14 +111,22 @@ async fn tried(
     let (policy, operation) = (&judged.facts.policy, judged.routed.operation);
     let renamed = judged.policies.renamed(policy, &judged.facts.vendor, operation, &body);
     let body = Sendable::Whole(renamed.map_or(body, |renamed| renamed.body.into()));
-    let Priced { permit, need, would_deny } = judged.priced(&body).await?;
+    match asked(&judged, &body).await {
+        Err(problem) => Err(judged.advised(problem, &body).await),
+        decided => decided,
+    }
+}
+
+/// Rules, a person, accounts.
+async fn asked(judged: &Judged<'_>, body: &Sendable) -> Result<Value, Problem> {
+    let Priced { permit, need, would_deny } = judged.priced(body).await?;
     judged.door()?;
     judged.ready(&permit)?;
-    let asker = Asker { judged: &judged, permit: &permit, need: &need, unbounded: false, body: body.bytes() };
+    let asker = Asker { judged, permit: &permit, need: &need, unbounded: false, body: body.bytes() };
     if let Some(awaited) = asker.look().await? {
         return Err(Problem::Approval(Box::new(awaited)));
     }
-    weighed(&judged, &permit, &need, would_deny).await
+    weighed(judged, &permit, &need, would_deny).await
 }
 
 /// What the accounts say.
@@ -134,7 +142,7 @@ async fn weighed(
     if let Some(short) = permit.short_of(need, &states) {
         return Err(Problem::Budget(Box::new(short)));
     }
-    let whole = Need { fit: None, ..wanted(need) };
+    let whole = need.whole();
     let verdict = match &would_deny {
         Some(_) => Verdict::Deny,
         None if permit.short_of(&whole, &states).is_some() => Verdict::AllowWithCaps,
@@ -152,13 +160,6 @@ async fn weighed(
         "budgets": budgets,
         "rates": permit.rates().iter().map(|rate| &rate.rule).collect::<Vec<_>>(),
     }))
-}
-
-/// All that is wanted, as if no less would do.
-fn wanted(need: &Need) -> Need {
-    let most = need.wanted();
-    let usd = crate::units::money::PicoUsd::from(most.usd);
-    Need { usd, tokens: most.tokens, calls: most.calls, risk: most.risk, fit: None }
 }
 
 impl Judged<'_> {

@@ -72,6 +72,12 @@ impl Need {
         self.at(self.fit.as_ref().map_or(0, |f| f.want))
     }
 
+    /// The same, as if no less would do.
+    pub fn whole(&self) -> Self {
+        let most = self.wanted();
+        Self { usd: PicoUsd::from(most.usd), tokens: most.tokens, calls: most.calls, risk: most.risk, fit: None }
+    }
+
     /// The least that makes sense: what a refusal is measured by.
     pub fn least(&self) -> Amounts {
         self.at(self.fit.as_ref().map_or(0, |f| f.floor))

@@ -69,6 +69,11 @@ impl ModelRule {
 }
 
 impl Policy {
+    /// Does every list of its own take this model?
+    pub fn takes_model(&self, vendor: &str, model: &str) -> bool {
+        self.models.iter().filter(|rule| rule.is_for(vendor)).all(|rule| rule.allows(model))
+    }
+
     /// The last one that says so: an heir's own stand behind its base's.
     pub(super) fn alias(&self, vendor: &str, model: &str) -> Option<&str> {
         let rules = self.models.iter().rev().filter(|rule| rule.is_for(vendor));

@@ -94,6 +94,10 @@ impl PriceBook {
         }
     }
 
+    pub(super) fn shelf(&self, vendor: &str) -> Option<&Shelf> {
+        self.shelves.get(vendor)
+    }
+
     /// The row of a model, however dated or aliased its name is.
     pub fn find(&self, vendor: &str, model: &str) -> Option<&Arc<Row>> {
         self.shelves.get(vendor)?.find(model)

@@ -5,6 +5,7 @@
 //! sources differ); what `prices update` brought and the operator's own file go on top.
 //! An unknown model or currency has no price: it never costs zero. `vendors` come next.
 
+mod alike;
 mod basis;
 mod book;
 mod check;

@@ -63,6 +63,10 @@ impl Shelf {
         self.dearest.get_or_init(made).as_ref()
     }
 
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (&str, &Row)> {
+        self.exact.iter().map(|(name, row)| (&**name, &**row))
+    }
+
     /// Every row, some of them more than once.
     pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
         let parts = self.suffixes.iter().chain(&self.prefixes).map(|(_, row)| row);
