@@ -15,9 +15,9 @@ use crate::units::amount::Unit;
 use crate::units::money::MicroCents;
 
 /// A longer body is not read again and again.
-const BODY: usize = 256 << 10;
+const BODY: usize = 32 << 10;
 /// So many models are tried.
-const TRIED: usize = 32;
+const TRIED: usize = 16;
 /// So many are named.
 const NAMED: usize = 3;
 /// No card is charged for less.
