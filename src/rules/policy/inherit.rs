@@ -119,7 +119,10 @@ fn only_watch(policy: &mut Policy) {
     let budgets = policy.budgets.iter_mut().map(|budget| &mut budget.mode);
     let limits = policy.call_limits.iter_mut().map(|limit| &mut limit.mode);
     let rates = policy.rates.iter_mut().map(|rate| &mut rate.mode);
+    let windows = policy.windows.iter_mut().map(|window| &mut window.rule.mode);
+    let switches = policy.switches.iter_mut().map(|switch| &mut switch.mode);
     let all = rules.chain(shapes).chain(models).chain(params).chain(budgets).chain(limits).chain(rates);
+    let all = all.chain(windows).chain(switches);
     all.for_each(|mode| *mode = Mode::Observe);
 }
 

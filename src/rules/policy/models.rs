@@ -8,6 +8,7 @@ use super::model::{Mode, Policy};
 use super::param::Target;
 use super::set::PolicySet;
 use crate::rules::args::{Args, Unreadable, Value};
+use crate::rules::books::Tier;
 use crate::rules::json::{Document, Edit};
 use crate::rules::subject::Name;
 use crate::rules::vendors::{Adapter, Operation, Price};
@@ -61,6 +62,16 @@ impl ModelPattern {
 impl ModelRule {
     pub fn is_for(&self, vendor: &str) -> bool {
         self.vendors.is_empty() || self.vendors.iter().any(|v| **v == *vendor)
+    }
+
+    /// May a model serve such a call that nobody here sees? One of a language model's vendor that is not priced by its model, or that
+    /// the catalogue does not list, where the rule is for that vendor by name.
+    pub(super) fn is_blind(&self, operation: Option<&Operation>, method: &str) -> bool {
+        let Some(operation) = operation else {
+            return !self.vendors.is_empty() && !matches!(method, "GET" | "HEAD");
+        };
+        let priced = matches!(operation.price, Price::Adapter(_) | Price::Free);
+        !priced && operation.action.starts_with("llm.") && operation.tier != Tier::ReadOnly
     }
 
     pub fn allows(&self, model: &str) -> bool {

@@ -1,7 +1,8 @@
 //! The part of the arguments that rules judge as a whole: schemas, and the models that a call names. `judge` has the order.
 
 use super::{Judge, Rule, Step, Stop, Unreadable, words};
-use crate::rules::policy::models;
+use crate::rules::policy::model::Mode;
+use crate::rules::policy::models::{self, ModelRule};
 
 impl Judge<'_> {
     /// Every schema that is for such calls, of every policy that judges it.
@@ -29,15 +30,27 @@ impl Judge<'_> {
         Ok(())
     }
 
+    /// The models that a rule looks at; `None` if the call is about none.
+    fn named(&self, rule: &ModelRule, mode: Mode) -> Result<Option<Vec<String>>, Unreadable> {
+        if rule.allow.is_some() && rule.is_blind(self.q.operation, self.q.method) {
+            return Ok(Some(Vec::new()));
+        }
+        // Without arguments nobody prices it as a model's call either.
+        let Some(args) = self.q.args else { return Ok(None) };
+        match models::named(self.q.operation, args) {
+            // What cannot be read matters to a list that is enforced, and to nobody else.
+            Err(_) if rule.allow.is_none() || !mode.enforces() => Ok(None),
+            named => named,
+        }
+    }
+
     /// Every model that the call may be served by is allowed by every list that is for its vendor; and an alias that is still there
     /// stands where none is put in.
     pub(super) fn models(&mut self) -> Result<(), Stop> {
         let vendor = &*self.q.facts.vendor;
         for policy in self.policies() {
             for rule in policy.models.iter().filter(|rule| rule.is_for(vendor)) {
-                // Without arguments nobody prices it as a model's call either.
-                let Some(args) = self.q.args else { continue };
-                let Some(named) = models::named(self.q.operation, args)? else { continue };
+                let Some(named) = self.named(rule, rule.mode.under(policy.mode))? else { continue };
                 let unnamed = named.is_empty() && rule.allow.is_some();
                 let wrong = named.iter().find(|model| rule.aliases.contains_key(&***model) || !rule.allows(model));
                 if unnamed || wrong.is_some() {

@@ -1,7 +1,7 @@
 //! `[[models]]`: which names pass, at which vendor, wherever they stand; what an alias changes, and where it is refused.
 
 use super::*;
-use crate::rules::vendors::Adapter;
+use crate::rules::vendors::{Adapter, Price};
 use proptest::prelude::*;
 
 const HEAD: &str = "name = \"p\"\nvendors = [\"openai\", \"anthropic\"]\n[[allow]]\npaths = [\"/**\"]\n";
@@ -54,6 +54,30 @@ fn every_model_that_a_call_names_is_looked_at() {
     assert!(denial.sentence.contains("`gpt-4o-mini`"), "{}", denial.sentence);
     assert_eq!(denial.details[0], ("instead", serde_json::json!(["gpt-4o-mini"])));
     assert_eq!(call("POST", "/v1/x", "").denial(&set).code, Code::VendorNotAllowed);
+}
+
+/// A list is no list where a call may name its model out of sight.
+#[test]
+fn a_call_whose_model_nobody_sees_is_refused_by_a_list() {
+    let set = set(&[&format!("{HEAD}[[models]]\nvendor = \"openai\"\nallow = [\"gpt-4o-mini\"]\n")]);
+    let of = |price, action: &str, tier| {
+        let listed = operation("POST /v1/videos", tier);
+        Some(Operation { price, action: action.into(), ..listed })
+    };
+    for (operation, vendor, method, wanted) in [
+        (of(Price::Ceiling, "llm.media", Tier::WriteLocal), "openai", "POST", "model_denied"),
+        (of(Price::Ceiling, "llm.media", Tier::WriteLocal), "anthropic", "POST", "allow"),
+        (of(Price::Ceiling, "llm.read", Tier::ReadOnly), "openai", "GET", "allow"),
+        (of(Price::Free, "llm.check", Tier::WriteLocal), "openai", "POST", "allow"),
+        (of(Price::Ceiling, "files.write", Tier::WriteLocal), "openai", "POST", "allow"),
+        (None, "openai", "POST", "model_denied"),
+        (None, "openai", "GET", "allow"),
+        (None, "anthropic", "POST", "allow"),
+    ] {
+        let call = call(method, "/v1/videos", "");
+        let word = Call { operation, facts: facts("p", vendor, "POST /v1/videos"), ..call }.word(&set);
+        assert_eq!(word, wanted, "{vendor} {method}");
+    }
 }
 
 #[test]
